@@ -1,0 +1,86 @@
+package topology
+
+import (
+	"fmt"
+
+	"github.com/sqlring/sqlring/pkg/autoinc"
+)
+
+// ActionKind is what is done to one member. Every action is short, idempotent,
+// and verified by reading back.
+type ActionKind uint8
+
+// The actions. None of them is ever a statement that is written to the binlog.
+const (
+	ActNone ActionKind = iota
+	// ActPrepare closes the member (read_only) and sets everything of DESIGN's
+	// set-up that SQL can set: identity, layout, GTID and applier rules, network
+	// timeouts, the acker's side of semi-sync; it makes the replication account
+	// and the schema sqlring if they are not there. It never starts replication.
+	// With Fresh it also empties the GTID state, and refuses a member that holds
+	// a schema of somebody else. Without, the domain of a retired identity is put
+	// into gtid_slave_pos at the member's own position, or its events, which still
+	// travel, would stop the applier.
+	ActPrepare
+	// ActFollow points the member at Upstream and starts both threads. If it
+	// follows somebody else already, it is refused unless the receiver is stopped
+	// and all that was received is applied. If it follows Upstream already, the
+	// threads that do not run are started. Acker says whether it acknowledges to
+	// its upstream (rpl_semi_sync_slave_enabled); if that is to change, the
+	// receiver is restarted while the applier runs.
+	ActFollow
+	// ActStopReceiver stops the receiver alone; the applier runs on.
+	ActStopReceiver
+	// ActDetach ends following: refused unless drained.
+	ActDetach
+	// ActArm makes commits wait for the acker (semi-sync on).
+	ActArm
+	// ActDisarm answers the commits that wait and lets others pass (semi-sync off).
+	ActDisarm
+	// ActOpen lifts read_only and then stamps the boot token.
+	ActOpen
+	// ActClose sets read_only, within a lock timeout of 2 s.
+	ActClose
+	// ActStamp sets the boot token alone: a member that stays closed is admitted.
+	ActStamp
+	// ActExpel ends every connection of an application.
+	ActExpel
+	// ActReadTail reads the member's own transactions above After from its binlog
+	// and judges them; the result is Observation.Tail.
+	ActReadTail
+)
+
+var actionNames = [...]string{
+	"none", "prepare", "follow", "stop receiver", "detach", "arm semi-sync", "disarm semi-sync",
+	"open for writes", "close for writes", "stamp", "expel applications", "read tail",
+}
+
+func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
+
+// Action is one thing to be done to one member. Which fields count depends on
+// Kind; the others are zero.
+type Action struct {
+	Kind         ActionKind
+	Identity     uint32         // ActPrepare: server_id and gtid_domain_id
+	Retired      []uint32       // ActPrepare: identities that the member had before
+	Layout       autoinc.Layout // ActPrepare
+	Fresh        bool           // ActPrepare: the member is new and empty
+	Upstream     string         // ActFollow: host:port
+	UpstreamName MemberID       // ActFollow: for people
+	Acker        bool           // ActFollow: it acknowledges what it receives
+	Boot         uint64         // ActOpen, ActStamp
+	After        Position       // ActReadTail
+}
+
+// String says the action in words, with its arguments.
+func (a Action) String() string {
+	switch a.Kind {
+	case ActPrepare:
+		return fmt.Sprintf("%s as identity %d, slot %s", a.Kind, a.Identity, a.Layout)
+	case ActFollow:
+		return fmt.Sprintf("%s %s", a.Kind, a.UpstreamName)
+	case ActReadTail:
+		return fmt.Sprintf("%s after %q", a.Kind, a.After)
+	}
+	return a.Kind.String()
+}

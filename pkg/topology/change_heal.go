@@ -1,0 +1,167 @@
+package topology
+
+import (
+	"fmt"
+	"slices"
+)
+
+// BeginHeal takes a lost member out of the ring. Its units have no owner from
+// now on: proxies queue their writes, and their leases of the epoch before end.
+//
+// Under DegradedRefuse the units of an owner that has just lost its acker are
+// queued too, until another one acknowledges.
+type BeginHeal struct {
+	Member   MemberID `json:"member"`
+	Evidence []string `json:"evidence"`
+}
+
+func (b BeginHeal) String() string { return fmt.Sprintf("begin to heal the loss of %s", b.Member) }
+
+func (b BeginHeal) apply(s *Snapshot, c Command) error {
+	i := s.memberIndex(b.Member)
+	if i < 0 || s.Members[i].State != MemberActive {
+		return fmt.Errorf("%w: %s is not an active member", ErrStale, b.Member)
+	}
+	op := Operation{Kind: OperationHeal, Member: b.Member, Cursor: HealLeases, Evidence: slices.Clone(b.Evidence)}
+	upstream, ok := s.Upstream(b.Member)
+	if !ok {
+		return fmt.Errorf("%w: %s is the last member of the ring", ErrLaw, b.Member)
+	}
+	if s.Ring.Degraded == DegradedRefuse && upstream.SemiSync == SemiSyncArmed {
+		op.Heir = upstream.ID
+		s.takeUnits(upstream.ID)
+	}
+	s.takeUnits(b.Member)
+	s.Members[i].State, s.Members[i].Why, s.Members[i].SemiSync = MemberDown, c.Why, SemiSyncOff
+	id, err := s.begin(c, op)
+	if err != nil {
+		return err
+	}
+	s.record(c, "heal", b.Member, fmt.Sprintf("%s: %s is taken out", id, b.Member))
+	s.Events[len(s.Events)-1].Evidence = slices.Clone(b.Evidence)
+	return nil
+}
+
+// takeUnits leaves the units of a member without an owner, in a new epoch.
+func (s *Snapshot) takeUnits(from MemberID) {
+	for i := range s.Units {
+		if s.Units[i].Owner == from {
+			s.Units[i].Owner = ""
+			s.Units[i].Epoch++
+		}
+	}
+}
+
+// ownerless returns the units that nobody owns.
+func (s *Snapshot) ownerless() []Unit {
+	return slices.DeleteFunc(slices.Clone(s.Units), func(u Unit) bool { return u.Owner != "" })
+}
+
+// RecordMark notes how far the writes were acknowledged under the leases that
+// have ended. Whoever inherits must have all of it.
+type RecordMark struct {
+	Operation OperationID `json:"operation"`
+	Mark      Position    `json:"mark"`
+}
+
+func (r RecordMark) String() string { return fmt.Sprintf("record that %q was acknowledged", r.Mark) }
+
+func (r RecordMark) apply(s *Snapshot, c Command) error {
+	op, err := s.expect(r.Operation, HealLeases)
+	if err != nil {
+		return err
+	}
+	op.Mark, op.Cursor, op.Moved = slices.Clone(r.Mark), HealFreeze, c.At.UTC()
+	return nil
+}
+
+// ChooseHeir names the survivor that gets the units, and records the cut: the
+// last transaction of the lost member that any survivor has. It may be repeated
+// while the heal runs, when the heir is lost too.
+type ChooseHeir struct {
+	Operation OperationID `json:"operation"`
+	From      Cursor      `json:"from"`
+	Heir      MemberID    `json:"heir"` // empty: no unit is without an owner
+	Cut       Position    `json:"cut"`
+}
+
+func (h ChooseHeir) String() string {
+	if h.Heir == "" {
+		return fmt.Sprintf("record the cut %q, no unit needs an heir", h.Cut)
+	}
+	return fmt.Sprintf("choose %s as heir, record the cut %q", h.Heir, h.Cut)
+}
+
+func (h ChooseHeir) apply(s *Snapshot, c Command) error {
+	op, err := s.expect(h.Operation, h.From)
+	if err != nil {
+		return err
+	}
+	if h.From != HealDrain && h.From != HealWire && h.From != HealOpen {
+		return fmt.Errorf("%w: an heir is not chosen at %q", ErrLaw, h.From)
+	}
+	if heir, ok := s.Member(h.Heir); h.Heir != "" && (!ok || heir.State != MemberActive) {
+		return fmt.Errorf("%w: %s is not an active member", ErrLaw, h.Heir)
+	}
+	if (h.Heir == "") != (len(s.ownerless()) == 0) {
+		return fmt.Errorf("%w: heir %q for %d units without an owner", ErrLaw, h.Heir, len(s.ownerless()))
+	}
+	op.Heir, op.Cursor, op.Moved = h.Heir, HealWire, c.At.UTC()
+	s.Members[s.memberIndex(op.Member)].Cut = slices.Clone(h.Cut)
+	return nil
+}
+
+// AcceptLoss is the DBA's word that a heal may go on although acknowledged
+// transactions are missing on every survivor.
+type AcceptLoss struct {
+	Operation OperationID `json:"operation"`
+}
+
+func (a AcceptLoss) String() string { return fmt.Sprintf("accept the loss in %s", a.Operation) }
+
+func (a AcceptLoss) apply(s *Snapshot, c Command) error {
+	op, err := s.expect(a.Operation, "")
+	if err != nil {
+		return err
+	}
+	if op.Kind != OperationHeal {
+		return fmt.Errorf("%w: %s is a %s, it loses nothing", ErrLaw, op.ID, op.Kind)
+	}
+	op.AcceptLoss = true
+	s.record(c, "heal", op.Member, fmt.Sprintf("%s: loss accepted; acknowledged was %q", op.ID, op.Mark))
+	return nil
+}
+
+// EndHeal gives the units to the heir, which was opened before, in a new epoch,
+// and ends the heal. SemiSync is the order for the heir from now on.
+type EndHeal struct {
+	Operation OperationID `json:"operation"`
+	SemiSync  SemiSync    `json:"semi_sync"`
+}
+
+func (e EndHeal) String() string { return fmt.Sprintf("end %s", e.Operation) }
+
+func (e EndHeal) apply(s *Snapshot, c Command) error {
+	op, err := s.expect(e.Operation, HealOpen)
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("%s: %s is out of the ring", op.ID, op.Member)
+	if op.Heir != "" {
+		heir := s.memberIndex(op.Heir)
+		if s.Ring.Durability == DurabilitySemiSync && e.SemiSync == SemiSyncOff {
+			return fmt.Errorf("%w: semi-sync of %s must be armed or degraded", ErrLaw, op.Heir)
+		}
+		s.Members[heir].SemiSync = e.SemiSync
+		for i := range s.Units {
+			if s.Units[i].Owner == "" {
+				s.Units[i].Owner = op.Heir
+				s.Units[i].Epoch++
+			}
+		}
+		what += fmt.Sprintf(", %s owns its units (semi-sync %s)", op.Heir, e.SemiSync)
+	}
+	op.State, op.Ended = OperationDone, c.At.UTC()
+	s.record(c, "heal", op.Member, what)
+	return nil
+}

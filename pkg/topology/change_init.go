@@ -1,0 +1,80 @@
+package topology
+
+import (
+	"fmt"
+
+	"github.com/sqlring/sqlring/pkg/autoinc"
+)
+
+// NewMember names a server that is to join a ring.
+type NewMember struct {
+	ID   MemberID `json:"id"`
+	Addr string   `json:"addr"` // host:port
+	Site string   `json:"site,omitempty"`
+}
+
+// InitRing declares a ring of empty servers and starts the operation that makes
+// it: identities and slots are issued here, before any server is touched.
+// Members are in ring order; the first one becomes the owner.
+type InitRing struct {
+	Name       string         `json:"name"`
+	Stride     int            `json:"stride"` // 0: autoinc.DefaultStride
+	Durability Durability     `json:"durability"`
+	Degraded   DegradedPolicy `json:"degraded"`
+	Members    []NewMember    `json:"members"`
+}
+
+func (i InitRing) String() string {
+	return fmt.Sprintf("init ring %s of %d members", i.Name, len(i.Members))
+}
+
+func (i InitRing) apply(s *Snapshot, c Command) error {
+	if s.Ring != nil {
+		return fmt.Errorf("%w: this node has the ring %q already", ErrLaw, s.Ring.Name)
+	}
+	if i.Stride == 0 {
+		i.Stride = autoinc.DefaultStride
+	}
+	slots, err := allocateSlots(i.Stride, len(i.Members))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrLaw, err)
+	}
+	s.Ring = &Ring{Name: i.Name, Stride: i.Stride, Durability: i.Durability, Degraded: i.Degraded}
+	for n, m := range i.Members {
+		s.Members = append(s.Members, Member{
+			ID: m.ID, Addr: m.Addr, Site: m.Site, State: MemberJoining, Why: "the ring is being made",
+			Identity: s.issueIdentity(), Slot: slots[n], Boot: s.issueBoot(),
+		})
+	}
+	id, err := s.begin(c, Operation{Kind: OperationInit, Cursor: InitPreflight})
+	if err != nil {
+		return err
+	}
+	s.record(c, "operation", "", fmt.Sprintf("%s: %s", id, i))
+	return nil
+}
+
+// OpenRing ends the operation init: every member is in the ring, and the first
+// one owns the unit "*".
+type OpenRing struct {
+	Operation OperationID `json:"operation"`
+	SemiSync  SemiSync    `json:"semi_sync"` // of the owner, as it was read back
+}
+
+func (o OpenRing) String() string { return fmt.Sprintf("open the ring (%s)", o.Operation) }
+
+func (o OpenRing) apply(s *Snapshot, c Command) error {
+	op, err := s.expect(o.Operation, InitOpen)
+	if err != nil {
+		return err
+	}
+	for n := range s.Members {
+		s.Members[n].State, s.Members[n].Why = MemberActive, ""
+	}
+	owner := &s.Members[0]
+	owner.SemiSync = o.SemiSync
+	s.Units = []Unit{{ID: UnitRest, Owner: owner.ID, Epoch: 1}}
+	op.State, op.Ended = OperationDone, c.At.UTC()
+	s.record(c, "ring", owner.ID, fmt.Sprintf("ring %s is open, %s owns %s", s.Ring.Name, owner.ID, UnitRest))
+	return nil
+}

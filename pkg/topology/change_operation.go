@@ -1,0 +1,72 @@
+package topology
+
+import "fmt"
+
+// AdvanceOperation moves the cursor of the running operation by one step.
+type AdvanceOperation struct {
+	Operation OperationID `json:"operation"`
+	From      Cursor      `json:"from"`
+	To        Cursor      `json:"to"`
+}
+
+func (a AdvanceOperation) String() string {
+	return fmt.Sprintf("advance %s from %q to %q", a.Operation, a.From, a.To)
+}
+
+func (a AdvanceOperation) apply(s *Snapshot, c Command) error {
+	op, err := s.expect(a.Operation, a.From)
+	if err != nil {
+		return err
+	}
+	if !follows(op.Kind, a.From, a.To) {
+		return fmt.Errorf("%w: %s has no step from %q to %q", ErrLaw, op.Kind, a.From, a.To)
+	}
+	op.Cursor, op.Moved = a.To, c.At.UTC()
+	return nil
+}
+
+// cursors returns the steps of a plan, in order.
+func cursors(kind OperationKind) []Cursor {
+	switch kind {
+	case OperationInit:
+		return initCursors()
+	case OperationHeal:
+		return healCursors()
+	case OperationRejoin:
+		return rejoinCursors()
+	case OperationNone:
+	}
+	return nil
+}
+
+func follows(kind OperationKind, from, to Cursor) bool {
+	steps := cursors(kind)
+	for i := 1; i < len(steps); i++ {
+		if steps[i-1] == from && steps[i] == to {
+			return true
+		}
+	}
+	return false
+}
+
+// AbortOperation ends the running operation before its point of no return. What
+// it leaves is safe: members that it closed stay closed.
+type AbortOperation struct {
+	Operation OperationID `json:"operation"`
+}
+
+func (a AbortOperation) String() string { return fmt.Sprintf("abort %s", a.Operation) }
+
+func (a AbortOperation) apply(s *Snapshot, c Command) error {
+	op, err := s.expect(a.Operation, "")
+	if err != nil {
+		return err
+	}
+	if op.Kind != OperationInit {
+		return fmt.Errorf("%w: %s %s can not be aborted at %q: it is past its point of no return", ErrLaw, op.Kind, op.ID, op.Cursor)
+	}
+	op.State, op.Ended = OperationAborted, c.At.UTC()
+	s.record(c, "operation", "", fmt.Sprintf("%s %s aborted at %q", op.Kind, op.ID, op.Cursor))
+	s.Ring, s.Members, s.Units, s.Operations = nil, nil, nil, nil
+	return nil
+}

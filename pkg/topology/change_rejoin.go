@@ -1,0 +1,134 @@
+package topology
+
+import (
+	"fmt"
+	"slices"
+)
+
+// BeginRejoin starts to let a member back in. It is closed and serves nobody
+// until it was judged, has caught up and was verified.
+type BeginRejoin struct {
+	Member MemberID `json:"member"`
+	// LetFlow is the DBA's word that the member's tail flows into the ring,
+	// whatever it holds.
+	LetFlow bool `json:"let_flow,omitempty"`
+}
+
+func (b BeginRejoin) String() string { return fmt.Sprintf("begin to let %s back in", b.Member) }
+
+func (b BeginRejoin) apply(s *Snapshot, c Command) error {
+	i := s.memberIndex(b.Member)
+	switch {
+	case i < 0:
+		return fmt.Errorf("%w: %s is not a member", ErrStale, b.Member)
+	case s.Members[i].State == MemberQuarantined && !b.LetFlow:
+		return fmt.Errorf("%w: %s is in quarantine: %s", ErrLaw, b.Member, s.Members[i].Why)
+	case s.Members[i].State != MemberDown && s.Members[i].State != MemberQuarantined:
+		return fmt.Errorf("%w: %s is %s, only a member that is out can be let back in", ErrStale, b.Member, s.Members[i].State)
+	}
+	id, err := s.begin(c, Operation{Kind: OperationRejoin, Member: b.Member, Cursor: RejoinJudge, LetFlow: b.LetFlow})
+	if err != nil {
+		return err
+	}
+	s.Members[i].State, s.Members[i].Why, s.Members[i].Boot = MemberReturning, "it is being let back in", s.issueBoot()
+	s.record(c, "rejoin", b.Member, fmt.Sprintf("%s: %s answers again", id, b.Member))
+	return nil
+}
+
+// RenewIdentity gives the returning member a new identity: it has lost
+// transactions of its own that others hold, and under the old one it would drop
+// them when they come round.
+type RenewIdentity struct {
+	Operation OperationID `json:"operation"`
+	Old       uint32      `json:"old"`
+}
+
+func (r RenewIdentity) String() string { return fmt.Sprintf("renew identity %d", r.Old) }
+
+func (r RenewIdentity) apply(s *Snapshot, c Command) error {
+	op, err := s.expect(r.Operation, RejoinJudge)
+	if err != nil {
+		return err
+	}
+	m := &s.Members[s.memberIndex(op.Member)]
+	if m.Identity != r.Old {
+		return fmt.Errorf("%w: %s has identity %d, %d was expected", ErrStale, m.ID, m.Identity, r.Old)
+	}
+	m.Retired = append(slices.Clone(m.Retired), m.Identity)
+	m.Identity = s.issueIdentity()
+	s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: identity %d -> %d", op.ID, r.Old, m.Identity))
+	return nil
+}
+
+// JudgeTail records what only the returning member holds. A tail that may not
+// flow ends the operation and puts the member into quarantine.
+type JudgeTail struct {
+	Operation OperationID `json:"operation"`
+	Tail      Tail        `json:"tail"`
+}
+
+func (j JudgeTail) String() string {
+	return fmt.Sprintf("judge the tail: %s (%d transactions)", j.Tail.Verdict, j.Tail.Transactions)
+}
+
+func (j JudgeTail) apply(s *Snapshot, c Command) error {
+	op, err := s.expect(j.Operation, RejoinJudge)
+	if err != nil {
+		return err
+	}
+	tail := j.Tail
+	op.Tail, op.Moved = &tail, c.At.UTC()
+	m := &s.Members[s.memberIndex(op.Member)]
+	flows := tail.Verdict == TailEmpty || tail.Verdict == TailMayFlow || op.LetFlow
+	s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: tail of %d transactions: %s: %s", op.ID, tail.Transactions, tail.Verdict, tail.Why))
+	if flows {
+		op.Cursor = RejoinPrepare
+		return nil
+	}
+	m.State = MemberQuarantined
+	m.Why = fmt.Sprintf("it holds %d transactions that the ring does not have (%s); they are in %s; to let them flow: sqlring master rejoin %s --let-flow", tail.Transactions, tail.Why, tail.File, m.ID)
+	op.State, op.Ended = OperationDone, c.At.UTC()
+	return nil
+}
+
+// Readmit ends the rejoin: the member is in the ring.
+type Readmit struct {
+	Operation OperationID `json:"operation"`
+}
+
+func (r Readmit) String() string { return fmt.Sprintf("readmit (%s)", r.Operation) }
+
+func (r Readmit) apply(s *Snapshot, c Command) error {
+	op, err := s.expect(r.Operation, RejoinAdmit)
+	if err != nil {
+		return err
+	}
+	m := &s.Members[s.memberIndex(op.Member)]
+	m.State, m.Why, m.Cut = MemberActive, "", nil
+	op.State, op.Ended = OperationDone, c.At.UTC()
+	s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: %s is in the ring again", op.ID, m.ID))
+	return nil
+}
+
+// GiveUpRejoin ends a rejoin whose member was lost again. It stays out; who
+// follows it already is re-pointed by upkeep.
+type GiveUpRejoin struct {
+	Operation OperationID `json:"operation"`
+}
+
+func (g GiveUpRejoin) String() string { return fmt.Sprintf("give up %s", g.Operation) }
+
+func (g GiveUpRejoin) apply(s *Snapshot, c Command) error {
+	op, err := s.expect(g.Operation, "")
+	if err != nil {
+		return err
+	}
+	if op.Kind != OperationRejoin {
+		return fmt.Errorf("%w: %s is a %s", ErrLaw, op.ID, op.Kind)
+	}
+	m := &s.Members[s.memberIndex(op.Member)]
+	m.State, m.Why = MemberDown, c.Why
+	op.State, op.Ended = OperationAborted, c.At.UTC()
+	s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: %s was lost again", op.ID, m.ID))
+	return nil
+}

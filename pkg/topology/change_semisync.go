@@ -1,0 +1,31 @@
+package topology
+
+import "fmt"
+
+// OrderSemiSync changes whether a member's commits wait for its acker. The
+// order stands in raft before the switch is thrown, so that "was this
+// acknowledged by the peer?" can be answered afterwards.
+type OrderSemiSync struct {
+	Member MemberID `json:"member"`
+	From   SemiSync `json:"from"`
+	To     SemiSync `json:"to"`
+}
+
+func (o OrderSemiSync) String() string {
+	return fmt.Sprintf("order semi-sync of %s from %s to %s", o.Member, o.From, o.To)
+}
+
+func (o OrderSemiSync) apply(s *Snapshot, c Command) error {
+	i := s.memberIndex(o.Member)
+	switch {
+	case i < 0:
+		return fmt.Errorf("%w: %s is not a member", ErrStale, o.Member)
+	case s.Members[i].SemiSync != o.From:
+		return fmt.Errorf("%w: semi-sync of %s is %s, %s was expected", ErrStale, o.Member, s.Members[i].SemiSync, o.From)
+	case o.To != SemiSyncOff && !s.Owns(o.Member):
+		return fmt.Errorf("%w: %s owns no unit, its commits may not wait for an acker", ErrLaw, o.Member)
+	}
+	s.Members[i].SemiSync = o.To
+	s.record(c, "semi-sync", o.Member, fmt.Sprintf("%s -> %s", o.From, o.To))
+	return nil
+}

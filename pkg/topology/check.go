@@ -1,0 +1,112 @@
+package topology
+
+import (
+	"fmt"
+	"time"
+)
+
+// Severity is how bad a violation is.
+type Severity uint8
+
+// The severities.
+const (
+	SeverityWarning Severity = iota // the ring works, with less than was promised
+	SeverityBroken                  // a promise does not hold now
+)
+
+var severityNames = [...]string{"warning", "broken"}
+
+func (v Severity) String() string { return enumName(severityNames[:], int(v)) }
+
+// MarshalText writes the severity's name.
+func (v Severity) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads a severity's name.
+func (v *Severity) UnmarshalText(text []byte) error { return enumParse(severityNames[:], text, v) }
+
+// Violation is one way in which what is seen breaks what is meant.
+type Violation struct {
+	Rule     string   `json:"rule"` // name of the check, stable: "link", "slot", …
+	Severity Severity `json:"severity"`
+	Member   MemberID `json:"member,omitempty"`
+	What     string   `json:"what"`
+	Remedy   string   `json:"remedy,omitempty"` // what to type or change
+}
+
+// Check lists, in ring order, where the observations break the law of the ring.
+// An empty list means that every member was seen within MaxAge and all is as it
+// should be: what is unknown is a violation of its own.
+func Check(s *Snapshot, o Observations, now time.Time) []Violation {
+	var found []Violation
+	if s.Ring == nil {
+		return found
+	}
+	for _, m := range s.Members {
+		seen, ok := o.Good(m.ID, now)
+		if !ok {
+			found = append(found, Violation{Rule: "answers", Severity: SeverityBroken, Member: m.ID,
+				What: "it does not answer: " + describeReach(seen, now)})
+			continue
+		}
+		if m.State == MemberActive {
+			found = append(found, checkMember(s, m, seen)...)
+		}
+	}
+	for _, u := range s.Units {
+		if u.Owner == "" {
+			found = append(found, Violation{Rule: "owner", Severity: SeverityBroken,
+				What: fmt.Sprintf("unit %s has no owner, its writes wait", u.ID)})
+		}
+	}
+	for _, u := range s.Units {
+		if m, ok := s.Member(u.Owner); ok && m.SemiSync == SemiSyncDegraded {
+			found = append(found, Violation{Rule: "semi-sync", Severity: SeverityWarning, Member: m.ID,
+				What:   "its commits are not waiting for an acker, by order",
+				Remedy: "bring the lost member back: sqlring status shows which one"})
+		}
+	}
+	return found
+}
+
+func checkMember(s *Snapshot, m Member, seen Observation) []Violation {
+	var found []Violation
+	broken := func(rule, what, remedy string) {
+		found = append(found, Violation{Rule: rule, Severity: SeverityBroken, Member: m.ID, What: what, Remedy: remedy})
+	}
+	owns := s.Owns(m.ID)
+	if seen.Boot != m.Boot {
+		broken("process", "its process is not the one that was admitted: it was restarted", "")
+	}
+	if seen.ServerID != m.Identity || seen.Domain != m.Identity {
+		broken("identity", fmt.Sprintf("its server_id is %d and its gtid_domain_id %d, both should be %d", seen.ServerID, seen.Domain, m.Identity), "")
+	}
+	if want := m.Layout(s.Ring.Stride); seen.Layout != want {
+		broken("slot", fmt.Sprintf("its auto_increment offset/increment is %s, it should be %s", seen.Layout, want), "")
+	}
+	if upstream, ok := s.Upstream(m.ID); ok {
+		link := seen.Link
+		switch {
+		case link.Upstream != upstream.Addr:
+			broken("link", fmt.Sprintf("it follows %q, it should follow %s", link.Upstream, upstream.ID), "")
+		case link.ApplierErrno != 0:
+			broken("link", fmt.Sprintf("its applier stopped with error %d: %s", link.ApplierErrno, link.ApplierError), "")
+		case link.Receiver != ThreadRunning || link.Applier != ThreadRunning:
+			broken("link", fmt.Sprintf("its receiver is %s, its applier %s %s", link.Receiver, link.Applier, link.ReceiverError), "")
+		}
+	}
+	if owns && seen.ReadOnly {
+		broken("closed", "it owns a unit and is read-only", "")
+	}
+	if !owns && !seen.ReadOnly {
+		broken("open", "it owns no unit and is not read-only", "")
+	}
+	if m.SemiSync == SemiSyncArmed && !(seen.SemiSync.Enabled && seen.SemiSync.On && seen.SemiSync.Ackers > 0) {
+		broken("semi-sync", "its commits are not waiting for its acker, and nobody ordered that", "")
+	}
+	if missing := unsafeStatics(seen.Settings); len(missing) > 0 {
+		found = append(found, Violation{Rule: "config file", Severity: SeverityWarning, Member: m.ID,
+			What:   fmt.Sprintf("its config file lacks %v", missing),
+			Remedy: "add the lines under [mariadbd]; a restart without them would come up open"})
+	}
+	return found
+}

@@ -1,0 +1,109 @@
+package topology
+
+import (
+	"fmt"
+	"net"
+
+	"github.com/sqlring/sqlring/pkg/autoinc"
+)
+
+// MemberState is where a member stands in its life. The zero value is
+// MemberJoining: closed, and nothing is expected of it.
+type MemberState uint8
+
+// The states of a member.
+const (
+	MemberJoining     MemberState = iota // is being set up; serves nobody
+	MemberActive                         // in the ring
+	MemberDown                           // taken out: nothing is pulled from it, nothing is sent to it
+	MemberReturning                      // answers again; is judged and caught up
+	MemberQuarantined                    // holds transactions that need a word of the DBA
+)
+
+var memberStateNames = [...]string{"joining", "active", "down", "returning", "quarantined"}
+
+func (s MemberState) String() string { return enumName(memberStateNames[:], int(s)) }
+
+// MarshalText writes the state's name.
+func (s MemberState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a state's name.
+func (s *MemberState) UnmarshalText(text []byte) error {
+	return enumParse(memberStateNames[:], text, s)
+}
+
+// SemiSync is what raft has ordered of a member's commits: whether they wait
+// for the acknowledgement of its downstream. Only an owner is ever armed.
+type SemiSync uint8
+
+// The orders.
+const (
+	SemiSyncOff      SemiSync = iota // owns no unit, or durability is async
+	SemiSyncArmed                    // no commit is acknowledged before the acker has it
+	SemiSyncDegraded                 // an owner that goes on without an acker, by order
+)
+
+var semiSyncNames = [...]string{"off", "armed", "degraded"}
+
+func (s SemiSync) String() string { return enumName(semiSyncNames[:], int(s)) }
+
+// MarshalText writes the order's name.
+func (s SemiSync) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads an order's name.
+func (s *SemiSync) UnmarshalText(text []byte) error { return enumParse(semiSyncNames[:], text, s) }
+
+// Member is the intent for one server. Addr, Identity and Slot are set for
+// every member of a snapshot that [Snapshot.Validate] accepts.
+type Member struct {
+	ID    MemberID    `json:"id"`
+	Addr  string      `json:"addr"` // host:port of its MySQL protocol port
+	Site  string      `json:"site,omitempty"`
+	State MemberState `json:"state"`
+	Why   string      `json:"why,omitempty"` // why it is in that state
+
+	// Identity is its server_id and, on MariaDB, its gtid_domain_id. It is
+	// issued by raft, never twice, and renewed when the member has lost
+	// transactions that others hold: under its old identity it would drop them.
+	Identity uint32   `json:"identity"`
+	Retired  []uint32 `json:"retired,omitempty"` // identities it had before, oldest first
+	// Slot is its auto_increment_offset. It stays when the identity changes.
+	Slot int `json:"slot"`
+	// Boot is the token that its process carries since it was last admitted. A
+	// restart wipes it: another value, or none, is another process.
+	Boot     uint64   `json:"boot"`
+	SemiSync SemiSync `json:"semi_sync"`
+	// Cut is the last position of its own transactions that the survivors had
+	// when it was taken out; empty while it is in the ring.
+	Cut Position `json:"cut,omitempty"`
+}
+
+// Layout returns the auto_increment layout of the member at the ring's stride.
+func (m Member) Layout(stride int) autoinc.Layout {
+	return autoinc.Layout{Offset: m.Slot, Stride: stride}
+}
+
+// Linked reports whether the member takes part in the wiring of the ring.
+func (m Member) Linked() bool { return m.State == MemberActive || m.State == MemberJoining }
+
+// ValidAddr returns an error, saying what is wrong, if addr is not host:port
+// with a port of 1 to 65535.
+func ValidAddr(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("address %q is not of the form host:port", addr)
+	}
+	if host == "" {
+		return fmt.Errorf("address %q names no host", addr)
+	}
+	for _, c := range []byte(port) {
+		if c < '0' || c > '9' {
+			return fmt.Errorf("address %q: the port is not a number", addr)
+		}
+	}
+	var n int
+	if _, err := fmt.Sscanf(port, "%d", &n); err != nil || n < 1 || n > 65535 {
+		return fmt.Errorf("address %q: the port is not in 1..65535", addr)
+	}
+	return nil
+}

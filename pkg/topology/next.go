@@ -1,0 +1,26 @@
+package topology
+
+import "time"
+
+// Next returns the one thing to do next: for the running operation if there is
+// one, else to keep the ring as the intent says. It is level-triggered: asked
+// again with the same arguments it gives the same answer, and an action that
+// was done already is seen by its post-condition and not asked for again.
+func Next(s *Snapshot, o Observations, now time.Time) Step {
+	if s.Ring == nil {
+		return idle("there is no ring yet")
+	}
+	if op, ok := s.Running(); ok {
+		switch op.Kind {
+		case OperationInit:
+			return nextInit(s, op, o, now)
+		case OperationHeal:
+			return nextHeal(s, op, o, now)
+		case OperationRejoin:
+			return nextRejoin(s, op, o, now)
+		case OperationNone:
+		}
+		return stuck("operation %s is of a kind that this release does not know: %s", op.ID, op.Kind)
+	}
+	return upkeep(s, o, now)
+}

@@ -1,0 +1,223 @@
+package topology
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/autoinc"
+)
+
+// Reach is how a server answered a probe. The zero value is ReachUnknown.
+type Reach uint8
+
+// The answers.
+const (
+	ReachUnknown Reach = iota // not probed yet, or the prober itself is not well
+	ReachAnswers              // the probe's questions were answered
+	ReachRefused              // the connection was refused or reset: no process listens there
+	ReachSilent               // nothing came back in time: frozen, cut off, or we are
+	ReachDenied               // it answers, but not to us: a login or a privilege is missing
+)
+
+var reachNames = [...]string{"unknown", "answers", "refused", "silent", "denied"}
+
+func (r Reach) String() string { return enumName(reachNames[:], int(r)) }
+
+// MarshalText writes the answer's name.
+func (r Reach) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads an answer's name.
+func (r *Reach) UnmarshalText(text []byte) error { return enumParse(reachNames[:], text, r) }
+
+// ThreadState is the state of a replication thread.
+type ThreadState uint8
+
+// The states of a replication thread. The zero value is ThreadUnknown.
+const (
+	ThreadUnknown ThreadState = iota
+	ThreadStopped
+	ThreadConnecting // the receiver, between two attempts (Slave_IO_Running: Connecting)
+	ThreadRunning
+)
+
+var threadNames = [...]string{"unknown", "stopped", "connecting", "running"}
+
+func (t ThreadState) String() string { return enumName(threadNames[:], int(t)) }
+
+// MarshalText writes the state's name.
+func (t ThreadState) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText reads a state's name.
+func (t *ThreadState) UnmarshalText(text []byte) error { return enumParse(threadNames[:], text, t) }
+
+// Link is a member's connection to its upstream (SHOW SLAVE STATUS). The zero
+// value is a member that follows nobody.
+type Link struct {
+	Upstream      string      `json:"upstream"` // host:port; empty: it follows nobody
+	Receiver      ThreadState `json:"receiver"` // the IO thread
+	ReceiverErrno int         `json:"receiver_errno,omitempty"`
+	ReceiverError string      `json:"receiver_error,omitempty"`
+	Applier       ThreadState `json:"applier"` // the SQL thread
+	ApplierErrno  int         `json:"applier_errno,omitempty"`
+	ApplierError  string      `json:"applier_error,omitempty"`
+	// Received is how far the receiver has come (Gtid_IO_Pos): drained means that
+	// the observation's Applied covers it, read while the receiver is stopped.
+	Received Position `json:"received"`
+}
+
+// SemiSyncStatus is what a server says of its semi-synchronous replication.
+type SemiSyncStatus struct {
+	Enabled bool `json:"enabled"` // rpl_semi_sync_master_enabled
+	On      bool `json:"on"`      // Rpl_semi_sync_master_status: commits do wait
+	Ackers  int  `json:"ackers"`  // Rpl_semi_sync_master_clients
+	Waiting int  `json:"waiting"` // Rpl_semi_sync_master_wait_sessions
+	Acking  bool `json:"acking"`  // Rpl_semi_sync_slave_status: it acks towards its upstream
+}
+
+// Settings are the variables of a server that the ring's law is about.
+type Settings struct {
+	LogBin           bool   `json:"log_bin"`
+	LogReplica       bool   `json:"log_replica_updates"`
+	RowFormat        bool   `json:"row_format"`
+	GTIDStrict       bool   `json:"gtid_strict"`
+	IgnoreDuplicates bool   `json:"gtid_ignore_duplicates"`
+	ParallelThreads  int    `json:"parallel_threads"`
+	StrictDDL        bool   `json:"strict_ddl"` // slave_ddl_exec_mode=STRICT
+	NetTimeout       int    `json:"net_timeout_s"`
+	AckerEnabled     bool   `json:"acker_enabled"`         // rpl_semi_sync_slave_enabled
+	EndlessWait      bool   `json:"endless_wait"`          // the semi-sync timer never degrades by itself
+	AfterSync        bool   `json:"after_sync"`            // rpl_semi_sync_master_wait_point
+	ReadOnlyInFile   bool   `json:"read_only_in_file"`     // boots closed: read_only comes from the config file
+	LogReplicaInFile bool   `json:"log_replica_in_file"`   // log_slave_updates comes from the config file
+	ConfigFile       string `json:"config_file,omitempty"` // where read_only was read from
+	ServerUUID       string `json:"server_uuid,omitempty"` // MySQL; empty on MariaDB
+}
+
+// Beat is the newest heartbeat row of one origin and node that a server has.
+type Beat struct {
+	Origin MemberID `json:"origin"`
+	Node   NodeID   `json:"node"`
+	Seq    uint64   `json:"seq"`
+}
+
+// Observation is what one server said in one probe. Everything but Member, At,
+// Asked, Reach, Since and Error is meaningful only if Reach is ReachAnswers.
+type Observation struct {
+	Member MemberID  `json:"member"`
+	Asked  time.Time `json:"asked"` // when the probe was sent
+	At     time.Time `json:"at"`    // when its answer was complete, or given up
+	Reach  Reach     `json:"reach"`
+	Since  time.Time `json:"since"` // since when every probe has ended with this Reach
+	Error  string    `json:"error,omitempty"`
+
+	Version  ServerVersion  `json:"version"`
+	Greeting string         `json:"greeting,omitempty"` // @@version, as clients are told it
+	Boot     uint64         `json:"boot"`               // the token of this process, 0 for none
+	ServerID uint32         `json:"server_id"`
+	Domain   uint32         `json:"domain"` // gtid_domain_id; equals ServerID on MySQL
+	ReadOnly bool           `json:"read_only"`
+	Layout   autoinc.Layout `json:"layout"` // the global variables
+	Settings Settings       `json:"settings"`
+	Link     Link           `json:"link"`
+	SemiSync SemiSyncStatus `json:"semi_sync"`
+	Applied  Position       `json:"applied"`  // gtid_slave_pos: what came over the link and is done
+	Binlog   Position       `json:"binlog"`   // gtid_binlog_pos: what it can pass on
+	Schemas  []string       `json:"schemas"`  // the schemas that are neither the server's nor sqlring's, sorted
+	HasRing  bool           `json:"has_ring"` // schema sqlring with its tables is there
+	Apps     int            `json:"apps"`     // connections of accounts that are neither sqlring's nor the server's
+	Beats    []Beat         `json:"beats"`    // sorted by origin, then node
+	Tail     *Tail          `json:"tail,omitempty"`
+}
+
+// TailVerdict is what the transactions that only a returning member holds allow.
+type TailVerdict uint8
+
+// The verdicts. The zero value is TailUnknown.
+const (
+	TailUnknown  TailVerdict = iota
+	TailEmpty                // nothing but sqlring's own rows
+	TailMayFlow              // inserts only, in its own slot, no other unique key
+	TailConflict             // anything else: the DBA decides
+)
+
+var tailNames = [...]string{"unknown", "empty", "may flow", "conflict"}
+
+func (v TailVerdict) String() string { return enumName(tailNames[:], int(v)) }
+
+// MarshalText writes the verdict's name.
+func (v TailVerdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads a verdict's name.
+func (v *TailVerdict) UnmarshalText(text []byte) error { return enumParse(tailNames[:], text, v) }
+
+// Tail is what was read from the binlog of a returning member, above a cut.
+type Tail struct {
+	Cut          Position    `json:"cut"` // read from here
+	End          Position    `json:"end"` // up to here
+	Verdict      TailVerdict `json:"verdict"`
+	Why          string      `json:"why"`          // what decided the verdict
+	Transactions int         `json:"transactions"` // sqlring's own aside
+	File         string      `json:"file,omitempty"`
+}
+
+// Position returns everything that the member has: what it applied and what it
+// wrote itself.
+func (o Observation) Position() Position { return o.Applied.Union(o.Binlog) }
+
+// Drained reports whether the member has applied all that it received, and will
+// receive no more: safety rule 1 asks for this before a link is changed.
+func (o Observation) Drained() bool {
+	return o.Link.Receiver == ThreadStopped && o.Position().Covers(o.Link.Received)
+}
+
+// Writer is what one proxy says of its lease on a unit.
+type Writer struct {
+	Node    NodeID    `json:"node"`
+	Unit    UnitID    `json:"unit"`
+	Epoch   uint64    `json:"epoch"`   // the newest epoch that it knows of
+	Holding bool      `json:"holding"` // it may still acknowledge writes of an epoch before
+	Acked   Position  `json:"acked"`   // the newest transactions that it acknowledged
+	At      time.Time `json:"at"`
+}
+
+// Observations is everything that was seen of the ring, by this node.
+type Observations struct {
+	Members []Observation `json:"members"` // sorted by member
+	Writers []Writer      `json:"writers"` // sorted by node, then unit
+	Nodes   []NodeID      `json:"nodes"`   // the nodes whose proxies may hold leases
+}
+
+// MaxAge is how old an observation may be for anything to be done because of
+// it. Nothing acts on an older one.
+const MaxAge = 2 * time.Second
+
+// Of returns the observation of a member, whatever its age.
+func (o Observations) Of(id MemberID) (Observation, bool) {
+	for _, m := range o.Members {
+		if m.Member == id {
+			return m, true
+		}
+	}
+	return Observation{Member: id}, false
+}
+
+// Good returns the observation of a member that answered within MaxAge.
+func (o Observations) Good(id MemberID, now time.Time) (Observation, bool) {
+	m, ok := o.Of(id)
+	return m, ok && m.Reach == ReachAnswers && now.Sub(m.At) <= MaxAge
+}
+
+// With returns o with m in the place of the member's earlier observation.
+func (o Observations) With(m Observation) Observations {
+	members := slices.Clone(o.Members)
+	i, found := slices.BinarySearchFunc(members, m.Member, func(x Observation, id MemberID) int {
+		return strings.Compare(string(x.Member), string(id))
+	})
+	if found {
+		members[i] = m
+	} else {
+		members = slices.Insert(members, i, m)
+	}
+	return Observations{Members: members, Writers: o.Writers, Nodes: o.Nodes}
+}

@@ -1,0 +1,77 @@
+package topology
+
+import "time"
+
+// OperationKind is what an operation does.
+type OperationKind uint8
+
+// The kinds of operation.
+const (
+	OperationNone   OperationKind = iota
+	OperationInit                 // make a ring of empty servers
+	OperationHeal                 // take a lost member out, and give its units an heir
+	OperationRejoin               // let a member back in
+)
+
+var operationKindNames = [...]string{"none", "init", "heal", "rejoin"}
+
+func (k OperationKind) String() string { return enumName(operationKindNames[:], int(k)) }
+
+// MarshalText writes the kind's name.
+func (k OperationKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads a kind's name.
+func (k *OperationKind) UnmarshalText(text []byte) error {
+	return enumParse(operationKindNames[:], text, k)
+}
+
+// OperationState is how far an operation is.
+type OperationState uint8
+
+// The states of an operation.
+const (
+	OperationRunning OperationState = iota
+	OperationDone
+	OperationAborted
+)
+
+var operationStateNames = [...]string{"running", "done", "aborted"}
+
+func (s OperationState) String() string { return enumName(operationStateNames[:], int(s)) }
+
+// MarshalText writes the state's name.
+func (s OperationState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a state's name.
+func (s *OperationState) UnmarshalText(text []byte) error {
+	return enumParse(operationStateNames[:], text, s)
+}
+
+// Cursor names the step that an operation is at. Each plan file lists its own.
+type Cursor string
+
+// Operation is a change that the DBA or the controller started. Its cursor is
+// moved by commands that name the cursor they expect, so a deposed leader's
+// late command is refused by every node alike.
+type Operation struct {
+	ID       OperationID    `json:"id"`
+	Kind     OperationKind  `json:"kind"`
+	Member   MemberID       `json:"member,omitempty"` // whom it is about; empty for init
+	State    OperationState `json:"state"`
+	Cursor   Cursor         `json:"cursor"`
+	Began    time.Time      `json:"began"`
+	Moved    time.Time      `json:"moved"` // when the cursor was moved last
+	Ended    time.Time      `json:"ended,omitzero"`
+	By       string         `json:"by"`
+	Why      string         `json:"why,omitempty"`
+	Evidence []string       `json:"evidence,omitempty"`
+
+	// Facts that an operation finds on its way.
+	Mark Position `json:"mark,omitempty"` // heal: acknowledged to clients; the heir must have it
+	Heir MemberID `json:"heir,omitempty"` // heal: who gets the units
+	Tail *Tail    `json:"tail,omitempty"` // rejoin: what only the returning member had
+
+	// Words of the DBA.
+	AcceptLoss bool `json:"accept_loss,omitempty"` // heal: go on without what is missing of Mark
+	LetFlow    bool `json:"let_flow,omitempty"`    // rejoin: the tail flows, whatever it is
+}

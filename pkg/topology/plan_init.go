@@ -1,0 +1,203 @@
+package topology
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// The steps of operation init, in order. A crash at any of them leaves members
+// that are closed and that nobody is sent to.
+const (
+	InitPreflight Cursor = "preflight" // every server answers, is empty, and fits
+	InitPrepare   Cursor = "prepare"   // identity, slot and settings, member by member
+	InitLink      Cursor = "link"      // each follows the one before it
+	InitVerify    Cursor = "verify"    // the heartbeat of each arrives at each
+	InitOpen      Cursor = "open"      // semi-sync armed, the owner opened
+)
+
+func initCursors() []Cursor {
+	return []Cursor{InitPreflight, InitPrepare, InitLink, InitVerify, InitOpen}
+}
+
+func nextInit(s *Snapshot, op Operation, o Observations, now time.Time) Step {
+	for _, m := range s.Members {
+		if _, ok := o.Good(m.ID, now); !ok {
+			seen, _ := o.Of(m.ID)
+			return wait("member %s does not answer: %s", m.ID, describeReach(seen, now))
+		}
+	}
+	switch op.Cursor {
+	case InitPreflight:
+		return initPreflight(s, op, o)
+	case InitPrepare:
+		return initPrepare(s, op, o)
+	case InitLink:
+		return initLink(s, op, o)
+	case InitVerify:
+		return initVerify(s, op, o)
+	case InitOpen:
+		return initOpen(s, op, o)
+	}
+	return stuck("operation %s stands at %q, which is not a step of init", op.ID, op.Cursor)
+}
+
+func initPreflight(s *Snapshot, op Operation, o Observations) Step {
+	first, _ := o.Of(s.Members[0].ID)
+	for _, m := range s.Members {
+		seen, _ := o.Of(m.ID)
+		switch {
+		case seen.Version.Flavour != FlavourMariaDB:
+			return stuck("member %s is %s: rings of MariaDB are supported so far", m.ID, seen.Version)
+		case seen.Version.Series() != first.Version.Series():
+			return stuck("member %s is %s, %s is %s: a ring has one release series", m.ID, seen.Version, first.Member, first.Version)
+		case len(seen.Schemas) > 0:
+			return stuck("member %s is not empty, it has the schema %s: init takes empty servers", m.ID, strings.Join(seen.Schemas, ", "))
+		case seen.Link.Upstream != "":
+			return stuck("member %s follows %s already: end that first (STOP SLAVE; RESET SLAVE ALL)", m.ID, seen.Link.Upstream)
+		}
+		if missing := unsafeStatics(seen.Settings); len(missing) > 0 {
+			return stuck("member %s: its config file lacks %s; add the lines under [mariadbd] and restart it", m.ID, strings.Join(missing, ", "))
+		}
+	}
+	return advance(op, InitPrepare, "all %d members answer, are empty and fit", len(s.Members))
+}
+
+// unsafeStatics lists the lines that the config file of a MariaDB must have
+// because nothing that is set by SQL survives a restart.
+func unsafeStatics(v Settings) []string {
+	var missing []string
+	for _, line := range []struct {
+		ok   bool
+		text string
+	}{
+		{v.LogBin, "log_bin"},
+		{v.LogReplica && v.LogReplicaInFile, "log_slave_updates=1"},
+		{v.ReadOnlyInFile, "read_only=1"},
+		{v.RowFormat, "binlog_format=ROW"},
+	} {
+		if !line.ok {
+			missing = append(missing, line.text)
+		}
+	}
+	return missing
+}
+
+func initPrepare(s *Snapshot, op Operation, o Observations) Step {
+	for _, m := range s.Members {
+		seen, _ := o.Of(m.ID)
+		if why := unprepared(s, m, seen); why != "" {
+			return do(m.ID, prepareAction(s, m, true), "%s", why)
+		}
+	}
+	return advance(op, InitLink, "every member has its identity, slot and settings")
+}
+
+func prepareAction(s *Snapshot, m Member, fresh bool) Action {
+	return Action{
+		Kind: ActPrepare, Identity: m.Identity, Retired: m.Retired,
+		Layout: m.Layout(s.Ring.Stride), Fresh: fresh,
+	}
+}
+
+// unprepared says what a member still lacks of ActPrepare, "" for nothing.
+func unprepared(s *Snapshot, m Member, seen Observation) string {
+	v := seen.Settings
+	switch {
+	case seen.ServerID != m.Identity || seen.Domain != m.Identity:
+		return "its identity is not set"
+	case seen.Layout != m.Layout(s.Ring.Stride):
+		return "its auto_increment slot is not set"
+	case !seen.HasRing:
+		return "the schema sqlring is not there"
+	case !v.GTIDStrict || !v.IgnoreDuplicates || !v.StrictDDL || v.ParallelThreads != 0:
+		return "its GTID and applier rules are not set"
+	case v.NetTimeout > 2:
+		return "its network timeouts are not set"
+	case !v.EndlessWait || !v.AfterSync:
+		return "its side of semi-sync is not set"
+	}
+	return ""
+}
+
+func initLink(s *Snapshot, op Operation, o Observations) Step {
+	for _, m := range s.Members {
+		upstream, _ := s.Upstream(m.ID)
+		if step, ok := follow(s, m, upstream, true, o); !ok {
+			return step
+		}
+	}
+	return advance(op, InitVerify, "each member follows the one before it")
+}
+
+func initVerify(s *Snapshot, op Operation, o Observations) Step {
+	for _, m := range s.Members {
+		seen, _ := o.Of(m.ID)
+		for _, origin := range s.Members {
+			if !hasBeat(seen, origin.ID) {
+				return wait("the heartbeat of %s has not arrived at %s", origin.ID, m.ID)
+			}
+		}
+	}
+	return advance(op, InitOpen, "the heartbeat of each member arrives at each")
+}
+
+func hasBeat(seen Observation, origin MemberID) bool {
+	return slices.ContainsFunc(seen.Beats, func(b Beat) bool { return b.Origin == origin && b.Seq > 0 })
+}
+
+func initOpen(s *Snapshot, op Operation, o Observations) Step {
+	owner := s.Members[0]
+	for _, m := range s.Members {
+		seen, _ := o.Of(m.ID)
+		if why := unprepared(s, m, seen); why != "" {
+			return stuck("member %s was restarted while the ring was made (%s): abort with `sqlring operation abort %s` and start again", m.ID, why, op.ID)
+		}
+		if m.ID != owner.ID && seen.Boot != m.Boot {
+			return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it is verified and stays closed: it owns no unit")
+		}
+	}
+	order := SemiSyncOff
+	if s.Ring.Durability == DurabilitySemiSync {
+		if step, ok := armed(s, owner, o); !ok {
+			return step
+		}
+		order = SemiSyncArmed
+	}
+	seen, _ := o.Of(owner.ID)
+	if seen.ReadOnly || seen.Boot != owner.Boot {
+		return do(owner.ID, Action{Kind: ActOpen, Boot: owner.Boot}, "all is verified, it may take writes")
+	}
+	return commit(OpenRing{Operation: op.ID, SemiSync: order}, "every member is verified")
+}
+
+// armed reports whether the owner's commits wait for its downstream, or else the
+// step that brings it there. An acker that is ahead of the owner never
+// acknowledges what it has already, so the owner is armed only once its position
+// covers that of its acker, read after the acker connected (safety rule 3).
+func armed(s *Snapshot, owner Member, o Observations) (Step, bool) {
+	seen, _ := o.Of(owner.ID)
+	if seen.SemiSync.Enabled && seen.SemiSync.On && seen.SemiSync.Ackers == 1 {
+		return Step{}, true
+	}
+	acker, ok := s.Downstream(owner.ID)
+	if !ok {
+		return stuck("member %s has no downstream that could acknowledge its commits", owner.ID), false
+	}
+	down, _ := o.Of(acker.ID)
+	switch {
+	case down.Link.Upstream != owner.Addr || down.Link.Receiver != ThreadRunning:
+		return wait("the acker %s is not connected to %s", acker.ID, owner.ID), false
+	case seen.Asked.Before(down.At):
+		return wait("the position of %s was read before that of its acker", owner.ID), false
+	case !seen.Position().Covers(down.Position()):
+		return wait("%s catches up with its acker %s: %s", owner.ID, acker.ID, seen.Position().Missing(down.Position())), false
+	case !seen.SemiSync.Enabled:
+		return do(owner.ID, Action{Kind: ActArm}, "its acker %s is connected and not ahead", acker.ID), false
+	}
+	return wait("semi-sync of %s is not on yet: %d ackers", owner.ID, seen.SemiSync.Ackers), false
+}
+
+func advance(op Operation, to Cursor, format string, args ...any) Step {
+	return commit(AdvanceOperation{Operation: op.ID, From: op.Cursor, To: to}, format, args...)
+}

@@ -1,0 +1,159 @@
+package topology
+
+import "time"
+
+// The steps of operation rejoin, in order. Until splice nobody pulls from the
+// returning member, and the ring is whole without it; afterwards it is whole
+// with it.
+const (
+	RejoinJudge   Cursor = "judge"   // closed; what only it holds is read and judged (S8)
+	RejoinPrepare Cursor = "prepare" // identity, slot, settings
+	RejoinCatchUp Cursor = "catch up"
+	RejoinSplice  Cursor = "splice" // its downstream follows it
+	RejoinAdmit   Cursor = "admit"  // verified, stamped
+)
+
+func rejoinCursors() []Cursor {
+	return []Cursor{RejoinJudge, RejoinPrepare, RejoinCatchUp, RejoinSplice, RejoinAdmit}
+}
+
+func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
+	m, _ := s.Member(op.Member)
+	for _, other := range s.Members { // a new loss comes first
+		if verdict := judge(s, other, o, now); other.State == MemberActive && verdict.lost {
+			return commit(GiveUpRejoin{Operation: op.ID}, "%s; that is healed first", verdict.why)
+		}
+	}
+	seen, ok := o.Good(m.ID, now)
+	if !ok {
+		if now.Sub(seen.Since) > silentFor && (seen.Reach == ReachRefused || seen.Reach == ReachSilent) {
+			return commit(GiveUpRejoin{Operation: op.ID}, "member %s is lost again: %s", m.ID, describeReach(seen, now))
+		}
+		return wait("member %s does not answer: %s", m.ID, describeReach(seen, now))
+	}
+	upstream, found := formerUpstream(s, m.ID)
+	if !found {
+		return stuck("no member is left in the ring")
+	}
+	if _, good := o.Good(upstream.ID, now); !good {
+		return wait("member %s does not answer", upstream.ID)
+	}
+	if op.Cursor != RejoinJudge {
+		if why := unprepared(s, m, seen); why != "" && op.Cursor != RejoinPrepare {
+			return commit(GiveUpRejoin{Operation: op.ID}, "member %s was restarted meanwhile (%s)", m.ID, why)
+		}
+	}
+	switch op.Cursor {
+	case RejoinJudge:
+		return rejoinJudge(s, op, m, seen, o, now)
+	case RejoinPrepare:
+		return rejoinPrepare(s, op, m, seen)
+	case RejoinCatchUp:
+		return rejoinCatchUp(s, op, m, upstream, o)
+	case RejoinSplice:
+		return rejoinSplice(s, op, m, upstream, o)
+	case RejoinAdmit:
+		return rejoinAdmit(op, m, upstream, seen, o)
+	}
+	return stuck("operation %s stands at %q, which is not a step of rejoin", op.ID, op.Cursor)
+}
+
+// rejoinJudge closes the member for good and finds out what only it holds. A
+// process that was frozen or cut off may still be open, armed, and have an
+// application's statements queued: they end here.
+func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, o Observations, now time.Time) Step {
+	for _, other := range survivors(s, o, now) {
+		if theirs, _ := o.Of(other.ID); theirs.Link.Upstream == m.Addr && theirs.Link.Receiver != ThreadStopped {
+			return do(other.ID, Action{Kind: ActStopReceiver}, "nothing may come from %s before it is judged", m.ID)
+		}
+	}
+	switch {
+	case seen.SemiSync.Enabled:
+		return do(m.ID, Action{Kind: ActDisarm}, "it is out of the ring, nothing there may wait for an acker")
+	case !seen.ReadOnly:
+		return do(m.ID, Action{Kind: ActClose}, "it is out of the ring and must not take writes")
+	case seen.Apps > 0:
+		return do(m.ID, Action{Kind: ActExpel}, "%d connections of applications are left on it", seen.Apps)
+	}
+	var held uint64 // how far the ring has this member's own transactions
+	for _, other := range survivors(s, o, now) {
+		theirs, _ := o.Of(other.ID)
+		held = max(held, theirs.Position().Seq(m.Identity))
+	}
+	own := seen.Binlog.Seq(m.Identity)
+	if own < held {
+		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "%s has its own transactions up to %d, the ring has them up to %d", m.ID, own, held)
+	}
+	end, _ := seen.Binlog.Last(m.Identity)
+	if own == held {
+		tail := Tail{Cut: m.Cut, Verdict: TailEmpty, Why: "the ring has everything that it has"}
+		return commit(JudgeTail{Operation: op.ID, Tail: tail}, "nothing is above the cut")
+	}
+	cut := Position{{Domain: m.Identity, Server: m.Identity, Seq: held}}
+	if held == 0 {
+		cut = nil
+	}
+	if t := seen.Tail; t != nil && t.Cut.Covers(cut) && cut.Covers(t.Cut) && t.End.Seq(m.Identity) == end.Seq {
+		return commit(JudgeTail{Operation: op.ID, Tail: *t}, "%s", t.Why)
+	}
+	return do(m.ID, Action{Kind: ActReadTail, After: cut}, "it holds %d transactions of its own above the cut", own-held)
+}
+
+func rejoinPrepare(s *Snapshot, op Operation, m Member, seen Observation) Step {
+	if why := unprepared(s, m, seen); why != "" {
+		return do(m.ID, prepareAction(s, m, false), "%s", why)
+	}
+	return advance(op, RejoinCatchUp, "identity, slot and settings are set")
+}
+
+// rejoinCatchUp lets the member follow, without acknowledging, until it has
+// everything that its upstream had at an earlier look.
+func rejoinCatchUp(s *Snapshot, op Operation, m, upstream Member, o Observations) Step {
+	if step, ok := follow(s, m, upstream, false, o); !ok {
+		return step
+	}
+	if step, ok := caughtUp(m, upstream, o); !ok {
+		return step
+	}
+	return advance(op, RejoinSplice, "%s has what %s has", m.ID, upstream.ID)
+}
+
+// caughtUp reports whether m has everything that upstream was seen to have
+// before. As heartbeats never stop, that also verifies the link.
+func caughtUp(m, upstream Member, o Observations) (Step, bool) {
+	seen, _ := o.Of(m.ID)
+	up, _ := o.Of(upstream.ID)
+	switch {
+	case !seen.Asked.After(up.At):
+		return wait("the position of %s was read before that of %s", m.ID, upstream.ID), false
+	case !seen.Position().Covers(up.Position().Without(m.Identity)):
+		return wait("%s catches up with %s: %d transactions to go", m.ID, upstream.ID, seen.Position().Behind(up.Position())), false
+	}
+	return Step{}, true
+}
+
+// rejoinSplice makes the member's downstream follow it: from here its tail, if
+// it has one, flows. Then it acknowledges to its upstream.
+func rejoinSplice(s *Snapshot, op Operation, m, upstream Member, o Observations) Step {
+	down, _ := formerDownstream(s, m.ID)
+	if step, ok := follow(s, down, m, true, o); !ok {
+		return step
+	}
+	if step, ok := caughtUp(down, m, o); !ok {
+		return step
+	}
+	if step, ok := follow(s, m, upstream, true, o); !ok {
+		return step
+	}
+	return advance(op, RejoinAdmit, "%s follows %s, %s follows %s", m.ID, upstream.ID, down.ID, m.ID)
+}
+
+func rejoinAdmit(op Operation, m, upstream Member, seen Observation, o Observations) Step {
+	if step, ok := caughtUp(m, upstream, o); !ok {
+		return step
+	}
+	if seen.Boot != m.Boot {
+		return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it is verified and stays closed: it owns no unit")
+	}
+	return commit(Readmit{Operation: op.ID}, "%s is linked, caught up and verified", m.ID)
+}

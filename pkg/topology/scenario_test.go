@@ -1,0 +1,424 @@
+package topology
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/autoinc"
+)
+
+var update = flag.Bool("update", false, "rewrite the transcripts under testdata/topology")
+
+// TestScenarios runs every file of testdata/topology. A file is a list of
+// blocks: comments that tell the story, commands, "----", the transcript that
+// they must give, an empty line.
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/topology/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenario files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := newScenario().play(t, string(data))
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != string(data) {
+				t.Errorf("transcript of %s differs (go test -update rewrites it):\n%s", file, diff(string(data), got))
+			}
+		})
+	}
+}
+
+func diff(want, got string) string {
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range max(len(w), len(g)) {
+		a, b := "", ""
+		if i < len(w) {
+			a = w[i]
+		}
+		if i < len(g) {
+			b = g[i]
+		}
+		if a != b {
+			return fmt.Sprintf("line %d:\n- %s\n+ %s", i+1, a, b)
+		}
+	}
+	return "equal"
+}
+
+// scenario is a snapshot, what is seen, and a clock that the file moves.
+type scenario struct {
+	snap *Snapshot
+	obs  Observations
+	now  time.Time
+	tail Tail // what a read of a binlog finds
+}
+
+func newScenario() *scenario {
+	return &scenario{snap: NewSnapshot(), now: time.Unix(1_700_000_000, 0).UTC()}
+}
+
+func (sc *scenario) play(t *testing.T, text string) string {
+	t.Helper()
+	var out strings.Builder
+	inTranscript := false
+	for line := range strings.Lines(text) {
+		trimmed := strings.TrimSpace(line)
+		switch {
+		case inTranscript && trimmed != "":
+			continue // the old transcript; the new one was written already
+		case inTranscript:
+			inTranscript = false
+			out.WriteString(line)
+		case trimmed == "----":
+			inTranscript = true
+		case trimmed == "" || strings.HasPrefix(trimmed, "#"):
+			out.WriteString(line)
+		default:
+			out.WriteString(line)
+			out.WriteString("----\n" + sc.command(t, strings.Fields(trimmed)))
+		}
+	}
+	return out.String()
+}
+
+func (sc *scenario) command(t *testing.T, f []string) string {
+	t.Helper()
+	args := map[string]string{}
+	var names []string
+	for _, word := range f[1:] {
+		if k, v, ok := strings.Cut(word, "="); ok {
+			args[k] = v
+		} else {
+			names = append(names, word)
+		}
+	}
+	switch f[0] {
+	case "init":
+		return sc.apply(initFrom(t, args, names))
+	case "advance":
+		return sc.apply(AdvanceOperation{OperationID(args["op"]), Cursor(args["from"]), Cursor(args["to"])})
+	case "abort":
+		return sc.apply(AbortOperation{OperationID(names[0])})
+	case "semisync":
+		var from, to SemiSync
+		parse(t, from.UnmarshalText, args["from"])
+		parse(t, to.UnmarshalText, args["to"])
+		return sc.apply(OrderSemiSync{MemberID(names[0]), from, to})
+	case "seen":
+		for _, name := range names {
+			sc.see(t, MemberID(name), args)
+		}
+		return "ok\n"
+	case "nodes":
+		for _, name := range names {
+			sc.obs.Nodes = append(sc.obs.Nodes, NodeID(name))
+		}
+		return "ok\n"
+	case "writer":
+		sc.obs.Writers = []Writer{{
+			Node: NodeID(names[0]), Unit: UnitRest, Epoch: uint64(number(t, args["epoch"])),
+			Holding: args["holding"] == "yes", Acked: position(t, args["acked"]), At: sc.now,
+		}}
+		return "ok\n"
+	case "restart":
+		seen, _ := sc.obs.Of(MemberID(names[0]))
+		sc.obs = sc.obs.With(restarted(seen, sc.now))
+		return "ok\n"
+	case "tail":
+		sc.tail = Tail{Why: "update of shop.stock", Transactions: 3, File: "tail-m1.sql"}
+		parse(t, sc.tail.Verdict.UnmarshalText, strings.Join(names, " "))
+		return "ok\n"
+	case "heal":
+		return sc.apply(BeginHeal{Member: MemberID(names[0])})
+	case "rejoin":
+		return sc.apply(BeginRejoin{Member: MemberID(names[0]), LetFlow: args["let_flow"] == "yes"})
+	case "accept":
+		return sc.apply(AcceptLoss{OperationID(names[0])})
+	case "events":
+		return sc.events()
+	case "later":
+		d, err := time.ParseDuration(names[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		sc.now = sc.now.Add(d)
+		return "ok\n"
+	case "next":
+		return Next(sc.snap, sc.obs, sc.now).String() + "\n"
+	case "run":
+		return sc.run(t)
+	case "check":
+		return sc.check()
+	case "state":
+		return sc.state()
+	}
+	t.Fatalf("unknown command %q", f[0])
+	return ""
+}
+
+func parse(t *testing.T, into func([]byte) error, text string) {
+	t.Helper()
+	if err := into([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func initFrom(t *testing.T, args map[string]string, names []string) InitRing {
+	t.Helper()
+	change := InitRing{Name: args["ring"]}
+	if s, ok := args["stride"]; ok {
+		change.Stride = number(t, s)
+	}
+	if args["durability"] == "async" {
+		change.Durability = DurabilityAsync
+	}
+	for _, name := range names {
+		id, addr, ok := strings.Cut(name, "@")
+		if !ok {
+			addr = id + ":3306"
+		}
+		change.Members = append(change.Members, NewMember{ID: MemberID(id), Addr: addr})
+	}
+	return change
+}
+
+func number(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (sc *scenario) apply(change Change) string {
+	next, err := Apply(sc.snap, Command{Index: sc.snap.Index + 1, At: sc.now, By: "dba@n1", Change: change})
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	sc.snap = next
+	return "ok\n"
+}
+
+// see notes an observation of now: what was seen of the member before, or an
+// empty closed server, with the arguments on top.
+func (sc *scenario) see(t *testing.T, id MemberID, args map[string]string) {
+	t.Helper()
+	seen, ok := sc.obs.Of(id)
+	if !ok || args["empty"] == "yes" {
+		seen = emptyServer(id)
+	}
+	seen.Asked, seen.At, seen.Reach = sc.now, sc.now, ReachAnswers
+	for key, value := range args {
+		switch key {
+		case "empty":
+		case "reach":
+			parse(t, seen.Reach.UnmarshalText, value)
+			seen.Since = sc.now
+		case "applier":
+			parse(t, seen.Link.Applier.UnmarshalText, value)
+		case "received":
+			seen.Link.Received = position(t, value)
+		case "apps":
+			seen.Apps = number(t, value)
+		case "readonly":
+			seen.ReadOnly = value == "yes"
+		case "boot":
+			seen.Boot = uint64(number(t, value))
+		case "offset":
+			seen.Layout.Offset = number(t, value)
+		case "schemas":
+			seen.Schemas = strings.Split(value, ",")
+		case "version":
+			v, err := ParseVersion(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen.Version = v
+		case "readonly_in_file":
+			seen.Settings.ReadOnlyInFile = value == "yes"
+		case "receiver":
+			parse(t, seen.Link.Receiver.UnmarshalText, value)
+		case "applier_errno":
+			seen.Link.Applier, seen.Link.ApplierErrno = ThreadStopped, number(t, value)
+		case "ackers":
+			seen.SemiSync.Ackers = number(t, value)
+		case "semisync":
+			seen.SemiSync.On, seen.SemiSync.Enabled = value == "on", value == "on"
+		case "binlog":
+			seen.Binlog = position(t, value)
+		case "applied":
+			seen.Applied = position(t, value)
+		default:
+			t.Fatalf("unknown argument %q", key)
+		}
+	}
+	sc.obs = sc.obs.With(seen)
+}
+
+func position(t *testing.T, text string) Position {
+	t.Helper()
+	p, err := ParsePosition(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func emptyServer(id MemberID) Observation {
+	return Observation{
+		Member:   id,
+		Version:  ServerVersion{FlavourMariaDB, 10, 11, 19},
+		ServerID: 1, ReadOnly: true, Layout: autoinc.Layout{Offset: 1, Stride: 1},
+		Settings: Settings{LogBin: true, LogReplica: true, RowFormat: true, ReadOnlyInFile: true, LogReplicaInFile: true},
+	}
+}
+
+// run takes steps, each with its perfect effect, until there is nothing to do.
+func (sc *scenario) run(t *testing.T) string {
+	t.Helper()
+	var out strings.Builder
+	for range 100 {
+		for _, m := range sc.snap.Members {
+			if seen, _ := sc.obs.Of(m.ID); sc.now.Sub(seen.At) <= MaxAge {
+				seen.Asked, seen.At = sc.now, sc.now
+				sc.obs = sc.obs.With(seen)
+			}
+		}
+		sc.now = sc.now.Add(time.Millisecond)
+		sc.refreshDownstreamFirst()
+		step := Next(sc.snap, sc.obs, sc.now)
+		out.WriteString(step.String() + "\n")
+		switch step.Kind {
+		case StepDo:
+			seen, _ := sc.obs.Of(step.Member)
+			sc.obs = sc.obs.With(sc.effect(seen, step.Action))
+		case StepCommit:
+			if text := sc.apply(step.Change); text != "ok\n" {
+				out.WriteString(text)
+				return out.String()
+			}
+		case StepIdle, StepWait, StepStuck:
+			return out.String()
+		}
+	}
+	t.Fatal("no end after 100 steps")
+	return ""
+}
+
+// refreshDownstreamFirst lets every position be read after every other one, as
+// two rounds of probes do.
+func (sc *scenario) refreshDownstreamFirst() {
+	for _, m := range sc.obs.Members {
+		if sc.now.Sub(m.At) <= MaxAge {
+			m.Asked = sc.now
+			sc.obs = sc.obs.With(m)
+		}
+	}
+}
+
+// restarted is a MariaDB that a supervisor started again: everything that was
+// set by SQL is gone, its data and its link's coordinates are there.
+func restarted(seen Observation, now time.Time) Observation {
+	fresh := emptyServer(seen.Member)
+	fresh.Asked, fresh.At, fresh.Since, fresh.Reach = now, now, now, ReachAnswers
+	fresh.HasRing, fresh.Binlog, fresh.Applied = seen.HasRing, seen.Binlog, seen.Applied
+	fresh.Link.Upstream = seen.Link.Upstream
+	if fresh.Link.Upstream != "" {
+		fresh.Link.Receiver, fresh.Link.Applier = ThreadStopped, ThreadStopped
+	}
+	return fresh
+}
+
+func (sc *scenario) events() string {
+	var out strings.Builder
+	for _, e := range sc.snap.Events {
+		fmt.Fprintf(&out, "%d %s %s: %s\n", e.Index, e.Kind, e.Member, e.What)
+	}
+	return out.String()
+}
+
+// effect is what a healthy server shows after an action.
+func (sc *scenario) effect(seen Observation, a Action) Observation {
+	switch a.Kind {
+	case ActPrepare:
+		seen.ServerID, seen.Domain, seen.Layout = a.Identity, a.Identity, a.Layout
+		seen.HasRing, seen.ReadOnly = true, true
+		v := &seen.Settings
+		v.GTIDStrict, v.IgnoreDuplicates, v.StrictDDL, v.NetTimeout = true, true, true, 2
+		v.EndlessWait, v.AfterSync = true, true
+	case ActFollow:
+		seen.Link = Link{Upstream: a.Upstream, Receiver: ThreadRunning, Applier: ThreadRunning}
+		seen.Settings.AckerEnabled = a.Acker
+		for _, m := range sc.snap.Members {
+			seen.Beats = append(slices.Clone(seen.Beats), Beat{Origin: m.ID, Node: "n1", Seq: 1})
+		}
+	case ActStopReceiver:
+		seen.Link.Receiver = ThreadStopped
+	case ActDetach:
+		seen.Link = Link{}
+	case ActArm:
+		seen.SemiSync = SemiSyncStatus{Enabled: true, On: true, Ackers: 1}
+	case ActDisarm:
+		seen.SemiSync = SemiSyncStatus{}
+	case ActOpen:
+		seen.ReadOnly, seen.Boot = false, a.Boot
+	case ActClose:
+		seen.ReadOnly = true
+	case ActStamp:
+		seen.Boot = a.Boot
+	case ActExpel:
+		seen.Apps = 0
+	case ActReadTail:
+		tail := sc.tail
+		tail.Cut, tail.End = a.After, seen.Binlog
+		seen.Tail = &tail
+	case ActNone:
+	}
+	return seen
+}
+
+func (sc *scenario) check() string {
+	found := Check(sc.snap, sc.obs, sc.now)
+	if len(found) == 0 {
+		return "nothing\n"
+	}
+	var out strings.Builder
+	for _, v := range found {
+		fmt.Fprintf(&out, "%s %s %s: %s\n", v.Severity, v.Rule, v.Member, v.What)
+	}
+	return out.String()
+}
+
+func (sc *scenario) state() string {
+	var out strings.Builder
+	for _, m := range sc.snap.Members {
+		fmt.Fprintf(&out, "%s %s identity=%d slot=%d boot=%d semisync=%s\n", m.ID, m.State, m.Identity, m.Slot, m.Boot, m.SemiSync)
+	}
+	for _, u := range sc.snap.Units {
+		fmt.Fprintf(&out, "unit %s owner=%q epoch=%d\n", u.ID, u.Owner, u.Epoch)
+	}
+	for _, op := range sc.snap.Operations {
+		fmt.Fprintf(&out, "%s %s %s %s at %q\n", op.ID, op.Kind, op.Member, op.State, op.Cursor)
+	}
+	if out.Len() == 0 {
+		return "nothing\n"
+	}
+	return out.String()
+}

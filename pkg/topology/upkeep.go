@@ -1,0 +1,108 @@
+package topology
+
+import (
+	"fmt"
+	"time"
+)
+
+// upkeep keeps an open ring as the intent says. What moves no data and no
+// ownership is put right at once: a slot or setting that somebody changed, a
+// member that somebody opened, a thread that somebody stopped. A member that is
+// lost is healed, one that answers again is let back in, each as an operation.
+func upkeep(s *Snapshot, o Observations, now time.Time) Step {
+	for _, m := range s.Members {
+		if verdict := judge(s, m, o, now); m.State == MemberActive && verdict.lost {
+			if _, ok := s.Upstream(m.ID); !ok {
+				return stuck("%s, and it is the last member of the ring", verdict.why)
+			}
+			return commit(BeginHeal{Member: m.ID, Evidence: verdict.evidence}, "%s", verdict.why)
+		}
+	}
+	waiting := Step{}
+	for _, m := range s.Members {
+		step := upkeepMember(s, m, o, now)
+		switch {
+		case step.Kind == StepIdle:
+		case step.Kind == StepWait && waiting.Why == "":
+			waiting = step
+		case step.Kind != StepWait:
+			return step
+		}
+	}
+	if waiting.Why != "" {
+		return waiting
+	}
+	return idle("the ring is as it should be")
+}
+
+func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
+	seen, good := o.Good(m.ID, now)
+	switch {
+	case m.State == MemberDown && good:
+		return commit(BeginRejoin{Member: m.ID}, "member %s answers again", m.ID)
+	case m.State == MemberDown:
+		return wait("member %s is out: %s", m.ID, describeReach(seen, now))
+	case m.State == MemberQuarantined:
+		return wait("member %s is in quarantine: %s", m.ID, m.Why)
+	case !good:
+		return wait("%s", judge(s, m, o, now).why)
+	}
+	owns := s.Owns(m.ID)
+	if why := unprepared(s, m, seen); why != "" {
+		if !seen.ReadOnly {
+			return do(m.ID, Action{Kind: ActClose}, "%s: it is closed until that is put right", why)
+		}
+		return do(m.ID, prepareAction(s, m, false), "%s", why)
+	}
+	if !owns && !seen.ReadOnly {
+		return do(m.ID, Action{Kind: ActClose}, "it owns no unit and must not take writes")
+	}
+	if step, ok := upkeepSemiSync(s, m, o); !ok {
+		return step
+	}
+	if upstream, ok := s.Upstream(m.ID); ok {
+		if step, fine := follow(s, m, upstream, true, o); !fine {
+			return step
+		}
+	} else if step, fine := detached(m, seen); !fine {
+		return step
+	}
+	if owns && seen.ReadOnly {
+		return do(m.ID, Action{Kind: ActOpen, Boot: m.Boot}, "it owns a unit and everything is verified")
+	}
+	return idle("")
+}
+
+// upkeepSemiSync keeps the switch as ordered, and orders an owner that went on
+// without an acker to be armed again once it has one.
+func upkeepSemiSync(s *Snapshot, m Member, o Observations) (Step, bool) {
+	if m.SemiSync != SemiSyncArmed {
+		if step, off := disarmed(m, o); !off {
+			return step, false
+		}
+	}
+	if _, ok := s.Downstream(m.ID); !ok || !s.Owns(m.ID) || s.Ring.Durability != DurabilitySemiSync {
+		return Step{}, true
+	}
+	step, ok := armed(s, m, o)
+	if !ok && m.SemiSync == SemiSyncDegraded && step.Kind == StepDo {
+		return commit(OrderSemiSync{Member: m.ID, From: SemiSyncDegraded, To: SemiSyncArmed}, "%s", step.Why), false
+	}
+	if !ok && m.SemiSync == SemiSyncDegraded && step.Kind == StepWait {
+		return Step{}, true // its acker has to be linked first, which comes next
+	}
+	return step, ok
+}
+
+// describeReach says in words why an observation can not be acted on.
+func describeReach(seen Observation, now time.Time) string {
+	switch {
+	case seen.At.IsZero():
+		return "not probed yet"
+	case seen.Reach == ReachAnswers:
+		return fmt.Sprintf("its last answer is %s old", now.Sub(seen.At).Round(time.Millisecond))
+	case seen.Error != "":
+		return fmt.Sprintf("%s (%s)", seen.Reach, seen.Error)
+	}
+	return seen.Reach.String()
+}

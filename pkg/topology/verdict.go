@@ -1,0 +1,82 @@
+package topology
+
+import (
+	"fmt"
+	"time"
+)
+
+// How long a member must have failed to answer before it can be judged lost. A
+// refused connection is quick evidence; silence is the evidence of nothing yet.
+const (
+	refusedFor = 150 * time.Millisecond
+	silentFor  = time.Second
+	// silentAlone is for a member that nobody pulls from: there is no neighbour to
+	// ask, so the silence has to last.
+	silentAlone = 5 * time.Second
+)
+
+// judgement is the controller's verdict on one member, with its reasons.
+type judgement struct {
+	lost     bool
+	why      string // one sentence, whatever the verdict
+	evidence []string
+}
+
+// judge decides whether an active member is lost (S7, S10). It never says so
+// because of what is unknown: its own observation must be fresh, and so must be
+// that of the neighbour that pulls from it.
+func judge(s *Snapshot, m Member, o Observations, now time.Time) judgement {
+	seen, _ := o.Of(m.ID)
+	fresh := now.Sub(seen.At) <= MaxAge
+	switch {
+	case !fresh || seen.Reach == ReachUnknown || seen.Reach == ReachDenied:
+		return judgement{why: fmt.Sprintf("member %s does not answer: %s", m.ID, describeReach(seen, now))}
+	case seen.Reach == ReachAnswers && seen.Boot == m.Boot:
+		return judgement{why: fmt.Sprintf("member %s answers", m.ID)}
+	case seen.Reach == ReachAnswers:
+		return judgement{lost: true, why: fmt.Sprintf("member %s was restarted", m.ID), evidence: []string{
+			fmt.Sprintf("%s answers with boot token %d, it was admitted with %d: another process", m.ID, seen.Boot, m.Boot),
+		}}
+	}
+	needed, why := refusedFor, "refuses connections"
+	if seen.Reach == ReachSilent {
+		needed, why = silentFor, "is silent"
+	}
+	held := now.Sub(seen.Since)
+	if held < needed {
+		return judgement{why: fmt.Sprintf("member %s %s, for %s so far", m.ID, why, held.Round(time.Millisecond))}
+	}
+	heard, pulls := neighbours(s, m, o, now)
+	switch {
+	case heard == 0:
+		return judgement{why: fmt.Sprintf("member %s %s, and so does every other: perhaps it is us", m.ID, why)}
+	case pulls.Member != "" && pulls.Link.Receiver == ThreadRunning:
+		return judgement{why: fmt.Sprintf("member %s %s, but %s still receives from it", m.ID, why, pulls.Member)}
+	case pulls.Member == "" && seen.Reach == ReachSilent && held < silentAlone:
+		return judgement{why: fmt.Sprintf("member %s %s, and no neighbour pulls from it", m.ID, why)}
+	}
+	verdict := judgement{lost: true, why: fmt.Sprintf("member %s %s", m.ID, why), evidence: []string{
+		fmt.Sprintf("%s %s since %s: %s", m.ID, why, held.Round(time.Millisecond), seen.Error),
+	}}
+	if pulls.Member != "" {
+		verdict.evidence = append(verdict.evidence,
+			fmt.Sprintf("%s, which pulls from it, has lost it: receiver %s %s", pulls.Member, pulls.Link.Receiver, pulls.Link.ReceiverError))
+	}
+	return verdict
+}
+
+// neighbours returns how many other members answer, and what was seen of the one
+// that pulls from m: the zero Observation if none does.
+func neighbours(s *Snapshot, m Member, o Observations, now time.Time) (heard int, pulls Observation) {
+	for _, other := range s.Members {
+		seen, ok := o.Good(other.ID, now)
+		if !ok || other.ID == m.ID {
+			continue
+		}
+		heard++
+		if seen.Link.Upstream == m.Addr {
+			pulls = seen
+		}
+	}
+	return heard, pulls
+}
