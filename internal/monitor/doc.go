@@ -1,0 +1,22 @@
+// Package monitor is the eyes of a node.
+//
+// For each member of the ring it runs one probe loop and one beat loop. The beat
+// loop writes numbered heartbeats on the member; the probe loop asks the member
+// how it is, and shortly after each beat which beats have arrived. From the two
+// it publishes three immutable values: [topology.Observations] for the
+// controller, [balancer.View] for the proxy, and the lag of every pair.
+//
+// A beat may hang (a commit that waits for an acker, a full disk), a probe may
+// not: they are two loops on two connections, so that a hanging write is seen
+// for what it is. A member that is frozen slows nobody else's loop.
+//
+// The package decides nothing: levels and verdicts come from lagguard and
+// topology. It writes nothing on a member but the heartbeat row.
+//
+// Invariants: an observation is never older than it says; what was not answered
+// is ReachSilent, ReachRefused or ReachDenied, never a copy of what was answered
+// before.
+//
+// It is tested with a scripted prober under testing/synctest, and on real
+// servers.
+package monitor
