@@ -1,0 +1,42 @@
+# Each target is one line that calls a tool. `make` alone explains them.
+SHELL := /bin/bash
+GO    ?= go
+TOOL  := $(GO) tool -modfile=tools/go.mod
+
+.PHONY: help demo build test race lint check sim faults fuzz clean
+
+help: ## say what the targets do
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: build ## two MariaDB masters, one address, a light load; Ctrl-C ends it
+	./bin/sqlring demo
+
+build: ## build bin/sqlring
+	$(GO) build -trimpath -o bin/sqlring ./cmd/sqlring
+
+servers: ## install the database servers that the tests start (asks apt, only if they are missing)
+	./scripts/install-servers.sh
+
+test: servers ## all tests, on real servers too
+	SQLRING_REQUIRE_SERVERS=1 $(GO) test -timeout 20m ./...
+
+race: servers ## all tests with the race detector
+	SQLRING_REQUIRE_SERVERS=1 $(GO) test -race -timeout 30m ./...
+
+lint: ## vet, staticcheck, gofumpt
+	$(GO) vet ./... && $(TOOL) staticcheck ./... && test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)"
+
+check: lint ## what every change passes: lint, and the tests that need no server; under 3 minutes
+	$(GO) test -short -timeout 5m ./...
+
+sim: ## 20 000 simulated rings with faults
+	$(GO) test ./internal/sim -run TestSim -sim.seeds=20000 -timeout 4h -v
+
+faults: build servers ## 20 rounds of each fault on real servers; prints the figures of docs/reliability.md
+	SQLRING_FAULT_ROUNDS=20 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run TestFaults -timeout 4h -v
+
+fuzz: ## each fuzz target for a minute
+	./scripts/fuzz.sh 1m
+
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sqlring/sqlring/internal/api"
+)
+
+func (c *cli) eventCommand() *cobra.Command {
+	var after uint64
+	var limit int
+	list := &cobra.Command{
+		Use: "list", Short: "What was changed, by whom and why, oldest first", Args: args(cobra.NoArgs),
+		Example: "  sqlring event list --limit 20\n  sqlring event list --after 118 -o json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			events, err := client.Events(cmd.Context(), after, limit)
+			if err != nil {
+				return err
+			}
+			return c.print(events, func(w io.Writer) { eventTable(w, events) })
+		},
+	}
+	list.Flags().Uint64Var(&after, "after", 0, "only events above this index")
+	list.Flags().IntVar(&limit, "limit", 100, "at most so many, the newest (1 to 512)")
+	return noun("event", "The audit of the ring", list)
+}
+
+func eventTable(w io.Writer, events []api.Event) {
+	rows := [][]string{{"INDEX", "AT", "BY", "KIND", "MEMBER", "WHAT", "WHY"}}
+	for _, e := range events {
+		rows = append(rows, []string{
+			fmt.Sprint(e.Index), timeText(e.At), e.By, e.Kind, orDash(e.Member), e.What, orDash(e.Why),
+		})
+	}
+	table(w, rows)
+}
+
+func timeText(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05Z") }

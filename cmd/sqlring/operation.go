@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sqlring/sqlring/internal/api"
+)
+
+func (c *cli) operationCommand() *cobra.Command {
+	return noun("operation", "What is being changed, and what was", c.operationList(), c.operationShow(), c.operationAbort())
+}
+
+func (c *cli) operationList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "The operations, newest first", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			ops, err := client.Operations(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.print(ops, func(w io.Writer) {
+				rows := [][]string{{"ID", "KIND", "MEMBER", "STATE", "AT STEP", "BEGAN", "BY"}}
+				for _, op := range ops {
+					rows = append(rows, []string{op.ID, op.Kind, orDash(op.Member), op.State, op.Cursor, timeText(op.Began), op.By})
+				}
+				table(w, rows)
+			})
+		},
+	}
+}
+
+func (c *cli) operationShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "One operation: where it stands, and what it waits for", Args: args(cobra.ExactArgs(1)),
+		Example: "  sqlring operation show op1",
+		RunE: func(cmd *cobra.Command, a []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			op, err := client.Operation(cmd.Context(), a[0])
+			if err != nil {
+				return err
+			}
+			return c.print(op, func(w io.Writer) { operationText(w, op) })
+		},
+	}
+}
+
+func operationText(w io.Writer, op api.Operation) {
+	fmt.Fprintf(w, "operation %s (%s) is %s at %q%s\n", op.ID, op.Kind, op.State, op.Cursor, stepText(op.Step))
+	rows := [][]string{{"member", orDash(op.Member)}, {"by", op.By}, {"why", orDash(op.Why)},
+		{"began", timeText(op.Began)}, {"moved", timeText(op.Moved)}}
+	if op.Ended != nil {
+		rows = append(rows, []string{"ended", timeText(*op.Ended)})
+	}
+	for _, e := range op.Evidence {
+		rows = append(rows, []string{"evidence", e})
+	}
+	table(w, rows)
+}
+
+func (c *cli) operationAbort() *cobra.Command {
+	var yes bool
+	var why string
+	cmd := &cobra.Command{
+		Use: "abort ID", Short: "End a running operation before its point of no return", Args: args(cobra.ExactArgs(1)),
+		Long: `Ends an operation that runs. What it leaves is safe: members that it has closed
+stay closed. An operation that is past its point of no return is not aborted: the
+refusal says so, and the exit code is 3.`,
+		Example: `  sqlring --api unix:/run/sqlring/api.sock operation abort op1 --why "wrong port"`,
+		RunE: func(cmd *cobra.Command, a []string) error {
+			client, err := c.changer("operation abort")
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			op, err := client.Operation(cmd.Context(), a[0])
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.err, "operation %s (%s) is %s at %q%s\n", op.ID, op.Kind, op.State, op.Cursor, stepText(op.Step))
+			if err := c.confirm(cmd.Context(), yes, "abort it?"); err != nil {
+				return err
+			}
+			op, err = client.AbortOperation(cmd.Context(), a[0], why)
+			if err != nil {
+				return err
+			}
+			return c.print(op, func(w io.Writer) {
+				fmt.Fprintf(w, "operation %s (%s) is aborted\nnext: sqlring status\n", op.ID, op.Kind)
+			})
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().StringVar(&why, "why", "", "reason, for the audit")
+	return cmd
+}

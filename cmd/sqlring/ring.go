@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sqlring/sqlring/internal/api"
+)
+
+func (c *cli) ringCommand() *cobra.Command {
+	return noun("ring", "Make and change the ring", c.ringInit())
+}
+
+// initFlags are the flags of `ring init`.
+type initFlags struct {
+	stride       int
+	durability   string
+	degraded     string
+	why          string
+	dryRun, yes  bool
+	timeout      time.Duration
+	pollInterval time.Duration
+}
+
+func (c *cli) ringInit() *cobra.Command {
+	f := initFlags{pollInterval: 100 * time.Millisecond}
+	cmd := &cobra.Command{
+		Use:   "init NAME ID=HOST:PORT ID=HOST:PORT…",
+		Short: "Make a ring of empty servers",
+		Long: `Makes a ring of servers that hold no data. Each follows the one before it, the
+first follows the last; the first becomes the owner of everything.
+
+The plan is shown first, and nothing is changed before you say yes. The node
+checks that every server answers, is empty and boots closed; it gives each its
+identity and auto_increment slot, links them, sees the heartbeat of each arrive
+at each, arms semi-sync, and opens the owner. It can be aborted until then.`,
+		Example: `  sqlring --api unix:/run/sqlring/api.sock ring init shop \
+      paris=198.51.100.1:3306 lyon=198.51.100.2:3306 --dry-run`,
+		Args: args(cobra.MinimumNArgs(3)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			req, err := f.request(a)
+			if err != nil {
+				return err
+			}
+			client, err := c.changer("ring init")
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			return c.initRing(cmd.Context(), client, req, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&f.stride, "stride", 0, "auto_increment_increment: room for so many members (0: 16)")
+	flags.StringVar(&f.durability, "durability", "semisync", "when a commit is acknowledged: semisync (another member has it) or async")
+	flags.StringVar(&f.degraded, "degraded", "allow", "an owner without an acker: allow (goes on) or refuse (its writes wait)")
+	flags.StringVar(&f.why, "why", "", "reason, for the audit")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "show the plan, and change nothing")
+	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long to watch; the operation itself goes on")
+	return cmd
+}
+
+// request reads NAME ID=HOST:PORT…
+func (f initFlags) request(a []string) (api.InitRequest, error) {
+	req := api.InitRequest{Name: a[0], Stride: f.stride, Durability: f.durability, Degraded: f.degraded, Why: f.why}
+	if strings.Contains(a[0], "=") {
+		return req, errUsage{"sqlring ring init", fmt.Sprintf("the first argument is the name of the ring, %q looks like a member", a[0])}
+	}
+	for _, spec := range a[1:] {
+		id, addr, ok := strings.Cut(spec, "=")
+		if !ok || id == "" || addr == "" {
+			return req, errUsage{"sqlring ring init", fmt.Sprintf("%q is not of the form ID=HOST:PORT, such as m1=198.51.100.1:3306", spec)}
+		}
+		req.Members = append(req.Members, api.InitMember{ID: id, Addr: addr})
+	}
+	return req, nil
+}
+
+// initRing is plan, checks, confirmation, progress, verification, next step.
+func (c *cli) initRing(ctx context.Context, client *api.Client, req api.InitRequest, f initFlags) error {
+	plan, err := client.PlanRing(ctx, req)
+	if err != nil {
+		return err
+	}
+	if f.dryRun {
+		return c.print(plan, func(w io.Writer) {
+			planText(w, plan)
+			fmt.Fprintln(w, "\nthis was a dry run: nothing was changed")
+		})
+	}
+	planText(c.err, plan)
+	if err := c.confirm(ctx, f.yes, "\nmake this ring?"); err != nil {
+		return err
+	}
+	started, err := client.InitRing(ctx, req)
+	if err != nil {
+		return err
+	}
+	if started.Operation == nil {
+		return fmt.Errorf("the ring is ordered, but its operation is not seen yet: look at `sqlring operation list`")
+	}
+	if _, err := c.follow(ctx, client, *started.Operation, f); err != nil {
+		return err
+	}
+	st, err := client.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return c.print(st, func(w io.Writer) {
+		fmt.Fprintf(w, "ring %s is open:", st.Ring)
+		for _, u := range st.Units {
+			fmt.Fprintf(w, " %s owns %s", u.Owner, u.Name)
+		}
+		fmt.Fprintln(w, "\nnext: sqlring status --watch; applications connect to", proxyAddr(st.Proxy))
+	})
+}
+
+func planText(w io.Writer, p api.Plan) {
+	fmt.Fprintf(w, "ring %s: stride %d, durability %s, degraded: %s\n\n", p.Ring, p.Stride, p.Durability, p.DegradedPolicy)
+	rows := [][]string{{"MEMBER", "SLOT", "IDENTITY", "FOLLOWS", "OWNER", "ADDRESS"}}
+	for _, m := range p.Members {
+		rows = append(rows, []string{m.Name, fmt.Sprintf("%d/%d", m.Slot, p.Stride), fmt.Sprint(m.Identity), m.Upstream, yesNo(&m.Owner), m.Addr})
+	}
+	table(w, rows)
+	fmt.Fprintln(w)
+	for i, step := range p.Steps {
+		fmt.Fprintf(w, "%d. %s\n", i+1, step)
+	}
+}

@@ -1,0 +1,206 @@
+package apitest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/pkg/autoinc"
+	"github.com/sqlring/sqlring/pkg/lagguard"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// Node is a fake node. The zero value is not usable: see NewNode. Its fields may
+// be changed inside Edit only, once a server uses it.
+type Node struct {
+	mu sync.Mutex // guards what follows
+
+	ID      topology.NodeID
+	Leading topology.NodeID // who leads; empty: nobody
+	State   *topology.Snapshot
+	Step    topology.Step
+	Stats   api.ProxyStats
+	Refuse  error // what Propose returns instead of applying
+	Walk    bool  // each Snapshot moves a running init on by one step
+
+	// Spoil changes the observations of a healthy ring; nil leaves them.
+	Spoil func(o *topology.Observation)
+	// Lag is the lag of every pair; default 3 to 7 ms.
+	Lag lagguard.Lag
+
+	Asked []string // every change that was proposed, "by: change: why"
+}
+
+// NewNode returns the leading node n1, without a ring.
+func NewNode() *Node {
+	return &Node{
+		ID: "n1", Leading: "n1", State: topology.NewSnapshot(),
+		Step:  topology.Step{Kind: topology.StepIdle, Why: "the ring is as it should be"},
+		Stats: api.ProxyStats{Listen: "127.0.0.1:3406", Socket: "/run/sqlring/sql.sock", Sessions: 4, Queries: 1234, Refused: map[string]uint64{"login": 2}},
+		Lag:   lagguard.Lag{Known: true, Low: 3 * time.Millisecond, High: 6500 * time.Microsecond},
+	}
+}
+
+// NewRing returns the leading node n1 of the open ring "demo" with the members
+// m1 (owner, slot 1) and m2 (slot 2).
+func NewRing() *Node {
+	n := NewNode()
+	n.apply(topology.InitRing{Name: "demo", Members: []topology.NewMember{
+		{ID: "m1", Addr: "127.0.0.1:13301"}, {ID: "m2", Addr: "127.0.0.1:13302"},
+	}}, "dba@n1", "")
+	for n.walk() {
+	}
+	return n
+}
+
+// Began is when the fake's first command was given; each is a second later.
+func Began() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// Edit runs f while nobody reads the node.
+func (n *Node) Edit(f func(n *Node)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f(n)
+}
+
+// apply panics on a change that a test got wrong.
+func (n *Node) apply(change topology.Change, by, why string) {
+	if err := n.propose(change, by, why); err != nil {
+		panic(fmt.Sprintf("apitest: %v", err))
+	}
+}
+
+func (n *Node) propose(change topology.Change, by, why string) error {
+	index := n.State.Index + 1
+	next, err := topology.Apply(n.State, topology.Command{
+		Index: index, At: Began().Add(time.Duration(index) * time.Second), By: by, Why: why, Change: change,
+	})
+	if err == nil {
+		n.State = next
+	}
+	return err
+}
+
+// walk moves a running init on by one step; false: none runs.
+func (n *Node) walk() bool {
+	op, ok := n.State.Running()
+	if !ok {
+		return false
+	}
+	steps := []topology.Cursor{topology.InitPreflight, topology.InitPrepare, topology.InitLink, topology.InitVerify, topology.InitOpen}
+	at := slices.Index(steps, op.Cursor)
+	if at == len(steps)-1 {
+		n.apply(topology.OpenRing{Operation: op.ID, SemiSync: topology.SemiSyncArmed}, "controller@n1", "every member is verified")
+		n.Step = topology.Step{Kind: topology.StepIdle, Why: "the ring is as it should be"}
+		return true
+	}
+	n.apply(topology.AdvanceOperation{Operation: op.ID, From: op.Cursor, To: steps[at+1]}, "controller@n1", "")
+	n.Step = topology.Step{Kind: topology.StepWait, Why: fmt.Sprintf("the members are at %q", steps[at+1])}
+	return true
+}
+
+// Name implements api.Node.
+func (n *Node) Name() topology.NodeID { return n.ID }
+
+// Snapshot implements api.Node.
+func (n *Node) Snapshot() *topology.Snapshot {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	state := n.State
+	if n.Walk {
+		n.walk()
+	}
+	return state
+}
+
+// Observations implements api.Node: all members answer, as they are meant to be.
+func (n *Node) Observations() topology.Observations {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var all topology.Observations
+	for _, m := range n.State.Members {
+		o := healthy(n.State, m, time.Now())
+		if n.Spoil != nil {
+			n.Spoil(&o)
+		}
+		all = all.With(o)
+	}
+	return all
+}
+
+func healthy(s *topology.Snapshot, m topology.Member, now time.Time) topology.Observation {
+	up, _ := s.Upstream(m.ID)
+	owns := s.Owns(m.ID)
+	o := topology.Observation{
+		Member: m.ID, Asked: now, At: now, Since: now.Add(-time.Minute), Reach: topology.ReachAnswers,
+		Version: topology.ServerVersion{Flavour: topology.FlavourMariaDB, Major: 10, Minor: 11, Patch: 19},
+		Boot:    m.Boot, ServerID: m.Identity, Domain: m.Identity, ReadOnly: !owns,
+		Layout: autoinc.Layout{Offset: m.Slot, Stride: s.Ring.Stride},
+		Settings: topology.Settings{
+			LogBin: true, LogReplica: true, RowFormat: true, LogReplicaInFile: true, ReadOnlyInFile: true,
+		},
+		Link: topology.Link{Upstream: up.Addr, Receiver: topology.ThreadRunning, Applier: topology.ThreadRunning},
+	}
+	if owns && m.SemiSync == topology.SemiSyncArmed {
+		o.SemiSync = topology.SemiSyncStatus{Enabled: true, On: true, Ackers: 1}
+	}
+	return o
+}
+
+// Lags implements api.Node.
+func (n *Node) Lags() []lagguard.Cell {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var cells []lagguard.Cell
+	for _, origin := range n.State.Members {
+		for _, member := range n.State.Members {
+			if origin.ID == member.ID {
+				continue
+			}
+			lag := n.Lag
+			if lag.Known && lag.At.IsZero() {
+				lag.At = time.Now()
+			}
+			cells = append(cells, lagguard.Cell{Origin: origin.ID, Member: member.ID, Lag: lag})
+		}
+	}
+	return cells
+}
+
+// Leader implements api.Node.
+func (n *Node) Leader() (topology.NodeID, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.Leading, n.Leading != ""
+}
+
+// LastStep implements api.Node.
+func (n *Node) LastStep() (topology.Step, time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.Leading != n.ID {
+		return topology.Step{}, time.Time{}
+	}
+	return n.Step, Began()
+}
+
+// Propose implements api.Node.
+func (n *Node) Propose(_ context.Context, by string, change topology.Change, why string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.Asked = append(n.Asked, fmt.Sprintf("%s: %s: %s", by, change, why))
+	if n.Refuse != nil {
+		return n.Refuse
+	}
+	return n.propose(change, by, why)
+}
+
+// ProxyStats implements api.Node.
+func (n *Node) ProxyStats() api.ProxyStats {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.Stats
+}

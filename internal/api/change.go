@@ -1,0 +1,109 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+func (s *Server) changeRoutes(api huma.API) {
+	huma.Register(api, huma.Operation{
+		Method: http.MethodPost, Path: "/v1/ring/init", OperationID: "init-ring", MaxBodyBytes: maxBody,
+		Summary: "Make a ring of empty servers: returns the plan, and the operation unless dry_run is set",
+	}, s.initRing)
+	huma.Register(api, huma.Operation{
+		Method: http.MethodPost, Path: "/v1/operations/{id}/abort", OperationID: "abort-operation", MaxBodyBytes: maxBody,
+		Summary: "End a running operation before its point of no return",
+	}, s.abortOperation)
+}
+
+type initInput struct {
+	DryRun bool `query:"dry_run" doc:"only compute the plan, and check it"`
+	Body   InitRequest
+}
+
+func (s *Server) initRing(ctx context.Context, in *initInput) (*answer[InitResponse], error) {
+	change, problem := in.Body.change()
+	if problem != nil {
+		return nil, problem
+	}
+	l := s.look()
+	what := "init ring " + in.Body.Name
+	if l.leader != l.node || !l.hasLeader {
+		return nil, notLeader(l, what)
+	}
+	plan, err := planInit(l.snap, change, l.now)
+	if err != nil {
+		return nil, proposeProblem(l, what, err)
+	}
+	if in.DryRun {
+		return &answer[InitResponse]{InitResponse{Plan: plan}}, nil
+	}
+	if err := s.propose(ctx, change, in.Body.Why); err != nil {
+		return nil, proposeProblem(l, what, err)
+	}
+	return &answer[InitResponse]{InitResponse{Plan: plan, Operation: s.started(topology.OperationInit)}}, nil
+}
+
+// started returns the newest operation of a kind; nil if it is not seen here.
+func (s *Server) started(kind topology.OperationKind) *Operation {
+	l := s.look()
+	for i := len(l.snap.Operations) - 1; i >= 0; i-- {
+		if op := l.snap.Operations[i]; op.Kind == kind {
+			shown := l.operation(op)
+			return &shown
+		}
+	}
+	return nil
+}
+
+// propose commits a change in the name of the local admin.
+func (s *Server) propose(ctx context.Context, change topology.Change, why string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Propose)
+	defer cancel()
+	by := fmt.Sprintf("dba@%s", s.node.Name())
+	err := s.node.Propose(ctx, by, change, why)
+	s.cfg.Logger.Info("change asked over the api", "by", by, "change", change.String(), "error", err)
+	return err
+}
+
+// AbortRequest says why an operation is ended.
+type AbortRequest struct {
+	Why string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+}
+
+type abortInput struct {
+	ID   string        `path:"id" maxLength:"32" doc:"for example op1"`
+	Body *AbortRequest `required:"false"`
+}
+
+func (s *Server) abortOperation(ctx context.Context, in *abortInput) (*answer[Operation], error) {
+	l := s.look()
+	id := topology.OperationID(in.ID)
+	op, ok := l.snap.Operation(id)
+	if !ok {
+		return nil, noOperation(in.ID)
+	}
+	what := "abort " + in.ID
+	if l.leader != l.node || !l.hasLeader {
+		return nil, notLeader(l, what)
+	}
+	change, why := topology.AbortOperation{Operation: id}, ""
+	if in.Body != nil {
+		why = in.Body.Why
+	}
+	_, err := topology.Apply(l.snap, topology.Command{Index: l.snap.Index + 1, At: l.now, Change: change})
+	if err == nil {
+		err = s.propose(ctx, change, why)
+	}
+	if err != nil {
+		return nil, proposeProblem(l, what, err)
+	}
+	op.State, op.Ended = topology.OperationAborted, time.Now().UTC()
+	return &answer[Operation]{l.operation(op)}, nil
+}

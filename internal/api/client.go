@@ -1,0 +1,141 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// callTimeout bounds one call of a client whose context has no deadline.
+const callTimeout = 15 * time.Second
+
+// maxAnswer bounds the answer that a client reads, in bytes.
+const maxAnswer = 16 << 20
+
+// ErrUnreachable is wrapped by a Client's errors when nothing answers at its
+// target. The remedy is to start a node, or to name another target.
+var ErrUnreachable = errors.New("no node answers")
+
+// Client calls the API of one node. Make it with NewClient. It is safe for
+// concurrent use.
+type Client struct {
+	target string // as it was given
+	base   string // http://host:port
+	http   *http.Client
+}
+
+// NewClient returns a client of target, "http://host:port" or "unix:PATH". It
+// does not connect.
+func NewClient(target string) (*Client, error) {
+	dialer := &net.Dialer{Timeout: 2 * time.Second}
+	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConns: 2, IdleConnTimeout: 10 * time.Second}
+	c := &Client{target: target, base: strings.TrimSuffix(target, "/"), http: &http.Client{Transport: transport}}
+	if path, ok := socketPath(target); ok {
+		if path == "" {
+			return nil, fmt.Errorf("api target %q names no path: use unix:PATH", target)
+		}
+		c.base = "http://localhost"
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", path)
+		}
+		return c, nil
+	}
+	u, err := url.Parse(target)
+	if err != nil || u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+		return nil, fmt.Errorf("api target %q: use http://host:port or unix:PATH", target)
+	}
+	return c, nil
+}
+
+// Target returns what the client calls, as it was given.
+func (c *Client) Target() string { return c.target }
+
+// Local reports whether the client uses a unix socket, over which changes are
+// taken.
+func (c *Client) Local() bool {
+	_, ok := socketPath(c.target)
+	return ok
+}
+
+// Close closes the connections that are idle.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// call sends in (nil for none) and decodes the answer into out.
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+	}
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("encode request: %w", err)
+		}
+		body = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	req.Header.Set("Accept", "application/json")
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.unreachable(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read the answer of %s: %w", c.target, err)
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		return c.problem(resp.StatusCode, data)
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("the answer of %s to %s %s is not what a node says: is it one? (%w)", c.target, method, path, err)
+	}
+	return nil
+}
+
+// problem decodes a refusal.
+func (c *Client) problem(status int, data []byte) error {
+	var p Problem
+	if err := json.Unmarshal(data, &p); err != nil || p.Detail == "" {
+		return fmt.Errorf("%s answered %d %s: is it a sqlring node?", c.target, status, http.StatusText(status))
+	}
+	return &p
+}
+
+// unreachable says why a call came to nothing, and what to do.
+func (c *Client) unreachable(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w at %s: start one with `sqlring serve --config FILE` or `sqlring demo`, or name another with --api", ErrUnreachable, c.target)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w at %s: the socket belongs to another user: use the account that runs the node, or sudo", ErrUnreachable, c.target)
+	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		return fmt.Errorf("%w at %s in time: is the node frozen, or the address wrong?", ErrUnreachable, c.target)
+	}
+	return fmt.Errorf("%w at %s: %w", ErrUnreachable, c.target, err)
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}

@@ -1,0 +1,86 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+)
+
+func fetch[T any](ctx context.Context, c *Client, path string) (T, error) {
+	var out T
+	err := c.call(ctx, http.MethodGet, path, nil, &out)
+	return out, err
+}
+
+// Status returns everything that one needs to see of the ring.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	return fetch[Status](ctx, c, "/v1/status")
+}
+
+// Members returns the members, in ring order.
+func (c *Client) Members(ctx context.Context) ([]Member, error) {
+	list, err := fetch[memberList](ctx, c, "/v1/members")
+	return list.Members, err
+}
+
+// Units returns the units and their owners.
+func (c *Client) Units(ctx context.Context) ([]Unit, error) {
+	list, err := fetch[unitList](ctx, c, "/v1/units")
+	return list.Units, err
+}
+
+// Lag returns the lag of every pair of members.
+func (c *Client) Lag(ctx context.Context) (LagReport, error) {
+	return fetch[LagReport](ctx, c, "/v1/lag")
+}
+
+// Autoinc returns the auto_increment slots.
+func (c *Client) Autoinc(ctx context.Context) (AutoincReport, error) {
+	return fetch[AutoincReport](ctx, c, "/v1/autoinc")
+}
+
+// Operations returns the operations, newest first.
+func (c *Client) Operations(ctx context.Context) ([]Operation, error) {
+	list, err := fetch[operationList](ctx, c, "/v1/operations")
+	return list.Operations, err
+}
+
+// Operation returns one operation. A *Problem of kind ProblemNotFound means that
+// there is none of that id.
+func (c *Client) Operation(ctx context.Context, id string) (Operation, error) {
+	return fetch[Operation](ctx, c, "/v1/operations/"+url.PathEscape(id))
+}
+
+// Events returns the newest limit events above the raft index after, oldest
+// first.
+func (c *Client) Events(ctx context.Context, after uint64, limit int) ([]Event, error) {
+	list, err := fetch[eventList](ctx, c, fmt.Sprintf("/v1/events?after=%d&limit=%d", after, limit))
+	return list.Events, err
+}
+
+// Version returns what the node runs.
+func (c *Client) Version(ctx context.Context) (Version, error) {
+	return fetch[Version](ctx, c, "/v1/version")
+}
+
+// PlanRing returns the plan of InitRing without starting anything.
+func (c *Client) PlanRing(ctx context.Context, r InitRequest) (Plan, error) {
+	var out InitResponse
+	err := c.call(ctx, http.MethodPost, "/v1/ring/init?dry_run=true", r, &out)
+	return out.Plan, err
+}
+
+// InitRing starts making a ring of empty servers.
+func (c *Client) InitRing(ctx context.Context, r InitRequest) (InitResponse, error) {
+	var out InitResponse
+	err := c.call(ctx, http.MethodPost, "/v1/ring/init", r, &out)
+	return out, err
+}
+
+// AbortOperation ends a running operation, and returns it as it ended.
+func (c *Client) AbortOperation(ctx context.Context, id, why string) (Operation, error) {
+	var out Operation
+	err := c.call(ctx, http.MethodPost, "/v1/operations/"+url.PathEscape(id)+"/abort", AbortRequest{Why: why}, &out)
+	return out, err
+}

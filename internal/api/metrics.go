@@ -1,0 +1,195 @@
+package api
+
+import (
+	"net/http"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// metricsHandler serves /metrics from a registry of its own.
+func (s *Server) metricsHandler() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&collector{look: s.look, refused: &s.refused, descs: newDescs()},
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// descs are the metrics of a node. What is not known is absent.
+type descs struct {
+	build, leads, hasLeader, health, ready              *prometheus.Desc
+	memberUp, memberAge, memberReadOnly, memberState    *prometheus.Desc
+	memberSlot, semiSyncArmed, semiSyncOn, ackers       *prometheus.Desc
+	lagLow, lagHigh, lagKnown                           *prometheus.Desc
+	unitOwner, unitEpoch, violations, operation, index  *prometheus.Desc
+	sessions, queued, queries, errors, refused, apiFull *prometheus.Desc
+}
+
+func newDescs() descs {
+	d := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("sqlring_"+name, help, labels, nil)
+	}
+	return descs{
+		build:     d("build_info", "What is running; always 1.", "node", "version", "revision", "goversion"),
+		leads:     d("raft_leader", "Whether this node leads the controllers."),
+		hasLeader: d("raft_has_leader", "Whether this node knows a leader."),
+		health:    d("ring_health", "1 for the verdict that holds, 0 for the others.", "health"),
+		ready:     d("ready", "Whether this node can have reads and writes served."),
+
+		memberUp:       d("member_up", "Whether the member answered within the last 2 s.", "member"),
+		memberAge:      d("member_probe_age_seconds", "Age of the last probe.", "member"),
+		memberReadOnly: d("member_read_only", "Whether the member is read-only; absent if not known.", "member"),
+		memberState:    d("member_state", "1 for the state that the member is in.", "member", "state"),
+		memberSlot:     d("member_slot", "auto_increment_offset that is meant for the member.", "member"),
+		semiSyncArmed:  d("member_semi_sync_armed", "Whether commits are ordered to wait for an acker.", "member"),
+		semiSyncOn:     d("member_semi_sync_on", "Whether commits do wait for an acker; absent if not known.", "member"),
+		ackers:         d("member_semi_sync_ackers", "Connected ackers; absent if not known.", "member"),
+
+		lagLow:   d("lag_low_seconds", "The member lags behind the origin by at least this; absent if not known.", "origin", "member"),
+		lagHigh:  d("lag_high_seconds", "The member lags behind the origin by at most this; absent if not known.", "origin", "member"),
+		lagKnown: d("lag_known", "Whether the lag is known.", "origin", "member"),
+
+		unitOwner:  d("unit_owner", "1 for the member that the unit's writes go to.", "unit", "member"),
+		unitEpoch:  d("unit_epoch", "Counts the changes of the unit's owner.", "unit"),
+		violations: d("violations", "Ways in which what is seen breaks what is meant.", "severity"),
+		operation:  d("operation_running", "Whether an operation runs.", "kind"),
+		index:      d("state_index", "Raft index of the last change applied here."),
+
+		sessions: d("proxy_sessions", "Clients that are connected."),
+		queued:   d("proxy_queued_statements", "Statements that wait for admission."),
+		queries:  d("proxy_queries_total", "Commands relayed."),
+		errors:   d("proxy_errors_total", "Error packets sent to clients, refusals aside."),
+		refused:  d("proxy_refused_total", "Refusals, by reason.", "reason"),
+		apiFull:  d("api_refused_connections_total", "Connections closed because too many were open."),
+	}
+}
+
+func (d descs) all() []*prometheus.Desc {
+	return []*prometheus.Desc{
+		d.build, d.leads, d.hasLeader, d.health, d.ready, d.memberUp, d.memberAge, d.memberReadOnly, d.memberState,
+		d.memberSlot, d.semiSyncArmed, d.semiSyncOn, d.ackers, d.lagLow, d.lagHigh, d.lagKnown, d.unitOwner, d.unitEpoch,
+		d.violations, d.operation, d.index, d.sessions, d.queued, d.queries, d.errors, d.refused, d.apiFull,
+	}
+}
+
+// collector computes every metric at the scrape, from one look.
+type collector struct {
+	look    func() look
+	refused *atomic.Uint64
+	descs   descs
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range c.descs.all() {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	l := c.look()
+	e := emitter{out}
+	c.collectNode(e, l)
+	c.collectMembers(e, l)
+	c.collectLags(e, l)
+	c.collectProxy(e, l)
+}
+
+// emitter writes samples.
+type emitter struct{ out chan<- prometheus.Metric }
+
+func (e emitter) gauge(d *prometheus.Desc, value float64, labels ...string) {
+	e.out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func (e emitter) counter(d *prometheus.Desc, value uint64, labels ...string) {
+	e.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+}
+
+func (e emitter) flag(d *prometheus.Desc, on bool, labels ...string) {
+	value := 0.0
+	if on {
+		value = 1
+	}
+	e.gauge(d, value, labels...)
+}
+
+func (c *collector) collectNode(e emitter, l look) {
+	v := BuildVersion()
+	e.gauge(c.descs.build, 1, string(l.node), v.Version, v.Revision, v.Go)
+	e.flag(c.descs.leads, l.hasLeader && l.leader == l.node)
+	e.flag(c.descs.hasLeader, l.hasLeader)
+	health, _ := l.health()
+	for _, h := range []Health{HealthOK, HealthDegraded, HealthDown} {
+		e.flag(c.descs.health, h == health, string(h))
+	}
+	e.flag(c.descs.ready, len(l.unready()) == 0)
+	running, _ := l.snap.Running()
+	for _, kind := range []topology.OperationKind{topology.OperationInit, topology.OperationHeal, topology.OperationRejoin} {
+		e.flag(c.descs.operation, running.Kind == kind, kind.String())
+	}
+	count := map[string]int{topology.SeverityWarning.String(): 0, topology.SeverityBroken.String(): 0}
+	for _, v := range l.violations() {
+		count[v.Severity]++
+	}
+	for severity, n := range count {
+		e.gauge(c.descs.violations, float64(n), severity)
+	}
+	for _, u := range l.snap.Units {
+		e.gauge(c.descs.unitEpoch, float64(u.Epoch), string(u.ID))
+		if u.Owner != "" {
+			e.gauge(c.descs.unitOwner, 1, string(u.ID), string(u.Owner))
+		}
+	}
+	e.gauge(c.descs.index, float64(l.snap.Index))
+	e.counter(c.descs.apiFull, c.refused.Load())
+}
+
+func (c *collector) collectMembers(e emitter, l look) {
+	for _, m := range l.snap.Members {
+		id := string(m.ID)
+		seen, good := l.obs.Good(m.ID, l.now)
+		e.flag(c.descs.memberUp, good, id)
+		e.gauge(c.descs.memberState, 1, id, m.State.String())
+		e.gauge(c.descs.memberSlot, float64(m.Slot), id)
+		e.flag(c.descs.semiSyncArmed, m.SemiSync == topology.SemiSyncArmed, id)
+		if !seen.At.IsZero() {
+			e.gauge(c.descs.memberAge, l.now.Sub(seen.At).Seconds(), id)
+		}
+		if good {
+			e.flag(c.descs.memberReadOnly, seen.ReadOnly, id)
+			e.flag(c.descs.semiSyncOn, seen.SemiSync.On, id)
+			e.gauge(c.descs.ackers, float64(seen.SemiSync.Ackers), id)
+		}
+	}
+}
+
+func (c *collector) collectLags(e emitter, l look) {
+	for _, cell := range l.lags {
+		lag := l.fresh(cell)
+		labels := []string{string(cell.Origin), string(cell.Member)}
+		e.flag(c.descs.lagKnown, lag.Known, labels...)
+		if lag.Known {
+			e.gauge(c.descs.lagLow, lag.Low.Seconds(), labels...)
+			e.gauge(c.descs.lagHigh, lag.High.Seconds(), labels...)
+		}
+	}
+}
+
+func (c *collector) collectProxy(e emitter, l look) {
+	e.gauge(c.descs.sessions, float64(l.proxy.Sessions))
+	e.gauge(c.descs.queued, float64(l.proxy.Queued))
+	e.counter(c.descs.queries, l.proxy.Queries)
+	e.counter(c.descs.errors, l.proxy.Errors)
+	for reason, n := range l.proxy.Refused {
+		e.counter(c.descs.refused, n, reason)
+	}
+}

@@ -1,0 +1,52 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/lagguard"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// Errors that a Node wraps so that a client is told what to do next.
+var (
+	// ErrNotLeader: this node may not change the state. The remedy is to ask the
+	// leader; the answer names it (421).
+	ErrNotLeader = errors.New("this node does not lead")
+	// ErrOutcomeUnknown: a change was sent and no answer came. The remedy is to
+	// look whether it happened before it is sent again (504).
+	ErrOutcomeUnknown = errors.New("outcome unknown")
+)
+
+// Node is what the API needs of a node. Every method is safe for concurrent use
+// and returns at once, but Propose, which returns within the deadline of ctx.
+// What is returned is not changed afterwards.
+type Node interface {
+	Name() topology.NodeID
+	Snapshot() *topology.Snapshot
+	Observations() topology.Observations
+	// Lags returns the lag of every pair of members.
+	Lags() []lagguard.Cell
+	// Leader returns who leads; false: nobody does, as far as this node knows.
+	Leader() (topology.NodeID, bool)
+	// LastStep returns what the controller decided last, and when. Both are zero
+	// on a node that does not lead.
+	LastStep() (topology.Step, time.Time)
+	// Propose commits a change in the name of by. It returns the errors of
+	// topology.Apply, ErrNotLeader or ErrOutcomeUnknown, wrapped.
+	Propose(ctx context.Context, by string, change topology.Change, why string) error
+	ProxyStats() ProxyStats
+}
+
+// ProxyStats is what the proxy of a node has done since the node was started.
+// The zero value is a node without a proxy.
+type ProxyStats struct {
+	Listen   string            `json:"listen" doc:"host:port that applications connect to; empty: none"`
+	Socket   string            `json:"socket" doc:"path of the unix socket; empty: none"`
+	Sessions int               `json:"sessions" doc:"clients that are connected now"`
+	Queued   int               `json:"queued" doc:"statements that wait for admission now"`
+	Queries  uint64            `json:"queries" doc:"commands relayed since the start"`
+	Errors   uint64            `json:"errors" doc:"error packets sent to clients since the start, refusals aside"`
+	Refused  map[string]uint64 `json:"refused" doc:"refusals since the start, by reason"`
+}

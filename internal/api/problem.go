@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// ProblemKind says which sort of refusal a Problem is. It is the last part of
+// its type, "urn:sqlring:problem:" + kind, and stable.
+type ProblemKind string
+
+// The kinds of problem.
+const (
+	ProblemInvalid        ProblemKind = "invalid"         // 400, 413, 422: the request is malformed
+	ProblemReadOnly       ProblemKind = "read-only"       // 403: changes need the unix socket
+	ProblemNotFound       ProblemKind = "not-found"       // 404
+	ProblemRefused        ProblemKind = "refused"         // 409: a safety check says no
+	ProblemStale          ProblemKind = "stale"           // 409: the state has moved on; look again
+	ProblemWrongHost      ProblemKind = "wrong-host"      // 421: the Host header names somebody else
+	ProblemNotLeader      ProblemKind = "not-leader"      // 421: ask the leader
+	ProblemOutcomeUnknown ProblemKind = "outcome-unknown" // 504: it may or may not have happened
+	ProblemInternal       ProblemKind = "internal"        // 500
+)
+
+const problemPrefix = "urn:sqlring:problem:"
+
+// Problem is a refusal as RFC 9457 writes it (application/problem+json). Detail
+// says what was refused, where, and what to do.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Leader string `json:"leader,omitempty"` // of ProblemNotLeader, if it is known
+}
+
+// Error returns the detail.
+func (p *Problem) Error() string { return p.Detail }
+
+// Kind returns the stable kind.
+func (p *Problem) Kind() ProblemKind {
+	return ProblemKind(strings.TrimPrefix(p.Type, problemPrefix))
+}
+
+// Is lets a client ask errors.Is for ErrNotLeader and ErrOutcomeUnknown.
+func (p *Problem) Is(target error) bool {
+	return target == ErrNotLeader && p.Kind() == ProblemNotLeader ||
+		target == ErrOutcomeUnknown && p.Kind() == ProblemOutcomeUnknown
+}
+
+// GetStatus returns the HTTP status.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType returns the media type of a problem.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+func newProblem(status int, kind ProblemKind, format string, args ...any) *Problem {
+	return &Problem{
+		Type: problemPrefix + string(kind), Title: http.StatusText(status), Status: status,
+		Detail: fmt.Sprintf(format, args...),
+	}
+}
+
+// writeProblem answers with p outside of the OpenAPI routes.
+func writeProblem(w http.ResponseWriter, p *Problem) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client has gone; nobody to tell
+}
+
+// proposeProblem says what became of a change that was not committed.
+func proposeProblem(l look, what string, err error) *Problem {
+	switch {
+	case errors.Is(err, ErrNotLeader):
+		return notLeader(l, what)
+	case errors.Is(err, ErrOutcomeUnknown), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return newProblem(http.StatusGatewayTimeout, ProblemOutcomeUnknown,
+			"%s: no answer from the controllers, it may or may not have happened: look at `sqlring operation list` before you try again (%v)", what, err)
+	case errors.Is(err, topology.ErrLaw):
+		return newProblem(http.StatusConflict, ProblemRefused, "%s: %v", what, err)
+	case errors.Is(err, topology.ErrStale):
+		return newProblem(http.StatusConflict, ProblemStale, "%s: %v: look at `sqlring status`", what, err)
+	}
+	return newProblem(http.StatusInternalServerError, ProblemInternal, "%s: %v", what, err)
+}
+
+func notLeader(l look, what string) *Problem {
+	if !l.hasLeader {
+		return newProblem(http.StatusMisdirectedRequest, ProblemNotLeader,
+			"%s: no node leads now: try again in a moment; if it stays so, a majority of the nodes is not up", what)
+	}
+	p := newProblem(http.StatusMisdirectedRequest, ProblemNotLeader,
+		"%s: node %s does not lead, %s does: ask the API socket of %s", what, l.node, l.leader, l.leader)
+	p.Leader = string(l.leader)
+	return p
+}
+
+// explain turns the framework's validation errors into problems whose detail
+// says what is wrong, and where.
+func explain(_ huma.Context, _ string, body any) (any, error) {
+	model, ok := body.(*huma.ErrorModel)
+	if !ok {
+		return body, nil
+	}
+	kind := ProblemInvalid
+	if model.Status >= 500 {
+		kind = ProblemInternal
+	}
+	detail := model.Detail
+	for _, e := range model.Errors {
+		detail += "; " + strings.TrimPrefix(e.Location, "body.") + ": " + e.Message
+	}
+	return newProblem(model.Status, kind, "%s", detail), nil
+}

@@ -1,0 +1,152 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Config says where the API listens. The zero value listens nowhere.
+type Config struct {
+	Listen  string        // host:port on loopback, read-only; empty: none
+	Socket  string        // path of the unix socket, mode 0600; empty: none
+	Propose time.Duration // deadline of one change; default 10 s
+	Logger  *slog.Logger  // default: discards
+}
+
+func (c Config) withDefaults() Config {
+	if c.Propose == 0 {
+		c.Propose = 10 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// maxConns bounds the open connections of each listener.
+const maxConns = 256
+
+// shutdownGrace is how long answers that are under way may take when Run ends.
+const shutdownGrace = 2 * time.Second
+
+// Server serves the API of one node. Make it with New, then Listen, then Run or
+// Close.
+type Server struct {
+	cfg       Config
+	node      Node
+	routes    http.Handler
+	listeners []listening
+	open      atomic.Int64
+	refused   atomic.Uint64
+}
+
+type listening struct {
+	net.Listener
+	handler http.Handler
+}
+
+// New returns a server that does not listen yet.
+func New(cfg Config, node Node) *Server {
+	s := &Server{cfg: cfg.withDefaults(), node: node}
+	s.routes = s.mux()
+	return s
+}
+
+// Listen opens what the configuration names: all of it, or nothing and an error.
+func (s *Server) Listen() error {
+	ctx := context.Background()
+	if s.cfg.Listen != "" {
+		l, err := listenTCP(ctx, s.cfg.Listen)
+		if err != nil {
+			return fmt.Errorf("api: %w", err)
+		}
+		s.add(l, guardTCP(s.routes))
+	}
+	if s.cfg.Socket != "" {
+		l, err := listenUnix(ctx, s.cfg.Socket)
+		if err != nil {
+			return errors.Join(fmt.Errorf("api: %w", err), s.Close())
+		}
+		s.add(l, guardAny(s.routes))
+	}
+	return nil
+}
+
+func (s *Server) add(l net.Listener, h http.Handler) {
+	b := bounded{Listener: l, limit: maxConns, open: &s.open, refused: &s.refused}
+	s.listeners = append(s.listeners, listening{Listener: b, handler: h})
+}
+
+// Addr returns the TCP address that it listens on, host:port; empty for none.
+func (s *Server) Addr() string {
+	for _, l := range s.listeners {
+		if l.Addr().Network() == "tcp" {
+			return l.Addr().String()
+		}
+	}
+	return ""
+}
+
+// Close ends listening without having served. After Run it does nothing.
+func (s *Server) Close() error {
+	var errs []error
+	for _, l := range s.listeners {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	s.listeners = nil
+	return errors.Join(errs...)
+}
+
+// Run serves until ctx ends; then it stops listening, gives the answers that are
+// under way two seconds, and returns nil. It returns an error if a listener
+// fails. It is called at most once.
+func (s *Server) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range s.listeners {
+		server := s.httpServer(l.handler)
+		group.Go(func() error {
+			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("api on %s: %w", l.Addr(), err)
+			}
+			return nil
+		})
+		group.Go(func() error {
+			<-ctx.Done()
+			grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+			defer cancel()
+			if server.Shutdown(grace) == nil {
+				return nil
+			}
+			return server.Close() // somebody is slow: the connection is cut
+		})
+	}
+	if len(s.listeners) == 0 {
+		<-ctx.Done()
+	}
+	return group.Wait()
+}
+
+func (s *Server) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// look looks at the node now.
+func (s *Server) look() look { return lookAt(s.node, time.Now()) }

@@ -1,0 +1,42 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/pkg/lagguard"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// node shows the API what it needs of an App.
+type node struct{ app *App }
+
+var _ api.Node = node{}
+
+func (n node) Name() topology.NodeID               { return n.app.cfg.Node }
+func (n node) Snapshot() *topology.Snapshot        { return n.app.store.Snapshot() }
+func (n node) Observations() topology.Observations { return n.app.monitor.Observations() }
+func (n node) Lags() []lagguard.Cell               { return n.app.monitor.Lags() }
+
+func (n node) Leader() (topology.NodeID, bool) {
+	id, _ := n.app.store.Leader()
+	return id, id != ""
+}
+
+func (n node) LastStep() (topology.Step, time.Time) {
+	d := n.app.controller.Last()
+	return d.Step, d.At
+}
+
+func (n node) Propose(ctx context.Context, by string, change topology.Change, why string) error {
+	return n.app.Propose(ctx, by, change, why)
+}
+
+func (n node) ProxyStats() api.ProxyStats {
+	s := n.app.proxy.Stats()
+	return api.ProxyStats{
+		Listen: n.app.proxy.Addr(), Socket: n.app.cfg.Proxy.Socket,
+		Sessions: s.Sessions, Queued: s.Queued, Queries: s.Queries, Errors: s.Errors, Refused: s.Refused,
+	}
+}

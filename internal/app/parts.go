@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/internal/controller"
+	"github.com/sqlring/sqlring/internal/monitor"
+	"github.com/sqlring/sqlring/internal/mysqld"
+	"github.com/sqlring/sqlring/internal/proxy"
+	"github.com/sqlring/sqlring/internal/store"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+func (a *App) startStore(context.Context) error {
+	profile, err := store.ParseProfile(a.cfg.Raft.Profile)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(a.cfg.Dir, 0o700); err != nil {
+		return err
+	}
+	s, err := store.Open(store.Config{
+		NodeID: a.cfg.Node, Dir: filepath.Join(a.cfg.Dir, "raft"), Bind: a.cfg.Raft.Listen,
+		Bootstrap: true, Profile: profile, Logger: a.logger.With("part", "store"),
+	})
+	if err != nil {
+		return err
+	}
+	a.store = s
+	a.onStop("store", func(context.Context) error { return s.Stop() })
+	return nil
+}
+
+func (a *App) startFleet(context.Context) error {
+	manager, replication, err := a.cfg.secrets()
+	if err != nil {
+		return err
+	}
+	f, err := mysqld.NewFleet(mysqld.Config{
+		Node:        a.cfg.Node,
+		ManagerUser: a.cfg.Manager.User, ManagerPassword: manager,
+		ReplicationUser: a.cfg.Replication.User, ReplicationPassword: replication,
+		TailDir: filepath.Join(a.cfg.Dir, "tails"),
+	})
+	if err != nil {
+		return err
+	}
+	a.fleet = f
+	a.onStop("members", func(context.Context) error { f.Close(); return nil })
+	return nil
+}
+
+func (a *App) startMonitor(context.Context) error {
+	sockets := map[topology.MemberID]string{}
+	for _, m := range a.cfg.Members {
+		sockets[m.Name] = m.Socket
+	}
+	a.monitor = monitor.New(monitor.Config{
+		Node: a.cfg.Node, Sockets: sockets, Logger: a.logger.With("part", "monitor"),
+	}, a.store, a.fleet)
+	a.background("monitor", a.monitor.Run)
+	return nil
+}
+
+// startController runs the controller whenever this node leads. The fleet is
+// told the term first, so that an action of an earlier one can not land.
+func (a *App) startController(context.Context) error {
+	a.controller = controller.New(controller.Config{
+		Node: a.cfg.Node, Logger: a.logger.With("part", "controller"),
+	}, a.store, a.fleet, a.monitor)
+	a.background("controller", func(ctx context.Context) error {
+		return a.store.Lead(ctx, func(ctx context.Context, term uint64) error {
+			a.fleet.Lead(term)
+			return a.controller.Run(ctx)
+		})
+	})
+	return nil
+}
+
+func (a *App) startProxy(ctx context.Context) error {
+	p, err := proxy.New(proxy.Config{
+		Addr: a.cfg.Proxy.Listen, Socket: a.cfg.Proxy.Socket, Logger: a.logger.With("part", "proxy"),
+	}, a.monitor, a.monitor)
+	if err != nil {
+		return err
+	}
+	if err := p.Listen(ctx); err != nil {
+		return err
+	}
+	a.proxy = p
+	a.background("proxy", p.Run)
+	return nil
+}
+
+func (a *App) startAPI(context.Context) error {
+	s := api.New(api.Config{
+		Listen: a.cfg.API.Listen, Socket: a.cfg.API.Socket, Logger: a.logger.With("part", "api"),
+	}, node{a})
+	if err := s.Listen(); err != nil {
+		return err
+	}
+	a.api = s
+	a.background("api", s.Run)
+	return nil
+}
+
+// ProxyAddr returns the host:port that the proxy listens on, "" before Start.
+func (a *App) ProxyAddr() string {
+	if a.proxy == nil {
+		return ""
+	}
+	return a.proxy.Addr()
+}
+
+// APIAddr returns the host:port that the API listens on, "" before Start.
+func (a *App) APIAddr() string {
+	if a.api == nil {
+		return ""
+	}
+	return a.api.Addr()
+}
+
+// Propose commits a change in the name of by, as the API does.
+func (a *App) Propose(ctx context.Context, by string, change topology.Change, why string) error {
+	err := a.store.Propose(ctx, topology.Command{At: time.Now(), By: by, Why: why, Change: change})
+	switch {
+	case errors.Is(err, store.ErrNotLeader):
+		return fmt.Errorf("%w: %w", api.ErrNotLeader, err)
+	case errors.Is(err, store.ErrOutcomeUnknown):
+		return fmt.Errorf("%w: %w", api.ErrOutcomeUnknown, err)
+	}
+	return err
+}

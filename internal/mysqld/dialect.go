@@ -1,0 +1,91 @@
+package mysqld
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// dialect is what differs between flavours: the verbs of this package in the
+// server's words. Implementations hold no state.
+type dialect interface {
+	// session makes a new connection's session ready for its purpose.
+	session(ctx context.Context, c *conn, why purpose) error
+	// observe fills in what the server says.
+	observe(ctx context.Context, c *conn, o *topology.Observation) error
+	// accounts lists the accounts that may log in.
+	accounts(ctx context.Context, c *conn) ([]topology.Account, error)
+
+	// beat writes one heartbeat row; false: the session's identity is not the
+	// server's, or the server has none, and nothing was written.
+	beat(ctx context.Context, c *conn, row topology.Beat) (bool, error)
+	// beatWaits reports whether a heartbeat of that connection is still being
+	// committed.
+	beatWaits(ctx context.Context, c *conn, connection uint64) (bool, error)
+
+	// seize gets the lock of the hands for c in the name of term.
+	seize(ctx context.Context, c *conn, term uint64) error
+	// act does one action on the connection that holds the hands.
+	act(ctx context.Context, w work, a topology.Action) error
+	// disarm switches semi-sync off, from any connection.
+	disarm(ctx context.Context, c *conn) error
+}
+
+// work is what an action may use.
+type work struct {
+	*conn
+
+	member *Member
+}
+
+func dialectOf(f topology.Flavour) dialect {
+	if f == topology.FlavourMariaDB {
+		return mariaDB{}
+	}
+	return mySQL{}
+}
+
+// mySQL is the place of the MySQL dialect. Until it is filled, no connection to
+// such a server is made ready, so its other verbs are never reached.
+type mySQL struct{}
+
+func (mySQL) session(_ context.Context, c *conn, _ purpose) error {
+	return flavourError{c.version, c.text}
+}
+
+func (mySQL) observe(_ context.Context, c *conn, _ *topology.Observation) error {
+	return flavourError{c.version, c.text}
+}
+
+func (mySQL) accounts(_ context.Context, c *conn) ([]topology.Account, error) {
+	return nil, flavourError{c.version, c.text}
+}
+
+func (mySQL) beat(_ context.Context, c *conn, _ topology.Beat) (bool, error) {
+	return false, flavourError{c.version, c.text}
+}
+
+func (mySQL) beatWaits(_ context.Context, c *conn, _ uint64) (bool, error) {
+	return false, flavourError{c.version, c.text}
+}
+
+func (mySQL) seize(_ context.Context, c *conn, _ uint64) error {
+	return flavourError{c.version, c.text}
+}
+
+func (mySQL) act(_ context.Context, w work, _ topology.Action) error {
+	return flavourError{w.version, w.text}
+}
+
+func (mySQL) disarm(_ context.Context, c *conn) error { return flavourError{c.version, c.text} }
+
+// flavourError is ErrFlavour with what the server is.
+type flavourError struct {
+	version topology.ServerVersion
+	text    string
+}
+
+func (e flavourError) Error() string { return fmt.Sprintf("%s: %s", e.version, ErrFlavour) }
+
+func (e flavourError) Unwrap() error { return ErrFlavour }

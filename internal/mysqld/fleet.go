@@ -1,0 +1,89 @@
+package mysqld
+
+import (
+	"context"
+	"sync"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// Fleet keeps one handle per member, made when it is first asked for. Its
+// methods are safe for concurrent use.
+type Fleet struct {
+	cfg Config
+
+	mu      sync.Mutex // guards what follows
+	term    uint64
+	members map[topology.MemberID]*Member
+	retired []*Member // of members that have moved
+}
+
+// NewFleet returns a fleet without members, or an error if cfg is not complete.
+func NewFleet(cfg Config) (*Fleet, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Fleet{cfg: cfg, members: map[topology.MemberID]*Member{}}, nil
+}
+
+// Member returns the handle on m. If m has got another address, it is a new one,
+// and the old one is closed with the fleet.
+func (f *Fleet) Member(m topology.Member) *Member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	known := f.members[m.ID]
+	if known != nil && known.addr == m.Addr {
+		return known
+	}
+	if known != nil {
+		f.retired = append(f.retired, known) // calls of it may be under way
+	}
+	handle := New(f.cfg, m.ID, m.Addr)
+	handle.Lead(f.term)
+	f.members[m.ID] = handle
+	return handle
+}
+
+// Lead says in which term actions are done from now on: see [Member.Lead].
+func (f *Fleet) Lead(term uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.term = term
+	for _, m := range f.members {
+		m.Lead(term)
+	}
+}
+
+// Observe asks m what it is: see [Member.Observe].
+func (f *Fleet) Observe(ctx context.Context, m topology.Member) topology.Observation {
+	return f.Member(m).Observe(ctx)
+}
+
+// Beat writes a heartbeat on m: see [Member.Beat].
+func (f *Fleet) Beat(ctx context.Context, m topology.Member, seq uint64) error {
+	return f.Member(m).Beat(ctx, seq)
+}
+
+// Accounts reads the accounts of m: see [Member.Accounts].
+func (f *Fleet) Accounts(ctx context.Context, m topology.Member) ([]topology.Account, error) {
+	return f.Member(m).Accounts(ctx)
+}
+
+// Execute does one action on m: see [Member.Execute].
+func (f *Fleet) Execute(ctx context.Context, m topology.Member, a topology.Action) error {
+	return f.Member(m).Execute(ctx, a)
+}
+
+// Close ends all connections. No call may be under way, and none may follow.
+func (f *Fleet) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, m := range f.members {
+		m.Close()
+		delete(f.members, id)
+	}
+	for _, m := range f.retired {
+		m.Close()
+	}
+	f.retired = nil
+}

@@ -1,0 +1,90 @@
+package mysqld
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// deed is how one kind of action is done. All of them run alike: look; if the
+// result stands already, nothing is done; refuse what is not safe; do it; look
+// again.
+type deed struct {
+	// lacks says what of the result is missing in o, "" if it stands.
+	lacks func(o topology.Observation, a topology.Action) string
+	// refuse says why the action would be wrong in the state o, "" if it is not.
+	refuse func(o topology.Observation, a topology.Action) string
+	// run changes the member.
+	run func(ctx context.Context, w work, o topology.Observation, a topology.Action) error
+}
+
+func deedOf(k topology.ActionKind) (deed, bool) {
+	switch k {
+	case topology.ActPrepare:
+		return deed{lacksPrepare, refusePrepare, runPrepare}, true
+	case topology.ActFollow:
+		return deed{lacksFollow, refuseFollow, runFollow}, true
+	case topology.ActStopReceiver:
+		return deed{lacksStopReceiver, refuseStopReceiver, runStopReceiver}, true
+	case topology.ActDetach:
+		return deed{lacksDetach, refuseDetach, runDetach}, true
+	case topology.ActArm:
+		return deed{lacksArm, refuseArm, runArm}, true
+	case topology.ActDisarm:
+		return deed{lacksDisarm, refuseNothing, runDisarm}, true
+	case topology.ActOpen:
+		return deed{lacksOpen, refuseOpen, runOpen}, true
+	case topology.ActClose:
+		return deed{lacksClose, refuseNothing, runClose}, true
+	case topology.ActStamp:
+		return deed{lacksStamp, refuseStamp, runStamp}, true
+	case topology.ActExpel:
+		return deed{lacksNothing, refuseNothing, runExpel}, true
+	case topology.ActReadTail, topology.ActNone:
+	}
+	return deed{}, false
+}
+
+func (mariaDB) act(ctx context.Context, w work, a topology.Action) error {
+	d, ok := deedOf(a.Kind)
+	if !ok {
+		return fmt.Errorf("action %d is not known", a.Kind)
+	}
+	before, err := w.member.ask(ctx, w.conn, topology.Observation{Member: w.member.id})
+	if err != nil {
+		return fmt.Errorf("read state: %w", err)
+	}
+	verified := a.Kind == topology.ActExpel || a.Kind == topology.ActReadTail // by their own run
+	if !verified && d.lacks(before, a) == "" {
+		return nil
+	}
+	if why := d.refuse(before, a); why != "" {
+		return fmt.Errorf("%w: %s", ErrPrecondition, why)
+	}
+	if err := d.run(ctx, w, before, a); err != nil {
+		return err
+	}
+	after, err := w.member.ask(ctx, w.conn, topology.Observation{Member: w.member.id})
+	if err != nil {
+		return fmt.Errorf("read state back: %w", err)
+	}
+	if missing := d.lacks(after, a); missing != "" {
+		return fmt.Errorf("%w: %s", ErrNotVerified, missing)
+	}
+	return nil
+}
+
+func lacksNothing(topology.Observation, topology.Action) string { return "" }
+
+func refuseNothing(topology.Observation, topology.Action) string { return "" }
+
+// identified says why a server must not write or follow anybody yet, "" if it
+// carries an identity. A restarted MariaDB has domain 0, and has lost every other
+// setting as well.
+func identified(o topology.Observation) string {
+	if o.Domain == 0 || o.Domain != o.ServerID {
+		return fmt.Sprintf("it carries no identity: server_id is %d, gtid_domain_id %d", o.ServerID, o.Domain)
+	}
+	return ""
+}

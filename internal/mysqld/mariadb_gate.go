@@ -1,0 +1,128 @@
+package mysqld
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// The gate: open, close, stamp, expel.
+
+func lacksOpen(o topology.Observation, a topology.Action) string {
+	if o.ReadOnly {
+		return "it is read-only"
+	}
+	return lacksStamp(o, a)
+}
+
+func refuseOpen(o topology.Observation, a topology.Action) string {
+	if why := identified(o); why != "" {
+		return why
+	}
+	if err := o.Layout.Validate(); err != nil {
+		return err.Error()
+	}
+	return refuseStamp(o, a)
+}
+
+// runOpen stamps last: a process that carries the token has been opened, or
+// admitted, after everything else was verified.
+func runOpen(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
+	if o.ReadOnly {
+		if err := setReadOnly(ctx, w, o, false); err != nil {
+			return err
+		}
+	}
+	return runStamp(ctx, w, o, a)
+}
+
+func lacksClose(o topology.Observation, _ topology.Action) string {
+	if !o.ReadOnly {
+		return "it is not read-only"
+	}
+	return ""
+}
+
+func runClose(ctx context.Context, w work, o topology.Observation, _ topology.Action) error {
+	return setReadOnly(ctx, w, o, true)
+}
+
+// setReadOnly waits behind commits that wait for an acknowledgement, and every
+// new commit queues behind it; the session's lock_wait_timeout ends that.
+//
+// The server forgets that read_only came from its config file as soon as it is
+// set by SQL. Whether it would boot closed is then told by fileCache.
+func setReadOnly(ctx context.Context, w work, o topology.Observation, on bool) error {
+	if o.Settings.ReadOnlyInFile {
+		if err := w.execute(ctx, setCache(fileCache, 1)); err != nil {
+			return fmt.Errorf("note where read_only comes from: %w", err)
+		}
+	}
+	value := 0
+	if on {
+		value = 1
+	}
+	if err := w.execute(ctx, fmt.Sprintf("SET GLOBAL read_only=%d", value)); err != nil {
+		return fmt.Errorf("set read_only=%d: %w", value, err)
+	}
+	return nil
+}
+
+func lacksStamp(o topology.Observation, a topology.Action) string {
+	if o.Boot != a.Boot {
+		return fmt.Sprintf("its boot token is %d, not %d", o.Boot, a.Boot)
+	}
+	return ""
+}
+
+func refuseStamp(o topology.Observation, a topology.Action) string {
+	if a.Boot == 0 || a.Boot > cacheMax {
+		return fmt.Sprintf("boot token %d is not in 1..%d", a.Boot, uint64(cacheMax))
+	}
+	return identified(o)
+}
+
+func runStamp(ctx context.Context, w work, _ topology.Observation, a topology.Action) error {
+	if err := w.execute(ctx, setCache(bootCache, a.Boot)); err != nil {
+		return fmt.Errorf("set boot token: %w", err)
+	}
+	return nil
+}
+
+// expelWait bounds the wait for killed connections to be gone. One that commits
+// and waits for an acknowledgement may stay.
+const expelWait = 2 * time.Second
+
+func runExpel(ctx context.Context, w work, _ topology.Observation, _ topology.Action) error {
+	return expel(ctx, w)
+}
+
+// expel ends the connections of applications: all but sqlring's own, those of
+// replication in both directions, and the server's.
+func expel(ctx context.Context, w work) error {
+	var left []string
+	gone, err := until(ctx, expelWait, func() (bool, error) {
+		t, err := w.query(ctx, `SELECT id FROM information_schema.processlist
+			WHERE user NOT IN (?, ?, 'system user', 'event_scheduler', 'unauthenticated user')
+			AND command NOT IN ('Binlog Dump', 'Daemon', 'Slave_IO', 'Slave_SQL') ORDER BY id`,
+			w.member.cfg.ManagerUser, w.member.cfg.ReplicationUser)
+		left = left[:0]
+		for _, row := range t.rows {
+			left = append(left, row[0])
+			if err := w.execute(ctx, "KILL CONNECTION "+row[0]); err != nil && !isNumber(err, errNoSuchThread) {
+				return false, fmt.Errorf("end connection %s: %w", row[0], err)
+			}
+		}
+		return len(left) == 0, err
+	})
+	if err != nil {
+		return fmt.Errorf("end the connections of applications: %w", err)
+	}
+	if !gone {
+		return fmt.Errorf("%w: connections %s are still there after %v", ErrNotVerified, strings.Join(left, ", "), expelWait)
+	}
+	return nil
+}

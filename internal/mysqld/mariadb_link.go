@@ -1,0 +1,136 @@
+package mysqld
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// The link to the upstream. MariaDB drops its relay log whenever both threads
+// have been down at one moment, and then asks the upstream again, which may be
+// dead: what was received and not applied is lost with it. So the receiver is
+// stopped only while the applier runs, the applier only once nothing received is
+// left, and a link that is to be kept is never stopped.
+
+func lacksFollow(o topology.Observation, a topology.Action) string {
+	link := o.Link
+	switch {
+	case link.Upstream != a.Upstream:
+		return fmt.Sprintf("it follows %q, not %s", link.Upstream, a.Upstream)
+	case link.Applier != topology.ThreadRunning:
+		return fmt.Sprintf("its applier is %s, error %d %s", link.Applier, link.ApplierErrno, link.ApplierError)
+	case link.Receiver != topology.ThreadRunning && link.Receiver != topology.ThreadConnecting:
+		return fmt.Sprintf("its receiver is %s, error %d %s", link.Receiver, link.ReceiverErrno, link.ReceiverError)
+	}
+	return ""
+}
+
+func refuseFollow(o topology.Observation, a topology.Action) string {
+	if err := topology.ValidAddr(a.Upstream); err != nil {
+		return err.Error()
+	}
+	if why := identified(o); why != "" {
+		return why
+	}
+	if o.Link.Upstream != "" && o.Link.Upstream != a.Upstream {
+		return undrained(o)
+	}
+	return ""
+}
+
+// undrained says why the link cannot be changed, "" if it can (safety rule 1).
+func undrained(o topology.Observation) string {
+	link := o.Link
+	switch {
+	case link.Receiver != topology.ThreadStopped:
+		return fmt.Sprintf("its receiver from %s is %s, it has to be stopped first", link.Upstream, link.Receiver)
+	case !o.Drained():
+		return fmt.Sprintf("it has received %s from %s and not applied it", o.Position().Missing(link.Received), link.Upstream)
+	}
+	return ""
+}
+
+func runFollow(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
+	if o.Link.Upstream == a.Upstream {
+		return startThreads(ctx, w, o.Link)
+	}
+	if o.Link.Applier == topology.ThreadRunning {
+		if err := w.execute(ctx, "STOP SLAVE SQL_THREAD"); err != nil {
+			return fmt.Errorf("stop the drained applier: %w", err)
+		}
+	}
+	host, port, err := net.SplitHostPort(a.Upstream)
+	if err != nil {
+		return err
+	}
+	// slave_pos, not current_pos: that would ask for transactions of its own which
+	// the upstream does not have yet.
+	change := fmt.Sprintf(`CHANGE MASTER TO MASTER_HOST=%s, MASTER_PORT=%s, MASTER_USER=%s, MASTER_PASSWORD=%s,
+		MASTER_USE_GTID=slave_pos, MASTER_HEARTBEAT_PERIOD=1, MASTER_CONNECT_RETRY=1`,
+		quote(host), port, quote(w.member.cfg.ReplicationUser), quote(w.member.cfg.ReplicationPassword))
+	if err := w.execute(ctx, change); err != nil {
+		return fmt.Errorf("change upstream to %s: %w", a.Upstream, err)
+	}
+	if err := w.execute(ctx, "START SLAVE"); err != nil {
+		return fmt.Errorf("start following %s: %w", a.Upstream, err)
+	}
+	return nil
+}
+
+// startThreads starts what does not run, the applier first.
+func startThreads(ctx context.Context, w work, link topology.Link) error {
+	if link.Applier != topology.ThreadRunning {
+		if err := w.execute(ctx, "START SLAVE SQL_THREAD"); err != nil {
+			return fmt.Errorf("start applier: %w", err)
+		}
+	}
+	if link.Receiver == topology.ThreadStopped {
+		if err := w.execute(ctx, "START SLAVE IO_THREAD"); err != nil {
+			return fmt.Errorf("start receiver: %w", err)
+		}
+	}
+	return nil
+}
+
+func lacksStopReceiver(o topology.Observation, _ topology.Action) string {
+	if o.Link.Upstream != "" && o.Link.Receiver != topology.ThreadStopped {
+		return fmt.Sprintf("its receiver is %s", o.Link.Receiver)
+	}
+	return ""
+}
+
+func refuseStopReceiver(o topology.Observation, _ topology.Action) string {
+	if o.Link.Applier != topology.ThreadRunning && !o.Position().Covers(o.Link.Received) {
+		return fmt.Sprintf("its applier is %s with %s unapplied, which would be lost", o.Link.Applier, o.Position().Missing(o.Link.Received))
+	}
+	return ""
+}
+
+// runStopReceiver takes 2 s if the upstream is frozen.
+func runStopReceiver(ctx context.Context, w work, _ topology.Observation, _ topology.Action) error {
+	if err := w.execute(ctx, "STOP SLAVE IO_THREAD"); err != nil {
+		return fmt.Errorf("stop receiver: %w", err)
+	}
+	return nil
+}
+
+func lacksDetach(o topology.Observation, _ topology.Action) string {
+	if o.Link.Upstream != "" {
+		return "it follows " + o.Link.Upstream
+	}
+	return ""
+}
+
+func refuseDetach(o topology.Observation, _ topology.Action) string { return undrained(o) }
+
+func runDetach(ctx context.Context, w work, _ topology.Observation, _ topology.Action) error {
+	if err := w.execute(ctx, "STOP SLAVE SQL_THREAD"); err != nil {
+		return fmt.Errorf("stop the drained applier: %w", err)
+	}
+	if err := w.execute(ctx, "RESET SLAVE ALL"); err != nil {
+		return fmt.Errorf("end following: %w", err)
+	}
+	return nil
+}

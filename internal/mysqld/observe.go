@@ -1,0 +1,65 @@
+package mysqld
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// Observe asks the member for everything that an observation holds, in two round
+// trips, over a connection that it keeps. It returns when ctx ends, or after
+// Config.Probe, at the latest; it never fails, but says in Reach and Error what
+// went wrong. Since when the answers are of that kind is not known here.
+//
+// An answer of ReachRefused needs two attempts: if the kept connection is broken,
+// which a restart does too, a new one is tried within the same deadline.
+func (m *Member) Observe(ctx context.Context) topology.Observation {
+	o := topology.Observation{Member: m.id, Asked: time.Now()}
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.Probe)
+	defer cancel()
+	seen, err := m.observe(ctx, o)
+	if err == nil {
+		seen.Reach, seen.At = topology.ReachAnswers, time.Now()
+		return seen
+	}
+	o.Reach, o.Error, o.At = reachOf(err), err.Error(), time.Now()
+	var flavour flavourError
+	if errors.As(err, &flavour) {
+		o.Version, o.Greeting = flavour.version, flavour.text
+	}
+	return o
+}
+
+func (m *Member) observe(ctx context.Context, o topology.Observation) (topology.Observation, error) {
+	if err := m.probe.enter(ctx); err != nil {
+		// The probe before this one is late: that is ours to mend, not the server's.
+		return o, errors.Join(err, context.Canceled)
+	}
+	defer m.probe.leave()
+	if m.probe.conn != nil {
+		seen, err := m.ask(ctx, m.probe.conn, o)
+		if err == nil || judge(err) != failureLost {
+			return seen, err
+		}
+		m.probe.drop()
+	}
+	c, err := m.connect(ctx, forProbe)
+	if err != nil {
+		return o, err
+	}
+	m.probe.conn = c
+	return m.ask(ctx, c, o)
+}
+
+// ask reads the member's state over c, which may be the probe's connection or
+// the hands'.
+func (m *Member) ask(ctx context.Context, c *conn, o topology.Observation) (topology.Observation, error) {
+	o.Version, o.Greeting = c.version, c.text
+	if err := c.dialect.observe(ctx, c, &o); err != nil {
+		return o, err
+	}
+	o.Tail = m.tail.Load()
+	return o, nil
+}

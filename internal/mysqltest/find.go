@@ -1,0 +1,81 @@
+package mysqltest
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sqlring/sqlring/internal/demo"
+)
+
+// The environment variables of this package.
+const (
+	EnvServers = "SQLRING_TEST_SERVERS"    // flavour=path,flavour=path
+	EnvRequire = "SQLRING_REQUIRE_SERVERS" // 1: a missing server fails the test
+)
+
+// binaries returns the MariaDB to test with, or ends the test.
+func binaries(t testing.TB) demo.Binaries {
+	t.Helper()
+	found, err := mariadb(os.Getenv(EnvServers))
+	switch {
+	case err == nil:
+		return found
+	case !errors.Is(err, demo.ErrNoServer):
+		t.Fatal(err)
+	case os.Getenv(EnvRequire) == "1":
+		t.Fatalf("%v, and %s=1 asks for one", err, EnvRequire)
+	default:
+		t.Skipf("SKIPPED-NO-SERVER: %v", err)
+	}
+	return demo.Binaries{}
+}
+
+// mariadb reads the list of servers; the empty list means what is installed.
+func mariadb(list string) (demo.Binaries, error) {
+	if list == "" {
+		return demo.FindBinaries()
+	}
+	for _, entry := range strings.Split(list, ",") {
+		flavour, path, ok := strings.Cut(strings.TrimSpace(entry), "=")
+		if !ok || (flavour != "mariadb" && flavour != "mysql") {
+			return demo.Binaries{}, fmt.Errorf("%s: %q is not mariadb=path or mysql=path", EnvServers, entry)
+		}
+		if flavour != "mariadb" {
+			continue
+		}
+		if _, err := os.Stat(path); err != nil {
+			return demo.Binaries{}, fmt.Errorf("%s: %w", EnvServers, err)
+		}
+		return demo.BinariesOf(path)
+	}
+	return demo.Binaries{}, fmt.Errorf("%w: %s names no mariadb", demo.ErrNoServer, EnvServers)
+}
+
+// template returns the data directory that the servers of a test are copies of.
+// It is made once per binary; a newer binary gets another one.
+func template(t testing.TB, bin demo.Binaries) string {
+	t.Helper()
+	info, err := os.Stat(bin.Server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := sha256.Sum256(fmt.Appendf(nil, "1 %s %d %d", bin.Server, info.Size(), info.ModTime().UnixNano()))
+	// The user's own directory: nobody else can put a data directory there.
+	home := filepath.Join(os.TempDir(), fmt.Sprintf("sqlring-test-%d", os.Geteuid()))
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(home, fmt.Sprintf("template-%x", key[:6]))
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+	if err := demo.InstallDataDir(t.Context(), bin, dir); err != nil {
+		t.Fatalf("template of %s: %v", bin.Server, err)
+	}
+	return dir
+}

@@ -1,0 +1,169 @@
+package mysqltest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sqlring/sqlring/internal/demo"
+)
+
+// The accounts of every server that is started here; root is in the embedded
+// demo.Server.
+const (
+	Manager         = "sqlring"
+	ManagerPassword = "manager secret"
+)
+
+const (
+	startTimeout = 60 * time.Second
+	queryTimeout = 20 * time.Second
+)
+
+// Server is a running server of a test.
+type Server struct {
+	*demo.Server
+
+	db *sql.DB
+}
+
+// Start returns a server for this test. options are further lines of my.cnf.
+func Start(t testing.TB, options ...string) *Server {
+	t.Helper()
+	return StartRing(t, 1, options...)[0]
+}
+
+// StartRing returns n servers, m1 to mn, that could become a ring: none of them
+// has an identity or an upstream yet. They are started side by side.
+func StartRing(t testing.TB, n int, options ...string) []*Server {
+	t.Helper()
+	bin := binaries(t)
+	from := template(t, bin)
+	// Not t.TempDir: its path is long, and a unix socket's may not be.
+	home, err := os.MkdirTemp("", "sqlring-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(home) })
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	servers := make([]*Server, n)
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range servers {
+		group.Go(func() error {
+			name := fmt.Sprintf("m%d", i+1)
+			s, err := demo.StartServer(ctx, demo.ServerConfig{
+				Name: name, Dir: filepath.Join(home, name), Binaries: bin, Template: from,
+				ManagerUser: Manager, ManagerPassword: ManagerPassword, Options: options,
+			})
+			if err != nil {
+				return err
+			}
+			servers[i] = &Server{Server: s, db: open(t, s)}
+			return nil
+		})
+	}
+	err = group.Wait()
+	for _, s := range servers {
+		if s != nil {
+			t.Cleanup(func() { s.end(t) })
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return servers
+}
+
+// open returns root's pool, over the unix socket.
+func open(t testing.TB, s *demo.Server) *sql.DB {
+	cfg := mysql.NewConfig()
+	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr = s.RootUser, s.RootPassword, "unix", s.Socket
+	cfg.MultiStatements, cfg.InterpolateParams = true, true
+	cfg.Logger = &mysql.NopLogger{}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		t.Error(err) // not Fatal: this is not the test's goroutine
+	}
+	return sql.OpenDB(connector)
+}
+
+// end stops the server the quick way: its directory is thrown away.
+func (s *Server) end(t testing.TB) {
+	_ = s.db.Close()
+	s.Kill()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if err := errors.Join(s.Wait(ctx), s.Stop(ctx)); err != nil {
+		t.Errorf("stop server %s: %v", s.Name, err)
+	}
+}
+
+// DB returns root's connections to the server. They end with the test.
+func (s *Server) DB() *sql.DB { return s.db }
+
+// Exec runs one or more statements as root, or fails the test.
+func (s *Server) Exec(t testing.TB, statement string, args ...any) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), queryTimeout)
+	defer cancel()
+	if _, err := s.db.ExecContext(ctx, statement, args...); err != nil {
+		t.Fatalf("%s: %s: %v", s.Name, statement, err)
+	}
+}
+
+// Query returns the first value of the first row as text, "" for NULL and for
+// no row, or fails the test.
+func (s *Server) Query(t testing.TB, statement string, args ...any) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), queryTimeout)
+	defer cancel()
+	var value sql.NullString
+	err := s.db.QueryRowContext(ctx, statement, args...).Scan(&value)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		t.Fatalf("%s: %s: %v", s.Name, statement, err)
+	}
+	return value.String
+}
+
+// RestartNow starts the killed server again by its Restart command, as an
+// operator would, and returns when it answers.
+func (s *Server) RestartNow(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	if err := s.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(ctx, s.Restart[0], s.Restart[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("restart %s: %v: %s", s.Name, err, out)
+	}
+	Eventually(t, "server "+s.Name+" answers after its restart", func() error { return s.db.PingContext(ctx) })
+}
+
+// Eventually calls check every 10 ms until it returns nil, for at most 10 s;
+// then it fails the test with check's last error.
+func Eventually(t testing.TB, what string, check func() error) {
+	t.Helper()
+	const limit, interval = 10 * time.Second, 10 * time.Millisecond
+	deadline := time.Now().Add(limit)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not after %v: %s: %v", limit, what, err)
+		}
+		time.Sleep(interval)
+	}
+}

@@ -1,0 +1,92 @@
+package proxy
+
+import "sync"
+
+// bufferSize is enough for nearly every statement and result; larger ones pass
+// through it piece by piece. Larger buffers brought nothing measurable.
+const bufferSize = 16 << 10
+
+// pool keeps buffers that no session needs at the moment.
+type pool struct{ free sync.Pool }
+
+func (p *pool) take() *[bufferSize]byte {
+	if b, ok := p.free.Get().(*[bufferSize]byte); ok {
+		return b
+	}
+	return new([bufferSize]byte)
+}
+
+// buffer holds bytes between two system calls. It has memory only while it has
+// bytes to hold.
+type buffer struct {
+	pool  *pool
+	lent  *[bufferSize]byte // nil: none, or mem has outgrown it
+	mem   []byte
+	start int // mem[start:end] is held
+	end   int
+}
+
+func (b *buffer) bytes() []byte { return b.mem[b.start:b.end] }
+func (b *buffer) len() int      { return b.end - b.start }
+
+// space returns room to read into, taking memory if there is none.
+func (b *buffer) space() []byte {
+	if b.mem == nil {
+		b.lent = b.pool.take()
+		b.mem = b.lent[:]
+	}
+	if b.end == len(b.mem) && b.start > 0 {
+		b.end = copy(b.mem, b.bytes())
+		b.start = 0
+	}
+	return b.mem[b.end:]
+}
+
+func (b *buffer) filled(n int) { b.end += n }
+
+// consume drops the first n bytes, and the memory with the last of them.
+func (b *buffer) consume(n int) {
+	b.start += n
+	b.release()
+}
+
+// release gives the memory back if nothing is held.
+func (b *buffer) release() {
+	if b.start < b.end {
+		return
+	}
+	if b.lent != nil {
+		b.pool.free.Put(b.lent)
+	}
+	b.lent, b.mem, b.start, b.end = nil, nil, 0, 0
+}
+
+// drop forgets what is held and gives the memory back.
+func (b *buffer) drop() {
+	b.start = b.end
+	b.release()
+}
+
+// grow doubles the memory, up to limit; it reports false if it is as large.
+func (b *buffer) grow(limit int) bool {
+	if len(b.mem) >= limit {
+		return false
+	}
+	larger := make([]byte, min(limit, 2*len(b.mem)))
+	held := copy(larger, b.bytes())
+	if b.lent != nil {
+		b.pool.free.Put(b.lent)
+	}
+	b.lent, b.mem, b.start, b.end = nil, larger, 0, held
+	return true
+}
+
+// full reports whether there is no room left to read into.
+func (b *buffer) full() bool { return b.start == 0 && b.end == len(b.mem) && b.mem != nil }
+
+// inherit takes over the memory of other, whose bytes have been used and stay
+// readable until the first of them is overwritten.
+func (b *buffer) inherit(other *buffer) {
+	b.lent, b.mem, b.start, b.end = other.lent, other.mem, 0, 0
+	other.lent, other.mem, other.start, other.end = nil, nil, 0, 0
+}

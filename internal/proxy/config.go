@@ -1,0 +1,80 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Config is what a proxy can be told. The zero value of each field stands for
+// its default, except that at least one of Addr and Socket is needed.
+type Config struct {
+	Addr   string // host:port to listen on; empty: no TCP
+	Socket string // path of a unix socket to listen on; empty: none
+
+	MaxSessions    int           // client connections at once; default 4096
+	LoginTimeout   time.Duration // from accept to the password; default 10 s
+	LoginBytes     int           // what a client may send before it is logged in; default 64 KiB
+	QueueTimeout   time.Duration // how long a session waits for an owner; default 10 s
+	MaxQueued      int           // sessions that may wait for an owner; default MaxSessions
+	BackendTimeout time.Duration // to connect, log in and set up at a member; default 5 s
+	RefreshTimeout time.Duration // how long a failed login waits for newer accounts; default 1 s
+	WatchInterval  time.Duration // how often running sessions' clients are looked at; default 250 ms
+	DrainTimeout   time.Duration // how long Run lets sessions finish at its end; default 5 s
+
+	Logger *slog.Logger // default: no log
+}
+
+func (c Config) withDefaults() Config {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	if c.MaxSessions == 0 {
+		c.MaxSessions = 4096
+	}
+	if c.MaxQueued == 0 {
+		c.MaxQueued = c.MaxSessions
+	}
+	if c.LoginBytes == 0 {
+		c.LoginBytes = 64 << 10
+	}
+	def(&c.LoginTimeout, 10*time.Second)
+	def(&c.QueueTimeout, 10*time.Second)
+	def(&c.BackendTimeout, 5*time.Second)
+	def(&c.RefreshTimeout, time.Second)
+	def(&c.WatchInterval, 250*time.Millisecond)
+	def(&c.DrainTimeout, 5*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Validate returns all that is wrong with c, or nil.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Addr == "" && c.Socket == "" {
+		errs = append(errs, errors.New("neither an address nor a socket to listen on"))
+	}
+	for _, f := range []struct {
+		name string
+		v    int64
+	}{
+		{"MaxSessions", int64(c.MaxSessions)}, {"LoginBytes", int64(c.LoginBytes)}, {"MaxQueued", int64(c.MaxQueued)},
+		{"LoginTimeout", int64(c.LoginTimeout)}, {"QueueTimeout", int64(c.QueueTimeout)},
+		{"BackendTimeout", int64(c.BackendTimeout)}, {"RefreshTimeout", int64(c.RefreshTimeout)},
+		{"WatchInterval", int64(c.WatchInterval)}, {"DrainTimeout", int64(c.DrainTimeout)},
+	} {
+		if f.v < 0 {
+			errs = append(errs, fmt.Errorf("%s is negative", f.name))
+		}
+	}
+	const limit = 1 << 20 // a login is a packet of some hundred bytes
+	if c.LoginBytes > limit {
+		errs = append(errs, fmt.Errorf("LoginBytes is %d, more than %d", c.LoginBytes, limit))
+	}
+	return errors.Join(errs...)
+}

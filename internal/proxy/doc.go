@@ -1,0 +1,52 @@
+// Package proxy is what applications connect to as if it were MySQL or MariaDB.
+//
+// A client logs in with its own account, checked against what the members keep
+// of it; a connection to the owner of unit "*" is opened on its behalf, as that
+// account; then packets are passed on in both directions, as they are and in the
+// pieces in which they arrive. The proxy keeps no user list, decodes no rows and
+// gives no statement a meaning beyond what pkg/balancer says.
+//
+// Life of a session, one goroutine each, half-duplex:
+//
+//	accept.go     limits before anything is read
+//	login.go      greeting, account, password (verify.go), owner (route.go)
+//	link.go       the connection to a member; setup.go: slot, tracking
+//	session.go    one command after the other (command.go, text.go)
+//	relay.go      command there, response back; stream.go: the system calls
+//	track.go      what the session is, read off its OK packets
+//	lost.go       what a client gets when the member goes away
+//	watch.go      clients that hang up while their query runs; kill.go
+//	drain.go      the end
+//
+// # Invariants
+//
+//   - A session reaches a member only with that member's auto_increment slot set
+//     and read back. A client's own SET of it is refused by name; should one get
+//     past the scan (a routine may hold it), the server reports the change and the
+//     session ends.
+//   - A session's link is to the owner of one epoch. A new owner is never given
+//     the rest of a transaction that another one began.
+//   - Nothing is run twice: once a byte of a command may have left, the command
+//     is not sent again by us.
+//   - Whatever a client does costs its own session only: reads and writes that
+//     block are its own goroutine's, and sessions, waiting sessions, bytes and
+//     time before login are bounded. A bound that is reached is counted
+//     ([Stats]) and told to the client.
+//   - An idle session holds no buffer.
+//
+// # Threads
+//
+// The connection id of the greeting is the session's own, from 1<<30 up, apart
+// from members' ids: a KILL of one is translated for the member (kill.go), a
+// KILL of the number that CONNECTION_ID() returns is passed on.
+//
+// # Unknown accounts
+//
+// A client learns nothing of which accounts exist: an unknown name, a wrong
+// password and an account whose plugin is not supported get the same 1045 after
+// the same work; the log says which it was. That an account is locked is told
+// only to who knows its password.
+//
+// It is tested over real sockets against a scripted member, and against real
+// servers with the drivers and tools that people use.
+package proxy

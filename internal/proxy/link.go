@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// link is a session's connection to a member, logged in as the client's account.
+// It can be replaced while the client's connection stays.
+type link struct {
+	stream stream
+	conn   net.Conn
+	own    *wire.Conn // for our own statements, between the client's
+	route  balancer.Route
+	caps   wire.Capability
+	thread uint32 // connection id at the member
+
+	version topology.ServerVersion
+}
+
+// caller is who a link is opened for: what is needed to log in anywhere.
+type caller struct {
+	login  wire.Login
+	digest wire.Digest
+}
+
+// dial logs in to the member of route as the caller, with schema as the default
+// schema. A member's refusal comes back as the member worded it, behind its name.
+func (p *Proxy) dial(ctx context.Context, route balancer.Route, as caller, schema string) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.BackendTimeout)
+	defer cancel()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, route.Member.Network, route.Member.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("connect to member %s: %w", route.Member.ID, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	l := &link{conn: conn, stream: newStream(conn), own: wire.NewConn(conn, setupBudget), route: route}
+	login := as.login
+	login.Database = schema
+	greeting, err := l.own.Login(login, as.digest)
+	if err != nil {
+		_ = conn.Close()
+		return nil, memberError(route.Member.ID, err)
+	}
+	l.thread, l.caps = greeting.ThreadID, login.Capabilities|wire.SessionTrack
+	l.version, _ = topology.ParseVersion(greeting.Version) // unknown versions are treated as MariaDB's
+	p.count.linksTotal.Add(1)
+	return l, nil
+}
+
+// open returns a link that is ready for the session that mem is of.
+func (p *Proxy) open(ctx context.Context, route balancer.Route, as caller, mem *memory) (*link, error) {
+	l, err := p.dial(ctx, route, as, mem.schema)
+	if err != nil {
+		return nil, err
+	}
+	err = l.within(ctx, p.cfg.BackendTimeout, func() error {
+		_, err := l.setup(mem, false)
+		return err
+	})
+	if err != nil {
+		l.close()
+		return nil, memberError(route.Member.ID, err)
+	}
+	return l, nil
+}
+
+// memberError says which member an error is of; its number and state stay.
+func memberError(id topology.MemberID, err error) error {
+	var e *wire.Error
+	if errors.As(err, &e) {
+		return &wire.Error{Number: e.Number, State: e.State, Message: fmt.Sprintf("member %s: %s", id, e.Message)}
+	}
+	return fmt.Errorf("member %s: %w", id, err)
+}
+
+// within runs f, our own exchange with the member, with a deadline, and at most
+// until ctx ends.
+func (l *link) within(ctx context.Context, d time.Duration, f func() error) error {
+	_ = l.conn.SetDeadline(time.Now().Add(d))
+	stop := context.AfterFunc(ctx, func() { _ = l.conn.SetDeadline(time.Unix(1, 0)) })
+	err := f()
+	if err == nil && len(l.own.Rest()) > 0 {
+		err = fmt.Errorf("%w: more than one answer", wire.ErrMalformed)
+	}
+	l.own.Shrink()
+	if stop() {
+		_ = l.conn.SetDeadline(time.Time{})
+	}
+	return err
+}
+
+// stale reports whether the member has closed the link, or has something to say
+// without having been asked, which servers do before they close.
+func (l *link) stale() bool {
+	pending, gone := l.stream.peek()
+	return pending || gone
+}
+
+// close ends the link in an orderly way, if nothing is being executed there.
+func (l *link) close() {
+	packet, _ := wire.AppendPacket(nil, 0, []byte{byte(wire.ComQuit)})
+	_ = l.conn.SetDeadline(time.Now().Add(pauseForOneWrite))
+	_ = l.stream.write(packet)
+	_ = l.conn.Close()
+}

@@ -1,0 +1,185 @@
+package proxy
+
+import (
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+)
+
+// loss is the situation in which a link was lost.
+type loss struct {
+	delivered   bool // some of the response has reached the client
+	complete    bool // all of the command may have reached the member
+	statement   bool // the command can change data or end a transaction
+	transaction bool // one was open
+	kind        balancer.Kind
+}
+
+// fate is what the client gets for the command that was under way.
+type fate uint8
+
+const (
+	fateClose   fate = iota // its connection breaks, as if the server had died
+	fateAgain               // the transaction is undone: 40001, run it again
+	fateUnknown             // nobody here knows whether it was done: 08007
+	fateNothing             // it was not done, or there is nothing to do: 08S01
+)
+
+// String returns the fate as it stands in logs.
+func (f fate) String() string {
+	switch f {
+	case fateClose:
+		return "close"
+	case fateAgain:
+		return "transaction undone"
+	case fateUnknown:
+		return "outcome unknown"
+	case fateNothing:
+		return "not run"
+	}
+	return "unknown"
+}
+
+// judge is the one place that decides what a lost link means. A member that has
+// lost a session undoes its open transaction; a statement commits it only if it
+// is one that may, and only what is surely not of that kind is told to be undone.
+// (Tables without transactions are changed for good; the ring supports InnoDB.)
+func judge(l loss) fate {
+	inside := l.kind == balancer.KindRead || l.kind == balancer.KindChange || l.kind == balancer.KindRollback
+	switch {
+	case l.delivered:
+		return fateClose
+	case l.transaction && (!l.complete || !l.statement || inside):
+		return fateAgain
+	case !l.complete, !l.statement:
+		return fateNothing
+	}
+	return fateUnknown
+}
+
+// changes reports whether a command can change data or end a transaction.
+func changes(code wire.Command) bool {
+	switch code {
+	case wire.ComPing, wire.ComStatistics, wire.ComFieldList, wire.ComStmtPrepare, wire.ComStmtFetch,
+		wire.ComInitDB, wire.ComSetOption, wire.ComStmtReset, wire.ComProcessInfo, wire.ComStmtClose,
+		wire.ComStmtSendLongData, wire.ComDebug:
+		return false
+	}
+	return true
+}
+
+// lost ends the command c, whose link broke with cause. It returns nil if the
+// session goes on without a link.
+func (s *session) lost(c command, complete bool, cause error) error {
+	if s.ctx.Err() != nil {
+		return s.ctx.Err() // we broke it: the client has gone, or the proxy stops
+	}
+	f := judge(loss{
+		delivered: s.delivered, complete: complete, statement: changes(c.code),
+		transaction: s.mem.inTransaction(), kind: s.current.Kind,
+	})
+	member := s.link.route.Member.ID
+	s.p.count.linksLost.Add(1)
+	s.p.log.Info("link lost", "session", s.id, "member", string(member), "epoch", s.link.route.Epoch,
+		"client_gets", f.String(), "kind", s.current.Kind.String(), "error", cause)
+	stuck := s.mem.sticks() != balancer.StickNone
+	s.dropLink()
+	var told *wire.Error
+	switch f {
+	case fateClose:
+		return memberError(member, cause)
+	case fateAgain:
+		told = undone(member)
+	case fateUnknown:
+		s.p.count.outcomeUnknown.Add(1)
+		told = wire.NewError(wire.OutcomeUnknown, "sqlring: member %s was lost while it ran this; whether it was done is not known", member)
+	case fateNothing:
+		told = wire.NewError(wire.NetReadError, "sqlring: member %s was lost; this was not run", member)
+	}
+	// What is left of a command that was not sent to its end can not be told
+	// from a new one.
+	if stuck || !c.whole {
+		return s.tellLast(told)
+	}
+	if c.code.Shape() == wire.ShapeNone {
+		return nil
+	}
+	return s.tell(told)
+}
+
+func undone[T ~string](member T) *wire.Error {
+	return wire.NewError(wire.TransactionLost, "sqlring: member %s was lost and the transaction undone; try restarting transaction", member)
+}
+
+// lostIdle deals with a link that was lost while the client asked for nothing. If
+// another connection can not stand in for it, the client's is closed, as it would
+// be by the member itself; it is better told while it waits for nothing. An open
+// transaction is left for its next command to fail.
+func (s *session) lostIdle() error {
+	s.p.count.linksLost.Add(1)
+	s.p.log.Info("idle link lost", "session", s.id, "member", string(s.link.route.Member.ID),
+		"transaction", s.mem.inTransaction(), "sticks_for", s.mem.sticks().String())
+	_ = s.link.conn.Close()
+	s.setLink(nil)
+	if s.mem.sticks() != balancer.StickNone && !s.mem.inTransaction() {
+		return errLinkGone
+	}
+	return nil
+}
+
+// dropLink closes the link at once, and with it ends the transaction.
+func (s *session) dropLink() {
+	_ = s.link.conn.Close()
+	s.setLink(nil)
+	s.mem.status &^= wire.StatusInTransaction
+	s.out.drop()
+}
+
+// ready makes sure that the session has a link to the present owner before a
+// command is passed. told is what the client gets instead, if it can not be.
+func (s *session) ready() (told *wire.Error, err error) {
+	if s.link != nil && s.p.tick.Load() != s.lastTick && s.link.stale() {
+		if err := s.lostIdle(); err != nil {
+			return nil, err
+		}
+	}
+	view := s.p.view.Load()
+	if s.link != nil && view == s.view {
+		return nil, nil
+	}
+	route, told := s.p.route(s.ctx, sessionUnit)
+	if told != nil {
+		return told, nil
+	}
+	if s.link != nil {
+		was := s.link.route
+		if was.Member.Addr == route.Member.Addr && was.Member.ID == route.Member.ID && was.Member.Layout == route.Member.Layout {
+			s.link.route, s.view = route, view
+			return nil, nil
+		}
+		s.p.log.Info("session moves", "session", s.id, "from", string(was.Member.ID), "to", string(route.Member.ID), "epoch", route.Epoch)
+	}
+	return s.relocate(route)
+}
+
+// relocate opens a link in place of one that was lost or leads to a member that
+// is no longer the owner.
+func (s *session) relocate(route balancer.Route) (told *wire.Error, err error) {
+	transaction, stuck := s.mem.inTransaction(), s.mem.sticks() != balancer.StickNone
+	if s.link != nil {
+		s.dropLink()
+	}
+	switch {
+	case transaction && stuck:
+		return nil, s.tellLast(undone(route.Member.ID))
+	case transaction:
+		s.mem.status &^= wire.StatusInTransaction
+		return undone(route.Member.ID), nil
+	case stuck:
+		return nil, errLinkGone
+	}
+	if err := s.connect(); err != nil {
+		s.p.log.Info("session could not be moved", "session", s.id, "error", err)
+		return nil, s.tellLast(wire.NewError(wire.NetReadError, "sqlring: %v; this was not run", err))
+	}
+	return nil, nil
+}

@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// Views is where the proxy learns how to route.
+type Views interface {
+	// View returns the present picture of the ring; nil if nothing is known.
+	View() *balancer.View
+	// ViewChanged returns a channel that is closed at the next change.
+	ViewChanged() <-chan struct{}
+}
+
+// Accounts is where the proxy learns who may log in.
+type Accounts interface {
+	// Accounts returns the members' accounts as they were read last. The list
+	// is not changed by anybody.
+	Accounts() []topology.Account
+	// Refresh asks for them to be read again, and returns a channel that is
+	// closed when they were.
+	Refresh() <-chan struct{}
+}
+
+// Proxy serves clients. Make it with New, then Listen, then Run, each once.
+type Proxy struct {
+	cfg      Config
+	views    Views
+	accounts Accounts
+	log      *slog.Logger
+	count    counters
+	buffers  pool
+
+	listeners []net.Listener
+	view      atomic.Pointer[balancer.View] // the newest, for a glance at each command
+	tick      atomic.Uint32                 // of the watch: a clock that costs nothing to read
+	draining  atomic.Bool
+	drainEnd  atomic.Int64 // when sessions are cut off, unix nanoseconds
+	running   sync.WaitGroup
+
+	mu       sync.Mutex
+	sessions map[uint32]*session
+	lastID   uint32
+}
+
+// New returns a proxy that does not listen yet, or what Config.Validate says.
+func New(cfg Config, views Views, accounts Accounts) (*Proxy, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("proxy configuration: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	return &Proxy{
+		cfg: cfg, views: views, accounts: accounts, log: cfg.Logger,
+		sessions: make(map[uint32]*session),
+	}, nil
+}
+
+// Run serves clients until ctx ends, then lets sessions finish for at most
+// Config.DrainTimeout, and returns when the last one has ended. It returns an
+// error if a listener fails. Listen must have been called.
+func (p *Proxy) Run(ctx context.Context) error {
+	if len(p.listeners) == 0 {
+		return errors.New("the proxy does not listen")
+	}
+	failed := make(chan error, len(p.listeners))
+	var accepting sync.WaitGroup
+	for _, l := range p.listeners {
+		accepting.Go(func() {
+			if err := p.accept(l); err != nil {
+				failed <- err
+			}
+		})
+	}
+	err := p.watch(ctx, failed)
+	for _, l := range p.listeners {
+		_ = l.Close()
+	}
+	accepting.Wait()
+	p.drain()
+	return err
+}
+
+// watch is Run's own loop: it keeps the view at hand and looks after sessions
+// whose clients may be gone.
+func (p *Proxy) watch(ctx context.Context, failed <-chan error) error {
+	ticker := time.NewTicker(p.cfg.WatchInterval)
+	defer ticker.Stop()
+	for {
+		changed := p.views.ViewChanged()
+		p.view.Store(p.views.View())
+		for again := true; again; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case err := <-failed:
+				return err
+			case <-changed:
+				again = false
+			case <-ticker.C:
+				p.tick.Add(1)
+				p.lookAfterClients()
+			}
+		}
+	}
+}

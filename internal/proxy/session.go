@@ -1,0 +1,228 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+)
+
+// session is one client. Its fields belong to its own goroutine, except for
+// those that say otherwise.
+type session struct {
+	p      *Proxy
+	id     uint32
+	conn   net.Conn // the client's; deadlines may be set by anybody
+	client stream
+	from   netip.Addr
+	ctx    context.Context // ends when the client has gone or the proxy stops
+	cancel context.CancelFunc
+
+	as      caller
+	caps    wire.Capability // agreed with the client
+	salt    wire.Salt       // of its last login
+	in, out buffer          // from the client; from the member
+	mem     memory
+	link    *link          // nil: none at present
+	view    *balancer.View // the one that link was chosen or confirmed by
+
+	response  wire.Response
+	current   balancer.Statement // what the command under way is
+	delivered bool               // some of its response has reached the client
+	midway    bool               // it was begun, and its response has not ended
+
+	lastTick uint32 // of the proxy, when the last command ended
+	looked   uint32 // phase at the watch's last look; the watch's own
+
+	atMember atomic.Pointer[link] // link, for others
+	phase    atomic.Uint32        // odd: at work. Counts up at every change
+	staled   atomic.Bool          // the watch has found link closed
+}
+
+func newSession(p *Proxy, conn net.Conn) *session {
+	s := &session{p: p, conn: conn, from: addressOf(conn), client: newStream(conn)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.in.pool, s.out.pool = &p.buffers, &p.buffers
+	return s
+}
+
+// run serves the client from its first byte to its last.
+func (s *session) run() {
+	defer s.end()
+	if err := s.login(); err != nil {
+		s.p.log.Debug("login failed", "session", s.id, "from", s.host(), "error", err)
+		return
+	}
+	if err := s.serve(); err != nil && !errors.Is(err, io.EOF) {
+		s.p.log.Debug("session ended", "session", s.id, "user", s.as.login.User, "from", s.host(), "error", err)
+	}
+}
+
+// end closes both connections. A statement that still runs is killed first.
+func (s *session) end() {
+	s.cancel()
+	_ = s.conn.Close()
+	if l := s.link; l != nil {
+		s.setLink(nil)
+		if s.midway {
+			s.p.killStatement(l, s.as)
+			_ = l.conn.Close()
+		} else {
+			l.close()
+		}
+	}
+	s.in.drop()
+	s.out.drop()
+}
+
+// serve passes one command after the other.
+func (s *session) serve() error {
+	s.mark(false)
+	for {
+		c, err := s.await()
+		if err != nil {
+			return err
+		}
+		s.mark(true)
+		s.p.count.bytesIn.Add(uint64(len(c.packet)))
+		if err := s.execute(c); err != nil {
+			return err
+		}
+		if err := s.after(); err != nil {
+			return err
+		}
+		s.lastTick = s.p.tick.Load()
+		s.mark(false)
+	}
+}
+
+// after looks at what the last command has left behind.
+func (s *session) after() error {
+	if s.mem.violated {
+		s.p.count.layoutChanged.Add(1)
+		s.p.log.Error("a session changed its auto_increment slot behind the proxy's back, and was ended",
+			"session", s.id, "user", s.as.login.User, "slot", s.mem.layout.String())
+		return errLayoutChanged
+	}
+	if s.link == nil || !s.current.Mentions.Has(balancer.MentionsTracking) {
+		return nil
+	}
+	s.current = balancer.Statement{}
+	return s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error { return s.link.retrack(&s.mem) })
+}
+
+var (
+	errLayoutChanged = errors.New("the session's auto_increment slot was changed")
+	errTold          = errors.New("the client was told that its session ends")
+	errDraining      = errors.New("the proxy stops")
+	errSurplus       = errors.New("the member sent more than one response")
+	errLinkGone      = errors.New("the link was lost, and the session's state with it")
+)
+
+// mark says whether the session is at work for its client or waits for it.
+func (s *session) mark(busy bool) {
+	if (s.phase.Load()&1 == 1) != busy {
+		s.phase.Add(1)
+	}
+}
+
+// setLink replaces the link, which is closed by the caller.
+func (s *session) setLink(l *link) {
+	s.link = l
+	s.atMember.Store(l)
+	s.staled.Store(false)
+	if l != nil && s.ctx.Err() != nil {
+		_ = l.conn.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// connect gives the session a link to the present owner.
+func (s *session) connect() error {
+	view := s.p.view.Load()
+	route, told := s.p.route(s.ctx, sessionUnit)
+	if told != nil {
+		return told
+	}
+	l, err := s.p.open(s.ctx, route, s.as, &s.mem)
+	if err != nil {
+		s.p.count.refuse(RefusedBackend)
+		return err
+	}
+	s.view = view
+	s.setLink(l)
+	return nil
+}
+
+// clearDeadline takes the login's deadline away, unless somebody has set one
+// meanwhile to wake the session.
+func (s *session) clearDeadline() {
+	_ = s.conn.SetDeadline(time.Time{})
+	switch {
+	case s.ctx.Err() != nil:
+		_ = s.conn.SetDeadline(time.Unix(1, 0))
+	case s.p.draining.Load():
+		_ = s.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// await waits for the client's next command, whole if the buffer can hold it,
+// else as much of it as the buffer can hold.
+func (s *session) await() (command, error) {
+	for {
+		c, complete, err := readCommand(s.in.bytes())
+		if err != nil {
+			return c, s.tellLast(wire.NewError(wire.PacketsOutOfOrder, "Got packets out of order"))
+		}
+		if complete || s.in.full() {
+			return c, nil
+		}
+		err = s.client.fill(&s.in)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = s.woken()
+		}
+		if err != nil {
+			return command{}, err
+		}
+	}
+}
+
+// woken finds out why a session that waits for its client was woken.
+func (s *session) woken() error {
+	if s.ctx.Err() != nil {
+		return s.ctx.Err()
+	}
+	if s.staled.Load() {
+		if err := s.lostIdle(); err != nil {
+			return err
+		}
+	}
+	until := time.Time{}
+	if s.p.draining.Load() {
+		until = time.Unix(0, s.p.drainEnd.Load())
+		if !s.mem.inTransaction() || !time.Now().Before(until) {
+			return errDraining
+		}
+	}
+	return s.conn.SetReadDeadline(until)
+}
+
+// tell gives the client an error in place of a response.
+func (s *session) tell(e *wire.Error) error {
+	s.p.count.errors.Add(1)
+	packet, _ := wire.AppendPacket(nil, 1, e.Append(nil))
+	return s.client.write(packet)
+}
+
+// tellLast gives the client an error and ends the session.
+func (s *session) tellLast(e *wire.Error) error {
+	_ = s.conn.SetWriteDeadline(time.Now().Add(pauseForOneWrite))
+	_ = s.tell(e)
+	return errTold
+}

@@ -1,0 +1,194 @@
+package proxy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/autoinc"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// setupBudget is how many bytes a member may answer to one of our own statements.
+const setupBudget = 64 << 10
+
+// Servers copy the slot's global variables into a session when it begins; so it
+// is read first, and set only where it differs (it may be about to change). On
+// MySQL a session needs a privilege to set it, and then the difference is an
+// error that the client sees.
+//
+// Every variable is tracked, the slot itself included: that is how a change of it
+// is noticed that no scan of SQL can see.
+const (
+	readBack = "SELECT @@auto_increment_offset, @@auto_increment_increment, @@session_track_system_variables, " +
+		"@@session_track_schema, @@session_track_state_change"
+	track = "SET SESSION session_track_system_variables='*', session_track_schema=1, session_track_state_change=1"
+
+	readBackMySQL = readBack + ", @@session_track_gtids"
+	trackMySQL    = track + ", session_track_gtids='OWN_GTID'"
+)
+
+// setup makes a fresh session on a member ready: slot, tracking, and what mem
+// remembers of an earlier connection. reset first takes back what the last user
+// of it has done. It returns the payload of the OK packet to that.
+func (l *link) setup(mem *memory, reset bool) (ok []byte, err error) {
+	read, set := readBack, track
+	if l.version.Flavour == topology.FlavourMySQL {
+		read, set = readBackMySQL, trackMySQL
+	}
+	commands := [][]byte{wire.Query(read), wire.Query(set)}
+	if reset {
+		commands = append([][]byte{{byte(wire.ComResetConnection)}}, commands...)
+	}
+	if err := l.own.Send(commands...); err != nil {
+		return nil, err
+	}
+	if reset {
+		if _, ok, err = l.own.Result(l.caps, setupBudget); err != nil {
+			return nil, fmt.Errorf("reset the session: %w", err)
+		}
+		mem.forget()
+	}
+	row, _, err := l.own.Result(l.caps, setupBudget)
+	if err != nil {
+		return nil, fmt.Errorf("read the session's slot: %w", err)
+	}
+	if _, _, err := l.own.Result(l.caps, setupBudget); err != nil {
+		return nil, fmt.Errorf("track the session: %w", err)
+	}
+	if err := mem.subscribe(row); err != nil {
+		return nil, err
+	}
+	mem.layout, mem.violated = l.route.Member.Layout, false
+	if layoutOf(row) != mem.layout {
+		if err := l.setLayout(mem.layout); err != nil {
+			return nil, err
+		}
+	}
+	return ok, l.restore(mem)
+}
+
+// setLayout sets the slot and reads it back.
+func (l *link) setLayout(want autoinc.Layout) error {
+	set := fmt.Sprintf("SET SESSION auto_increment_increment=%d, auto_increment_offset=%d", want.Stride, want.Offset)
+	if err := l.own.Send(wire.Query(set), wire.Query(readBack)); err != nil {
+		return err
+	}
+	if _, _, err := l.own.Result(l.caps, setupBudget); err != nil {
+		return fmt.Errorf("set the session's slot %s: %w", want, err)
+	}
+	row, _, err := l.own.Result(l.caps, setupBudget)
+	if err != nil {
+		return fmt.Errorf("read the session's slot back: %w", err)
+	}
+	if got := layoutOf(row); got != want {
+		return fmt.Errorf("the session's slot is %s although it was set to %s", got, want)
+	}
+	return nil
+}
+
+// layoutOf reads the slot from a row of readBack; the zero layout if it can not.
+func layoutOf(row []string) autoinc.Layout {
+	if len(row) < 2 {
+		return autoinc.Layout{}
+	}
+	offset, err1 := strconv.Atoi(row[0])
+	stride, err2 := strconv.Atoi(row[1])
+	if err1 != nil || err2 != nil {
+		return autoinc.Layout{}
+	}
+	return autoinc.Layout{Offset: offset, Stride: stride}
+}
+
+// subscribe takes the client's subscription from the values that a fresh session
+// has.
+func (m *memory) subscribe(row []string) error {
+	if len(row) < 5 {
+		return fmt.Errorf("%w: %d values of a session", wire.ErrMalformed, len(row))
+	}
+	m.wants.variables = row[2]
+	m.wants.set("session_track_schema", row[3])
+	m.wants.set("session_track_state_change", row[4])
+	if len(row) > 5 {
+		m.wants.set("session_track_gtids", row[5])
+	}
+	return nil
+}
+
+// resubscribe learns from the values of a session in use what the client has set
+// of them. A value that is our own says nothing: the client left it alone, or has
+// set the same, and then learn has seen that.
+func (m *memory) resubscribe(row []string) error {
+	var now memory
+	if err := now.subscribe(row); err != nil {
+		return err
+	}
+	if now.wants.variables != "*" {
+		m.wants.variables = now.wants.variables
+	}
+	m.wants.schema = m.wants.schema && now.wants.schema
+	m.wants.state = m.wants.state && now.wants.state
+	m.wants.gtids = m.wants.gtids && now.wants.gtids
+	return nil
+}
+
+// restore gives a new connection the variables that the session had on the old
+// one. The schema was given at login.
+func (l *link) restore(mem *memory) error {
+	if len(mem.variables) == 0 {
+		return nil
+	}
+	names := make([]string, 0, len(mem.variables))
+	for name := range mem.variables {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		names[i] = "`" + strings.ReplaceAll(name, "`", "``") + "`=" + literal(mem.variables[name])
+	}
+	if err := l.own.Send(wire.Query("SET SESSION " + strings.Join(names, ", "))); err != nil {
+		return err
+	}
+	if _, _, err := l.own.Result(l.caps, setupBudget); err != nil {
+		return fmt.Errorf("restore the session's variables: %w", err)
+	}
+	return nil
+}
+
+// literal writes a tracked value as SQL: numbers bare, the rest quoted. Numeric
+// variables take no strings; string variables take no numbers, but none that a
+// session can have looks like one.
+func literal(value string) string {
+	if _, err := strconv.ParseFloat(value, 64); err == nil && !strings.ContainsAny(value, "xXnNiIpP_") {
+		return value
+	}
+	return "'" + strings.NewReplacer("'", "''", `\`, `\\`).Replace(value) + "'"
+}
+
+// retrack switches tracking on again after a statement that may have changed it,
+// and learns what the client has set.
+func (l *link) retrack(mem *memory) error {
+	read, set := readBack, track
+	if l.version.Flavour == topology.FlavourMySQL {
+		read, set = readBackMySQL, trackMySQL
+	}
+	if err := l.own.Send(wire.Query(read), wire.Query(set)); err != nil {
+		return err
+	}
+	row, _, err := l.own.Result(l.caps, setupBudget)
+	if err != nil {
+		return fmt.Errorf("read the session's tracking: %w", err)
+	}
+	if _, _, err := l.own.Result(l.caps, setupBudget); err != nil {
+		return fmt.Errorf("track the session: %w", err)
+	}
+	if err := mem.resubscribe(row); err != nil {
+		return err
+	}
+	if layoutOf(row) != mem.layout {
+		mem.violated = true
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package proxy
+
+import (
+	"fmt"
+	"sync/atomic"
+)
+
+// Refusal is why a client was not let in, or not served.
+type Refusal uint8
+
+// The refusals.
+const (
+	RefusedFull      Refusal = iota // MaxSessions
+	RefusedFiles                    // the process is out of file descriptors
+	RefusedTimeout                  // not logged in within LoginTimeout
+	RefusedBytes                    // more than LoginBytes before login
+	RefusedHandshake                // not the protocol, or not one that is spoken here
+	RefusedUnknown                  // no such account from this address
+	RefusedPassword                 // wrong password
+	RefusedPlugin                   // the account's plugin is not supported
+	RefusedLocked                   // the account is locked
+	RefusedQueue                    // MaxQueued sessions wait for an owner already
+	RefusedOwner                    // no owner within QueueTimeout
+	RefusedBackend                  // the member refused, or did not answer
+	refusals
+)
+
+// String returns the refusal as a label of metrics.
+func (r Refusal) String() string {
+	switch r {
+	case RefusedFull:
+		return "max_sessions"
+	case RefusedFiles:
+		return "file_descriptors"
+	case RefusedTimeout:
+		return "login_timeout"
+	case RefusedBytes:
+		return "login_bytes"
+	case RefusedHandshake:
+		return "handshake"
+	case RefusedUnknown:
+		return "unknown_account"
+	case RefusedPassword:
+		return "password"
+	case RefusedPlugin:
+		return "plugin"
+	case RefusedLocked:
+		return "locked"
+	case RefusedQueue:
+		return "max_queued"
+	case RefusedOwner:
+		return "no_owner"
+	case RefusedBackend:
+		return "member"
+	}
+	return fmt.Sprintf("refusal_%d", uint8(r))
+}
+
+// Stats is what a proxy has counted since it was made; Sessions and Queued are
+// of this moment.
+type Stats struct {
+	Sessions      int               // connected clients, logged in or not
+	SessionsTotal uint64            // that ever were
+	Queued        int               // sessions that wait for an owner
+	QueuedTotal   uint64            // that ever did
+	Queries       uint64            // commands passed on
+	Errors        uint64            // error packets given to clients, members' and own
+	BytesIn       uint64            // from clients, after login
+	BytesOut      uint64            // to clients, after login
+	LinksTotal    uint64            // connections opened to members
+	LinksLost     uint64            // of them, lost without our doing
+	Unknown       uint64            // statements answered "outcome unknown"
+	TooLate       uint64            // SETs of the slot that only the server noticed
+	HungUp        uint64            // clients that left while a statement ran
+	Refused       map[string]uint64 // by Refusal
+}
+
+type counters struct {
+	sessionsTotal, queuedTotal, queries, errors atomic.Uint64
+	bytesIn, bytesOut, linksTotal, linksLost    atomic.Uint64
+	outcomeUnknown, layoutChanged, hungUp       atomic.Uint64
+	queued                                      atomic.Int64
+	refused                                     [refusals]atomic.Uint64
+}
+
+func (c *counters) refuse(r Refusal) { c.refused[r].Add(1) }
+
+// Stats returns the counters. It is safe for concurrent use.
+func (p *Proxy) Stats() Stats {
+	p.mu.Lock()
+	sessions := len(p.sessions)
+	p.mu.Unlock()
+	c := &p.count
+	s := Stats{
+		Sessions: sessions, SessionsTotal: c.sessionsTotal.Load(),
+		Queued: int(c.queued.Load()), QueuedTotal: c.queuedTotal.Load(),
+		Queries: c.queries.Load(), Errors: c.errors.Load(),
+		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
+		LinksTotal: c.linksTotal.Load(), LinksLost: c.linksLost.Load(),
+		Unknown: c.outcomeUnknown.Load(), TooLate: c.layoutChanged.Load(), HungUp: c.hungUp.Load(),
+		Refused: make(map[string]uint64, refusals),
+	}
+	for r := range refusals {
+		s.Refused[r.String()] = c.refused[r].Load()
+	}
+	return s
+}

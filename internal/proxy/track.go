@@ -1,0 +1,159 @@
+package proxy
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/autoinc"
+	"github.com/sqlring/sqlring/pkg/balancer"
+)
+
+// memory is what a session is, apart from its connections: learned from the OK
+// packets of its member, which is made to report every change (setup.go). It is
+// what another connection would have to be given to go on in its place.
+type memory struct {
+	status    wire.Status
+	schema    string
+	variables map[string]string // changed since the session began
+	lastGTID  []byte            // of its last write; the member's own notation
+	stick     balancer.Stick    // why it can not leave its connection
+	prepared  map[uint32]balancer.Statement
+
+	layout   autoinc.Layout // that the member's sessions have to have
+	violated bool           // another one was reported
+	wants    subscription
+	scratch  []byte
+}
+
+// subscription is which changes the client has asked to be told of. What the
+// proxy has switched on beyond that is taken out of the client's packets.
+type subscription struct {
+	capable   bool   // CLIENT_SESSION_TRACK
+	variables string // session_track_system_variables as the client knows it
+	schema    bool   // session_track_schema
+	state     bool   // session_track_state_change
+	gtids     bool   // session_track_gtids
+}
+
+func (m *memory) inTransaction() bool { return m.status.Has(wire.StatusInTransaction) }
+
+// forget is what COM_RESET_CONNECTION does: all is gone but the schema.
+func (m *memory) forget() {
+	clear(m.variables)
+	clear(m.prepared)
+	m.stick, m.status = balancer.StickNone, wire.StatusAutocommit
+}
+
+// learn reads the changes that an OK packet reports and reduces them to what the
+// client asked for. What it returns is valid until the next call.
+func (m *memory) learn(ok *wire.OK, statement balancer.Statement) []byte {
+	kept := m.scratch[:0]
+	unnamed, named := false, false
+	rest := ok.Changes
+	for {
+		change, more, good := wire.NextChange(rest)
+		if !good {
+			break
+		}
+		rest = more
+		switch change.Type {
+		case wire.ChangeVariable:
+			named = m.learnVariable(change) || named
+		case wire.ChangeSchema:
+			m.schema, named = string(change.Value), true
+		case wire.ChangeState:
+			unnamed = string(change.Value) == "1"
+		case wire.ChangeGTIDs:
+			m.lastGTID = append(m.lastGTID[:0], change.Value...)
+		case wire.ChangeTransaction, wire.ChangeIsolation:
+		}
+		if m.wants.capable && m.wants.change(change) {
+			kept = append(kept, change.Raw...)
+		}
+	}
+	if unnamed && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
+		m.stickTo(balancer.StickState)
+	}
+	m.scratch = kept[:0]
+	return kept
+}
+
+// learnVariable notes the new value of a variable, and reports whether it is one
+// that the session set. Variables that say something of the last statement, and
+// those that the proxy looks after itself, are not state to carry over.
+func (m *memory) learnVariable(c wire.Change) bool {
+	switch {
+	case string(c.Name) == "last_gtid":
+		m.lastGTID = append(m.lastGTID[:0], c.Value...)
+		return false
+	case string(c.Name) == "auto_increment_increment":
+		m.violated = m.violated || string(c.Value) != strconv.Itoa(m.layout.Stride)
+	case string(c.Name) == "auto_increment_offset":
+		m.violated = m.violated || string(c.Value) != strconv.Itoa(m.layout.Offset)
+	case bytes.HasPrefix(c.Name, []byte("session_track_")):
+		m.wants.set(string(c.Name), string(c.Value))
+	default:
+		if m.variables == nil {
+			m.variables = make(map[string]string)
+		}
+		m.variables[string(c.Name)] = string(c.Value)
+	}
+	return true
+}
+
+func (m *memory) stickTo(why balancer.Stick) {
+	if m.stick == balancer.StickNone {
+		m.stick = why
+	}
+}
+
+// sticks says why the session can not leave its connection now.
+func (m *memory) sticks() balancer.Stick {
+	if m.stick == balancer.StickNone && len(m.prepared) > 0 {
+		return balancer.StickPrepared
+	}
+	return m.stick
+}
+
+// set notes a tracking variable that the client has set.
+func (w *subscription) set(name, value string) {
+	on := value == "1" || strings.EqualFold(value, "ON")
+	switch name {
+	case "session_track_system_variables":
+		w.variables = value
+	case "session_track_schema":
+		w.schema = on
+	case "session_track_state_change":
+		w.state = on
+	case "session_track_gtids":
+		w.gtids = !strings.EqualFold(value, "OFF")
+	}
+}
+
+// change reports whether the client asked to be told of c.
+func (w *subscription) change(c wire.Change) bool {
+	switch c.Type {
+	case wire.ChangeVariable:
+		return w.variable(c.Name)
+	case wire.ChangeSchema:
+		return w.schema
+	case wire.ChangeState:
+		return w.state
+	case wire.ChangeGTIDs:
+		return w.gtids
+	case wire.ChangeTransaction, wire.ChangeIsolation:
+	}
+	return true
+}
+
+func (w *subscription) variable(name []byte) bool {
+	for entry := range strings.SplitSeq(w.variables, ",") {
+		entry = strings.TrimSpace(entry)
+		if entry == "*" || strings.EqualFold(entry, string(name)) {
+			return true
+		}
+	}
+	return false
+}

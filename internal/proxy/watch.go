@@ -1,0 +1,48 @@
+package proxy
+
+import "time"
+
+// lookAfterClients is called at every tick, from Run's goroutine. It finds
+// sessions whose client has gone while they are at work for it, and idle sessions
+// whose link was closed by the member, and wakes them. It looks at sockets with
+// calls that do not block; a session that is busy costs a look only if it has
+// been at work on the same command since the tick before.
+func (p *Proxy) lookAfterClients() {
+	for _, s := range p.all() {
+		phase := s.phase.Load()
+		same := phase == s.looked
+		s.looked = phase
+		if !same || phase == 0 { // 0: not logged in; that has a deadline of its own
+			continue
+		}
+		if phase&1 == 1 {
+			if _, gone := s.client.peek(); gone {
+				p.count.hungUp.Add(1)
+				s.interrupt()
+			}
+			continue
+		}
+		if l := s.atMember.Load(); l != nil && l.stale() {
+			s.wakeForStale(l)
+		}
+	}
+}
+
+// wakeForStale tells an idle session that its link was closed, unless it has
+// begun with a command or has another link meanwhile.
+func (s *session) wakeForStale(l *link) {
+	if s.phase.Load()&1 == 1 || s.atMember.Load() != l || s.staled.Swap(true) {
+		return
+	}
+	_ = s.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// interrupt wakes the session wherever it waits, to end. It may be called by
+// anybody.
+func (s *session) interrupt() {
+	s.cancel()
+	_ = s.conn.SetDeadline(time.Unix(1, 0))
+	if l := s.atMember.Load(); l != nil {
+		_ = l.conn.SetDeadline(time.Unix(1, 0))
+	}
+}

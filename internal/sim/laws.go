@@ -1,0 +1,217 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/controller"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// Violation is a law that was broken, by its number in docs/invariants.md.
+type Violation struct {
+	Law  string
+	What string
+	At   time.Duration
+}
+
+func (v Violation) String() string { return fmt.Sprintf("%s at %s: %s", v.Law, v.At, v.What) }
+
+// outcome is what a client was told.
+type outcome uint8
+
+const (
+	outcomeOK outcome = iota
+	outcomeFailed
+	outcomeUnknown
+)
+
+func (o outcome) String() string { return [...]string{"ok", "failed", "unknown"}[o] }
+
+// laws watches the world. It knows everything, and does nothing.
+type laws struct {
+	w     *World
+	stats Stats
+
+	gtids    map[topology.GTID]*txn
+	keys     map[writeKey]*txn
+	ids      map[uint64]*txn
+	failed   map[writeKey]bool
+	acked    []ackedWrite
+	newest   uint64 // epoch of a write that was acknowledged
+	stuckFor string
+}
+
+type ackedWrite struct {
+	t     *txn
+	armed bool // its owner was armed, by raft's order and in fact: one loss may not lose it
+}
+
+func newLaws(w *World) *laws {
+	return &laws{w: w, gtids: map[topology.GTID]*txn{}, keys: map[writeKey]*txn{}, ids: map[uint64]*txn{}, failed: map[writeKey]bool{}}
+}
+
+// logged checks a transaction that was just written to a binlog (I2, I6, and
+// that "failed" means that nothing was done).
+func (l *laws) logged(s *server, c *commit) {
+	t := c.t
+	if c.conn == nil {
+		return
+	}
+	if other := l.gtids[t.gtid]; other != nil && l.stands(other) {
+		l.w.breach("I6", "%s gives out %s, which is another transaction's already", s.id, t.gtid)
+	}
+	l.gtids[t.gtid] = t
+	if t.ours {
+		return
+	}
+	if other := l.keys[t.key]; other != nil {
+		l.w.breach("P5", "write %v runs twice: %s and %s", t.key, other.gtid, t.gtid)
+	}
+	l.keys[t.key] = t
+	if l.failed[t.key] {
+		l.w.breach("P5", "write %v was answered failed, and runs now on %s", t.key, s.id)
+	}
+	if other := l.ids[t.id]; other != nil && l.stands(other) {
+		l.w.breach("I2", "%s gives out auto_increment %d for %v, which %v has", s.id, t.id, t.key, other.key)
+	}
+	l.ids[t.id] = t
+	m, _ := l.w.log.snap.Member(s.id)
+	if layout := m.Layout(l.w.log.snap.Ring.Stride); !layout.Produces(t.id) {
+		l.w.breach("I2", "%s gives out auto_increment %d, its slot is %s", s.id, t.id, layout)
+	}
+}
+
+// stands reports whether any member still has t. What was on one disk alone and
+// went with it may be given out again.
+func (l *laws) stands(t *txn) bool {
+	for _, s := range l.w.servers {
+		if slices.Contains(s.disk.binlog, t) || slices.Contains(s.mem.applier.relay, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// applying checks that a transaction is applied once on each member (I6).
+func (l *laws) applying(s *server, t *txn) {
+	if !t.ours && s.disk.data.rows[t.key] != nil {
+		l.w.breach("I6", "%s applies %s (%v) a second time", s.id, t.gtid, t.key)
+	}
+}
+
+// acknowledged checks an OK at the moment in which the client reads it.
+func (l *laws) acknowledged(c *client, x *write, s *server) {
+	if x.epoch < l.newest {
+		l.w.breach("I5", "write %v of epoch %d is acknowledged after one of epoch %d", x.t.key, x.epoch, l.newest)
+	}
+	l.newest = max(l.newest, x.epoch)
+	m, _ := l.w.log.snap.Member(s.id)
+	armed := m.SemiSync == topology.SemiSyncArmed && x.t.waited
+	if armed && x.t.copied == 0 {
+		l.w.breach("I1", "write %v is acknowledged by %s alone, which is armed", x.t.key, s.id)
+	}
+	if s.power == running && c.last > 0 && s.disk.data.rows[writeKey{c.i, c.last}] == nil {
+		l.w.breach("I4", "client %d wrote %d on %s, which does not have its write %d", c.i, c.seq, s.id, c.last)
+	}
+	if armed {
+		c.last = x.t.key.seq
+	}
+	l.acked = append(l.acked, ackedWrite{x.t, armed})
+}
+
+// ended notes an outcome.
+func (l *laws) ended(x *write, o outcome) {
+	l.stats.Outcomes[o]++
+	if o != outcomeFailed {
+		return
+	}
+	l.failed[x.t.key] = true
+	if t := l.keys[x.t.key]; t != nil {
+		l.w.breach("P5", "write %v is answered failed, and stands there as %s", x.t.key, t.gtid)
+	}
+}
+
+// committed checks a change of the intent (I1, I4, I11, I12).
+func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
+	if heal, ok := c.Change.(topology.BeginHeal); ok {
+		l.stats.Heals++
+		if s := l.w.server(heal.Member); !s.wasLost() {
+			l.w.breach("I11", "%s is taken out (%s), and nothing was wrong with it", s.id, c.Why)
+		}
+	}
+	if _, ok := c.Change.(topology.Readmit); ok {
+		l.stats.Rejoins++
+	}
+	for _, u := range after.Units {
+		old, _ := before.Unit(u.ID)
+		if old.Owner == u.Owner {
+			continue
+		}
+		l.audited(after, c, u)
+		if u.Owner != "" {
+			l.granted(l.w.server(u.Owner), u)
+		}
+	}
+}
+
+// audited checks that a change of owner left its line (I12).
+func (l *laws) audited(after *topology.Snapshot, c topology.Command, u topology.Unit) {
+	for _, e := range after.Events {
+		if e.Index == c.Index && e.By != "" && e.Why != "" {
+			return
+		}
+	}
+	l.w.breach("I12", "owner of %s becomes %q at index %d, and no event says why", u.ID, u.Owner, c.Index)
+}
+
+// granted checks that a new owner has what it must (S4).
+func (l *laws) granted(s *server, u topology.Unit) {
+	for _, a := range l.acked {
+		if !a.armed || l.w.opt.Double {
+			continue
+		}
+		if s.disk.data.rows[a.t.key] == nil {
+			l.w.breach("I1", "%s becomes owner (epoch %d) without the acknowledged write %v (%s)", s.id, u.Epoch, a.t.key, a.t.gtid)
+			return
+		}
+	}
+}
+
+// visible checks that members that have the same transactions hold the same
+// rows (I3).
+func (l *laws) visible(s *server) {
+	if len(s.mem.commits) > 0 {
+		return
+	}
+	for _, o := range l.w.servers {
+		if o != s && len(o.mem.commits) == 0 && samePosition(s.disk.binlogPos, o.disk.binlogPos) && !s.disk.data.equal(&o.disk.data) {
+			l.w.breach("I3", "%s and %s both stand at %s and hold different rows", s.id, o.id, s.disk.binlogPos)
+		}
+	}
+}
+
+func samePosition(a, b topology.Position) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// decided notes what the controller says.
+func (l *laws) decided(d controller.Decision) {
+	l.stuckFor = ""
+	if d.Step.Kind == topology.StepStuck {
+		l.stuckFor = d.Step.Why
+		l.w.say("n1", "stuck: %s", d.Step.Why)
+	}
+}
+
+// afterEvent counts.
+func (l *laws) afterEvent() { l.stats.Events++ }

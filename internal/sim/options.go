@@ -1,0 +1,74 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// Options is everything that a run depends on. Equal options give equal runs.
+type Options struct {
+	Seed       uint64
+	Members    int // 2 or 3
+	Nodes      int // 1, or 2: the second is a proxy without a controller
+	Clients    int
+	Storm      time.Duration // how long faults are drawn
+	Every      time.Duration // mean time between two of them
+	Durability topology.Durability
+	Degraded   topology.DegradedPolicy
+	Updates    bool    // some writes overwrite a row: their tail may not flow
+	Double     bool    // a second member may be lost while the first is out
+	Flaky      float64 // probability that a statement or command meets a fault
+	Trace      bool
+	Mutation   Mutation
+}
+
+// Draw returns the options of a seed: the seed decides the shape of the world.
+func Draw(seed uint64) Options {
+	rng := rand.New(rand.NewPCG(seed, 0xcafe))
+	o := Options{
+		Seed: seed, Members: 2 + rng.IntN(2), Nodes: 1, Clients: 3 + rng.IntN(3),
+		Storm: time.Duration(15+rng.IntN(20)) * time.Second,
+		Every: time.Duration(800+rng.IntN(2500)) * time.Millisecond,
+		Flaky: []float64{0, 0.01, 0.04}[rng.IntN(3)],
+	}
+	o.Updates = rng.IntN(4) == 0
+	o.Double = o.Members == 3 && rng.IntN(6) == 0
+	if rng.IntN(4) == 0 {
+		o.Nodes = 2
+	}
+	if rng.IntN(8) == 0 {
+		o.Degraded = topology.DegradedRefuse
+	}
+	if rng.IntN(10) == 0 {
+		o.Durability = topology.DurabilityAsync
+	}
+	return o
+}
+
+// String prints all that the seed decided.
+func (o Options) String() string {
+	return fmt.Sprintf("seed=%d members=%d nodes=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g",
+		o.Seed, o.Members, o.Nodes, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky)
+}
+
+// Mutation breaks one rule of the code under test, or of the model where it
+// stands for code of ours. The zero value breaks none.
+type Mutation struct {
+	Name string
+	// Seen edits what the controller sees.
+	Seen func(*World, topology.Observations) topology.Observations
+	// Act edits what the controller orders; false drops the action and says it
+	// was done.
+	Act func(*World, topology.Member, topology.Action) (topology.Action, bool)
+
+	Careless      bool // links are changed without looking whether all is applied
+	KeepLease     bool // a proxy does not look at its lease after it has read an OK
+	Resend        bool // a proxy sends a write again whose answer was lost
+	FailedUnknown bool // a proxy says "failed" where it does not know
+	Unstamped     bool // a restarted server keeps its boot token
+}
+
+func (m Mutation) careless() bool { return m.Careless }

@@ -1,0 +1,214 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// How long the phases of a run may take, in virtual time.
+const (
+	initWithin  = 20 * time.Second
+	wholeWithin = 60 * time.Second
+	afterglow   = 2 * time.Second // of load in a whole ring
+)
+
+// Stats is what a run has seen, to tell a busy seed from an idle one.
+type Stats struct {
+	Events   int
+	Writes   int
+	Outcomes [3]int // ok, failed, unknown
+	Heals    int
+	Rejoins  int
+	Calm     time.Duration // from the end of faults to a whole ring
+}
+
+// Result is how a run ended.
+type Result struct {
+	Broken     *Violation // nil: every law held
+	Stats      Stats
+	Transcript string // with Options.Trace
+}
+
+// Run makes a world and lets it live: a ring is made, faults are drawn under
+// load, they end, and the ring must be whole again.
+func Run(opt Options) Result {
+	w := newWorld(opt)
+	w.say("world", "%s", opt)
+	w.live()
+	r := Result{Broken: w.broken, Stats: w.laws.stats}
+	if opt.Trace {
+		r.Transcript = w.trace.last(len(w.trace.lines))
+	}
+	return r
+}
+
+func (w *World) live() {
+	for _, n := range w.nodes {
+		n.start()
+	}
+	w.runUntil(time.Second)
+	if err := w.log.init(w.opt); err != nil {
+		w.breach("I10", "%s", err)
+		return
+	}
+	w.await("I10", initWithin, w.unwhole)
+	for _, c := range w.clients {
+		c.think()
+	}
+	w.runUntil(w.now + 300*time.Millisecond)
+	w.nemesis.off = false
+	w.nemesis.storm()
+	w.runUntil(w.now + w.opt.Storm)
+
+	w.nemesis.end()
+	ended := w.now
+	w.await("I10", wholeWithin, w.unwhole)
+	w.laws.stats.Calm = w.now - ended
+	w.runUntil(w.now + afterglow)
+	for _, c := range w.clients {
+		c.paused = true
+	}
+	w.await("I7", queueLimit+writeLimit, w.unequal)
+	w.finally()
+}
+
+// await lets the world go on until lack says "", or breaks the law.
+func (w *World) await(law string, limit time.Duration, lack func() string) {
+	deadline := w.now + limit
+	for w.broken == nil {
+		why := lack()
+		if why == "" {
+			return
+		}
+		if w.now >= deadline {
+			w.breach(law, "after %s: %s", limit, why)
+			return
+		}
+		w.runUntil(w.now + 100*time.Millisecond)
+	}
+}
+
+// unwhole says what the ring lacks, "" for nothing: every member is in it or in
+// quarantine with the command that is needed, linked, and the owner is armed.
+func (w *World) unwhole() string {
+	s := w.log.snap
+	if op, ok := s.Running(); ok {
+		return fmt.Sprintf("operation %s (%s of %s) stands at %q: %s", op.ID, op.Kind, op.Member, op.Cursor, w.lastWhy())
+	}
+	if len(s.Units) != 1 || s.Units[0].Owner == "" {
+		return "the unit has no owner: " + w.lastWhy()
+	}
+	for _, m := range s.Members {
+		if m.State == topology.MemberQuarantined && strings.Contains(m.Why, "sqlring ") {
+			continue
+		}
+		if m.State != topology.MemberActive {
+			return fmt.Sprintf("%s is %s: %s", m.ID, m.State, w.lastWhy())
+		}
+		if why := w.unfit(m); why != "" {
+			return fmt.Sprintf("%s %s: %s", m.ID, why, w.lastWhy())
+		}
+	}
+	return ""
+}
+
+func (w *World) lastWhy() string {
+	n := w.leader()
+	if n.ctl == nil {
+		return "no controller"
+	}
+	d := n.ctl.Last()
+	return fmt.Sprintf("%s (%s) at %s", d.Step, d.Error, d.At.Sub(genesis))
+}
+
+// unfit says what an active member lacks.
+func (w *World) unfit(m topology.Member) string {
+	snap, s := w.log.snap, w.server(m.ID)
+	owns := snap.Owns(m.ID)
+	up, linked := snap.Upstream(m.ID)
+	r, a := s.mem.receiver, s.mem.applier
+	switch {
+	case s.power != running || s.mem.boot != m.Boot:
+		return "is not the process that was admitted"
+	case s.mem.serverID != m.Identity || s.mem.domain != m.Identity || s.mem.layout != m.Layout(snap.Ring.Stride):
+		return "does not have its identity or slot"
+	case owns == s.mem.readOnly:
+		return "is open or closed, and should not be"
+	case linked && (s.disk.upstream != up.Addr || r.state != topology.ThreadRunning || a.state != topology.ThreadRunning):
+		return "is not linked"
+	case snap.Ring.Durability == topology.DurabilitySemiSync && owns && linked && (m.SemiSync != topology.SemiSyncArmed || !s.mem.semi || s.ackers() != 1):
+		return "owns the unit and is not armed"
+	case !owns && s.mem.semi:
+		return "owns nothing and is armed"
+	}
+	return ""
+}
+
+// unequal says where members differ, "" for nowhere.
+func (w *World) unequal() string {
+	for _, c := range w.clients {
+		if c.write != nil {
+			return fmt.Sprintf("client %d still waits", c.i)
+		}
+	}
+	var first *server
+	for _, m := range w.log.snap.Members {
+		s := w.server(m.ID)
+		switch {
+		case m.State != topology.MemberActive:
+		case first == nil:
+			first = s
+		case !s.disk.data.equal(&first.disk.data):
+			return fmt.Sprintf("%s holds %d rows, %s %d; at %s and %s", first.id, len(first.disk.data.rows), s.id, len(s.disk.data.rows), first.disk.binlogPos, s.disk.binlogPos)
+		}
+	}
+	return ""
+}
+
+// finally looks for every acknowledged write on every member that is in the
+// ring.
+func (w *World) finally() {
+	if w.broken != nil {
+		return
+	}
+	for _, m := range w.log.snap.Members {
+		for _, a := range w.laws.acked {
+			if m.State != topology.MemberActive || !a.armed || w.opt.Double {
+				continue
+			}
+			if w.server(m.ID).disk.data.rows[a.t.key] == nil {
+				w.breach("I1", "the acknowledged write %v (%s) is not on %s", a.t.key, a.t.gtid, m.ID)
+				return
+			}
+		}
+	}
+}
+
+func (s *Stats) add(o Stats) {
+	s.Events += o.Events
+	s.Writes += o.Writes
+	for i, n := range o.Outcomes {
+		s.Outcomes[i] += n
+	}
+	s.Heals += o.Heals
+	s.Rejoins += o.Rejoins
+	s.Calm = max(s.Calm, o.Calm)
+}
+
+// String prints the sums, and the longest calm.
+func (s Stats) String() string {
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Calm)
+}
+
+// dump writes the state of every server into the transcript.
+func (w *World) dump() {
+	for _, s := range w.servers {
+		w.say(string(s.id), "power %d, binlog %s, slave_pos %s, follows %q receiver %s %q received %s, applier %s %q relay %d busy %t, semi %t ackers %d commits %d",
+			s.power, s.disk.binlogPos, s.disk.slavePos, s.disk.upstream, s.mem.receiver.state, s.mem.receiver.errText, s.mem.receiver.received,
+			s.mem.applier.state, s.mem.applier.errText, len(s.mem.applier.relay), s.mem.applier.busy, s.mem.semi, s.ackers(), len(s.mem.commits))
+	}
+}

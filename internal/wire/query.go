@@ -1,0 +1,79 @@
+package wire
+
+import "fmt"
+
+// Send writes commands in one piece, each a packet of its own; their responses
+// are read one after the other by Result. A command must be smaller than
+// MaxPayload.
+func (c *Conn) Send(commands ...[]byte) error {
+	var packets []byte
+	for _, command := range commands {
+		packets, _ = AppendPacket(packets, 0, command)
+	}
+	_, err := c.rw.Write(packets)
+	return err
+}
+
+// Query returns the command that runs statement.
+func Query(statement string) []byte { return append([]byte{byte(ComQuery)}, statement...) }
+
+// Result reads the response to one command of the proxy's own: an OK, of which
+// the payload is returned, or a single result of few rows, of which the first is
+// returned as text, NULL being empty. caps are those of the connection, budget is
+// how many bytes the response may have. A server's error is an *Error.
+func (c *Conn) Result(caps Capability, budget int) (row []string, ok []byte, err error) {
+	c.Restart(1, budget)
+	payload, err := c.Read()
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case len(payload) == 0:
+		return nil, nil, fmt.Errorf("%w: empty packet in a response", ErrMalformed)
+	case payload[0] == headerOK:
+		return nil, append([]byte(nil), payload...), nil
+	case payload[0] == headerErr:
+		return nil, nil, ParseError(payload)
+	}
+	head := NewReader(payload)
+	columns := head.Uint()
+	skip := columns
+	if !caps.Has(DeprecateEOF) {
+		skip++
+	}
+	for ; skip > 0; skip-- {
+		if _, err := c.Read(); err != nil {
+			return nil, nil, err
+		}
+	}
+	row, err = c.rows(columns)
+	return row, nil, err
+}
+
+// rows reads rows up to their end and returns the first.
+func (c *Conn) rows(columns uint64) (first []string, err error) {
+	for {
+		payload, err := c.Read()
+		switch {
+		case err != nil:
+			return nil, err
+		case len(payload) > 0 && payload[0] == headerErr:
+			return nil, ParseError(payload)
+		case len(payload) > 0 && payload[0] == headerEOF:
+			return first, nil
+		case first != nil:
+			continue
+		}
+		r := NewReader(payload)
+		for range min(columns, 64) {
+			if r.Len() > 0 && r.rest[0] == headerLocal { // NULL, in a row
+				r.Take(1)
+				first = append(first, "")
+				continue
+			}
+			first = append(first, string(r.Bytes()))
+		}
+		if r.Bad() {
+			return nil, fmt.Errorf("%w: row", ErrMalformed)
+		}
+	}
+}
