@@ -22,14 +22,17 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 	if i < 0 || s.Members[i].State != MemberActive {
 		return fmt.Errorf("%w: %s is not an active member", ErrStale, b.Member)
 	}
-	op := Operation{Kind: OperationHeal, Member: b.Member, Cursor: HealLeases, Evidence: slices.Clone(b.Evidence)}
+	op := Operation{Kind: OperationHeal, Member: b.Member, Cursor: HealLeases, Evidence: slices.Clone(b.Evidence), Armed: s.Members[i].SemiSync == SemiSyncArmed}
 	upstream, ok := s.Upstream(b.Member)
 	if !ok {
 		return fmt.Errorf("%w: %s is the last member of the ring", ErrLaw, b.Member)
 	}
 	if s.Ring.Degraded == DegradedRefuse && upstream.SemiSync == SemiSyncArmed {
-		op.Heir = upstream.ID
+		op.Heir, op.Former = upstream.ID, upstream.ID
 		s.takeUnits(upstream.ID)
+	}
+	if s.Owns(b.Member) {
+		op.Former = b.Member
 	}
 	s.takeUnits(b.Member)
 	s.Members[i].State, s.Members[i].Why, s.Members[i].SemiSync = MemberDown, c.Why, SemiSyncOff
@@ -46,7 +49,7 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 func (s *Snapshot) takeUnits(from MemberID) {
 	for i := range s.Units {
 		if s.Units[i].Owner == from {
-			s.Units[i].Owner = ""
+			s.Units[i].Owner, s.Units[i].Heir = "", ""
 			s.Units[i].Epoch++
 		}
 	}
@@ -132,11 +135,13 @@ func (a AcceptLoss) apply(s *Snapshot, c Command) error {
 	return nil
 }
 
-// EndHeal gives the units to the heir, which was opened before, in a new epoch,
-// and ends the heal. SemiSync is the order for the heir from now on.
+// EndHeal ends the heal. The heir, which was opened before, gets the units in a
+// new epoch, with SemiSync as its order from now on; or, if the units are
+// withheld, it is noted as the one that gets them later.
 type EndHeal struct {
 	Operation OperationID `json:"operation"`
 	SemiSync  SemiSync    `json:"semi_sync"`
+	Withhold  bool        `json:"withhold,omitempty"`
 }
 
 func (e EndHeal) String() string { return fmt.Sprintf("end %s", e.Operation) }
@@ -147,21 +152,64 @@ func (e EndHeal) apply(s *Snapshot, c Command) error {
 		return err
 	}
 	what := fmt.Sprintf("%s: %s is out of the ring", op.ID, op.Member)
-	if op.Heir != "" {
-		heir := s.memberIndex(op.Heir)
-		if s.Ring.Durability == DurabilitySemiSync && e.SemiSync == SemiSyncOff {
-			return fmt.Errorf("%w: semi-sync of %s must be armed or degraded", ErrLaw, op.Heir)
-		}
-		s.Members[heir].SemiSync = e.SemiSync
+	switch {
+	case op.Heir == "":
+	case e.Withhold:
 		for i := range s.Units {
 			if s.Units[i].Owner == "" {
-				s.Units[i].Owner = op.Heir
-				s.Units[i].Epoch++
+				s.Units[i].Heir = op.Heir
 			}
+		}
+		what += fmt.Sprintf(", %s gets its units once it has an acker", op.Heir)
+	default:
+		if err := s.grant(op.Heir, e.SemiSync); err != nil {
+			return err
 		}
 		what += fmt.Sprintf(", %s owns its units (semi-sync %s)", op.Heir, e.SemiSync)
 	}
 	op.State, op.Ended = OperationDone, c.At.UTC()
 	s.record(c, "heal", op.Member, what)
+	return nil
+}
+
+// grant gives every unit without an owner to a member, in a new epoch.
+func (s *Snapshot) grant(to MemberID, order SemiSync) error {
+	if s.Ring.Durability == DurabilitySemiSync && order == SemiSyncOff {
+		return fmt.Errorf("%w: semi-sync of %s must be armed or degraded", ErrLaw, to)
+	}
+	i := s.memberIndex(to)
+	if i < 0 {
+		return fmt.Errorf("%w: %s is not a member", ErrStale, to)
+	}
+	s.Members[i].SemiSync = order
+	for u := range s.Units {
+		if s.Units[u].Owner == "" {
+			s.Units[u].Owner, s.Units[u].Heir = to, ""
+			s.Units[u].Epoch++
+		}
+	}
+	return nil
+}
+
+// GrantWithheld gives the units that were withheld to their heir: its commits
+// wait for an acker again, and it is open.
+type GrantWithheld struct {
+	Member MemberID `json:"member"`
+}
+
+func (g GrantWithheld) String() string { return fmt.Sprintf("grant what was withheld to %s", g.Member) }
+
+func (g GrantWithheld) apply(s *Snapshot, c Command) error {
+	m, ok := s.Member(g.Member)
+	switch {
+	case !ok || !s.Inherits(g.Member):
+		return fmt.Errorf("%w: nothing is withheld for %s", ErrStale, g.Member)
+	case m.SemiSync != SemiSyncArmed:
+		return fmt.Errorf("%w: semi-sync of %s is %s", ErrLaw, g.Member, m.SemiSync)
+	}
+	if err := s.grant(g.Member, SemiSyncArmed); err != nil {
+		return err
+	}
+	s.record(c, "heal", g.Member, fmt.Sprintf("%s has an acker and owns its units", g.Member))
 	return nil
 }

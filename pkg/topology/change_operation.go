@@ -34,6 +34,8 @@ func cursors(kind OperationKind) []Cursor {
 		return healCursors()
 	case OperationRejoin:
 		return rejoinCursors()
+	case OperationRestart:
+		return restartCursors()
 	case OperationNone:
 	}
 	return nil

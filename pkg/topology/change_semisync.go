@@ -2,9 +2,10 @@ package topology
 
 import "fmt"
 
-// OrderSemiSync changes whether a member's commits wait for its acker. The
-// order stands in raft before the switch is thrown, so that "was this
-// acknowledged by the peer?" can be answered afterwards.
+// OrderSemiSync changes whether a member's commits wait for its acker, so that
+// "was this acknowledged by the peer?" can be answered afterwards. "armed" is
+// said only of what was read back as armed; "degraded" is said before the switch
+// is thrown.
 type OrderSemiSync struct {
 	Member MemberID `json:"member"`
 	From   SemiSync `json:"from"`
@@ -22,7 +23,7 @@ func (o OrderSemiSync) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s is not a member", ErrStale, o.Member)
 	case s.Members[i].SemiSync != o.From:
 		return fmt.Errorf("%w: semi-sync of %s is %s, %s was expected", ErrStale, o.Member, s.Members[i].SemiSync, o.From)
-	case o.To != SemiSyncOff && !s.Owns(o.Member):
+	case o.To == SemiSyncArmed && !s.Owns(o.Member) && !s.Inherits(o.Member):
 		return fmt.Errorf("%w: %s owns no unit, its commits may not wait for an acker", ErrLaw, o.Member)
 	}
 	s.Members[i].SemiSync = o.To

@@ -18,6 +18,8 @@ func Next(s *Snapshot, o Observations, now time.Time) Step {
 			return nextHeal(s, op, o, now)
 		case OperationRejoin:
 			return nextRejoin(s, op, o, now)
+		case OperationRestart:
+			return nextRestart(s, op, o, now)
 		case OperationNone:
 		}
 		return stuck("operation %s is of a kind that this release does not know: %s", op.ID, op.Kind)

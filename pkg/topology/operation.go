@@ -7,13 +7,14 @@ type OperationKind uint8
 
 // The kinds of operation.
 const (
-	OperationNone   OperationKind = iota
-	OperationInit                 // make a ring of empty servers
-	OperationHeal                 // take a lost member out, and give its units an heir
-	OperationRejoin               // let a member back in
+	OperationNone    OperationKind = iota
+	OperationInit                  // make a ring of empty servers
+	OperationHeal                  // take a lost member out, and give its units an heir
+	OperationRejoin                // let a member back in
+	OperationRestart               // bring the ring up again after every member was restarted
 )
 
-var operationKindNames = [...]string{"none", "init", "heal", "rejoin"}
+var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart"}
 
 func (k OperationKind) String() string { return enumName(operationKindNames[:], int(k)) }
 
@@ -67,9 +68,11 @@ type Operation struct {
 	Evidence []string       `json:"evidence,omitempty"`
 
 	// Facts that an operation finds on its way.
-	Mark Position `json:"mark,omitempty"` // heal: acknowledged to clients; the heir must have it
-	Heir MemberID `json:"heir,omitempty"` // heal: who gets the units
-	Tail *Tail    `json:"tail,omitempty"` // rejoin: what only the returning member had
+	Armed  bool     `json:"armed,omitempty"`  // heal: the lost member's commits waited for its acker
+	Mark   Position `json:"mark,omitempty"`   // heal: acknowledged to clients; the heir must have it
+	Former MemberID `json:"former,omitempty"` // heal: who owned the units before
+	Heir   MemberID `json:"heir,omitempty"`   // heal: who gets the units
+	Tail   *Tail    `json:"tail,omitempty"`   // rejoin: what only the returning member had
 
 	// Words of the DBA.
 	AcceptLoss bool `json:"accept_loss,omitempty"` // heal: go on without what is missing of Mark

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -29,19 +30,57 @@ func nextHeal(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	if !ok {
 		return stuck("operation %s heals the loss of %s, which is not a member", op.ID, op.Member)
 	}
-	switch op.Cursor {
-	case HealLeases:
+	if op.Cursor == HealLeases {
 		return healLeases(s, op, o, now)
+	}
+	alive, step, ok := roll(s, o, now)
+	if ok && op.AcceptLoss {
+		alive = restartedToo(s, o, now)
+	}
+	switch {
+	case !ok:
+		return step
+	case len(alive) == 0 && allRestarted(s, lost.ID, o, now):
+		return commit(BeginRestart{}, "every member was restarted, and each has its disk")
+	case len(alive) == 0:
+		return stuck("no survivor of the loss of %s is left: bring it back, and the ring comes up again; or give up what only it has: sqlring ring heal --accept-loss", lost.ID)
+	}
+	h := heal{s: s, op: op, lost: lost, alive: alive, o: o, now: now}
+	switch op.Cursor {
 	case HealFreeze:
-		return healFreeze(s, op, lost, o, now)
+		return h.freeze()
 	case HealDrain:
-		return healDrain(s, op, lost, o, now)
+		return h.drain()
 	case HealWire:
-		return healWire(s, op, lost, o, now)
+		return h.wire()
 	case HealOpen:
-		return healOpen(s, op, o, now)
+		return h.open()
 	}
 	return stuck("operation %s stands at %q, which is not a step of heal", op.ID, op.Cursor)
+}
+
+// restartedToo returns the active members that answer, with whatever process: by
+// the DBA's word, what a restarted one had received and not applied is given up.
+func restartedToo(s *Snapshot, o Observations, now time.Time) []Member {
+	var alive []Member
+	for _, m := range s.Members {
+		if _, good := o.Good(m.ID, now); good && m.State == MemberActive {
+			alive = append(alive, m)
+		}
+	}
+	return alive
+}
+
+// heal is what the steps after leases look at. alive are the survivors that
+// answer with the process that was admitted; of every other one it is known that
+// it does not.
+type heal struct {
+	s     *Snapshot
+	op    Operation
+	lost  Member
+	alive []Member
+	o     Observations
+	now   time.Time
 }
 
 // healLeases waits until nobody can acknowledge a write of the epochs that have
@@ -71,172 +110,181 @@ func healLeases(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	return commit(RecordMark{Operation: op.ID, Mark: mark}, "no lease of an ended epoch is left")
 }
 
-// healFreeze stops whoever pulls from the lost member from receiving more, and
-// frees whoever waits for its acknowledgement.
-func healFreeze(s *Snapshot, op Operation, lost Member, o Observations, now time.Time) Step {
-	for _, m := range survivors(s, o, now) {
-		acker, _ := s.nearest(m.ID, +1, func(x Member) bool { return x.State == MemberActive || x.ID == lost.ID })
-		if m.SemiSync == SemiSyncArmed && acker.ID != lost.ID {
+// freeze stops whoever pulls from the lost member from receiving more, and frees
+// whoever waits for its acknowledgement.
+func (h heal) freeze() Step {
+	for _, m := range h.alive {
+		acker, _ := h.s.nearest(m.ID, +1, func(x Member) bool { return x.State == MemberActive || x.ID == h.lost.ID })
+		if m.SemiSync == SemiSyncArmed && acker.ID != h.lost.ID {
 			continue
 		}
-		if step, off := disarmed(m, o); !off {
+		if step, off := disarmed(m, h.o, h.now); !off {
 			return step
 		}
 	}
-	for _, m := range survivors(s, o, now) {
-		seen, _ := o.Of(m.ID)
-		if seen.Link.Upstream == lost.Addr && seen.Link.Receiver != ThreadStopped {
-			return do(m.ID, Action{Kind: ActStopReceiver}, "nothing more may come from %s", lost.ID)
+	for _, m := range h.alive {
+		seen, _ := h.o.Of(m.ID)
+		if seen.Link.Upstream != h.lost.Addr || seen.Link.Receiver == ThreadStopped {
+			continue
 		}
-	}
-	if down, ok := formerDownstream(s, lost.ID); ok {
-		if seen, good := o.Good(down.ID, now); !good && !op.AcceptLoss {
-			return stuck("member %s, which pulls from %s, does not answer either (%s): bring one of them back, or give up what only they have: sqlring ring heal --accept-loss",
-				down.ID, lost.ID, describeReach(seen, now))
+		if seen.Link.Applier == ThreadStopped && seen.Link.ApplierErrno != 0 {
+			return applierFailed(m, seen)
 		}
+		return do(m.ID, Action{Kind: ActStopReceiver}, "nothing more may come from %s", h.lost.ID)
 	}
-	return advance(op, HealDrain, "nothing more can come from %s", lost.ID)
+	down, _ := formerDownstream(h.s, h.lost.ID)
+	_, back := h.o.Good(h.lost.ID, h.now)
+	if !among(h.alive, down.ID) && !back && !h.op.AcceptLoss {
+		return stuck("member %s, which pulled from %s, is lost too: bring one of them back, or give up what only they have: sqlring ring heal --accept-loss",
+			down.ID, h.lost.ID)
+	}
+	return advance(h.op, HealDrain, "nothing more can come from %s", h.lost.ID)
 }
 
-// survivors returns the active members that answer with the process that was
-// admitted, in ring order.
-func survivors(s *Snapshot, o Observations, now time.Time) []Member {
-	var alive []Member
-	for _, m := range s.Members {
-		if seen, ok := o.Good(m.ID, now); ok && m.State == MemberActive && seen.Boot == m.Boot {
-			alive = append(alive, m)
-		}
-	}
-	return alive
-}
-
-// formerDownstream returns the active member that stands after id in ring order,
-// whether id itself is in the ring or not.
 func formerDownstream(s *Snapshot, id MemberID) (Member, bool) { return s.nearest(id, +1, isActive) }
 
 func formerUpstream(s *Snapshot, id MemberID) (Member, bool) { return s.nearest(id, -1, isActive) }
 
 func isActive(m Member) bool { return m.State == MemberActive }
 
-// healDrain waits until those who pulled from the lost member have applied what
-// they received, and chooses the heir: the survivor that has most of it.
-func healDrain(s *Snapshot, op Operation, lost Member, o Observations, now time.Time) Step {
-	alive := survivors(s, o, now)
-	for _, m := range alive {
-		seen, _ := o.Of(m.ID)
-		if seen.Link.Upstream != lost.Addr {
+// drain waits until those who pulled from the lost member have applied what they
+// received, and chooses the heir.
+func (h heal) drain() Step {
+	if step, fed := h.feed(); !fed {
+		return step
+	}
+	for _, m := range h.alive {
+		seen, _ := h.o.Of(m.ID)
+		if seen.Link.Upstream != h.lost.Addr {
 			continue
 		}
 		if step, done := drained(m, seen); !done {
 			return step
 		}
 	}
-	return chooseHeir(s, op, lost, alive, o)
+	return h.chooseHeir()
 }
 
-func chooseHeir(s *Snapshot, op Operation, lost Member, alive []Member, o Observations) Step {
-	if len(alive) == 0 {
-		return wait("no survivor of the loss of %s answers", lost.ID)
+// feed lets the best survivor read from the lost member, if that answers again
+// and may hold acknowledged transactions that no survivor has. Nobody has
+// written since it was lost, so all that it holds may flow; it is shut first.
+func (h heal) feed() (Step, bool) {
+	back, good := h.o.Good(h.lost.ID, h.now)
+	heir := h.best()
+	theirs, _ := h.o.Of(heir.ID)
+	own, has := back.Binlog.Seq(h.lost.Identity), theirs.Position().Seq(h.lost.Identity)
+	needed := !h.op.Armed || !theirs.Position().Covers(h.op.Mark)
+	if !good || !needed || has >= own {
+		return Step{}, true
 	}
-	heir, cut := MemberID(""), Position(nil)
-	var best uint64
-	order := alive
-	if down, ok := formerDownstream(s, lost.ID); ok { // of equals, the one that pulled from it
-		i := slices.IndexFunc(alive, func(m Member) bool { return m.ID == down.ID })
-		order = append(slices.Clone(alive[max(i, 0):]), alive[:max(i, 0)]...)
+	if step, ok := shut(h.lost, back); !ok {
+		return step, false
 	}
-	for _, m := range order {
-		seen, _ := o.Of(m.ID)
-		last, _ := seen.Position().Last(lost.Identity)
-		if heir == "" || last.Seq > best {
-			heir, best = m.ID, last.Seq
-		}
-		if last.Seq > 0 {
-			cut = cut.With(last)
-		}
+	if why := unprepared(h.s, h.lost, back); why != "" {
+		return do(h.lost.ID, prepareAction(h.s, h.lost, false), "%s", why), false
 	}
-	if op.Heir != "" { // an owner that only lost its acker stays the owner
-		heir = op.Heir
+	if step, ok := follow(h.s, heir, h.lost, false, h.o, h.now); !ok {
+		return step, false
 	}
-	if len(s.ownerless()) == 0 {
-		heir = ""
-	} else {
-		seen, _ := o.Of(heir)
-		if missing := seen.Position().Missing(op.Mark); len(missing) > 0 && !op.AcceptLoss {
-			return stuck("acknowledged transactions up to %s are on no survivor (%s has %q); bring %s back, or give them up: sqlring ring heal --accept-loss",
-				missing, heir, seen.Position(), lost.ID)
-		}
-	}
-	return commit(ChooseHeir{Operation: op.ID, From: op.Cursor, Heir: heir, Cut: cut}, "it has the most of %s", lost.ID)
+	return wait("%s reads from %s what no other has: %d transactions to go", heir.ID, h.lost.ID, own-has), false
 }
 
-// healWire closes the ring without the lost member: its downstream follows its
-// upstream. With one survivor left there is nothing to follow.
-func healWire(s *Snapshot, op Operation, lost Member, o Observations, now time.Time) Step {
-	alive := survivors(s, o, now)
-	if step, ok := heirLives(s, op, lost, alive, o); !ok {
+// best returns the survivor that has most of the lost member's transactions; of
+// equals, the first in ring order after it, which pulled from it.
+func (h heal) best() Member {
+	order := h.alive
+	if down, ok := formerDownstream(h.s, h.lost.ID); ok {
+		at := max(0, slices.IndexFunc(h.alive, func(m Member) bool { return m.ID == down.ID }))
+		order = append(slices.Clone(h.alive[at:]), h.alive[:at]...)
+	}
+	return slices.MaxFunc(order, func(a, b Member) int {
+		x, _ := h.o.Of(a.ID)
+		y, _ := h.o.Of(b.ID)
+		return cmp.Compare(x.Position().Seq(h.lost.Identity), y.Position().Seq(h.lost.Identity))
+	})
+}
+
+// chooseHeir names the best survivor, if it has everything that was acknowledged
+// (S4), and the cut. An owner that only lost its acker stays the heir.
+func (h heal) chooseHeir() Step {
+	heir := h.best().ID
+	seen, _ := h.o.Of(heir)
+	var cut Position
+	if last, ok := seen.Position().Last(h.lost.Identity); ok {
+		cut = cut.With(last)
+	}
+	if among(h.alive, h.op.Heir) {
+		heir = h.op.Heir
+		seen, _ = h.o.Of(heir)
+	}
+	if len(h.s.ownerless()) == 0 {
+		return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Cut: cut}, "%s owned nothing", h.lost.ID)
+	}
+	if missing := seen.Position().Missing(h.op.Mark); len(missing) > 0 && !h.op.AcceptLoss {
+		return stuck("acknowledged transactions up to %s are on no survivor (%s has %q); bring %s back, or give them up: sqlring ring heal --accept-loss",
+			missing, heir, seen.Position(), h.lost.ID)
+	}
+	return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Heir: heir, Cut: cut}, "it has the most of %s", h.lost.ID)
+}
+
+// wire closes the ring without the lost member: its downstream follows its
+// upstream. With one survivor left there is nobody to follow.
+func (h heal) wire() Step {
+	if step, ok := h.heirLives(); !ok {
 		return step
 	}
-	down, ok := formerDownstream(s, lost.ID)
-	if !ok {
+	down, ok := formerDownstream(h.s, h.lost.ID)
+	switch {
+	case !ok:
 		return stuck("no member is left in the ring")
+	case !among(h.alive, down.ID):
+		return advance(h.op, HealOpen, "%s is lost too, the ring is closed when that is healed", down.ID)
 	}
-	seen, good := o.Good(down.ID, now)
-	if !good || seen.Boot != down.Boot {
-		return advance(op, HealOpen, "%s is lost too, the ring is closed when that is healed", down.ID)
-	}
-	upstream, other := s.Upstream(down.ID)
-	if !other || !slices.ContainsFunc(alive, func(m Member) bool { return m.ID == upstream.ID }) {
+	seen, _ := h.o.Of(down.ID)
+	upstream, _ := h.s.Upstream(down.ID)
+	if !among(h.alive, upstream.ID) {
 		if step, ok := detached(down, seen); !ok {
 			return step
 		}
-		return advance(op, HealOpen, "%s stands alone", down.ID)
+		return advance(h.op, HealOpen, "%s has nobody to follow", down.ID)
 	}
-	if step, ok := follow(s, down, upstream, true, o); !ok {
+	if step, ok := follow(h.s, down, upstream, true, h.o, h.now); !ok {
 		return step
 	}
-	return advance(op, HealOpen, "%s follows %s", down.ID, upstream.ID)
+	return advance(h.op, HealOpen, "%s follows %s", down.ID, upstream.ID)
 }
 
 // heirLives reports whether the heir still answers, or else chooses another.
-func heirLives(s *Snapshot, op Operation, lost Member, alive []Member, o Observations) (Step, bool) {
-	if op.Heir == "" || slices.ContainsFunc(alive, func(m Member) bool { return m.ID == op.Heir }) {
+func (h heal) heirLives() (Step, bool) {
+	if h.op.Heir == "" || among(h.alive, h.op.Heir) {
 		return Step{}, true
 	}
-	op.Heir = ""
-	return chooseHeir(s, op, lost, alive, o), false
+	return h.chooseHeir(), false
 }
 
-// healOpen opens the heir and grants it the units.
-func healOpen(s *Snapshot, op Operation, o Observations, now time.Time) Step {
-	lost, _ := s.Member(op.Member)
-	if op.Heir == "" {
-		return commit(EndHeal{Operation: op.ID}, "%s owned nothing, the ring goes on without it", lost.ID)
+// open opens the heir and grants it the units. Under DegradedRefuse they are
+// withheld until its commits wait for an acker, which upkeep sees to.
+func (h heal) open() Step {
+	if h.op.Heir == "" {
+		return commit(EndHeal{Operation: h.op.ID}, "%s owned nothing, the ring goes on without it", h.lost.ID)
 	}
-	alive := survivors(s, o, now)
-	if step, ok := heirLives(s, op, lost, alive, o); !ok {
+	if step, ok := h.heirLives(); !ok {
 		return step
 	}
-	heir, _ := s.Member(op.Heir)
-	seen, _ := o.Of(heir.ID)
-	if why := unprepared(s, heir, seen); why != "" {
-		return do(heir.ID, prepareAction(s, heir, false), "%s", why)
+	if h.s.Ring.Durability == DurabilitySemiSync && h.s.Ring.Degraded == DegradedRefuse {
+		return commit(EndHeal{Operation: h.op.ID, Withhold: true}, "degraded is refuse: writes wait until %s has an acker", h.op.Heir)
 	}
-	order := SemiSyncOff
-	if s.Ring.Durability == DurabilitySemiSync {
-		order = SemiSyncDegraded
-		if s.Ring.Degraded == DegradedRefuse {
-			if _, ok := s.Downstream(heir.ID); !ok {
-				return stuck("%s has no acker, and degraded is refuse: writes wait until %s is back", heir.ID, lost.ID)
-			}
-			if step, ok := armed(s, heir, o); !ok {
-				return step
-			}
-			order = SemiSyncArmed
-		}
+	heir, _ := h.s.Member(h.op.Heir)
+	seen, _ := h.o.Of(heir.ID)
+	if why := unprepared(h.s, heir, seen); why != "" {
+		return do(heir.ID, prepareAction(h.s, heir, false), "%s", why)
 	}
 	if seen.ReadOnly {
 		return do(heir.ID, Action{Kind: ActOpen, Boot: heir.Boot}, "it has everything that was acknowledged and takes over")
 	}
-	return commit(EndHeal{Operation: op.ID, SemiSync: order}, "%s is open and has everything that was acknowledged", heir.ID)
+	order := SemiSyncOff
+	if h.s.Ring.Durability == DurabilitySemiSync {
+		order = SemiSyncDegraded
+	}
+	return commit(EndHeal{Operation: h.op.ID, SemiSync: order}, "%s is open and has everything that was acknowledged", heir.ID)
 }

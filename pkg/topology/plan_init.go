@@ -33,7 +33,7 @@ func nextInit(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	case InitPrepare:
 		return initPrepare(s, op, o)
 	case InitLink:
-		return initLink(s, op, o)
+		return initLink(s, op, o, now)
 	case InitVerify:
 		return initVerify(s, op, o)
 	case InitOpen:
@@ -120,10 +120,10 @@ func unprepared(s *Snapshot, m Member, seen Observation) string {
 	return ""
 }
 
-func initLink(s *Snapshot, op Operation, o Observations) Step {
+func initLink(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	for _, m := range s.Members {
 		upstream, _ := s.Upstream(m.ID)
-		if step, ok := follow(s, m, upstream, true, o); !ok {
+		if step, ok := follow(s, m, upstream, true, o, now); !ok {
 			return step
 		}
 	}

@@ -31,11 +31,15 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		}
 		return wait("member %s does not answer: %s", m.ID, describeReach(seen, now))
 	}
-	upstream, found := formerUpstream(s, m.ID)
-	if !found {
-		return stuck("no member is left in the ring")
+	alive, step, ok := roll(s, o, now)
+	if !ok {
+		return step
 	}
-	if _, good := o.Good(upstream.ID, now); !good {
+	upstream, found := formerUpstream(s, m.ID)
+	switch {
+	case !found:
+		return stuck("no member is left in the ring")
+	case !among(alive, upstream.ID):
 		return wait("member %s does not answer", upstream.ID)
 	}
 	if op.Cursor != RejoinJudge {
@@ -45,38 +49,31 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	}
 	switch op.Cursor {
 	case RejoinJudge:
-		return rejoinJudge(s, op, m, seen, o, now)
+		return rejoinJudge(op, m, seen, alive, o)
 	case RejoinPrepare:
 		return rejoinPrepare(s, op, m, seen)
 	case RejoinCatchUp:
-		return rejoinCatchUp(s, op, m, upstream, o)
+		return rejoinCatchUp(s, op, m, upstream, o, now)
 	case RejoinSplice:
-		return rejoinSplice(s, op, m, upstream, o)
+		return rejoinSplice(s, op, m, upstream, o, now)
 	case RejoinAdmit:
 		return rejoinAdmit(op, m, upstream, seen, o)
 	}
 	return stuck("operation %s stands at %q, which is not a step of rejoin", op.ID, op.Cursor)
 }
 
-// rejoinJudge closes the member for good and finds out what only it holds. A
-// process that was frozen or cut off may still be open, armed, and have an
-// application's statements queued: they end here.
-func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, o Observations, now time.Time) Step {
-	for _, other := range survivors(s, o, now) {
+// rejoinJudge closes the member for good and finds out what only it holds.
+func rejoinJudge(op Operation, m Member, seen Observation, alive []Member, o Observations) Step {
+	for _, other := range alive {
 		if theirs, _ := o.Of(other.ID); theirs.Link.Upstream == m.Addr && theirs.Link.Receiver != ThreadStopped {
 			return do(other.ID, Action{Kind: ActStopReceiver}, "nothing may come from %s before it is judged", m.ID)
 		}
 	}
-	switch {
-	case seen.SemiSync.Enabled:
-		return do(m.ID, Action{Kind: ActDisarm}, "it is out of the ring, nothing there may wait for an acker")
-	case !seen.ReadOnly:
-		return do(m.ID, Action{Kind: ActClose}, "it is out of the ring and must not take writes")
-	case seen.Apps > 0:
-		return do(m.ID, Action{Kind: ActExpel}, "%d connections of applications are left on it", seen.Apps)
+	if step, ok := shut(m, seen); !ok {
+		return step
 	}
 	var held uint64 // how far the ring has this member's own transactions
-	for _, other := range survivors(s, o, now) {
+	for _, other := range alive {
 		theirs, _ := o.Of(other.ID)
 		held = max(held, theirs.Position().Seq(m.Identity))
 	}
@@ -108,8 +105,8 @@ func rejoinPrepare(s *Snapshot, op Operation, m Member, seen Observation) Step {
 
 // rejoinCatchUp lets the member follow, without acknowledging, until it has
 // everything that its upstream had at an earlier look.
-func rejoinCatchUp(s *Snapshot, op Operation, m, upstream Member, o Observations) Step {
-	if step, ok := follow(s, m, upstream, false, o); !ok {
+func rejoinCatchUp(s *Snapshot, op Operation, m, upstream Member, o Observations, now time.Time) Step {
+	if step, ok := follow(s, m, upstream, false, o, now); !ok {
 		return step
 	}
 	if step, ok := caughtUp(m, upstream, o); !ok {
@@ -134,15 +131,15 @@ func caughtUp(m, upstream Member, o Observations) (Step, bool) {
 
 // rejoinSplice makes the member's downstream follow it: from here its tail, if
 // it has one, flows. Then it acknowledges to its upstream.
-func rejoinSplice(s *Snapshot, op Operation, m, upstream Member, o Observations) Step {
+func rejoinSplice(s *Snapshot, op Operation, m, upstream Member, o Observations, now time.Time) Step {
 	down, _ := formerDownstream(s, m.ID)
-	if step, ok := follow(s, down, m, true, o); !ok {
+	if step, ok := follow(s, down, m, true, o, now); !ok {
 		return step
 	}
 	if step, ok := caughtUp(down, m, o); !ok {
 		return step
 	}
-	if step, ok := follow(s, m, upstream, true, o); !ok {
+	if step, ok := follow(s, m, upstream, true, o, now); !ok {
 		return step
 	}
 	return advance(op, RejoinAdmit, "%s follows %s, %s follows %s", m.ID, upstream.ID, down.ID, m.ID)

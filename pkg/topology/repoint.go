@@ -1,5 +1,7 @@
 package topology
 
+import "time"
+
 // follow is the one primitive that changes a link (S1, S6): it returns the next
 // step that brings m to follow upstream, or ok if it does, with both threads
 // running. Each step is taken only when the one before is seen to have worked:
@@ -9,14 +11,17 @@ package topology
 //  2. its receiver is stopped, its applier runs on;
 //  3. everything that was received is applied;
 //  4. it is pointed anew, and both threads are started.
-func follow(s *Snapshot, m, upstream Member, acker bool, o Observations) (step Step, ok bool) {
-	seen, _ := o.Of(m.ID)
+func follow(s *Snapshot, m, upstream Member, acker bool, o Observations, now time.Time) (step Step, ok bool) {
+	seen, good := o.Good(m.ID, now)
+	if !good {
+		return wait("member %s: %s", m.ID, describeReach(seen, now)), false
+	}
 	link := seen.Link
 	action := Action{Kind: ActFollow, Upstream: upstream.Addr, UpstreamName: upstream.ID, Acker: acker}
 	if link.Upstream == upstream.Addr {
 		switch {
 		case link.Applier == ThreadStopped && link.ApplierErrno != 0:
-			return stuck("member %s: its applier stopped with error %d: %s", m.ID, link.ApplierErrno, link.ApplierError), false
+			return applierFailed(m, seen), false
 		case link.Receiver == ThreadStopped || link.Applier == ThreadStopped:
 			return do(m.ID, action, "its replication threads do not run"), false
 		case link.Receiver != ThreadRunning || link.Applier != ThreadRunning:
@@ -28,10 +33,12 @@ func follow(s *Snapshot, m, upstream Member, acker bool, o Observations) (step S
 	}
 	for _, other := range s.Members {
 		comes, leaves := other.ID == upstream.ID && acker, other.Addr == link.Upstream
-		if !comes && !leaves {
+		theirs, _ := o.Of(other.ID)
+		gone := other.State == MemberDown || other.State == MemberQuarantined || failing(theirs, now)
+		if gone || (!comes && !leaves) {
 			continue
 		}
-		if step, off := disarmed(other, o); !off {
+		if step, off := disarmed(other, o, now); !off {
 			return step, false
 		}
 	}
@@ -45,24 +52,28 @@ func follow(s *Snapshot, m, upstream Member, acker bool, o Observations) (step S
 }
 
 // drained reports whether m receives nothing more and has applied everything, or
-// else the step that brings it there.
+// else the step that brings it there. The receiver is never stopped while the
+// applier does not run: what was received would be thrown away (S1). Where both
+// stand still already, it was.
 func drained(m Member, seen Observation) (Step, bool) {
 	link := seen.Link
+	receives := link.Upstream != "" && link.Receiver != ThreadStopped
 	switch {
-	case link.Upstream == "":
-		return Step{}, true
-	case link.Receiver != ThreadStopped:
-		return do(m.ID, Action{Kind: ActStopReceiver}, "what can still come from %s is fixed by this", link.Upstream), false
-	case seen.Drained():
+	case !receives && (seen.Drained() || link.Upstream == "" || link.Applier == ThreadStopped):
 		return Step{}, true
 	case link.Applier == ThreadStopped && link.ApplierErrno != 0:
-		return stuck("member %s: its applier stopped with error %d and %d received transactions are not applied: %s",
-			m.ID, link.ApplierErrno, seen.Position().Behind(link.Received), link.ApplierError), false
-	case link.Applier == ThreadStopped:
-		return stuck("member %s: somebody stopped its applier, %d received transactions are not applied; on that server: START SLAVE SQL_THREAD",
-			m.ID, seen.Position().Behind(link.Received)), false
+		return applierFailed(m, seen), false
+	case receives && link.Applier != ThreadRunning:
+		return do(m.ID, Action{Kind: ActFollow, Upstream: link.Upstream, Acker: seen.Settings.AckerEnabled}, "its applier must run before its receiver is stopped"), false
+	case receives:
+		return do(m.ID, Action{Kind: ActStopReceiver}, "what can still come from %s is fixed by this", link.Upstream), false
 	}
 	return wait("member %s applies what it received: %d transactions to go", m.ID, seen.Position().Behind(link.Received)), false
+}
+
+func applierFailed(m Member, seen Observation) Step {
+	return stuck("member %s: its applier stopped with error %d, %d received transactions are not applied: %s; mend the cause there, then: START SLAVE SQL_THREAD",
+		m.ID, seen.Link.ApplierErrno, seen.Position().Behind(seen.Link.Received), seen.Link.ApplierError)
 }
 
 // detached reports whether m follows nobody, or else the step that brings it
@@ -78,13 +89,36 @@ func detached(m Member, seen Observation) (Step, bool) {
 }
 
 // disarmed reports whether no commit of m waits for an acker, or else the step
-// that brings it there: the order through raft first, the switch after.
-func disarmed(m Member, o Observations) (Step, bool) {
+// that brings it there: the order through raft first, the switch after. What is
+// not known is not off.
+func disarmed(m Member, o Observations, now time.Time) (Step, bool) {
 	if m.SemiSync == SemiSyncArmed {
 		return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "its acker changes, nothing may wait for the one that goes"), false
 	}
-	if seen, _ := o.Of(m.ID); seen.Reach == ReachAnswers && seen.SemiSync.Enabled {
+	seen, good := o.Good(m.ID, now)
+	switch {
+	case !good:
+		return wait("member %s: %s", m.ID, describeReach(seen, now)), false
+	case seen.SemiSync.Enabled:
 		return do(m.ID, Action{Kind: ActDisarm}, "raft has ordered its semi-sync %s", m.SemiSync), false
+	}
+	return Step{}, true
+}
+
+// shut reports whether a member that is out of the ring takes no writes, waits
+// for nobody and acknowledges to nobody, or else the step that brings it there.
+// A process that was frozen or cut off may still be open and armed, and have an
+// application's statements queued: they end here.
+func shut(m Member, seen Observation) (Step, bool) {
+	switch {
+	case seen.SemiSync.Enabled:
+		return do(m.ID, Action{Kind: ActDisarm}, "it is out of the ring, nothing there may wait for an acker"), false
+	case !seen.ReadOnly:
+		return do(m.ID, Action{Kind: ActClose}, "it is out of the ring and must not take writes"), false
+	case seen.Apps > 0:
+		return do(m.ID, Action{Kind: ActExpel}, "%d connections of applications are left on it", seen.Apps), false
+	case seen.Link.Receiver != ThreadStopped && seen.Link.Upstream != "":
+		return do(m.ID, Action{Kind: ActStopReceiver}, "it is out of the ring and must not acknowledge to anybody"), false
 	}
 	return Step{}, true
 }

@@ -188,6 +188,9 @@ func initFrom(t *testing.T, args map[string]string, names []string) InitRing {
 	if args["durability"] == "async" {
 		change.Durability = DurabilityAsync
 	}
+	if args["degraded"] == "refuse" {
+		change.Degraded = DegradedRefuse
+	}
 	for _, name := range names {
 		id, addr, ok := strings.Cut(name, "@")
 		if !ok {

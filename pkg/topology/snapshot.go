@@ -73,6 +73,9 @@ type Unit struct {
 	ID    UnitID   `json:"id"`
 	Owner MemberID `json:"owner"` // empty: nobody, its writes wait
 	Epoch uint64   `json:"epoch"` // counts the changes of Owner; never goes back
+	// Heir gets the unit once its commits are acknowledged by a peer; it is set
+	// while Owner is empty, outside of a heal, under DegradedRefuse.
+	Heir MemberID `json:"heir,omitempty"`
 }
 
 // Event is one line of the audit: what was changed, by whom and why. Index is
@@ -135,6 +138,11 @@ func (s *Snapshot) Unit(id UnitID) (Unit, bool) {
 // Owns reports whether the member owns a unit.
 func (s *Snapshot) Owns(id MemberID) bool {
 	return slices.ContainsFunc(s.Units, func(u Unit) bool { return u.Owner == id })
+}
+
+// Inherits reports whether the member is to get a unit that nobody owns now.
+func (s *Snapshot) Inherits(id MemberID) bool {
+	return slices.ContainsFunc(s.Units, func(u Unit) bool { return u.Owner == "" && u.Heir == id })
 }
 
 // Running returns the operation that is under way.

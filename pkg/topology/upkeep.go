@@ -10,6 +10,9 @@ import (
 // member that somebody opened, a thread that somebody stopped. A member that is
 // lost is healed, one that answers again is let back in, each as an operation.
 func upkeep(s *Snapshot, o Observations, now time.Time) Step {
+	if allRestarted(s, "", o, now) {
+		return commit(BeginRestart{}, "every member was restarted, and each has its disk")
+	}
 	for _, m := range s.Members {
 		if verdict := judge(s, m, o, now); m.State == MemberActive && verdict.lost {
 			if _, ok := s.Upstream(m.ID); !ok {
@@ -47,51 +50,58 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	case !good:
 		return wait("%s", judge(s, m, o, now).why)
 	}
-	owns := s.Owns(m.ID)
+	inherits := s.Inherits(m.ID)
+	holds := s.Owns(m.ID) || inherits
 	if why := unprepared(s, m, seen); why != "" {
 		if !seen.ReadOnly {
 			return do(m.ID, Action{Kind: ActClose}, "%s: it is closed until that is put right", why)
 		}
 		return do(m.ID, prepareAction(s, m, false), "%s", why)
 	}
-	if !owns && !seen.ReadOnly {
+	if !holds && !seen.ReadOnly {
 		return do(m.ID, Action{Kind: ActClose}, "it owns no unit and must not take writes")
 	}
-	if step, ok := upkeepSemiSync(s, m, o); !ok {
+	if step, ok := upkeepSemiSync(s, m, o, now); !ok {
 		return step
 	}
 	if upstream, ok := s.Upstream(m.ID); ok {
-		if step, fine := follow(s, m, upstream, true, o); !fine {
+		if step, fine := follow(s, m, upstream, true, o, now); !fine {
 			return step
 		}
 	} else if step, fine := detached(m, seen); !fine {
 		return step
 	}
-	if owns && seen.ReadOnly {
+	switch {
+	case inherits && m.SemiSync != SemiSyncArmed:
+		return wait("%s has no acker, and degraded is refuse: writes wait until it has one", m.ID)
+	case inherits && !seen.ReadOnly:
+		return commit(GrantWithheld{Member: m.ID}, "its commits wait for an acker, and it is open")
+	case holds && seen.ReadOnly:
 		return do(m.ID, Action{Kind: ActOpen, Boot: m.Boot}, "it owns a unit and everything is verified")
 	}
 	return idle("")
 }
 
-// upkeepSemiSync keeps the switch as ordered, and orders an owner that went on
-// without an acker to be armed again once it has one.
-func upkeepSemiSync(s *Snapshot, m Member, o Observations) (Step, bool) {
-	if m.SemiSync != SemiSyncArmed {
-		if step, off := disarmed(m, o); !off {
-			return step, false
-		}
-	}
-	if _, ok := s.Downstream(m.ID); !ok || !s.Owns(m.ID) || s.Ring.Durability != DurabilitySemiSync {
-		return Step{}, true
+// upkeepSemiSync keeps the switch as ordered. An owner that goes on without an
+// acker is armed again once it has one, and the order says so after that was
+// read back.
+func upkeepSemiSync(s *Snapshot, m Member, o Observations, now time.Time) (Step, bool) {
+	_, paired := s.Downstream(m.ID)
+	wanted := paired && (s.Owns(m.ID) || s.Inherits(m.ID)) && s.Ring.Durability == DurabilitySemiSync
+	switch {
+	case !wanted && m.SemiSync != SemiSyncArmed:
+		return disarmed(m, o, now)
+	case !wanted:
+		return Step{}, true // the last of the ring, and its acker is being healed
 	}
 	step, ok := armed(s, m, o)
-	if !ok && m.SemiSync == SemiSyncDegraded && step.Kind == StepDo {
-		return commit(OrderSemiSync{Member: m.ID, From: SemiSyncDegraded, To: SemiSyncArmed}, "%s", step.Why), false
+	switch {
+	case ok && m.SemiSync != SemiSyncArmed:
+		return commit(OrderSemiSync{Member: m.ID, From: m.SemiSync, To: SemiSyncArmed}, "its commits wait for its acker"), false
+	case ok || m.SemiSync == SemiSyncArmed || step.Kind == StepDo:
+		return step, ok
 	}
-	if !ok && m.SemiSync == SemiSyncDegraded && step.Kind == StepWait {
-		return Step{}, true // its acker has to be linked first, which comes next
-	}
-	return step, ok
+	return disarmed(m, o, now) // its acker has to be linked first
 }
 
 // describeReach says in words why an observation can not be acted on.

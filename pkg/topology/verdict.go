@@ -66,7 +66,9 @@ func judge(s *Snapshot, m Member, o Observations, now time.Time) judgement {
 }
 
 // neighbours returns how many other members answer, and what was seen of the one
-// that pulls from m: the zero Observation if none does.
+// that pulls from m: the zero Observation if none does. Only members that are in
+// the ring with the process that was admitted can tell; of several the one that
+// still receives counts.
 func neighbours(s *Snapshot, m Member, o Observations, now time.Time) (heard int, pulls Observation) {
 	for _, other := range s.Members {
 		seen, ok := o.Good(other.ID, now)
@@ -74,9 +76,55 @@ func neighbours(s *Snapshot, m Member, o Observations, now time.Time) (heard int
 			continue
 		}
 		heard++
-		if seen.Link.Upstream == m.Addr {
+		if other.State != MemberActive || seen.Boot != other.Boot || seen.Link.Upstream != m.Addr {
+			continue
+		}
+		if pulls.Member == "" || seen.Link.Receiver == ThreadRunning {
 			pulls = seen
 		}
 	}
 	return heard, pulls
+}
+
+// failing reports whether a member has failed to answer for long enough that
+// one need not wait for its next answer. Not to have been asked yet is not it.
+func failing(seen Observation, now time.Time) bool {
+	held := now.Sub(seen.Since)
+	switch {
+	case now.Sub(seen.At) > MaxAge:
+		return false
+	case seen.Reach == ReachRefused:
+		return held >= refusedFor
+	case seen.Reach == ReachSilent:
+		return held >= silentFor
+	}
+	return false
+}
+
+// roll calls the active members: alive are those that answer with the process
+// that was admitted. ok is false, and step says for whom to wait, while one of
+// the others is neither failing nor known to be another process.
+func roll(s *Snapshot, o Observations, now time.Time) (alive []Member, step Step, ok bool) {
+	for _, m := range s.Members {
+		if m.State != MemberActive {
+			continue
+		}
+		seen, good := o.Good(m.ID, now)
+		switch {
+		case good && seen.Boot == m.Boot:
+			alive = append(alive, m)
+		case !good && !failing(seen, now):
+			return nil, wait("member %s: %s", m.ID, describeReach(seen, now)), false
+		}
+	}
+	return alive, Step{}, true
+}
+
+func among(members []Member, id MemberID) bool {
+	for _, m := range members {
+		if m.ID == id {
+			return true
+		}
+	}
+	return false
 }
