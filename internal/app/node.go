@@ -26,6 +26,9 @@ func (n node) Leader() (topology.NodeID, bool) {
 
 func (n node) LastStep() (topology.Step, time.Time) {
 	d := n.app.controller.Last()
+	if d.Error != "" { // else an action that fails would look like one under way
+		d.Step.Why += "; it failed: " + d.Error
+	}
 	return d.Step, d.At
 }
 
