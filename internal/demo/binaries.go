@@ -125,8 +125,13 @@ func InstallDataDir(ctx context.Context, bin Binaries, dir string) error {
 		return fmt.Errorf("install data directory: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(draft) }()
+	temp := draft + ".tmp" // shared with no other server: see writeOptions
+	if err := os.Mkdir(temp, 0o700); err != nil {
+		return fmt.Errorf("install data directory: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(temp) }()
 	args := []string{
-		"--no-defaults", "--datadir=" + draft, "--auth-root-authentication-method=normal",
+		"--no-defaults", "--datadir=" + draft, "--tmpdir=" + temp, "--auth-root-authentication-method=normal",
 		"--skip-test-db", "--innodb-log-file-size=" + redoLogSize,
 	}
 	if os.Geteuid() == 0 {

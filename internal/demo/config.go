@@ -47,6 +47,7 @@ const (
 	pidFile     = "server.pid"
 	firstSQL    = "accounts.sql" // there only while the server starts
 	dataDir     = "data"
+	tempDir     = "tmp"
 )
 
 // writeOptions writes my.cnf. What a MariaDB is set to by SQL is gone after a
@@ -63,6 +64,9 @@ func writeOptions(path string, st serverState, extra []string) error {
 		line("user=root")
 	}
 	line("datadir=%s", filepath.Join(st.Dir, dataDir))
+	// Its own: a server that starts removes temporary tables from its tmpdir, those
+	// of another server too.
+	line("tmpdir=%s", filepath.Join(st.Dir, tempDir))
 	line("socket=%s", st.Socket)
 	line("port=%d", st.Port)
 	line("bind_address=127.0.0.1")

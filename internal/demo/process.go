@@ -68,3 +68,24 @@ func (st serverState) awaitEnd(ctx context.Context) error {
 		}
 	}
 }
+
+// frozen reports whether every thread of this server is stopped (proc(5),
+// /proc/pid/task/tid/stat: the state follows the name in brackets).
+func (st serverState) frozen() bool {
+	for _, pid := range st.processes() {
+		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil {
+			return false
+		}
+		for _, file := range files {
+			stat, err := os.ReadFile(file)
+			if err != nil {
+				continue // the thread has ended
+			}
+			if _, rest, ok := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" ")); !ok || rest[0] != 'T' {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -103,6 +103,7 @@ func startOnPort(ctx context.Context, cfg ServerConfig, st serverState) (*Server
 func launch(ctx context.Context, cfg ServerConfig, st serverState) (*Server, error) {
 	accounts := filepath.Join(st.Dir, firstSQL)
 	err := errors.Join(
+		os.MkdirAll(filepath.Join(st.Dir, tempDir), 0o700),
 		st.save(),
 		writeOptions(filepath.Join(st.Dir, optionFile), st, cfg.Options),
 		writeScripts(st, cfg.Binaries.Server),

@@ -252,3 +252,12 @@ func TestNoServerOutlivesItsStarter(t *testing.T) {
 		return nil
 	})
 }
+
+// A server that starts clears its tmpdir: shared by two, the temporary tables of
+// one vanish under its queries ("Error on delete of '/tmp/#sql-temptable-…'").
+func TestServerHasATemporaryDirectoryOfItsOwn(t *testing.T) {
+	s := start(t, t.TempDir())
+	if got := asRoot(t, s, "SELECT @@tmpdir"); got != filepath.Join(s.Dir, "tmp") {
+		t.Errorf("tmpdir is %s, want one of its own", got)
+	}
+}

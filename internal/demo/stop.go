@@ -41,8 +41,15 @@ func (s *Server) Stop(ctx context.Context) error {
 func (s *Server) Kill() { s.state.signal(syscall.SIGKILL) }
 
 // Freeze stops the server without ending it (SIGSTOP): its connections stay,
-// and nothing answers.
-func (s *Server) Freeze() { s.state.signal(syscall.SIGSTOP) }
+// and nothing answers. It returns once every thread stands still: the kernel lets
+// one thread take the signal, and until that one has run the others go on.
+func (s *Server) Freeze() {
+	const interval = time.Millisecond
+	s.state.signal(syscall.SIGSTOP)
+	for deadline := time.Now().Add(killGrace); !s.state.frozen() && time.Now().Before(deadline); {
+		time.Sleep(interval)
+	}
+}
 
 // Thaw lets a frozen server go on.
 func (s *Server) Thaw() { s.state.signal(syscall.SIGCONT) }

@@ -34,7 +34,7 @@ func TestPrepareMakesAMemberOfAFreshServer(t *testing.T) {
 		t.Errorf("it is not empty: binlog %q applied %q schemas %q", o.Binlog, o.Applied, o.Schemas)
 	}
 	v := o.Settings
-	if !v.AckerEnabled || !v.EndlessWait || !v.AfterSync || !v.IgnoreDuplicates || v.ParallelThreads != 0 || v.NetTimeout != 2 {
+	if !v.EndlessWait || !v.AfterSync || !v.IgnoreDuplicates || v.ParallelThreads != 0 || v.NetTimeout != 2 {
 		t.Errorf("settings are %+v", v)
 	}
 	if got := n.Query(t, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='sqlring'"); got != "1" {
@@ -302,4 +302,66 @@ func TestAccountsShowHashesAndLocks(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+func TestFollowSaysWhetherItAcknowledges(t *testing.T) {
+	up, down := pair(t)
+	if o := up.see(t); o.SemiSync.Ackers != 1 {
+		t.Fatalf("%d ackers, want 1", o.SemiSync.Ackers)
+	}
+	a := follow(up)
+	for _, acker := range []bool{false, true} {
+		a.Acker = acker
+		for range 2 {
+			down.do(t, a)
+		}
+		want := 0
+		if acker {
+			want = 1
+		}
+		up.eventually(t, "its ackers are counted", func(o topology.Observation) bool { return o.SemiSync.Ackers == want })
+		down.eventually(t, "it is linked again", func(o topology.Observation) bool {
+			return o.Settings.AckerEnabled == acker && o.SemiSync.Acking == acker && o.Link.Receiver == topology.ThreadRunning && o.Link.Applier == topology.ThreadRunning
+		})
+	}
+}
+
+func TestLinkThatStandsStillAltogetherMayBeLeft(t *testing.T) {
+	up, down := pair(t)
+	release := lockTable(t, down)
+	up.Exec(t, "INSERT INTO shop.t (v) VALUES (1)")
+	down.eventually(t, "received", func(o topology.Observation) bool { return !o.Position().Covers(o.Link.Received) })
+	// Somebody else has stopped both: what was received is lost, waiting saves nothing.
+	down.Exec(t, "STOP SLAVE IO_THREAD")
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_, _ = down.DB().ExecContext(context.WithoutCancel(t.Context()), "STOP SLAVE SQL_THREAD")
+	}()
+	time.Sleep(50 * time.Millisecond)
+	release()
+	<-stopped
+	down.do(t, kind(topology.ActDetach))
+}
+
+func TestObserveCountsApplications(t *testing.T) {
+	up, down := pair(t)
+	up.DB().SetMaxIdleConns(0)
+	up.eventually(t, "none is left", func(o topology.Observation) bool { return o.Apps == 0 })
+	session, err := up.DB().Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = session.Close() }()
+	if err := session.PingContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if o := up.see(t); o.Apps != 1 {
+		t.Errorf("%d applications, want 1: not its downstream, not sqlring", o.Apps)
+	}
+	up.do(t, kind(topology.ActExpel))
+	if o := up.see(t); o.Apps != 0 {
+		t.Errorf("%d applications after expel", o.Apps)
+	}
+	_ = down
 }

@@ -22,6 +22,7 @@ type conn struct {
 	version topology.ServerVersion
 	text    string // @@version
 	dialect dialect
+	ours    [2]string // the accounts of sqlring: manager, replication
 	broken  bool
 
 	// Where values come from, read when the connection was made: it is the same
@@ -85,7 +86,7 @@ func (m *Member) connect(ctx context.Context, why purpose) (*conn, error) {
 		_ = opened.Close()
 		return nil, fmt.Errorf("%T cannot query", opened)
 	}
-	c := &conn{driver: raw}
+	c := &conn{driver: raw, ours: [2]string{m.cfg.ManagerUser, m.cfg.ReplicationUser}}
 	if err := c.prepare(ctx, why); err != nil {
 		c.close()
 		return nil, err

@@ -49,7 +49,7 @@ func deedOf(k topology.ActionKind) (deed, bool) {
 func (mariaDB) act(ctx context.Context, w work, a topology.Action) error {
 	d, ok := deedOf(a.Kind)
 	if !ok {
-		return fmt.Errorf("action %d is not known", a.Kind)
+		return fmt.Errorf("this release does not do action %q on MariaDB", a.Kind)
 	}
 	before, err := w.member.ask(ctx, w.conn, topology.Observation{Member: w.member.id})
 	if err != nil {

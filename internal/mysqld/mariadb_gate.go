@@ -100,15 +100,18 @@ func runExpel(ctx context.Context, w work, _ topology.Observation, _ topology.Ac
 	return expel(ctx, w)
 }
 
-// expel ends the connections of applications: all but sqlring's own, those of
-// replication in both directions, and the server's.
+// appsCondition selects the connections of applications: all but sqlring's own,
+// those of replication in both directions, and the server's. Its arguments are
+// the two accounts of sqlring.
+const appsCondition = `FROM information_schema.processlist
+	WHERE user NOT IN (?, ?, 'system user', 'event_scheduler', 'unauthenticated user')
+	AND command NOT IN ('Binlog Dump', 'Daemon', 'Slave_IO', 'Slave_SQL')`
+
+// expel ends the connections of applications.
 func expel(ctx context.Context, w work) error {
 	var left []string
 	gone, err := until(ctx, expelWait, func() (bool, error) {
-		t, err := w.query(ctx, `SELECT id FROM information_schema.processlist
-			WHERE user NOT IN (?, ?, 'system user', 'event_scheduler', 'unauthenticated user')
-			AND command NOT IN ('Binlog Dump', 'Daemon', 'Slave_IO', 'Slave_SQL') ORDER BY id`,
-			w.member.cfg.ManagerUser, w.member.cfg.ReplicationUser)
+		t, err := w.query(ctx, "SELECT id "+appsCondition+" ORDER BY id", w.ours[0], w.ours[1])
 		left = left[:0]
 		for _, row := range t.rows {
 			left = append(left, row[0])

@@ -23,6 +23,8 @@ func lacksFollow(o topology.Observation, a topology.Action) string {
 		return fmt.Sprintf("its applier is %s, error %d %s", link.Applier, link.ApplierErrno, link.ApplierError)
 	case link.Receiver != topology.ThreadRunning && link.Receiver != topology.ThreadConnecting:
 		return fmt.Sprintf("its receiver is %s, error %d %s", link.Receiver, link.ReceiverErrno, link.ReceiverError)
+	case o.Settings.AckerEnabled != a.Acker:
+		return fmt.Sprintf("rpl_semi_sync_slave_enabled is %t", o.Settings.AckerEnabled)
 	}
 	return ""
 }
@@ -41,9 +43,13 @@ func refuseFollow(o topology.Observation, a topology.Action) string {
 }
 
 // undrained says why the link cannot be changed, "" if it can (safety rule 1).
+// Where both threads stand still already, what was not applied is lost, and
+// nothing is saved by waiting.
 func undrained(o topology.Observation) string {
 	link := o.Link
 	switch {
+	case link.Receiver == topology.ThreadStopped && link.Applier == topology.ThreadStopped:
+		return ""
 	case link.Receiver != topology.ThreadStopped:
 		return fmt.Sprintf("its receiver from %s is %s, it has to be stopped first", link.Upstream, link.Receiver)
 	case !o.Drained():
@@ -54,7 +60,7 @@ func undrained(o topology.Observation) string {
 
 func runFollow(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
 	if o.Link.Upstream == a.Upstream {
-		return startThreads(ctx, w, o.Link)
+		return startThreads(ctx, w, o, a)
 	}
 	if o.Link.Applier == topology.ThreadRunning {
 		if err := w.execute(ctx, "STOP SLAVE SQL_THREAD"); err != nil {
@@ -73,22 +79,42 @@ func runFollow(ctx context.Context, w work, o topology.Observation, a topology.A
 	if err := w.execute(ctx, change); err != nil {
 		return fmt.Errorf("change upstream to %s: %w", a.Upstream, err)
 	}
-	if err := w.execute(ctx, "START SLAVE"); err != nil {
+	if err := w.execute(ctx, setAcker(a.Acker)+"; START SLAVE"); err != nil {
 		return fmt.Errorf("start following %s: %w", a.Upstream, err)
 	}
 	return nil
 }
 
-// startThreads starts what does not run, the applier first.
-func startThreads(ctx context.Context, w work, link topology.Link) error {
-	if link.Applier != topology.ThreadRunning {
-		if err := w.execute(ctx, "START SLAVE SQL_THREAD"); err != nil {
-			return fmt.Errorf("start applier: %w", err)
-		}
+// setAcker returns the statement that says whether the member acknowledges to
+// its upstream. It takes effect when the receiver starts.
+func setAcker(on bool) string {
+	value := 0
+	if on {
+		value = 1
 	}
-	if link.Receiver == topology.ThreadStopped {
-		if err := w.execute(ctx, "START SLAVE IO_THREAD"); err != nil {
-			return fmt.Errorf("start receiver: %w", err)
+	return fmt.Sprintf("SET GLOBAL rpl_semi_sync_slave_enabled=%d", value)
+}
+
+// startThreads starts what does not run, the applier first. A receiver that runs
+// and should acknowledge otherwise is started anew: the setting is changed while
+// it is down, so that a setting which is right tells a receiver which is.
+func startThreads(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
+	steps := []struct {
+		what string
+		skip bool
+		sql  string
+	}{
+		{"start applier", o.Link.Applier == topology.ThreadRunning, "START SLAVE SQL_THREAD"},
+		{"stop receiver", o.Link.Receiver == topology.ThreadStopped || o.Settings.AckerEnabled == a.Acker, "STOP SLAVE IO_THREAD"},
+		{"set whether it acknowledges", o.Settings.AckerEnabled == a.Acker, setAcker(a.Acker)},
+		{"start receiver", false, "START SLAVE IO_THREAD"}, // does nothing if it runs
+	}
+	for _, step := range steps {
+		if step.skip {
+			continue
+		}
+		if err := w.execute(ctx, step.sql); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
 	return nil

@@ -61,12 +61,12 @@ const (
 )
 
 func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) error {
-	first, err := c.batch(ctx, stateStatement+";"+statusStatement+";"+schemasStatement)
+	first, err := c.batch(ctx, stateStatement+";"+statusStatement+";"+schemasStatement+"; SELECT COUNT(*) "+appsCondition, c.ours[0], c.ours[1])
 	if err != nil {
 		return err
 	}
-	if len(first) != 3 || len(first[0].rows) != 1 {
-		return fmt.Errorf("the server gave %d of 3 results", len(first))
+	if len(first) != 4 || len(first[0].rows) != 1 {
+		return fmt.Errorf("the server gave %d of 4 results", len(first))
 	}
 	if err := readState(first[0], c, o); err != nil {
 		return err
@@ -76,6 +76,9 @@ func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) er
 		o.Schemas = append(o.Schemas, row[0])
 	}
 	slices.Sort(o.Schemas)
+	if o.Apps, err = strconv.Atoi(first[3].value()); err != nil {
+		return fmt.Errorf("connections of applications: %w", err)
+	}
 	return observeLink(ctx, c, o)
 }
 

@@ -31,7 +31,7 @@ func lacksPrepare(o topology.Observation, a topology.Action) string {
 	need(v.GTIDStrict && v.StrictDDL, "strict modes are off")
 	need(ruled(v), "gtid_ignore_duplicates=%t, slave_parallel_threads=%d", v.IgnoreDuplicates, v.ParallelThreads)
 	need(v.NetTimeout <= netTimeout, "slave_net_timeout is %d", v.NetTimeout)
-	need(v.AckerEnabled && v.EndlessWait && v.AfterSync, "semi-sync is not set up")
+	need(v.EndlessWait && v.AfterSync, "semi-sync is not set up")
 	need(raised(o, a) == nil, "gtid_slave_pos lacks its earlier identities")
 	return strings.Join(missing, "; ")
 }
@@ -162,10 +162,10 @@ func configure(ctx context.Context, w work, o topology.Observation, a topology.A
 
 // ringSettings are the settings of every member that may change at any time.
 // The semi-sync timer is the longest there is: to degrade is the controller's
-// decision. slave_exec_mode=STRICT: IDEMPOTENT would turn a conflict into a
+// decision. Whether a member acknowledges is said when it is linked. slave_exec_mode=STRICT: IDEMPOTENT would turn a conflict into a
 // silent difference.
 const ringSettings = `SET GLOBAL binlog_format='ROW', gtid_strict_mode=1, slave_ddl_exec_mode='STRICT', slave_exec_mode='STRICT',
-	slave_net_timeout=2, rpl_semi_sync_slave_enabled=1, rpl_semi_sync_master_wait_point='AFTER_SYNC',
+	slave_net_timeout=2, rpl_semi_sync_master_wait_point='AFTER_SYNC',
 	rpl_semi_sync_master_timeout=4294967295, sync_binlog=1, innodb_flush_log_at_trx_commit=1`
 
 // ringSchema is sqlring's own schema. The rows of heartbeat are keyed by member

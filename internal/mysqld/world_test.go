@@ -103,7 +103,7 @@ func (n *node) eventually(t *testing.T, what string, holds func(topology.Observa
 }
 
 func follow(up *node) topology.Action {
-	return topology.Action{Kind: topology.ActFollow, Upstream: up.Addr, UpstreamName: up.id}
+	return topology.Action{Kind: topology.ActFollow, Upstream: up.Addr, UpstreamName: up.id, Acker: true}
 }
 
 func open(boot uint64) topology.Action { return topology.Action{Kind: topology.ActOpen, Boot: boot} }

@@ -137,3 +137,16 @@ func readFile(t *testing.T, elem ...string) []byte {
 	}
 	return data
 }
+
+// compact takes a snapshot and cuts the log down to its last entries.
+func compact(t *testing.T, s *Store, keep uint64) {
+	t.Helper()
+	config := s.raft.ReloadableConfig()
+	config.TrailingLogs = keep
+	if err := s.raft.ReloadConfig(config); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.raft.Snapshot().Error(); err != nil {
+		t.Fatal(err)
+	}
+}
