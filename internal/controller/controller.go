@@ -37,6 +37,7 @@ type Eyes interface {
 type Config struct {
 	Node   topology.NodeID
 	Action time.Duration // deadline of one action; default 5 s
+	Tail   time.Duration // deadline of reading a tail, which may be long; default 60 s
 	Commit time.Duration // deadline of one command; default 5 s
 	Idle   time.Duration // longest time between two ticks; default 250 ms
 	Pause  time.Duration // after an error; default 500 ms
@@ -52,6 +53,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	set(&c.Action, 5*time.Second)
+	set(&c.Tail, time.Minute)
 	set(&c.Commit, 5*time.Second)
 	set(&c.Idle, 250*time.Millisecond)
 	set(&c.Pause, 500*time.Millisecond)
@@ -151,7 +153,11 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 		if !ok {
 			return fmt.Errorf("%s: %s is not a member", step.Action, step.Member)
 		}
-		actx, cancel := context.WithTimeout(ctx, c.cfg.Action)
+		limit := c.cfg.Action
+		if step.Action.Kind == topology.ActReadTail {
+			limit = c.cfg.Tail
+		}
+		actx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		err := c.fleet.Execute(actx, m, step.Action)
 		// Whether it worked or not: what was seen before now says nothing any more.

@@ -41,7 +41,9 @@ func deedOf(k topology.ActionKind) (deed, bool) {
 		return deed{lacksStamp, refuseStamp, runStamp}, true
 	case topology.ActExpel:
 		return deed{lacksNothing, refuseNothing, runExpel}, true
-	case topology.ActReadTail, topology.ActNone:
+	case topology.ActReadTail:
+		return deed{lacksNothing, refuseTail, runTail}, true
+	case topology.ActNone:
 	}
 	return deed{}, false
 }

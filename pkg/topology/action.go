@@ -15,7 +15,7 @@ const (
 	ActNone ActionKind = iota
 	// ActPrepare closes the member (read_only) and sets everything of DESIGN's
 	// set-up that SQL can set: identity, layout, GTID and applier rules, network
-	// timeouts, the acker's side of semi-sync; it makes the replication account
+	// timeouts, semi-sync's endless wait; it makes the replication account
 	// and the schema sqlring if they are not there. It never starts replication.
 	// With Fresh it also empties the GTID state, and refuses a member that holds
 	// a schema of somebody else. Without, the domain of a retired identity is put
@@ -63,7 +63,7 @@ type Action struct {
 	Kind         ActionKind
 	Identity     uint32         // ActPrepare: server_id and gtid_domain_id
 	Retired      []uint32       // ActPrepare: identities that the member had before
-	Layout       autoinc.Layout // ActPrepare
+	Layout       autoinc.Layout // ActPrepare, ActReadTail
 	Fresh        bool           // ActPrepare: the member is new and empty
 	Upstream     string         // ActFollow: host:port
 	UpstreamName MemberID       // ActFollow: for people

@@ -23,18 +23,23 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s is not an active member", ErrStale, b.Member)
 	}
 	op := Operation{Kind: OperationHeal, Member: b.Member, Cursor: HealLeases, Evidence: slices.Clone(b.Evidence), Armed: s.Members[i].SemiSync == SemiSyncArmed}
+	for _, u := range s.Units {
+		if u.Since.After(op.Granted) {
+			op.Granted = u.Since
+		}
+	}
 	upstream, ok := s.Upstream(b.Member)
 	if !ok {
 		return fmt.Errorf("%w: %s is the last member of the ring", ErrLaw, b.Member)
 	}
 	if s.Ring.Degraded == DegradedRefuse && upstream.SemiSync == SemiSyncArmed {
 		op.Heir, op.Former = upstream.ID, upstream.ID
-		s.takeUnits(upstream.ID)
+		s.takeUnits(upstream.ID, "", c)
 	}
 	if s.Owns(b.Member) {
 		op.Former = b.Member
 	}
-	s.takeUnits(b.Member)
+	s.takeUnits(b.Member, "", c)
 	s.Members[i].State, s.Members[i].Why, s.Members[i].SemiSync = MemberDown, c.Why, SemiSyncOff
 	id, err := s.begin(c, op)
 	if err != nil {
@@ -45,12 +50,12 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 	return nil
 }
 
-// takeUnits leaves the units of a member without an owner, in a new epoch.
-func (s *Snapshot) takeUnits(from MemberID) {
+// takeUnits leaves the units of a member without an owner, in a new epoch, and
+// notes who is to get them; empty: that is still to be found out.
+func (s *Snapshot) takeUnits(from, heir MemberID, c Command) {
 	for i := range s.Units {
 		if s.Units[i].Owner == from {
-			s.Units[i].Owner, s.Units[i].Heir = "", ""
-			s.Units[i].Epoch++
+			s.Units[i] = Unit{ID: s.Units[i].ID, Heir: heir, Epoch: s.Units[i].Epoch + 1, Since: c.At.UTC()}
 		}
 	}
 }
@@ -65,6 +70,9 @@ func (s *Snapshot) ownerless() []Unit {
 type RecordMark struct {
 	Operation OperationID `json:"operation"`
 	Mark      Position    `json:"mark"`
+	// Unknown says that more may have been acknowledged than Mark: a proxy was
+	// restarted since the owner was granted, and no acker stood behind it.
+	Unknown bool `json:"unknown,omitempty"`
 }
 
 func (r RecordMark) String() string { return fmt.Sprintf("record that %q was acknowledged", r.Mark) }
@@ -74,7 +82,7 @@ func (r RecordMark) apply(s *Snapshot, c Command) error {
 	if err != nil {
 		return err
 	}
-	op.Mark, op.Cursor, op.Moved = slices.Clone(r.Mark), HealFreeze, c.At.UTC()
+	op.Mark, op.MarkUnknown, op.Cursor, op.Moved = slices.Clone(r.Mark), r.Unknown, HealFreeze, c.At.UTC()
 	return nil
 }
 
@@ -162,7 +170,7 @@ func (e EndHeal) apply(s *Snapshot, c Command) error {
 		}
 		what += fmt.Sprintf(", %s gets its units once it has an acker", op.Heir)
 	default:
-		if err := s.grant(op.Heir, e.SemiSync); err != nil {
+		if err := s.grant(op.Heir, e.SemiSync, c); err != nil {
 			return err
 		}
 		what += fmt.Sprintf(", %s owns its units (semi-sync %s)", op.Heir, e.SemiSync)
@@ -173,7 +181,7 @@ func (e EndHeal) apply(s *Snapshot, c Command) error {
 }
 
 // grant gives every unit without an owner to a member, in a new epoch.
-func (s *Snapshot) grant(to MemberID, order SemiSync) error {
+func (s *Snapshot) grant(to MemberID, order SemiSync, c Command) error {
 	if s.Ring.Durability == DurabilitySemiSync && order == SemiSyncOff {
 		return fmt.Errorf("%w: semi-sync of %s must be armed or degraded", ErrLaw, to)
 	}
@@ -184,8 +192,7 @@ func (s *Snapshot) grant(to MemberID, order SemiSync) error {
 	s.Members[i].SemiSync = order
 	for u := range s.Units {
 		if s.Units[u].Owner == "" {
-			s.Units[u].Owner, s.Units[u].Heir = to, ""
-			s.Units[u].Epoch++
+			s.Units[u] = Unit{ID: s.Units[u].ID, Owner: to, Epoch: s.Units[u].Epoch + 1, Since: c.At.UTC()}
 		}
 	}
 	return nil
@@ -207,7 +214,7 @@ func (g GrantWithheld) apply(s *Snapshot, c Command) error {
 	case m.SemiSync != SemiSyncArmed:
 		return fmt.Errorf("%w: semi-sync of %s is %s", ErrLaw, g.Member, m.SemiSync)
 	}
-	if err := s.grant(g.Member, SemiSyncArmed); err != nil {
+	if err := s.grant(g.Member, SemiSyncArmed, c); err != nil {
 		return err
 	}
 	s.record(c, "heal", g.Member, fmt.Sprintf("%s has an acker and owns its units", g.Member))

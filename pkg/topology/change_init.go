@@ -73,7 +73,7 @@ func (o OpenRing) apply(s *Snapshot, c Command) error {
 	}
 	owner := &s.Members[0]
 	owner.SemiSync = o.SemiSync
-	s.Units = []Unit{{ID: UnitRest, Owner: owner.ID, Epoch: 1}}
+	s.Units = []Unit{{ID: UnitRest, Owner: owner.ID, Epoch: 1, Since: c.At.UTC()}}
 	op.State, op.Ended = OperationDone, c.At.UTC()
 	s.record(c, "ring", owner.ID, fmt.Sprintf("ring %s is open, %s owns %s", s.Ring.Name, owner.ID, UnitRest))
 	return nil

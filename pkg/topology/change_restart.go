@@ -24,12 +24,7 @@ func (BeginRestart) apply(s *Snapshot, c Command) error {
 		if m.State != MemberActive {
 			continue
 		}
-		for u := range s.Units {
-			if s.Units[u].Owner == m.ID {
-				s.Units[u].Owner, s.Units[u].Heir = "", m.ID
-				s.Units[u].Epoch++
-			}
-		}
+		s.takeUnits(m.ID, m.ID, c)
 		s.Members[i].Boot, s.Members[i].SemiSync = s.issueBoot(), SemiSyncOff
 	}
 	id, err := s.begin(c, Operation{Kind: OperationRestart, Cursor: RestartPrepare})
@@ -74,8 +69,7 @@ func (e EndRestart) apply(s *Snapshot, c Command) error {
 		}
 		heir := s.memberIndex(s.Units[u].Heir)
 		s.Members[heir].SemiSync = e.SemiSync
-		s.Units[u].Owner, s.Units[u].Heir = s.Units[u].Heir, ""
-		s.Units[u].Epoch++
+		s.Units[u] = Unit{ID: s.Units[u].ID, Owner: s.Units[u].Heir, Epoch: s.Units[u].Epoch + 1, Since: c.At.UTC()}
 	}
 	op.State, op.Ended = OperationDone, c.At.UTC()
 	s.record(c, "restart", "", fmt.Sprintf("%s: the ring is up again", op.ID))

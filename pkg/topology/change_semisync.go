@@ -5,7 +5,7 @@ import "fmt"
 // OrderSemiSync changes whether a member's commits wait for its acker, so that
 // "was this acknowledged by the peer?" can be answered afterwards. "armed" is
 // said only of what was read back as armed; "degraded" is said before the switch
-// is thrown.
+// is thrown, and under DegradedRefuse the member's units are withheld with it.
 type OrderSemiSync struct {
 	Member MemberID `json:"member"`
 	From   SemiSync `json:"from"`
@@ -27,6 +27,9 @@ func (o OrderSemiSync) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s owns no unit, its commits may not wait for an acker", ErrLaw, o.Member)
 	}
 	s.Members[i].SemiSync = o.To
+	if o.To == SemiSyncDegraded && s.Ring.Degraded == DegradedRefuse {
+		s.takeUnits(o.Member, o.Member, c) // withheld until it is armed again
+	}
 	s.record(c, "semi-sync", o.Member, fmt.Sprintf("%s -> %s", o.From, o.To))
 	return nil
 }

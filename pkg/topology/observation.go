@@ -166,9 +166,12 @@ type Tail struct {
 func (o Observation) Position() Position { return o.Applied.Union(o.Binlog) }
 
 // Drained reports whether the member has applied all that it received, and will
-// receive no more: safety rule 1 asks for this before a link is changed.
+// receive no more: safety rule 1 asks for this before a link is changed. A
+// transaction that the applier is still committing stands in the binlog already,
+// so only what it says to have applied counts; its own transactions, which it
+// does not apply when they come round, aside.
 func (o Observation) Drained() bool {
-	return o.Link.Receiver == ThreadStopped && o.Position().Covers(o.Link.Received)
+	return o.Link.Receiver == ThreadStopped && o.Applied.Covers(o.Link.Received.Without(o.Domain))
 }
 
 // Writer is what one proxy says of its lease on a unit.
@@ -178,6 +181,7 @@ type Writer struct {
 	Epoch   uint64    `json:"epoch"`   // the newest epoch that it knows of
 	Holding bool      `json:"holding"` // it may still acknowledge writes of an epoch before
 	Acked   Position  `json:"acked"`   // the newest transactions that it acknowledged
+	Since   time.Time `json:"since"`   // since when Acked is complete: when the proxy was started
 	At      time.Time `json:"at"`
 }
 

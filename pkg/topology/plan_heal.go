@@ -84,30 +84,47 @@ type heal struct {
 }
 
 // healLeases waits until nobody can acknowledge a write of the epochs that have
-// ended, and records how far such writes were acknowledged.
+// ended, and records how far such writes were acknowledged. The mark is not known
+// if no acker stood behind the owner and a proxy has forgotten what it said.
 func healLeases(s *Snapshot, op Operation, o Observations, now time.Time) Step {
-	var mark Position
-	if len(o.Nodes) == 0 {
-		return wait("it is not known which nodes hold leases")
+	if step, over := leasesOver(s, o, now); !over {
+		return step
 	}
-	for _, unit := range s.ownerless() {
-		for _, node := range o.Nodes {
-			i := slices.IndexFunc(o.Writers, func(w Writer) bool { return w.Node == node && w.Unit == unit.ID })
-			expired := now.Sub(op.Began) > LeaseTTL
-			switch {
-			case i < 0 && !expired:
-				return wait("the proxy of node %s has not said that its lease on %s is over", node, unit.ID)
-			case i < 0:
-				continue
-			}
-			w := o.Writers[i]
-			if over := w.Epoch >= unit.Epoch && !w.Holding; !over && !expired {
-				return wait("the proxy of node %s still holds a lease on %s of epoch %d", node, unit.ID, w.Epoch)
-			}
-			mark = mark.Union(w.Acked)
+	record := RecordMark{Operation: op.ID}
+	for _, w := range o.Writers {
+		record.Mark = record.Mark.Union(w.Acked)
+		record.Unknown = record.Unknown || w.Since.After(op.Granted)
+	}
+	for _, m := range s.Members { // what was cut off with a member is not asked of its heirs' heirs
+		if last, ok := m.Cut.Last(m.Identity); ok && m.State != MemberActive && m.ID != op.Member {
+			record.Mark = record.Mark.Without(m.Identity).With(last)
 		}
 	}
-	return commit(RecordMark{Operation: op.ID, Mark: mark}, "no lease of an ended epoch is left")
+	record.Unknown = record.Unknown && !op.Armed && s.Ring.Durability == DurabilitySemiSync && len(s.ownerless()) > 0
+	return commit(record, "no lease of an ended epoch is left")
+}
+
+// leasesOver reports whether no proxy can acknowledge a write of an epoch that a
+// unit without an owner has left behind (S3), or else for whom to wait.
+func leasesOver(s *Snapshot, o Observations, now time.Time) (Step, bool) {
+	if len(o.Nodes) == 0 {
+		return wait("it is not known which nodes hold leases"), false
+	}
+	for _, unit := range s.ownerless() {
+		if now.Sub(unit.Since) > LeaseTTL {
+			continue
+		}
+		for _, node := range o.Nodes {
+			i := slices.IndexFunc(o.Writers, func(w Writer) bool { return w.Node == node && w.Unit == unit.ID })
+			switch {
+			case i < 0:
+				return wait("the proxy of node %s has not said that its lease on %s is over", node, unit.ID), false
+			case o.Writers[i].Epoch < unit.Epoch || o.Writers[i].Holding:
+				return wait("the proxy of node %s still holds a lease on %s of epoch %d", node, unit.ID, o.Writers[i].Epoch), false
+			}
+		}
+	}
+	return Step{}, true
 }
 
 // freeze stops whoever pulls from the lost member from receiving more, and frees
@@ -118,7 +135,7 @@ func (h heal) freeze() Step {
 		if m.SemiSync == SemiSyncArmed && acker.ID != h.lost.ID {
 			continue
 		}
-		if step, off := disarmed(m, h.o, h.now); !off {
+		if step, off := disarmed(h.s, m, h.o, h.now); !off {
 			return step
 		}
 	}
@@ -220,11 +237,22 @@ func (h heal) chooseHeir() Step {
 	if len(h.s.ownerless()) == 0 {
 		return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Cut: cut}, "%s owned nothing", h.lost.ID)
 	}
+	if h.op.MarkUnknown && !h.op.AcceptLoss && !h.hasAll(seen) {
+		return stuck("%s went on without an acker, and a proxy was restarted since: what was acknowledged is not known; bring %s back, or give up what only it has: sqlring ring heal --accept-loss",
+			h.lost.ID, h.lost.ID)
+	}
 	if missing := seen.Position().Missing(h.op.Mark); len(missing) > 0 && !h.op.AcceptLoss {
 		return stuck("acknowledged transactions up to %s are on no survivor (%s has %q); bring %s back, or give them up: sqlring ring heal --accept-loss",
 			missing, heir, seen.Position(), h.lost.ID)
 	}
 	return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Heir: heir, Cut: cut}, "it has the most of %s", h.lost.ID)
+}
+
+// hasAll reports whether a survivor has every transaction of the lost member,
+// which answers.
+func (h heal) hasAll(survivor Observation) bool {
+	back, good := h.o.Good(h.lost.ID, h.now)
+	return good && survivor.Position().Seq(h.lost.Identity) >= back.Binlog.Seq(h.lost.Identity)
 }
 
 // wire closes the ring without the lost member: its downstream follows its

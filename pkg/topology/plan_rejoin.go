@@ -10,7 +10,7 @@ const (
 	RejoinPrepare Cursor = "prepare" // identity, slot, settings
 	RejoinCatchUp Cursor = "catch up"
 	RejoinSplice  Cursor = "splice" // its downstream follows it
-	RejoinAdmit   Cursor = "admit"  // verified, stamped
+	RejoinAdmit   Cursor = "admit"  // verified
 )
 
 func rejoinCursors() []Cursor {
@@ -42,14 +42,12 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	case !among(alive, upstream.ID):
 		return wait("member %s does not answer", upstream.ID)
 	}
-	if op.Cursor != RejoinJudge {
-		if why := unprepared(s, m, seen); why != "" && op.Cursor != RejoinPrepare {
-			return commit(GiveUpRejoin{Operation: op.ID}, "member %s was restarted meanwhile (%s)", m.ID, why)
-		}
+	if op.Cursor != RejoinJudge && seen.Boot != m.Boot {
+		return commit(GiveUpRejoin{Operation: op.ID}, "member %s was restarted meanwhile", m.ID)
 	}
 	switch op.Cursor {
 	case RejoinJudge:
-		return rejoinJudge(op, m, seen, alive, o)
+		return rejoinJudge(s, op, m, seen, alive, o)
 	case RejoinPrepare:
 		return rejoinPrepare(s, op, m, seen)
 	case RejoinCatchUp:
@@ -57,13 +55,13 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	case RejoinSplice:
 		return rejoinSplice(s, op, m, upstream, o, now)
 	case RejoinAdmit:
-		return rejoinAdmit(op, m, upstream, seen, o)
+		return rejoinAdmit(op, m, upstream, o)
 	}
 	return stuck("operation %s stands at %q, which is not a step of rejoin", op.ID, op.Cursor)
 }
 
 // rejoinJudge closes the member for good and finds out what only it holds.
-func rejoinJudge(op Operation, m Member, seen Observation, alive []Member, o Observations) Step {
+func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []Member, o Observations) Step {
 	for _, other := range alive {
 		if theirs, _ := o.Of(other.ID); theirs.Link.Upstream == m.Addr && theirs.Link.Receiver != ThreadStopped {
 			return do(other.ID, Action{Kind: ActStopReceiver}, "nothing may come from %s before it is judged", m.ID)
@@ -71,6 +69,9 @@ func rejoinJudge(op Operation, m Member, seen Observation, alive []Member, o Obs
 	}
 	if step, ok := shut(m, seen); !ok {
 		return step
+	}
+	if seen.Boot != m.Boot {
+		return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "what is judged is this process: another one would have to be judged again")
 	}
 	var held uint64 // how far the ring has this member's own transactions
 	for _, other := range alive {
@@ -93,7 +94,7 @@ func rejoinJudge(op Operation, m Member, seen Observation, alive []Member, o Obs
 	if t := seen.Tail; t != nil && t.Cut.Covers(cut) && cut.Covers(t.Cut) && t.End.Seq(m.Identity) == end.Seq {
 		return commit(JudgeTail{Operation: op.ID, Tail: *t}, "%s", t.Why)
 	}
-	return do(m.ID, Action{Kind: ActReadTail, After: cut}, "it holds %d transactions of its own above the cut", own-held)
+	return do(m.ID, Action{Kind: ActReadTail, After: cut, Layout: m.Layout(s.Ring.Stride)}, "it holds %d transactions of its own above the cut", own-held)
 }
 
 func rejoinPrepare(s *Snapshot, op Operation, m Member, seen Observation) Step {
@@ -145,12 +146,9 @@ func rejoinSplice(s *Snapshot, op Operation, m, upstream Member, o Observations,
 	return advance(op, RejoinAdmit, "%s follows %s, %s follows %s", m.ID, upstream.ID, down.ID, m.ID)
 }
 
-func rejoinAdmit(op Operation, m, upstream Member, seen Observation, o Observations) Step {
+func rejoinAdmit(op Operation, m, upstream Member, o Observations) Step {
 	if step, ok := caughtUp(m, upstream, o); !ok {
 		return step
-	}
-	if seen.Boot != m.Boot {
-		return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it is verified and stays closed: it owns no unit")
 	}
 	return commit(Readmit{Operation: op.ID}, "%s is linked, caught up and verified", m.ID)
 }

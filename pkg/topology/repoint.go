@@ -6,8 +6,8 @@ import "time"
 // step that brings m to follow upstream, or ok if it does, with both threads
 // running. Each step is taken only when the one before is seen to have worked:
 //
-//  1. semi-sync is off on the upstream that it leaves, and on the one that it
-//     is to acknowledge to;
+//  1. semi-sync is off on the upstream that it leaves, on the one that it is to
+//     acknowledge to, and on m itself, whose applier may wait for an ack;
 //  2. its receiver is stopped, its applier runs on;
 //  3. everything that was received is applied;
 //  4. it is pointed anew, and both threads are started.
@@ -32,13 +32,13 @@ func follow(s *Snapshot, m, upstream Member, acker bool, o Observations, now tim
 		return Step{}, true
 	}
 	for _, other := range s.Members {
-		comes, leaves := other.ID == upstream.ID && acker, other.Addr == link.Upstream
+		comes, leaves := other.ID == upstream.ID && acker, other.Addr == link.Upstream || other.ID == m.ID
 		theirs, _ := o.Of(other.ID)
 		gone := other.State == MemberDown || other.State == MemberQuarantined || failing(theirs, now)
 		if gone || (!comes && !leaves) {
 			continue
 		}
-		if step, off := disarmed(other, o, now); !off {
+		if step, off := disarmed(s, other, o, now); !off {
 			return step, false
 		}
 	}
@@ -91,7 +91,7 @@ func detached(m Member, seen Observation) (Step, bool) {
 // disarmed reports whether no commit of m waits for an acker, or else the step
 // that brings it there: the order through raft first, the switch after. What is
 // not known is not off.
-func disarmed(m Member, o Observations, now time.Time) (Step, bool) {
+func disarmed(s *Snapshot, m Member, o Observations, now time.Time) (Step, bool) {
 	if m.SemiSync == SemiSyncArmed {
 		return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "its acker changes, nothing may wait for the one that goes"), false
 	}
@@ -100,6 +100,10 @@ func disarmed(m Member, o Observations, now time.Time) (Step, bool) {
 	case !good:
 		return wait("member %s: %s", m.ID, describeReach(seen, now)), false
 	case seen.SemiSync.Enabled:
+		// Commits that wait are answered OK by this: what is withheld must be so first.
+		if step, over := leasesOver(s, o, now); s.Inherits(m.ID) && !over {
+			return step, false
+		}
 		return do(m.ID, Action{Kind: ActDisarm}, "raft has ordered its semi-sync %s", m.SemiSync), false
 	}
 	return Step{}, true

@@ -70,9 +70,10 @@ type Ring struct {
 
 // Unit is what has one writer.
 type Unit struct {
-	ID    UnitID   `json:"id"`
-	Owner MemberID `json:"owner"` // empty: nobody, its writes wait
-	Epoch uint64   `json:"epoch"` // counts the changes of Owner; never goes back
+	ID    UnitID    `json:"id"`
+	Owner MemberID  `json:"owner"`          // empty: nobody, its writes wait
+	Epoch uint64    `json:"epoch"`          // counts the changes of Owner; never goes back
+	Since time.Time `json:"since,omitzero"` // of this epoch
 	// Heir gets the unit once its commits are acknowledged by a peer; it is set
 	// while Owner is empty, outside of a heal, under DegradedRefuse.
 	Heir MemberID `json:"heir,omitempty"`

@@ -90,7 +90,7 @@ func upkeepSemiSync(s *Snapshot, m Member, o Observations, now time.Time) (Step,
 	wanted := paired && (s.Owns(m.ID) || s.Inherits(m.ID)) && s.Ring.Durability == DurabilitySemiSync
 	switch {
 	case !wanted && m.SemiSync != SemiSyncArmed:
-		return disarmed(m, o, now)
+		return disarmed(s, m, o, now)
 	case !wanted:
 		return Step{}, true // the last of the ring, and its acker is being healed
 	}
@@ -101,7 +101,7 @@ func upkeepSemiSync(s *Snapshot, m Member, o Observations, now time.Time) (Step,
 	case ok || m.SemiSync == SemiSyncArmed || step.Kind == StepDo:
 		return step, ok
 	}
-	return disarmed(m, o, now) // its acker has to be linked first
+	return disarmed(s, m, o, now) // its acker has to be linked first
 }
 
 // describeReach says in words why an observation can not be acted on.

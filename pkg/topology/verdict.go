@@ -52,13 +52,13 @@ func judge(s *Snapshot, m Member, o Observations, now time.Time) judgement {
 		return judgement{why: fmt.Sprintf("member %s %s, and so does every other: perhaps it is us", m.ID, why)}
 	case pulls.Member != "" && pulls.Link.Receiver == ThreadRunning:
 		return judgement{why: fmt.Sprintf("member %s %s, but %s still receives from it", m.ID, why, pulls.Member)}
-	case pulls.Member == "" && seen.Reach == ReachSilent && held < silentAlone:
-		return judgement{why: fmt.Sprintf("member %s %s, and no neighbour pulls from it", m.ID, why)}
+	case pulls.Link.Receiver != ThreadConnecting && seen.Reach == ReachSilent && held < silentAlone:
+		return judgement{why: fmt.Sprintf("member %s %s, and no neighbour has tried to pull from it", m.ID, why)}
 	}
 	verdict := judgement{lost: true, why: fmt.Sprintf("member %s %s", m.ID, why), evidence: []string{
 		fmt.Sprintf("%s %s since %s: %s", m.ID, why, held.Round(time.Millisecond), seen.Error),
 	}}
-	if pulls.Member != "" {
+	if pulls.Link.Receiver == ThreadConnecting {
 		verdict.evidence = append(verdict.evidence,
 			fmt.Sprintf("%s, which pulls from it, has lost it: receiver %s %s", pulls.Member, pulls.Link.Receiver, pulls.Link.ReceiverError))
 	}

@@ -1,0 +1,96 @@
+package topology
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Verdict is what the controller makes of one member now, for people to read:
+// the same judgement as the one that begins a heal.
+type Verdict struct {
+	Member   MemberID
+	Lost     bool     // an active member that is judged lost (S7, S10)
+	Why      string   // one sentence, never empty
+	Evidence []string // what was seen: of the member, and by the neighbour that pulls from it
+}
+
+// Verdicts judges every member, in ring order. A member that is not active is
+// never lost: it is out already, or not in yet, and Why says which.
+func Verdicts(s *Snapshot, o Observations, now time.Time) []Verdict {
+	verdicts := make([]Verdict, 0, len(s.Members))
+	for _, m := range s.Members {
+		v := Verdict{Member: m.ID}
+		if m.State == MemberActive {
+			judged := judge(s, m, o, now)
+			v.Lost, v.Why, v.Evidence = judged.lost, judged.why, slices.Clone(judged.evidence)
+		} else {
+			v.Why = fmt.Sprintf("member %s is %s", m.ID, m.State)
+		}
+		if len(v.Evidence) == 0 {
+			v.Evidence = evidenceOf(s, m, o, now)
+		}
+		verdicts = append(verdicts, v)
+	}
+	return verdicts
+}
+
+// evidenceOf says what was seen of a member that is not judged lost.
+func evidenceOf(s *Snapshot, m Member, o Observations, now time.Time) []string {
+	seen, good := o.Good(m.ID, now)
+	line := fmt.Sprintf("%s: %s", m.ID, describeReach(seen, now))
+	switch {
+	case good && m.State == MemberActive && seen.Boot == m.Boot:
+		line = fmt.Sprintf("%s answers with the process that was admitted (boot token %d)", m.ID, m.Boot)
+	case good:
+		line = fmt.Sprintf("%s answers (boot token %d)", m.ID, seen.Boot)
+	}
+	if _, pulls := neighbours(s, m, o, now); pulls.Member != "" {
+		return []string{line, fmt.Sprintf("%s, which pulls from it, sees it: receiver %s", pulls.Member, pulls.Link.Receiver)}
+	}
+	return []string{line}
+}
+
+// Survivor is a member that may inherit in a heal, by what is seen now.
+type Survivor struct {
+	Member   MemberID
+	Heir     bool     // it would be chosen now; of all survivors exactly one
+	Position Position // everything that it has
+	Missing  Position // what it lacks of the operation's Mark; to be reached
+	Lacks    uint64   // the same, as a number of transactions
+}
+
+// Survivors lists, in ring order, who is left of the loss that op heals. It
+// counts as the plan does: with AcceptLoss a member that was restarted is a
+// survivor too. Asked about op with AcceptLoss set, it thus says what that word
+// would give up: what the heir is Missing. It is empty if nobody is left, and if
+// op is not a heal.
+func Survivors(s *Snapshot, op Operation, o Observations, now time.Time) []Survivor {
+	lost, ok := s.Member(op.Member)
+	if op.Kind != OperationHeal || !ok {
+		return nil
+	}
+	alive := restartedToo(s, o, now)
+	if !op.AcceptLoss {
+		alive = slices.DeleteFunc(alive, func(m Member) bool {
+			seen, _ := o.Of(m.ID)
+			return seen.Boot != m.Boot
+		})
+	}
+	if len(alive) == 0 {
+		return nil
+	}
+	heir := heal{s: s, op: op, lost: lost, alive: alive, o: o, now: now}.best().ID
+	if among(alive, op.Heir) {
+		heir = op.Heir
+	}
+	survivors := make([]Survivor, 0, len(alive))
+	for _, m := range alive {
+		seen, _ := o.Of(m.ID)
+		has := seen.Position()
+		survivors = append(survivors, Survivor{
+			Member: m.ID, Heir: m.ID == heir, Position: has, Missing: has.Missing(op.Mark), Lacks: has.Behind(op.Mark),
+		})
+	}
+	return survivors
+}
