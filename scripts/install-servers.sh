@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs what the tests start or call, if it is missing: Debian's MariaDB
-# server and client programs and sysbench. No service is started or touched.
+# server and client programs, sysbench, and ip for network namespaces. No service is started or touched.
 set -euo pipefail
 missing=()
 command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server-core)
 command -v mariadb-dump >/dev/null || missing+=(mariadb-client)
 command -v sysbench >/dev/null || missing+=(sysbench)
+command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2)
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ]; then
   echo "missing: ${missing[*]}; install them: sudo apt-get install --no-install-recommends ${missing[*]}" >&2

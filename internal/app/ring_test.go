@@ -22,6 +22,7 @@ import (
 // rig is a ring of real servers with one node in front of it.
 type rig struct {
 	servers []*mysqltest.Server
+	network *mysqltest.Network // of an isolated ring
 	cfg     app.Config
 	app     *app.App
 	client  *api.Client
@@ -31,7 +32,18 @@ type rig struct {
 // is open.
 func startRig(t *testing.T, n int) *rig {
 	t.Helper()
-	r := &rig{servers: mysqltest.StartRing(t, n)}
+	return openRig(t, &rig{servers: mysqltest.StartRing(t, n)})
+}
+
+// startIsolatedRig is startRig with each server in a network namespace.
+func startIsolatedRig(t *testing.T, n int) *rig {
+	t.Helper()
+	servers, network := mysqltest.StartIsolatedRing(t, n)
+	return openRig(t, &rig{servers: servers, network: network})
+}
+
+func openRig(t *testing.T, r *rig) *rig {
+	t.Helper()
 	r.cfg = nodeConfig(t)
 	r.startNode(t)
 	request := api.InitRequest{Name: "test", Durability: "semisync", Degraded: "allow", Why: "test"}

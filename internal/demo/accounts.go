@@ -33,7 +33,7 @@ func managerPrivileges() []struct{ Privilege, Why string } {
 // a password, sqlring's manager, and nobody else. They change this server only,
 // and may run any number of times. One statement a line: that is the format of
 // an init file.
-func accountSQL(rootPassword, manager, managerPassword string) string {
+func accountSQL(rootPassword, manager, managerPassword string, hosts []string) string {
 	var privileges []string
 	for _, p := range managerPrivileges() {
 		privileges = append(privileges, p.Privilege)
@@ -41,10 +41,10 @@ func accountSQL(rootPassword, manager, managerPassword string) string {
 	lines := []string{
 		"SET SESSION sql_log_bin=0",
 		// A new data directory has root under every name of this host, without a password.
-		"DELETE FROM mysql.global_priv WHERE Host NOT IN ('localhost','127.0.0.1') AND User='root' OR User=''",
+		"DELETE FROM mysql.global_priv WHERE Host NOT IN ('localhost','127.0.0.1','%') AND User='root' OR User=''",
 		"FLUSH PRIVILEGES",
 	}
-	for _, host := range []string{"localhost", "127.0.0.1"} {
+	for _, host := range hosts {
 		root, sqlring := account(rootUser, host), account(manager, host)
 		lines = append(lines,
 			"CREATE USER IF NOT EXISTS "+root,
@@ -62,7 +62,11 @@ func accountSQL(rootPassword, manager, managerPassword string) string {
 // writeAccounts writes the init file. It holds passwords, so it is removed as
 // soon as the server answers.
 func writeAccounts(path, rootPassword string, cfg ServerConfig) error {
-	text := accountSQL(rootPassword, cfg.ManagerUser, cfg.ManagerPassword)
+	hosts := []string{"localhost", loopback}
+	if cfg.Host != "" && cfg.Host != loopback {
+		hosts = append(hosts, "%")
+	}
+	text := accountSQL(rootPassword, cfg.ManagerUser, cfg.ManagerPassword, hosts)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write accounts of %s: %w", cfg.Name, err)
 	}

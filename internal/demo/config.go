@@ -19,6 +19,11 @@ type ServerConfig struct {
 	RootPassword    string   // of a new server; empty: drawn at random
 	Template        string   // a data directory to copy (InstallDataDir); empty: make one
 	Options         []string // further lines of my.cnf, after ours and stronger than them
+	// Host is the address that it listens on and is reached at; empty: 127.0.0.1.
+	// Any other lets its accounts in from everywhere.
+	Host string
+	// Namespace is the network namespace (ip-netns(8)) that it runs in; empty: ours.
+	Namespace string
 }
 
 func (c ServerConfig) validate() error {
@@ -28,6 +33,8 @@ func (c ServerConfig) validate() error {
 	case c.Dir == "" || strings.ContainsAny(c.Dir, "'\n\" #"):
 		// The path stands in a shell script and in an option file.
 		return fmt.Errorf("directory %q of server %s: no spaces, quotes or # please", c.Dir, c.Name)
+	case strings.ContainsFunc(c.Namespace, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }):
+		return fmt.Errorf("server %s: network namespace %q is not usable", c.Name, c.Namespace)
 	case c.ManagerUser == "" || c.ManagerUser == rootUser || c.ManagerPassword == "":
 		return fmt.Errorf("server %s: the manager needs a user other than root, and a password", c.Name)
 	}
@@ -69,7 +76,7 @@ func writeOptions(path string, st serverState, extra []string) error {
 	line("tmpdir=%s", filepath.Join(st.Dir, tempDir))
 	line("socket=%s", st.Socket)
 	line("port=%d", st.Port)
-	line("bind_address=127.0.0.1")
+	line("bind_address=%s", st.Host)
 	line("log_error=%s", filepath.Join(st.Dir, logFile))
 	line("pid_file=%s", filepath.Join(st.Dir, dataDir, "mariadbd.pid"))
 	b.WriteString(staticSafety)
@@ -132,7 +139,11 @@ innodb_buffer_pool_load_at_startup=OFF
 // holds open and cannot help closing when it dies, and then kills the server.
 // (The kernel's parent-death signal is bound to a thread; Go's come and go.)
 func writeScripts(st serverState, server string) error {
-	render := strings.NewReplacer("@NAME@", st.Name, "@DIR@", st.Dir, "@SERVER@", server).Replace
+	enter := ""
+	if st.Namespace != "" {
+		enter = "nsenter --net=/run/netns/" + st.Namespace + " "
+	}
+	render := strings.NewReplacer("@NAME@", st.Name, "@DIR@", st.Dir, "@SERVER@", server, "@ENTER@", enter).Replace
 	for name, text := range map[string]string{startScript: startText, watchScript: watchText} {
 		if err := os.WriteFile(filepath.Join(st.Dir, name), []byte(render(text)), 0o700); err != nil {
 			return err
@@ -147,7 +158,7 @@ mine='--defaults-file=@DIR@/` + optionFile + `'
 umask 077
 if [ "$1" = "$mine" ]; then # second stage: become the server
 	echo $$ >'@DIR@/` + pidFile + `'
-	exec '@SERVER@' "$@"
+	exec @ENTER@'@SERVER@' "$@"
 fi
 if echo "$mine" | grep -qszxF -f - /proc/[0-9]*/cmdline; then exit 0; fi
 setsid /bin/sh '@DIR@/` + startScript + `' "$mine" </dev/null >>'@DIR@/` + logFile + `' 2>&1 &

@@ -17,6 +17,8 @@ import (
 // [StartServer] has not put there. The remedy is another directory.
 var ErrForeignDir = errors.New("directory is not empty and not one of ours")
 
+const loopback = "127.0.0.1"
+
 // serverState is what a server's directory remembers from start to start: its
 // port stays, so that the address which the ring knows stays right.
 type serverState struct {
@@ -25,6 +27,8 @@ type serverState struct {
 	Port         int    `json:"port"`
 	Socket       string `json:"socket"`
 	RootPassword string `json:"root_password"`
+	Host         string `json:"host"`
+	Namespace    string `json:"namespace,omitempty"`
 }
 
 // openDir returns the state of the server in cfg.Dir, a new one if the
@@ -37,7 +41,10 @@ func openDir(cfg ServerConfig) (serverState, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return serverState{}, fmt.Errorf("directory of server %s: %w", cfg.Name, err)
 	}
-	st := serverState{Name: cfg.Name, Dir: dir}
+	st := serverState{Name: cfg.Name, Dir: dir, Host: cfg.Host, Namespace: cfg.Namespace}
+	if st.Host == "" {
+		st.Host = loopback
+	}
 	text, err := os.ReadFile(filepath.Join(dir, stateFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -25,7 +25,7 @@ var ErrRuns = errors.New("server runs already")
 // change; its methods may be called from several goroutines.
 type Server struct {
 	Name         string
-	Addr         string // host:port, on 127.0.0.1
+	Addr         string // host:port
 	Socket       string // path of its unix socket
 	Dir          string // absolute
 	RootUser     string // may log in from localhost and 127.0.0.1
@@ -118,7 +118,7 @@ func launch(ctx context.Context, cfg ServerConfig, st serverState) (*Server, err
 		return nil, err
 	}
 	server := &Server{
-		Name: st.Name, Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(st.Port)), Socket: st.Socket, Dir: st.Dir,
+		Name: st.Name, Addr: net.JoinHostPort(st.Host, strconv.Itoa(st.Port)), Socket: st.Socket, Dir: st.Dir,
 		RootUser: rootUser, RootPassword: st.RootPassword,
 		Restart: []string{"/bin/sh", filepath.Join(st.Dir, startScript)},
 		state:   st, unwatch: unwatch,

@@ -46,6 +46,12 @@ func Start(t testing.TB, options ...string) *Server {
 // has an identity or an upstream yet. They are started side by side.
 func StartRing(t testing.TB, n int, options ...string) []*Server {
 	t.Helper()
+	return start(t, n, func(cfg *demo.ServerConfig, _ int) { cfg.Options = options })
+}
+
+// start starts n servers side by side, each as edit has it.
+func start(t testing.TB, n int, edit func(cfg *demo.ServerConfig, i int)) []*Server {
+	t.Helper()
 	bin := binaries(t)
 	from := template(t, bin)
 	// Not t.TempDir: its path is long, and a unix socket's may not be.
@@ -61,10 +67,12 @@ func StartRing(t testing.TB, n int, options ...string) []*Server {
 	for i := range servers {
 		group.Go(func() error {
 			name := fmt.Sprintf("m%d", i+1)
-			s, err := demo.StartServer(ctx, demo.ServerConfig{
+			cfg := demo.ServerConfig{
 				Name: name, Dir: filepath.Join(home, name), Binaries: bin, Template: from,
-				ManagerUser: Manager, ManagerPassword: ManagerPassword, Options: options,
-			})
+				ManagerUser: Manager, ManagerPassword: ManagerPassword,
+			}
+			edit(&cfg, i)
+			s, err := demo.StartServer(ctx, cfg)
 			if err != nil {
 				return err
 			}
