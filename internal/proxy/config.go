@@ -63,10 +63,15 @@ func (c Config) Validate() error {
 		name string
 		v    int64
 	}{
-		{"MaxSessions", int64(c.MaxSessions)}, {"LoginBytes", int64(c.LoginBytes)}, {"MaxQueued", int64(c.MaxQueued)},
-		{"LoginTimeout", int64(c.LoginTimeout)}, {"QueueTimeout", int64(c.QueueTimeout)},
-		{"BackendTimeout", int64(c.BackendTimeout)}, {"RefreshTimeout", int64(c.RefreshTimeout)},
-		{"WatchInterval", int64(c.WatchInterval)}, {"DrainTimeout", int64(c.DrainTimeout)},
+		{"MaxSessions", int64(c.MaxSessions)},
+		{"LoginBytes", int64(c.LoginBytes)},
+		{"MaxQueued", int64(c.MaxQueued)},
+		{"LoginTimeout", int64(c.LoginTimeout)},
+		{"QueueTimeout", int64(c.QueueTimeout)},
+		{"BackendTimeout", int64(c.BackendTimeout)},
+		{"RefreshTimeout", int64(c.RefreshTimeout)},
+		{"WatchInterval", int64(c.WatchInterval)},
+		{"DrainTimeout", int64(c.DrainTimeout)},
 	} {
 		if f.v < 0 {
 			errs = append(errs, fmt.Errorf("%s is negative", f.name))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -151,6 +152,14 @@ func goroutines(code string) string {
 	return strings.Join(found, "\n\n")
 }
 
+// heapAndStacks returns the memory in use, after a collection.
+func heapAndStacks() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
+}
+
 type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(p []byte) (int, error) {
@@ -213,9 +222,10 @@ func (r *real) db(t testing.TB, change ...func(*mysql.Config)) *sql.DB {
 	return db
 }
 
-func exec(t testing.TB, db interface {
+func run(t testing.TB, db interface {
 	ExecContext(context.Context, string, ...any) (sql.Result, error)
-}, statement string, args ...any) sql.Result {
+}, statement string, args ...any,
+) sql.Result {
 	t.Helper()
 	res, err := db.ExecContext(t.Context(), statement, args...)
 	if err != nil {
@@ -226,7 +236,8 @@ func exec(t testing.TB, db interface {
 
 func query[T any](t testing.TB, db interface {
 	QueryRowContext(context.Context, string, ...any) *sql.Row
-}, statement string, args ...any) T {
+}, statement string, args ...any,
+) T {
 	t.Helper()
 	var v T
 	if err := db.QueryRowContext(t.Context(), statement, args...).Scan(&v); err != nil {
@@ -244,7 +255,7 @@ type raw struct {
 	seen sights
 }
 
-const rawCaps = wire.Offered &^ (wire.ConnectWithDB | wire.SessionTrack | wire.ConnectAttrs)
+const rawCaps = wire.Offered &^ (wire.ConnectWithDB | wire.NoSchema | wire.SessionTrack | wire.ConnectAttrs)
 
 func dialRaw(t testing.TB, addr string) *raw {
 	t.Helper()
@@ -260,11 +271,23 @@ func dialRaw(t testing.TB, addr string) *raw {
 // login logs in with exactly these capabilities, which the package's own client
 // would not.
 func (c *raw) login(user, password string, caps wire.Capability) error {
-	c.caps = caps
 	payload, err := c.own.Read()
 	if err != nil {
 		return err
 	}
+	return c.answer(payload, user, password, caps)
+}
+
+// loginAfter logs in after the greeting has been read.
+func (c *raw) loginAfter(t testing.TB, greeting []byte, user, password string) {
+	t.Helper()
+	if err := c.answer(greeting, user, password, rawCaps); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *raw) answer(payload []byte, user, password string, caps wire.Capability) error {
+	c.caps = caps
 	greeting, err := wire.ParseGreeting(payload)
 	if err != nil {
 		return err
@@ -283,6 +306,16 @@ func (c *raw) login(user, password string, caps wire.Capability) error {
 		return wire.ParseError(payload)
 	}
 	return nil
+}
+
+// greetingThread returns the connection id of a greeting.
+func greetingThread(t testing.TB, payload []byte) string {
+	t.Helper()
+	greeting, err := wire.ParseGreeting(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.FormatUint(uint64(greeting.ThreadID), 10)
 }
 
 // do sends a command and reads one packet back.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -118,7 +119,11 @@ func (s *session) admitted(login wire.Login, salt wire.Salt) (caller, error) {
 		return caller{login: login, digest: v.digest}, nil
 	}
 	s.p.count.refuse(v.why)
-	s.p.log.Info("login refused", "reason", v.why.String(), "user", shorten(login.User), "from", s.host(), "plugin", v.account.Plugin)
+	level := slog.LevelDebug // anybody can cause any number of these
+	if v.why == RefusedPlugin || v.why == RefusedLocked {
+		level = slog.LevelInfo
+	}
+	s.p.log.Log(s.ctx, level, "login refused", "reason", v.why.String(), "user", shorten(login.User), "from", s.host(), "plugin", v.account.Plugin)
 	if v.why == RefusedLocked {
 		return caller{}, s.lockedError(v.account)
 	}

@@ -15,15 +15,15 @@ import (
 func TestRealStatements(t *testing.T) {
 	r := startReal(t, Config{})
 	db := r.db(t)
-	exec(t, db, "CREATE TABLE cards (id BIGINT PRIMARY KEY AUTO_INCREMENT, text VARCHAR(200))")
-	res := exec(t, db, "INSERT INTO cards (text) VALUES ('a'), ('b')")
+	run(t, db, "CREATE TABLE cards (id BIGINT PRIMARY KEY AUTO_INCREMENT, text VARCHAR(200))")
+	res := run(t, db, "INSERT INTO cards (text) VALUES ('a'), ('b')")
 	if id, _ := res.LastInsertId(); id%16 != 3 {
 		t.Errorf("insert id %d is not of slot 3 of 16", id)
 	}
 	if n, _ := res.RowsAffected(); n != 2 {
 		t.Errorf("%d rows affected", n)
 	}
-	res = exec(t, db, "INSERT INTO cards (text) VALUES (?)", "prepared")
+	res = run(t, db, "INSERT INTO cards (text) VALUES (?)", "prepared")
 	if id, _ := res.LastInsertId(); id%16 != 3 {
 		t.Errorf("insert id %d of a prepared statement is not of slot 3 of 16", id)
 	}
@@ -41,13 +41,13 @@ func TestRealStatements(t *testing.T) {
 func TestRealTransactions(t *testing.T) {
 	r := startReal(t, Config{})
 	db := r.db(t)
-	exec(t, db, "CREATE TABLE t (id INT PRIMARY KEY)")
+	run(t, db, "CREATE TABLE t (id INT PRIMARY KEY)")
 	for _, commit := range []bool{false, true} {
 		tx, err := db.BeginTx(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		exec(t, tx, "INSERT INTO t VALUES (?)", 1)
+		run(t, tx, "INSERT INTO t VALUES (?)", 1)
 		if n := query[int](t, tx, "SELECT COUNT(*) FROM t"); n != 1 {
 			t.Errorf("a transaction does not see its row")
 		}
@@ -106,10 +106,10 @@ func TestRealLargeBlobsBothWays(t *testing.T) {
 		db := r.db(t, func(c *mysql.Config) {
 			c.InterpolateParams, c.MaxAllowedPacket = !prepared, 64<<20
 		})
-		exec(t, db, "CREATE OR REPLACE TABLE b (id INT PRIMARY KEY, v LONGBLOB)")
+		run(t, db, "CREATE OR REPLACE TABLE b (id INT PRIMARY KEY, v LONGBLOB)")
 		for i, size := range []int{20 << 20, 1<<24 - 1 - 100, 1<<24 - 1, 1 << 24, 16300, 16384, 1<<24 + 20} {
 			blob := bytes.Repeat([]byte(`it's "a\`+"`\x00auto_increment_offset=1;"), size/32+1)[:size]
-			exec(t, db, "INSERT INTO b VALUES (?, ?)", i, blob)
+			run(t, db, "INSERT INTO b VALUES (?, ?)", i, blob)
 			got := query[[]byte](t, db, "SELECT v FROM b WHERE id=?", i)
 			if sha256.Sum256(got) != sha256.Sum256(blob) {
 				t.Errorf("prepared %v: %d bytes came back as %d other ones", prepared, size, len(got))
@@ -134,7 +134,7 @@ func TestRealPacketBoundaries(t *testing.T) {
 func TestRealLoadDataLocal(t *testing.T) {
 	r := startReal(t, Config{}, "local_infile=1")
 	db := r.db(t)
-	exec(t, db, "CREATE TABLE t (id INT PRIMARY KEY, v TEXT)")
+	run(t, db, "CREATE TABLE t (id INT PRIMARY KEY, v TEXT)")
 	var file bytes.Buffer
 	const rows = 100000
 	for i := range rows {
@@ -144,7 +144,7 @@ func TestRealLoadDataLocal(t *testing.T) {
 		return bytes.NewReader(file.Bytes())
 	})
 	defer mysql.DeregisterReaderHandler("cards")
-	res := exec(t, db, "LOAD DATA LOCAL INFILE 'Reader::cards' INTO TABLE t")
+	res := run(t, db, "LOAD DATA LOCAL INFILE 'Reader::cards' INTO TABLE t")
 	if n, _ := res.RowsAffected(); n != rows {
 		t.Errorf("%d rows loaded", n)
 	}

@@ -64,6 +64,7 @@ func (s *session) passLarge(c command) error {
 			payload, first = payload[1:], false // the command's byte
 		}
 		if isText && scan.Feed(payload) {
+			s.dropLink()
 			return s.tellLast(reserved())
 		}
 		if isText {
@@ -81,6 +82,7 @@ func (s *session) passLarge(c command) error {
 			continue
 		}
 		if err := s.fromClient(); err != nil {
+			s.dropLink() // it has not all of the command: nothing runs there
 			return err
 		}
 	}

@@ -60,7 +60,7 @@ func (s *session) run() {
 		s.p.log.Debug("login failed", "session", s.id, "from", s.host(), "error", err)
 		return
 	}
-	if err := s.serve(); err != nil && !errors.Is(err, io.EOF) {
+	if err := s.serve(); !errors.Is(err, io.EOF) {
 		s.p.log.Debug("session ended", "session", s.id, "user", s.as.login.User, "from", s.host(), "error", err)
 	}
 }
@@ -82,7 +82,8 @@ func (s *session) end() {
 	s.out.drop()
 }
 
-// serve passes one command after the other.
+// serve passes one command after the other. It always returns an error, io.EOF
+// if the client left in an orderly way.
 func (s *session) serve() error {
 	s.mark(false)
 	for {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"math/bits"
 	"net"
@@ -34,7 +35,7 @@ func TestGreetingOfMariaDB(t *testing.T) {
 	if g.Capabilities.Has(Mysql) || !g.Capabilities.Has(DeprecateEOF|SessionTrack|MultiStatements|LocalFiles) {
 		t.Errorf("capabilities %#x", g.Capabilities)
 	}
-	if _, err := (Offered).Towards(g.Capabilities); err != nil {
+	if _, err := Offered.Towards(g.Capabilities); err != nil {
 		t.Error(err)
 	}
 }
@@ -72,8 +73,7 @@ func TestLoginRoundTrip(t *testing.T) {
 
 func TestParseLogin(t *testing.T) {
 	head := func(caps Capability) string {
-		l := Login{Capabilities: caps}
-		return string(l.Append(nil)[:32])
+		return string(append(binary.LittleEndian.AppendUint32(nil, uint32(caps)), make([]byte, 28)...))
 	}
 	old := Protocol41 | SecureConn | ConnectWithDB
 	tests := []struct {
@@ -133,7 +133,7 @@ func TestCapabilityParity(t *testing.T) {
 	servers := []Capability{^Capability(0), Offered, Offered &^ (Mysql | LocalFiles | ConnectAttrs)}
 	for bit := range 32 {
 		client := (Capability(1)<<bit | Protocol41 | SecureConn) & Offered
-		for _, chosen := range []Capability{client, Offered, Offered &^ client | Protocol41 | SecureConn} {
+		for _, chosen := range []Capability{client, Offered, Offered&^client | Protocol41 | SecureConn} {
 			for _, server := range servers {
 				got, err := chosen.Towards(server)
 				if err != nil {
@@ -195,8 +195,10 @@ func TestLoginAsClient(t *testing.T) {
 		check  func(error) bool
 	}{
 		{"accepted", func(c *Conn, _ Login) { _ = c.Write((&OK{}).Append(nil, 0)) }, func(err error) bool { return err == nil }},
-		{"refused", func(c *Conn, _ Login) { _ = c.Write(NewError(AccessDenied, "no").Append(nil)) },
-			func(err error) bool { return errors.As(err, &e) && e.Number == 1045 && e.State == "28000" }},
+		{
+			"refused", func(c *Conn, _ Login) { _ = c.Write(NewError(AccessDenied, "no").Append(nil)) },
+			func(err error) bool { return errors.As(err, &e) && e.Number == 1045 && e.State == "28000" },
+		},
 		{"switched", func(c *Conn, _ Login) {
 			_ = c.Write(AppendAuthSwitch(nil, PluginNative, other))
 			token, err := c.Read()
@@ -206,8 +208,10 @@ func TestLoginAsClient(t *testing.T) {
 			}
 			_ = c.Write((&OK{}).Append(nil, 0))
 		}, func(err error) bool { return err == nil }},
-		{"switched to another plugin", func(c *Conn, _ Login) { _ = c.Write([]byte("\xfeclient_ed25519\x00xyz\x00")) },
-			func(err error) bool { return err != nil && strings.Contains(err.Error(), "client_ed25519") }},
+		{
+			"switched to another plugin", func(c *Conn, _ Login) { _ = c.Write([]byte("\xfeclient_ed25519\x00xyz\x00")) },
+			func(err error) bool { return err != nil && strings.Contains(err.Error(), "client_ed25519") },
+		},
 		{"switched to nothing", func(c *Conn, _ Login) { _ = c.Write([]byte("\xfe")) }, func(err error) bool { return err != nil }},
 		{"short salt", func(c *Conn, _ Login) { _ = c.Write([]byte("\xfemysql_native_password\x00abc")) }, func(err error) bool { return errors.Is(err, ErrMalformed) }},
 		{"nothing said", func(c *Conn, _ Login) { _ = c.Write(nil) }, func(err error) bool { return errors.Is(err, ErrMalformed) }},

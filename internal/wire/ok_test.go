@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 )
 
@@ -13,7 +14,7 @@ const (
 	okState    = "\x00\x00\x00\x02@\x00\x00\x00#\x00\x1e\x1asession_track_state_change\x02ON\x02\x011"
 	okBare     = "\x00\x00\x00\x03\x00\x00\x00"
 	okRows     = "\xfe\x00\x00\x02\x00\x00\x00"
-	okGTIDs    = "\x00\x01\x02\x02@\x00\x00\x00\x27\x03\x25\x00\x23uuid5678-0000-0000-0000-00000000:1-9" // MySQL's form
+	okGTIDs    = "\x00\x01\x02\x02@\x00\x00\x00\x28\x03\x26\x00\x24uuid5678-0000-0000-0000-00000000:1-9" // MySQL's form
 )
 
 func TestParseOK(t *testing.T) {
@@ -73,17 +74,7 @@ func TestChanges(t *testing.T) {
 }
 
 func formatChange(c Change) string {
-	return string(appendDecimal(nil, uint64(c.Type))) + " " + name(c) + "=" + string(c.Value)
-}
-
-func name(c Change) string { return string(c.Name) }
-
-// appendDecimal writes v for a test's messages.
-func appendDecimal(dst []byte, v uint64) []byte {
-	if v >= 10 {
-		dst = appendDecimal(dst, v/10)
-	}
-	return append(dst, byte('0'+v%10))
+	return fmt.Sprintf("%d %s=%s", c.Type, c.Name, c.Value)
 }
 
 // Without its changes an OK packet is what the server sends to a client that did

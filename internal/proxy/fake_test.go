@@ -1,0 +1,240 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/autoinc"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// fake is a scripted member: it lets everybody in, answers the proxy's own
+// statements, and the client's as the test says.
+type fake struct {
+	t        testing.TB
+	listener net.Listener
+	answer   func(c *fakeConn, command []byte)
+
+	mu      sync.Mutex
+	layout  autoinc.Layout // that sessions begin with
+	ignores bool           // SET of the slot has no effect
+	conns   []*fakeConn
+	seen    []string
+	done    sync.WaitGroup
+}
+
+type fakeConn struct {
+	fake *fake
+	net.Conn
+	own     *wire.Conn
+	layout  autoinc.Layout
+	ignores bool
+}
+
+func startFake(t testing.TB, answer func(*fakeConn, []byte)) *fake {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fake{t: t, listener: l, answer: answer, layout: autoinc.Layout{Offset: 3, Stride: 16}}
+	f.done.Go(f.run)
+	t.Cleanup(func() {
+		_ = l.Close()
+		f.cut()
+		f.done.Wait()
+	})
+	return f
+}
+
+func (f *fake) run() {
+	for {
+		conn, err := f.listener.Accept()
+		if err != nil {
+			return
+		}
+		f.mu.Lock()
+		c := &fakeConn{fake: f, Conn: conn, own: wire.NewConn(conn, 1<<30), layout: f.layout, ignores: f.ignores}
+		f.conns = append(f.conns, c)
+		f.mu.Unlock()
+		f.done.Go(c.run)
+	}
+}
+
+// cut breaks all connections, as the death of a server does.
+func (f *fake) cut() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.conns {
+		_ = c.Close()
+	}
+	f.conns = nil
+}
+
+// begins says what slot new sessions have, and whether they keep it whatever is
+// set.
+func (f *fake) begins(layout autoinc.Layout, ignores bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.layout, f.ignores = layout, ignores
+}
+
+func (f *fake) commands() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.seen...)
+}
+
+func (f *fake) member(id topology.MemberID) balancer.Member {
+	return balancer.Member{
+		ID: id, Network: "tcp", Addr: f.listener.Addr().String(), Version: "5.5.5-10.11.19-MariaDB",
+		Layout: autoinc.Layout{Offset: 3, Stride: 16},
+	}
+}
+
+func (c *fakeConn) run() {
+	defer c.Close()
+	greeting := wire.Greeting{
+		Version: "5.5.5-10.11.19-MariaDB", ThreadID: 77, Salt: wire.NewSalt(), Capabilities: wire.Offered, Plugin: wire.PluginNative,
+	}
+	if c.own.Write(greeting.Append(nil)) != nil {
+		return
+	}
+	if _, err := c.own.Read(); err != nil {
+		return
+	}
+	c.ok()
+	for {
+		c.own.Restart(0, 1<<30)
+		command, err := c.own.Read()
+		if err != nil || len(command) == 0 || wire.Command(command[0]) == wire.ComQuit {
+			return
+		}
+		c.handle(command)
+	}
+}
+
+func (c *fakeConn) handle(command []byte) {
+	text := string(command[1:])
+	switch {
+	case text == readBack:
+		c.rows(5, row(itoa(c.layout.Offset), itoa(c.layout.Stride), "autocommit,time_zone", "1", "0"))
+		return
+	case wire.Command(command[0]).Shape() == wire.ShapeNone:
+		return
+	case text == track, wire.Command(command[0]) == wire.ComResetConnection:
+		c.ok()
+		return
+	case len(text) > 39 && text[:39] == "SET SESSION auto_increment_increment=16":
+		if !c.ignores {
+			c.layout = autoinc.Layout{Offset: 3, Stride: 16}
+		}
+		c.ok()
+		return
+	}
+	c.fake.mu.Lock()
+	c.fake.seen = append(c.fake.seen, text)
+	c.fake.mu.Unlock()
+	if c.fake.answer == nil {
+		c.ok()
+		return
+	}
+	c.fake.answer(c, command)
+}
+
+func (c *fakeConn) ok() { c.status(wire.StatusAutocommit, nil) }
+
+func (c *fakeConn) status(s wire.Status, changes []byte) {
+	ok := wire.OK{Status: s, Changes: changes}
+	_ = c.own.Write(ok.Append(nil, 0))
+}
+
+// rows answers with a result set of the given rows; the connection has no EOF
+// packets between.
+func (c *fakeConn) rows(columns int, rows ...[]byte) {
+	def := []byte("\x03def\x00\x00\x00\x01a\x00\x0c?\x00\x01\x00\x00\x00\x03\x81\x00\x00\x00\x00")
+	_ = c.own.Write([]byte{byte(columns)})
+	for range columns {
+		_ = c.own.Write(def)
+	}
+	for _, r := range rows {
+		_ = c.own.Write(r)
+	}
+	_ = c.own.Write((&wire.OK{Status: wire.StatusAutocommit}).Append(nil, 0xFE))
+}
+
+func row(values ...string) (r []byte) {
+	for _, v := range values {
+		r = wire.AppendBytes(r, v)
+	}
+	return r
+}
+
+func itoa(n int) string {
+	if n < 10 {
+		return string(rune('0' + n))
+	}
+	return itoa(n/10) + itoa(n%10)
+}
+
+func variable(name, value string) []byte {
+	body := wire.AppendBytes(wire.AppendBytes(nil, name), value)
+	return wire.AppendBytes([]byte{byte(wire.ChangeVariable)}, body)
+}
+
+// faked is a proxy in front of a fake member.
+type faked struct {
+	*Proxy
+	world *world
+	fake  *fake
+}
+
+func startFaked(t testing.TB, cfg Config, answer func(*fakeConn, []byte)) *faked {
+	t.Helper()
+	f := &faked{world: newWorld(), fake: startFake(t, answer)}
+	f.world.setAccounts(native("app", "%", appPassword))
+	f.world.setView(owned("m1", 1, f.fake.member("m1")))
+	if cfg.WatchInterval == 0 {
+		cfg.WatchInterval = 20 * time.Millisecond
+	}
+	f.Proxy = serve(t, f.world, cfg)
+	return f
+}
+
+// client logs in, or fails the test.
+func (f *faked) client(t testing.TB) *raw {
+	t.Helper()
+	c := dialRaw(t, f.Addr())
+	if err := c.login("app", appPassword, rawCaps); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// query runs a statement and returns the error that it got, 0 for none, or -1 if
+// the connection broke.
+func (c *raw) query(text string) (number int, state string) {
+	c.t.Helper()
+	payload, err := c.do(wire.ComQuery, text)
+	if err != nil {
+		return -1, ""
+	}
+	if payload[0] != 0xFF {
+		for payload[0] != 0 && payload[0] != 0xFE { // the rest of a result
+			if payload, err = c.own.Read(); err != nil {
+				return -1, ""
+			}
+		}
+		return 0, ""
+	}
+	var e *wire.Error
+	if !errors.As(wire.ParseError(payload), &e) {
+		return -2, ""
+	}
+	return int(e.Number), e.State
+}
