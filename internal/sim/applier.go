@@ -53,6 +53,9 @@ func (s *server) apply() {
 	a.busy = true
 	t := a.relay[0]
 	pause := s.w.between(20*time.Microsecond, 200*time.Microsecond) + a.slow
+	if s.w.opt.Slow && !s.w.calm {
+		pause += 40 * time.Millisecond
+	}
 	s.local(max(pause, a.locked-s.w.now), func() { s.applyOne(t) })
 }
 

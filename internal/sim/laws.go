@@ -40,7 +40,7 @@ type laws struct {
 	failed   map[writeKey]bool
 	acked    []ackedWrite
 	newest   uint64 // epoch of a write that was acknowledged
-	stuckFor string
+	stuckFor string // what the controller says is needed; empty if it goes on
 }
 
 type ackedWrite struct {
@@ -107,6 +107,9 @@ func (l *laws) acknowledged(c *client, x *write, s *server) {
 		l.w.breach("I5", "write %v of epoch %d is acknowledged after one of epoch %d", x.t.key, x.epoch, l.newest)
 	}
 	l.newest = max(l.newest, x.epoch)
+	if !c.n.proxy.holds(x.epoch) {
+		l.w.breach("I5", "write %v is acknowledged on a lease of epoch %d that is over", x.t.key, x.epoch)
+	}
 	m, _ := l.w.log.snap.Member(s.id)
 	armed := m.SemiSync == topology.SemiSyncArmed && x.t.waited
 	if armed && x.t.copied == 0 {
@@ -166,8 +169,14 @@ func (l *laws) audited(after *topology.Snapshot, c topology.Command, u topology.
 	l.w.breach("I12", "owner of %s becomes %q at index %d, and no event says why", u.ID, u.Owner, c.Index)
 }
 
-// granted checks that a new owner has what it must (S4).
+// granted checks that no lease of an older epoch is left (S3), and that the new
+// owner has what it must (S4).
 func (l *laws) granted(s *server, u topology.Unit) {
+	for _, n := range l.w.nodes {
+		if p := n.proxy; n.up && p.epoch < u.Epoch && p.holds(p.epoch) {
+			l.w.breach("I5", "%s becomes owner (epoch %d) while %s holds a lease of epoch %d on %s", s.id, u.Epoch, n.id, p.epoch, p.owner)
+		}
+	}
 	for _, a := range l.acked {
 		if !a.armed || l.w.opt.Double {
 			continue
@@ -206,10 +215,13 @@ func samePosition(a, b topology.Position) bool {
 
 // decided notes what the controller says.
 func (l *laws) decided(d controller.Decision) {
+	before := l.stuckFor
 	l.stuckFor = ""
 	if d.Step.Kind == topology.StepStuck {
 		l.stuckFor = d.Step.Why
-		l.w.say("n1", "stuck: %s", d.Step.Why)
+		if l.stuckFor != before {
+			l.w.say("n1", "stuck: %s", d.Step.Why)
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ func (n *nemesis) storm() {
 
 // end takes every fault away; what is dead is started.
 func (n *nemesis) end() {
-	n.off = true
+	n.off, n.w.calm = true, true
 	ail := n.ail
 	n.ail = nil
 	for _, cure := range ail {

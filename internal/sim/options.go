@@ -20,6 +20,7 @@ type Options struct {
 	Degraded   topology.DegradedPolicy
 	Updates    bool    // some writes overwrite a row: their tail may not flow
 	Double     bool    // a second member may be lost while the first is out
+	Slow       bool    // appliers are slow from the beginning
 	Flaky      float64 // probability that a statement or command meets a fault
 	Trace      bool
 	Mutation   Mutation
@@ -68,7 +69,6 @@ type Mutation struct {
 	KeepLease     bool // a proxy does not look at its lease after it has read an OK
 	Resend        bool // a proxy sends a write again whose answer was lost
 	FailedUnknown bool // a proxy says "failed" where it does not know
-	Unstamped     bool // a restarted server keeps its boot token
+	StopBoth      bool // stopping the receiver stops and starts the applier too
+	EagerAck      bool // a receiver acknowledges what it has not written down
 }
-
-func (m Mutation) careless() bool { return m.Careless }

@@ -15,6 +15,9 @@ var (
 	errUnknown   = errors.New("outcome unknown")
 )
 
+// maxCommands is more than any run needs: beyond it two rules undo each other.
+const maxCommands = 1000
+
 // raftLog is raft's contract: a command is committed, refused, or nobody can say.
 // What is committed is applied on two replicas that must stay equal.
 type raftLog struct {
@@ -76,7 +79,9 @@ func (l *raftLog) commit(c topology.Command) error {
 		l.w.breach("I12", "command %s does not survive the log: %s", c.Change, err)
 		return err
 	}
-	l.index++
+	if l.index++; l.index > maxCommands {
+		l.w.breach("I10", "%d commands, and no end: %s", l.index, c.Change)
+	}
 	c.Index, decoded.Index = l.index, l.index
 	next, err := topology.Apply(l.snap, c)
 	other, otherErr := topology.Apply(l.replica, decoded)

@@ -22,6 +22,7 @@ type Stats struct {
 	Outcomes [3]int // ok, failed, unknown
 	Heals    int
 	Rejoins  int
+	Words    int           // commands that a person had to give
 	Calm     time.Duration // from the end of faults to a whole ring
 }
 
@@ -88,6 +89,9 @@ func (w *World) await(law string, limit time.Duration, lack func() string) {
 			return
 		}
 		w.runUntil(w.now + 100*time.Millisecond)
+		if w.calm {
+			w.laws.stats.Words += w.person()
+		}
 	}
 }
 
@@ -121,7 +125,7 @@ func (w *World) lastWhy() string {
 		return "no controller"
 	}
 	d := n.ctl.Last()
-	return fmt.Sprintf("%s (%s) at %s", d.Step, d.Error, d.At.Sub(genesis))
+	return fmt.Sprintf("%s (%s) at %s", d.Step, d.Error, d.At.Sub(genesis()))
 }
 
 // unfit says what an active member lacks.
@@ -133,8 +137,8 @@ func (w *World) unfit(m topology.Member) string {
 	switch {
 	case s.power != running || s.mem.boot != m.Boot:
 		return "is not the process that was admitted"
-	case s.mem.serverID != m.Identity || s.mem.domain != m.Identity || s.mem.layout != m.Layout(snap.Ring.Stride):
-		return "does not have its identity or slot"
+	case s.mem.serverID != m.Identity || s.mem.domain != m.Identity:
+		return "does not have its identity"
 	case owns == s.mem.readOnly:
 		return "is open or closed, and should not be"
 	case linked && (s.disk.upstream != up.Addr || r.state != topology.ThreadRunning || a.state != topology.ThreadRunning):
@@ -195,13 +199,14 @@ func (s *Stats) add(o Stats) {
 	}
 	s.Heals += o.Heals
 	s.Rejoins += o.Rejoins
+	s.Words += o.Words
 	s.Calm = max(s.Calm, o.Calm)
 }
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

@@ -27,6 +27,9 @@ func (d *dump) pump() {
 	}
 	d.inFlight = true
 	proc := d.d.proc
+	if d.u.w.opt.Mutation.EagerAck && d.acking {
+		d.u.local(0, func() { d.u.acked(last) })
+	}
 	d.u.w.net.send(d.u.host(), d.d.host(), func() {
 		if !d.d.reach(proc, func() { d.arrive(batch, last) }) {
 			d.drop()

@@ -14,7 +14,7 @@ type statement func(d *deed, then func(error))
 func (d *deed) statements() []statement {
 	switch d.a.Kind {
 	case topology.ActPrepare:
-		return []statement{closeMember, setIdentity, setPosition, readBackPrepared}
+		return []statement{refuseRunning, closeMember, setRules, setPosition, expel, setIdentity, readBackPrepared}
 	case topology.ActFollow:
 		return []statement{endOldLink, pointTo, startBoth, readBackLink}
 	case topology.ActStopReceiver:
@@ -53,9 +53,26 @@ func stampMember(d *deed, then func(error)) {
 	then(nil)
 }
 
-func setIdentity(d *deed, then func(error)) {
+// refuseRunning refuses another identity while replication runs.
+func refuseRunning(d *deed, then func(error)) {
 	m := &d.s.mem
-	m.serverID, m.domain, m.layout = d.a.Identity, d.a.Identity, d.a.Layout
+	stopped := m.receiver.state == topology.ThreadStopped && m.applier.state == topology.ThreadStopped
+	if d.s.disk.upstream != "" && !stopped && m.serverID != d.a.Identity {
+		then(fmt.Errorf("%w: its replication runs, which must not while the identity changes", errRule))
+		return
+	}
+	then(nil)
+}
+
+// setIdentity comes last: it is the mark of a prepared member.
+func setIdentity(d *deed, then func(error)) {
+	d.s.mem.serverID, d.s.mem.domain = d.a.Identity, d.a.Identity
+	then(nil)
+}
+
+func setRules(d *deed, then func(error)) {
+	m := &d.s.mem
+	m.layout = d.a.Layout
 	m.settings.GTIDStrict, m.settings.IgnoreDuplicates, m.settings.StrictDDL = true, true, true
 	m.settings.ParallelThreads, m.settings.NetTimeout = 0, 2
 	m.settings.EndlessWait, m.settings.AfterSync = true, true
@@ -119,7 +136,7 @@ func endOldLink(d *deed, then func(error)) {
 
 func refuseUndrained(d *deed, then func(error)) {
 	o := d.s.observe()
-	if o.Link.Upstream != "" && !o.Drained() && !d.s.w.opt.Mutation.careless() {
+	if o.Link.Upstream != "" && !o.Drained() && !d.s.w.opt.Mutation.Careless {
 		then(fmt.Errorf("%w: received %s, applied %s, receiver %s", errRule, o.Link.Received, o.Applied, o.Link.Receiver))
 		return
 	}
@@ -163,7 +180,14 @@ func readBackLink(d *deed, then func(error)) {
 	then(nil)
 }
 
-func stopReceiver(d *deed, then func(error)) { d.s.stopReceiver(func() { then(nil) }) }
+func stopReceiver(d *deed, then func(error)) {
+	d.s.stopReceiver(func() {
+		if d.s.w.opt.Mutation.StopBoth && d.a.Kind == topology.ActStopReceiver {
+			d.s.stopApplier(func() { d.s.startApplier() })
+		}
+		then(nil)
+	})
+}
 
 func stopApplier(d *deed, then func(error)) { d.s.stopApplier(func() { then(nil) }) }
 

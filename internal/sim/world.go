@@ -10,7 +10,7 @@ import (
 )
 
 // genesis is what the world's clock shows at virtual time 0.
-var genesis = time.Unix(1_700_000_000, 0).UTC() //nolint:gochecknoglobals // a constant that Go can not write as one
+func genesis() time.Time { return time.Unix(1_700_000_000, 0).UTC() }
 
 // World is everything there is, and the only clock. It runs in one goroutine.
 type World struct {
@@ -82,7 +82,7 @@ func newWorld(opt Options) *World {
 }
 
 // clock returns the present as a time.
-func (w *World) clock() time.Time { return genesis.Add(w.now) }
+func (w *World) clock() time.Time { return genesis().Add(w.now) }
 
 // after has do happen d from now.
 func (w *World) after(d time.Duration, do func()) {

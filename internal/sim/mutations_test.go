@@ -1,0 +1,194 @@
+package sim
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// mutationSeeds bounds the search for a seed that catches a mutation.
+const mutationSeeds = 400
+
+// mutant is a mutation, and the law that must notice it.
+type mutant struct {
+	Mutation
+
+	law   string
+	shape func(*Options) // what the world must be like for it to matter
+}
+
+// TestMutations proves the laws: each of these breaks one rule, and some seed
+// must notice, one on which the unbroken code holds. A lie about what is seen
+// stands for code that does not look.
+func TestMutations(t *testing.T) {
+	for _, m := range mutants() {
+		t.Run(m.Name, func(t *testing.T) {
+			others := map[string]int{}
+			for seed := uint64(1); seed <= mutationSeeds; seed++ {
+				opt := Draw(seed)
+				if m.shape != nil {
+					m.shape(&opt)
+				}
+				sound := opt
+				opt.Mutation = m.Mutation
+				r := Run(opt)
+				if r.Broken == nil || Run(sound).Broken != nil {
+					continue
+				}
+				if r.Broken.Law != m.law {
+					others[r.Broken.Law]++
+					continue
+				}
+				t.Logf("caught by seed %d (before it by other laws: %v): %s", seed, others, r.Broken)
+				return
+			}
+			t.Errorf("%s did not notice in %d seeds; others did: %v", m.law, mutationSeeds, others)
+		})
+	}
+}
+
+func mutants() []mutant {
+	return []mutant{
+		{Mutation{Name: "both threads stop at one moment", StopBoth: true}, "I1", slowAppliers},
+		{Mutation{Name: "heir is granted before it has drained", Seen: opened(everythingApplied)}, "I1", slowAppliers},
+		{Mutation{Name: "links are changed while undrained", Seen: opened(everythingApplied), Careless: true}, "I1", slowAppliers},
+		{Mutation{Name: "receiver of the lost member is not stopped", Act: skip(topology.ActStopReceiver), Seen: sees(func(_ *World, o *topology.Observation) {
+			o.Link.Receiver = topology.ThreadStopped
+		})}, "I10", nil},
+		{Mutation{Name: "commits that wait for the dead are not freed", Act: skip(topology.ActDisarm), Seen: sees(func(_ *World, o *topology.Observation) {
+			o.SemiSync.Enabled = false
+		})}, "I10", nil},
+		{Mutation{Name: "owner is not armed again", Act: skip(topology.ActArm), Seen: sees(func(_ *World, o *topology.Observation) {
+			o.SemiSync = topology.SemiSyncStatus{Enabled: true, On: true, Ackers: 1}
+		})}, "I10", nil},
+		{Mutation{Name: "returning member is not closed", Act: skip(topology.ActClose), Seen: sees(func(_ *World, o *topology.Observation) {
+			o.ReadOnly = true
+		})}, "I10", nil},
+		{Mutation{Name: "restart is not noticed", Seen: sees(admitted)}, "I10", nil},
+		{Mutation{Name: "slot is reused", Act: slotOne, Seen: answering(ownSlot)}, "I2", nil},
+		{Mutation{Name: "identity is not renewed", Seen: lostNothing}, "I6", nil},
+		{Mutation{Name: "lease is not waited for", Seen: leasesOver}, "I5", twoProxies},
+		{Mutation{Name: "proxy does not look at its lease after an OK", KeepLease: true}, "I5", twoProxies},
+		{Mutation{Name: "proxy sends a write again", Resend: true}, "P5", nil},
+		{Mutation{Name: "proxy says failed where it does not know", FailedUnknown: true}, "P5", nil},
+		{Mutation{Name: "receiver acknowledges before it has written", EagerAck: true}, "I1", nil},
+		{Mutation{Name: "silence alone is proof", Seen: silenceIsProof}, "I11", nil},
+	}
+}
+
+// slowAppliers makes it likely that something received is not applied yet.
+func slowAppliers(o *Options) {
+	o.Slow, o.Double, o.Durability = true, false, topology.DurabilitySemiSync
+}
+
+// twoProxies has a second proxy whose owner does not wait for an acker.
+func twoProxies(o *Options) {
+	o.Nodes, o.Members, o.Durability, o.Every = 2, 3, topology.DurabilityAsync, 500*time.Millisecond
+}
+
+// opened lets a lie begin when the ring is open.
+func opened(lie func(*World, topology.Observations) topology.Observations) func(*World, topology.Observations) topology.Observations {
+	return func(w *World, seen topology.Observations) topology.Observations {
+		if len(w.log.snap.Units) == 0 {
+			return seen
+		}
+		return lie(w, seen)
+	}
+}
+
+func skip(kind topology.ActionKind) func(*World, topology.Member, topology.Action) (topology.Action, bool) {
+	return func(w *World, _ topology.Member, a topology.Action) (topology.Action, bool) {
+		return a, a.Kind != kind || len(w.log.snap.Units) == 0
+	}
+}
+
+// sees edits each observation of a member that answers, once the ring is open;
+// answering does so from the beginning.
+func sees(edit func(*World, *topology.Observation)) func(*World, topology.Observations) topology.Observations {
+	return opened(answering(edit))
+}
+
+func answering(edit func(*World, *topology.Observation)) func(*World, topology.Observations) topology.Observations {
+	return func(w *World, seen topology.Observations) topology.Observations {
+		seen.Members = slices.Clone(seen.Members)
+		for i := range seen.Members {
+			if seen.Members[i].Reach == topology.ReachAnswers {
+				edit(w, &seen.Members[i])
+			}
+		}
+		return seen
+	}
+}
+
+func everythingApplied(w *World, seen topology.Observations) topology.Observations {
+	return sees(func(_ *World, o *topology.Observation) {
+		o.Applied = o.Applied.Union(o.Link.Received)
+		for _, said := range seen.Writers {
+			o.Applied = o.Applied.Union(said.Acked)
+		}
+		if op, ok := w.log.snap.Running(); ok {
+			o.Applied = o.Applied.Union(op.Mark)
+		}
+	})(w, seen)
+}
+
+func admitted(w *World, o *topology.Observation) {
+	if m, ok := w.log.snap.Member(o.Member); ok && m.State == topology.MemberActive {
+		o.Boot = m.Boot
+	}
+}
+
+func slotOne(_ *World, _ topology.Member, a topology.Action) (topology.Action, bool) {
+	a.Layout.Offset = 1
+	return a, true
+}
+
+func ownSlot(w *World, o *topology.Observation) {
+	if m, ok := w.log.snap.Member(o.Member); ok && o.Layout.Offset == 1 {
+		o.Layout.Offset = m.Slot
+	}
+}
+
+// lostNothing hides that a returning member lacks transactions of its own.
+func lostNothing(w *World, seen topology.Observations) topology.Observations {
+	return sees(func(w *World, o *topology.Observation) {
+		m, ok := w.log.snap.Member(o.Member)
+		if !ok || m.State != topology.MemberReturning {
+			return
+		}
+		for _, other := range seen.Members {
+			if last, found := other.Position().Last(m.Identity); found {
+				o.Binlog = o.Binlog.With(last)
+			}
+		}
+	})(w, seen)
+}
+
+// leasesOver has every proxy say that it has given its lease back.
+func leasesOver(w *World, seen topology.Observations) topology.Observations {
+	u, _ := w.log.snap.Unit(topology.UnitRest)
+	said := map[topology.NodeID]topology.Writer{}
+	for _, writer := range seen.Writers {
+		said[writer.Node] = writer
+	}
+	seen.Writers = nil
+	for _, n := range seen.Nodes {
+		seen.Writers = append(seen.Writers, topology.Writer{
+			Node: n, Unit: topology.UnitRest, Epoch: u.Epoch, Acked: said[n].Acked, At: w.clock(),
+		})
+	}
+	return seen
+}
+
+// silenceIsProof has every neighbour confirm that a silent member is gone.
+func silenceIsProof(w *World, seen topology.Observations) topology.Observations {
+	return sees(func(_ *World, o *topology.Observation) {
+		for _, other := range seen.Members {
+			if s := w.server(other.Member); other.Reach == topology.ReachSilent && o.Link.Upstream == s.addr {
+				o.Link.Receiver = topology.ThreadConnecting
+			}
+		}
+	})(w, seen)
+}

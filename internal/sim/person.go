@@ -1,0 +1,49 @@
+package sim
+
+import (
+	"strings"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// person does what status tells him to, where that is the truth: he accepts a
+// loss only if no disk has what is missing, and stops a member whose disk has
+// lost something. He returns the number of commands he gave.
+func (w *World) person() int {
+	why := w.laws.stuckFor
+	op, under := w.log.snap.Running()
+	switch {
+	case !under || why == "":
+	case strings.Contains(why, "--accept-loss") && op.Kind == topology.OperationHeal && !op.AcceptLoss && !w.onSomeDisk(op.Mark):
+		w.say("person", "accepts the loss")
+		err := w.log.commit(topology.Command{At: w.clock(), By: "dba@n1", Why: "no disk has it", Change: topology.AcceptLoss{Operation: op.ID}})
+		if err != nil {
+			w.say("person", "is refused: %s", err)
+		}
+		w.leader().wake()
+		return 1
+	case strings.Contains(why, "stop it"):
+		for _, s := range w.servers {
+			if strings.HasPrefix(why, "member "+string(s.id)+" ") && s.power == running {
+				w.say("person", "stops %s for a while", s.id)
+				s.kill()
+				w.after(wholeWithin/6, func() {
+					if s.power == dead {
+						s.boot()
+					}
+				})
+				return 1
+			}
+		}
+	}
+	return 0
+}
+
+// onSomeDisk reports whether the disks together hold everything up to mark.
+func (w *World) onSomeDisk(mark topology.Position) bool {
+	var all topology.Position
+	for _, s := range w.servers {
+		all = all.Union(s.disk.binlogPos)
+	}
+	return all.Covers(mark)
+}
