@@ -99,7 +99,7 @@ func TestBrainReadsNoClock(t *testing.T) {
 // TestSiblings: the packages of internal/ meet through interfaces that the
 // consumer declares; only the wiring and the test worlds see the others.
 func TestSiblings(t *testing.T) {
-	wiring := []string{"internal/app", "internal/demo", "internal/sim", "internal/mysqltest"}
+	wiring := []string{"internal/app", "internal/demo", "internal/sim", "internal/mysqltest", "internal/api/apitest"}
 	for _, p := range packages(t) {
 		self, ok := strings.CutPrefix(p.ImportPath, module)
 		if !ok || !strings.HasPrefix(self, "internal/") || slices.Contains(wiring, self) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,9 +14,10 @@ import (
 func (c *cli) eventCommand() *cobra.Command {
 	var after uint64
 	var limit int
+	var evidence bool
 	list := &cobra.Command{
 		Use: "list", Short: "What was changed, by whom and why, oldest first", Args: args(cobra.NoArgs),
-		Example: "  sqlring event list --limit 20\n  sqlring event list --after 118 -o json",
+		Example: "  sqlring event list --limit 20\n  sqlring event list --evidence\n  sqlring event list --after 118 -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.client()
 			if err != nil {
@@ -26,22 +28,34 @@ func (c *cli) eventCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(events, func(w io.Writer) { eventTable(w, events) })
+			return c.print(events, func(w io.Writer) { eventTable(w, events, evidence) })
 		},
 	}
 	list.Flags().Uint64Var(&after, "after", 0, "only events above this index")
 	list.Flags().IntVar(&limit, "limit", 100, "at most so many, the newest (1 to 512)")
+	list.Flags().BoolVar(&evidence, "evidence", false, "what each decision was based on, below it")
 	return noun("event", "The audit of the ring", list)
 }
 
-func eventTable(w io.Writer, events []api.Event) {
+// eventTable shows the audit. Evidence stands below its event, indented.
+func eventTable(w io.Writer, events []api.Event, evidence bool) {
 	rows := [][]string{{"INDEX", "AT", "BY", "KIND", "MEMBER", "WHAT", "WHY"}}
 	for _, e := range events {
 		rows = append(rows, []string{
 			fmt.Sprint(e.Index), timeText(e.At), e.By, e.Kind, orDash(e.Member), e.What, orDash(e.Why),
 		})
 	}
-	table(w, rows)
+	var text strings.Builder
+	table(&text, rows)
+	for i, line := range strings.SplitAfter(text.String(), "\n") {
+		fmt.Fprint(w, line)
+		if !evidence || i == 0 || i > len(events) {
+			continue
+		}
+		for _, e := range events[i-1].Evidence {
+			fmt.Fprintf(w, "         evidence: %s\n", e)
+		}
+	}
 }
 
 func timeText(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05Z") }

@@ -4,15 +4,39 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/sqlring/sqlring/internal/api"
 )
 
+// followFlags say how an operation is watched.
+type followFlags struct {
+	timeout      time.Duration
+	pollInterval time.Duration
+	// needsPerson ends the watch as soon as the operation is stuck: nothing that
+	// happens by itself is worth being waited for.
+	needsPerson bool
+}
+
+func (f *followFlags) add(cmd *cobra.Command) {
+	f.pollInterval = 100 * time.Millisecond
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long to watch; the operation itself goes on")
+}
+
+// stuckError says that an operation needs a person.
+type stuckError struct{ op api.Operation }
+
+func (e stuckError) Error() string {
+	return fmt.Sprintf("operation %s does not go on without a person%s", e.op.ID, stepText(e.op.Step))
+}
+
 // follow tells the progress of an operation on standard error until it is over.
 // It returns an error if it was aborted, if ctx ends, or after the time that f
 // gives: the operation itself goes on then.
-func (c *cli) follow(ctx context.Context, client *api.Client, op api.Operation, f initFlags) (api.Operation, error) {
+func (c *cli) follow(ctx context.Context, client *api.Client, op api.Operation, f followFlags) (api.Operation, error) {
 	deadline := time.Now().Add(f.timeout)
 	said := ""
 	for {
@@ -24,14 +48,16 @@ func (c *cli) follow(ctx context.Context, client *api.Client, op api.Operation, 
 		case op.State == "done":
 			return op, nil
 		case op.State != "running":
-			return op, fmt.Errorf("operation %s is %s", op.ID, op.State)
+			return op, abortedError{op}
+		case f.needsPerson && op.Step != nil && op.Step.Kind == "stuck":
+			return op, stuckError{op}
 		case time.Now().After(deadline):
-			return op, fmt.Errorf("operation %s is still at %q after %s%s\nit goes on: sqlring operation show %s; to give it up: sqlring operation abort %s",
-				op.ID, op.Cursor, f.timeout, stepText(op.Step), op.ID, op.ID)
+			return op, fmt.Errorf("operation %s is still at %q after %s%s\nit goes on: %s",
+				op.ID, op.Cursor, api.Span(f.timeout), stepText(op.Step), goesOn(op))
 		}
 		select {
 		case <-ctx.Done():
-			fmt.Fprintf(c.err, "\noperation %s goes on: sqlring operation show %s; to give it up: sqlring operation abort %s\n", op.ID, op.ID, op.ID)
+			fmt.Fprintf(c.err, "\noperation %s goes on: %s\n", op.ID, goesOn(op))
 			return op, ctx.Err()
 		case <-time.After(f.pollInterval):
 		}
@@ -47,4 +73,18 @@ func (c *cli) follow(ctx context.Context, client *api.Client, op api.Operation, 
 		}
 		op = next
 	}
+}
+
+// abortedError says that an operation ended without having come to its end.
+type abortedError struct{ op api.Operation }
+
+func (e abortedError) Error() string { return fmt.Sprintf("operation %s is %s", e.op.ID, e.op.State) }
+
+// goesOn says how to look at an operation that is left alone.
+func goesOn(op api.Operation) string {
+	lines := []string{"sqlring operation show " + op.ID}
+	if op.Kind == "init" { // the others are past their point of no return
+		lines = append(lines, "to give it up: sqlring operation abort "+op.ID)
+	}
+	return strings.Join(lines, "; ")
 }

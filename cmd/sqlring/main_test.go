@@ -14,7 +14,6 @@ import (
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/api/apitest"
-	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 func TestMain(m *testing.M) {
@@ -71,26 +70,7 @@ func changeNode(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: node WHAT")
 	}
-	change, ok := map[string]func(n *apitest.Node){
-		"empty": func(n *apitest.Node) {
-			n.State, n.Step = topology.NewSnapshot(), topology.Step{Why: "there is no ring yet"}
-		},
-		"walks": func(n *apitest.Node) { n.Walk = true },
-		"stuck": func(n *apitest.Node) {
-			n.Step = topology.Step{Kind: topology.StepStuck, Why: "member m2 is not empty, it has the schema shop: init takes empty servers"}
-		},
-		"follows":       func(n *apitest.Node) { n.Leading = "n2" },
-		"is-alone":      func(n *apitest.Node) { n.Leading = "" },
-		"loses-replies": func(n *apitest.Node) { n.Refuse = fmt.Errorf("propose: %w", api.ErrOutcomeUnknown) },
-		"loses-m2": func(n *apitest.Node) {
-			n.Spoil = func(o *topology.Observation) {
-				if o.Member == "m2" {
-					*o = topology.Observation{Member: "m2", At: o.At, Reach: topology.ReachRefused, Error: "connection refused"}
-				}
-			}
-		},
-		"knows-no-lag": func(n *apitest.Node) { n.Lag.Known = false },
-	}[args[0]]
+	change, ok := nodeChanges()[args[0]]
 	if !ok {
 		ts.Fatalf("node %s is not known", args[0])
 	}

@@ -5,8 +5,6 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-
-	"github.com/sqlring/sqlring/internal/api"
 )
 
 func (c *cli) operationCommand() *cobra.Command {
@@ -27,9 +25,11 @@ func (c *cli) operationList() *cobra.Command {
 				return err
 			}
 			return c.print(ops, func(w io.Writer) {
-				rows := [][]string{{"ID", "KIND", "MEMBER", "STATE", "AT STEP", "BEGAN", "BY"}}
+				rows := [][]string{{"ID", "KIND", "MEMBER", "STATE", "AT STEP", "BEGAN", "TOOK", "HEIR", "BY"}}
 				for _, op := range ops {
-					rows = append(rows, []string{op.ID, op.Kind, orDash(op.Member), op.State, op.Cursor, timeText(op.Began), op.By})
+					rows = append(rows, []string{
+						op.ID, op.Kind, orDash(op.Member), op.State, op.Cursor, timeText(op.Began), tookText(op), orDash(op.Heir), op.By,
+					})
 				}
 				table(w, rows)
 			})
@@ -56,19 +56,6 @@ func (c *cli) operationShow() *cobra.Command {
 	}
 }
 
-func operationText(w io.Writer, op api.Operation) {
-	fmt.Fprintf(w, "operation %s (%s) is %s at %q%s\n", op.ID, op.Kind, op.State, op.Cursor, stepText(op.Step))
-	rows := [][]string{{"member", orDash(op.Member)}, {"by", op.By}, {"why", orDash(op.Why)},
-		{"began", timeText(op.Began)}, {"moved", timeText(op.Moved)}}
-	if op.Ended != nil {
-		rows = append(rows, []string{"ended", timeText(*op.Ended)})
-	}
-	for _, e := range op.Evidence {
-		rows = append(rows, []string{"evidence", e})
-	}
-	table(w, rows)
-}
-
 func (c *cli) operationAbort() *cobra.Command {
 	var yes bool
 	var why string
@@ -79,7 +66,7 @@ stay closed. An operation that is past its point of no return is not aborted: th
 refusal says so, and the exit code is 3.`,
 		Example: `  sqlring --api unix:/run/sqlring/api.sock operation abort op1 --why "wrong port"`,
 		RunE: func(cmd *cobra.Command, a []string) error {
-			client, err := c.changer("operation abort")
+			client, err := c.changer(cmd.Context(), "operation abort")
 			if err != nil {
 				return err
 			}
@@ -88,7 +75,7 @@ refusal says so, and the exit code is 3.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.err, "operation %s (%s) is %s at %q%s\n", op.ID, op.Kind, op.State, op.Cursor, stepText(op.Step))
+			fmt.Fprintf(c.err, "operation %s is %s at %q%s\n", titleOf(op), op.State, op.Cursor, stepText(op.Step))
 			if err := c.confirm(cmd.Context(), yes, "abort it?"); err != nil {
 				return err
 			}

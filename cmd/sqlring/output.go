@@ -7,9 +7,12 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/mattn/go-isatty"
 	"go.yaml.in/yaml/v4"
+
+	"github.com/sqlring/sqlring/internal/api"
 )
 
 // print writes v as --output says; table writes it for people.
@@ -92,6 +95,12 @@ func yesNo(b *bool) string {
 	}
 	return "no"
 }
+
+// sinceText says for how long something has been so.
+func sinceText(d time.Duration) string { return "for " + api.Span(d) }
+
+// agoText says how long ago something was.
+func agoText(ms int64) string { return api.Span(time.Duration(ms)*time.Millisecond) + " ago" }
 
 // millis shows a lag by its bounds; nil is not known.
 func millis(low, width *int64) string {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,22 +12,21 @@ import (
 )
 
 func (c *cli) ringCommand() *cobra.Command {
-	return noun("ring", "Make and change the ring", c.ringInit())
+	return noun("ring", "Make the ring, see it, heal it", c.ringInit(), c.ringTopology(), c.ringHeal())
 }
 
 // initFlags are the flags of `ring init`.
 type initFlags struct {
-	stride       int
-	durability   string
-	degraded     string
-	why          string
-	dryRun, yes  bool
-	timeout      time.Duration
-	pollInterval time.Duration
+	stride      int
+	durability  string
+	degraded    string
+	why         string
+	dryRun, yes bool
+	follow      followFlags
 }
 
 func (c *cli) ringInit() *cobra.Command {
-	f := initFlags{pollInterval: 100 * time.Millisecond}
+	var f initFlags
 	cmd := &cobra.Command{
 		Use:   "init NAME ID=HOST:PORT ID=HOST:PORT…",
 		Short: "Make a ring of empty servers",
@@ -47,7 +45,7 @@ at each, arms semi-sync, and opens the owner. It can be aborted until then.`,
 			if err != nil {
 				return err
 			}
-			client, err := c.changer("ring init")
+			client, err := c.changer(cmd.Context(), "ring init")
 			if err != nil {
 				return err
 			}
@@ -62,7 +60,7 @@ at each, arms semi-sync, and opens the owner. It can be aborted until then.`,
 	flags.StringVar(&f.why, "why", "", "reason, for the audit")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show the plan, and change nothing")
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
-	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long to watch; the operation itself goes on")
+	f.follow.add(cmd)
 	return cmd
 }
 
@@ -105,7 +103,7 @@ func (c *cli) initRing(ctx context.Context, client *api.Client, req api.InitRequ
 	if started.Operation == nil {
 		return fmt.Errorf("the ring is ordered, but its operation is not seen yet: look at `sqlring operation list`")
 	}
-	if _, err := c.follow(ctx, client, *started.Operation, f); err != nil {
+	if _, err := c.follow(ctx, client, *started.Operation, f.follow); err != nil {
 		return err
 	}
 	st, err := client.Status(ctx)

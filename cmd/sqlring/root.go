@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -56,7 +57,7 @@ safety check.`,
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "see", Title: "See:"}, &cobra.Group{ID: "change", Title: "Change:"})
 	addTo(root, "run", c.serveCommand(), c.demoCommand(), c.configCommand())
-	addTo(root, "see", c.statusCommand(), c.masterCommand(), c.unitCommand(), c.lagCommand(), c.autoincCommand(), c.eventCommand())
+	addTo(root, "see", c.statusCommand(), c.masterCommand(), c.unitCommand(), c.lagCommand(), c.autoincCommand(), c.eventCommand(), c.whyCommand())
 	addTo(root, "change", c.ringCommand(), c.operationCommand())
 	root.AddCommand(c.versionCommand())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
@@ -112,15 +113,29 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 // client returns a client of the node that --api names.
 func (c *cli) client() (*api.Client, error) { return api.NewClient(c.target) }
 
+// changing returns how a command begins that changes what st is about.
+func changing(st api.Status) string {
+	if st.APISocket == "" {
+		return "sqlring --api unix:PATH"
+	}
+	return "sqlring --api unix:" + st.APISocket
+}
+
 // changer returns a client over which changes are taken, or an error that says
 // how to get one. command is what the user is to type after --api.
-func (c *cli) changer(command string) (*api.Client, error) {
+func (c *cli) changer(ctx context.Context, command string) (*api.Client, error) {
 	client, err := c.client()
 	if err != nil {
 		return nil, err
 	}
-	if !client.Local() {
-		return nil, fmt.Errorf("%s changes the ring, and %s takes no changes: use the node's unix socket (api.socket in its file): sqlring --api unix:PATH %s", command, c.target, command)
+	if client.Local() {
+		return client, nil
 	}
-	return client, nil
+	defer client.Close()
+	st, err := client.Status(ctx) // it knows its socket
+	if err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%s changes the ring, and %s takes no changes: use the node's unix socket, on its host: %s %s",
+		command, c.target, changing(st), command)
 }

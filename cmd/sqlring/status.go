@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -68,14 +69,30 @@ func statusTable(w io.Writer, st api.Status) {
 		fmt.Fprintf(w, "\nproxy %s: %d sessions, %d queries, %d errors\n", proxyAddr(p), p.Sessions, p.Queries, p.Errors)
 	}
 	if op := st.Operation; op != nil {
-		fmt.Fprintf(w, "\noperation %s (%s) is at %q%s\n", op.ID, op.Kind, op.Cursor, stepText(op.Step))
+		fmt.Fprintf(w, "\noperation %s has run %s, it is at %q%s\n", titleOf(*op), sinceText(st.At.Sub(op.Began)), op.Cursor, stepText(op.Step))
+		if op.Doing != "" {
+			fmt.Fprintf(w, "  %s: %s\n", op.Cursor, op.Doing)
+		}
 	}
 	if len(st.Reasons) > 0 {
 		fmt.Fprintf(w, "\nwhat is wrong:\n  %s\n", strings.Join(st.Reasons, "\n  "))
 	}
-	if next := nextCommands(st); len(next) > 0 {
+	nextText(w, st.Next)
+}
+
+// nextText says what to type.
+func nextText(w io.Writer, next []string) {
+	if len(next) > 0 {
 		fmt.Fprintf(w, "\nwhat to type:\n  %s\n", strings.Join(next, "\n  "))
 	}
+}
+
+// titleOf names an operation: "op2 (heal m1)".
+func titleOf(op api.Operation) string {
+	if op.Member == "" {
+		return fmt.Sprintf("%s (%s)", op.ID, op.Kind)
+	}
+	return fmt.Sprintf("%s (%s %s)", op.ID, op.Kind, op.Member)
 }
 
 func ledBy(leader string) string {
@@ -93,23 +110,6 @@ func proxyAddr(p api.ProxyStats) string {
 		}
 	}
 	return strings.Join(where, ", ")
-}
-
-// nextCommands says what helps with what is wrong.
-func nextCommands(st api.Status) []string {
-	switch {
-	case st.Health == api.HealthOK:
-		return nil
-	case st.Ring == "":
-		return []string{"sqlring --api unix:PATH ring init NAME m1=host:port m2=host:port"}
-	case st.Operation != nil:
-		next := []string{"sqlring operation show " + st.Operation.ID}
-		if st.Operation.Kind == "init" {
-			next = append(next, "sqlring --api unix:PATH operation abort "+st.Operation.ID+"    to give it up")
-		}
-		return next
-	}
-	return []string{"sqlring event list    what happened before", "sqlring status --watch"}
 }
 
 // stepText says what a step is, as the end of a line.
@@ -138,7 +138,10 @@ func memberTable(w io.Writer, members []api.Member, stride int) {
 
 // semiSyncText shows what is ordered, and that it is not so if it is not.
 func semiSyncText(s api.SemiSync) string {
-	if s.Ordered == "armed" && (s.On == nil || !*s.On) {
+	switch {
+	case s.Ordered == "armed" && s.On == nil:
+		return "armed, not seen"
+	case s.Ordered == "armed" && !*s.On:
 		return "armed, not on"
 	}
 	return s.Ordered
@@ -151,7 +154,11 @@ func lagText(m api.Member) string {
 	}
 	slices.Sort(origins)
 	for i, origin := range origins {
-		origins[i] = origin + " " + millis(m.LagMS[origin], m.LagErrMS[origin])
+		text := millis(m.LagMS[origin], m.LagErrMS[origin])
+		if was, ok := m.LagWas[origin]; ok {
+			text += fmt.Sprintf(" (was %d ms, %s)", was.LowMS, agoText(was.AgeMS))
+		}
+		origins[i] = origin + " " + text
 	}
 	return orDash(strings.Join(origins, ", "))
 }
@@ -159,7 +166,22 @@ func lagText(m api.Member) string {
 func unitTable(w io.Writer, units []api.Unit) {
 	rows := [][]string{{"UNIT", "OWNER", "EPOCH"}}
 	for _, u := range units {
-		rows = append(rows, []string{u.Name, orDash(u.Owner), fmt.Sprint(u.Epoch)})
+		rows = append(rows, []string{u.Name, ownerText(u), fmt.Sprint(u.Epoch)})
 	}
 	table(w, rows)
+}
+
+// ownerText names the owner, or says that writes wait, since when, and for whom.
+func ownerText(u api.Unit) string {
+	if u.Owner != "" {
+		return u.Owner
+	}
+	text := "nobody, writes wait"
+	if u.SinceMS != nil {
+		text += " " + sinceText(time.Duration(*u.SinceMS)*time.Millisecond)
+	}
+	if u.Heir != "" {
+		text += ", heir " + u.Heir
+	}
+	return text
 }

@@ -68,8 +68,11 @@ func (s *Server) propose(ctx context.Context, change topology.Change, why string
 	defer cancel()
 	by := fmt.Sprintf("dba@%s", s.node.Name())
 	err := s.node.Propose(ctx, by, change, why)
-	s.cfg.Logger.Info("change asked over the api", "by", by, "change", change.String(), "error", err)
-	return err
+	if err != nil {
+		return err
+	}
+	s.cfg.Logger.Info("change committed for the api", "by", by, "change", change.String())
+	return nil
 }
 
 // AbortRequest says why an operation is ended.

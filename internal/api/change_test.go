@@ -238,6 +238,11 @@ func TestStepOfARunningOperationIsShown(t *testing.T) {
 	if op.Step == nil || op.Step.Kind != "do" || op.Step.Member != "m1" || op.Step.What != "stamp" || op.Step.Why != "it is new" {
 		t.Errorf("step %+v", op.Step)
 	}
+	node.Edit(func(n *apitest.Node) { n.StepAt = apitest.Began() })
+	if op, err := s.tcp.Operation(t.Context(), "op1"); err != nil || op.Step != nil {
+		t.Errorf("a step from before the operation is shown: %+v, %v", op.Step, err)
+	}
+	node.Edit(func(n *apitest.Node) { n.StepAt = apitest.Began().Add(time.Hour) })
 	st, err := s.tcp.Status(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -84,3 +84,44 @@ func (c *Client) AbortOperation(ctx context.Context, id, why string) (Operation,
 	err := c.call(ctx, http.MethodPost, "/v1/operations/"+url.PathEscape(id)+"/abort", AbortRequest{Why: why}, &out)
 	return out, err
 }
+
+// Topology returns who follows whom, as meant and as seen.
+func (c *Client) Topology(ctx context.Context) (RingMap, error) {
+	return fetch[RingMap](ctx, c, "/v1/topology")
+}
+
+// Heal returns the verdict on each member, and the heal that runs or would begin.
+func (c *Client) Heal(ctx context.Context) (HealReport, error) {
+	return fetch[HealReport](ctx, c, "/v1/heal")
+}
+
+// Why explains a member, a unit, an operation, or with "" the ring. A *Problem of
+// kind ProblemNotFound means that there is nothing of that name.
+func (c *Client) Why(ctx context.Context, about string) (Why, error) {
+	if about == "" {
+		return fetch[Why](ctx, c, "/v1/why")
+	}
+	return fetch[Why](ctx, c, "/v1/why?about="+url.QueryEscape(about))
+}
+
+// AcceptLoss lets a heal that is stuck go on without what is missing. A *Problem
+// of kind ProblemStale means that more is missing than r says.
+func (c *Client) AcceptLoss(ctx context.Context, id string, r AcceptLossRequest) (Operation, error) {
+	var out Operation
+	err := c.call(ctx, http.MethodPost, "/v1/operations/"+url.PathEscape(id)+"/accept-loss", r, &out)
+	return out, err
+}
+
+// PlanRejoin returns the plan of Rejoin without starting anything.
+func (c *Client) PlanRejoin(ctx context.Context, name string, r RejoinRequest) (RejoinPlan, error) {
+	var out RejoinResponse
+	err := c.call(ctx, http.MethodPost, "/v1/members/"+url.PathEscape(name)+"/rejoin?dry_run=true", r, &out)
+	return out.Plan, err
+}
+
+// Rejoin starts to let a member back in.
+func (c *Client) Rejoin(ctx context.Context, name string, r RejoinRequest) (RejoinResponse, error) {
+	var out RejoinResponse
+	err := c.call(ctx, http.MethodPost, "/v1/members/"+url.PathEscape(name)+"/rejoin", r, &out)
+	return out, err
+}

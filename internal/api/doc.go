@@ -7,7 +7,10 @@
 //
 // It decides nothing about a ring. A change that arrives here is checked for its
 // form, tried on a copy of the state by topology.Apply so that a refusal costs no
-// raft command, and proposed. Progress is read from the operation afterwards.
+// raft command, and proposed. Two words of the DBA it refuses when they come too
+// early to mean anything: to accept the loss of a heal that goes on without, and
+// to let a member flow back that does not answer. Progress is read from the
+// operation afterwards.
 //
 // Invariants:
 //   - GET never changes anything.
@@ -18,6 +21,8 @@
 //     old value shown as a new one.
 //   - A field that stands in docs/api.md keeps its name and meaning.
 //   - Every refusal says what was refused, where, and what to do about it.
+//   - What a DBA's word overrides is named before the word is taken: which check
+//     refused, what is given up, who lacks it.
 //
 // It is tested over real listeners against a fake node (package apitest).
 package api

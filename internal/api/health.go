@@ -39,7 +39,7 @@ func (l look) unready() []string {
 	}
 	var why []string
 	if op, ok := l.snap.Running(); ok && op.Kind == topology.OperationInit {
-		why = append(why, fmt.Sprintf("the ring is being made: %s is at %q%s", op.ID, op.Cursor, l.because()))
+		why = append(why, fmt.Sprintf("the ring is being made: %s is at %q%s", op.ID, op.Cursor, l.because(op)))
 	} else if len(l.snap.Units) == 0 {
 		why = append(why, "the ring has no units: nothing can be written")
 	}
@@ -47,7 +47,7 @@ func (l look) unready() []string {
 		seen, good := l.obs.Good(u.Owner, l.now)
 		switch {
 		case u.Owner == "":
-			why = append(why, fmt.Sprintf("unit %s has no owner, its writes wait", u.ID))
+			why = append(why, l.ownerless(u))
 		case !good:
 			why = append(why, fmt.Sprintf("owner %s of unit %s does not answer: %s", u.Owner, u.ID, unseen(seen, l.now)))
 		case seen.ReadOnly:
@@ -55,14 +55,6 @@ func (l look) unready() []string {
 		}
 	}
 	return why
-}
-
-// because says what the controller waits for, as a clause.
-func (l look) because() string {
-	if l.stepAt.IsZero() || l.step.Why == "" {
-		return ""
-	}
-	return ", " + l.step.Kind.String() + ": " + l.step.Why
 }
 
 func (l look) degradedBy() []string {
@@ -73,25 +65,55 @@ func (l look) degradedBy() []string {
 	if !l.hasLeader {
 		why = append(why, "no controller leads: reads and writes go on, changes and repairs wait")
 	}
-	if !l.stepAt.IsZero() && l.step.Kind == topology.StepStuck {
-		why = append(why, "the controller is stuck: "+l.step.Why)
-	}
-	if op, ok := l.snap.Running(); ok && op.Kind != topology.OperationInit {
-		why = append(why, fmt.Sprintf("operation %s (%s %s) is at %q%s", op.ID, op.Kind, op.Member, op.Cursor, l.because()))
-	}
+	why = append(why, l.busyWith()...)
 	for _, m := range l.snap.Members {
 		if m.State != topology.MemberActive && m.State != topology.MemberJoining {
-			why = append(why, fmt.Sprintf("member %s is %s: %s", m.ID, m.State, m.Why))
+			why = append(why, l.outText(m))
 		}
 	}
 	for _, severity := range []topology.Severity{topology.SeverityBroken, topology.SeverityWarning} {
 		for _, v := range topology.Check(l.snap, l.obs, l.now) {
-			if v.Severity == severity {
+			if v.Severity == severity && !l.said(v) {
 				why = append(why, violationText(v))
 			}
 		}
 	}
 	return append(why, l.unknownLags()...)
+}
+
+// busyWith says what the controller is at, if nothing else has said so: a unit
+// without an owner, and a ring that is being made, name it themselves.
+func (l look) busyWith() []string {
+	op, running := l.snap.Running()
+	unowned := slices.ContainsFunc(l.snap.Units, func(u topology.Unit) bool { return u.Owner == "" })
+	switch {
+	case running && (op.Kind == topology.OperationInit || unowned && op.Kind != topology.OperationRejoin):
+		return nil
+	case running:
+		return []string{fmt.Sprintf("operation %s is at %q%s", title(op), op.Cursor, l.because(op))}
+	case !l.stepAt.IsZero() && l.step.Kind == topology.StepStuck:
+		return []string{"the controller is stuck: " + l.step.Why}
+	}
+	return nil
+}
+
+// said reports whether a violation says what stands in the reasons already: that
+// a unit has no owner, or that a member does not answer which is out.
+func (l look) said(v topology.Violation) bool {
+	m, ok := l.snap.Member(v.Member)
+	return v.Rule == "owner" || v.Rule == "answers" && ok && m.State != topology.MemberActive && m.State != topology.MemberJoining
+}
+
+// outText says that a member is out, why, and how it is now.
+func (l look) outText(m topology.Member) string {
+	text := fmt.Sprintf("member %s is %s: %s", m.ID, m.State, m.Why)
+	if seen, good := l.obs.Good(m.ID, l.now); !good {
+		text += fmt.Sprintf("; now it is %s", seen.Reach)
+		if !seen.Since.IsZero() {
+			text += " for " + Span(l.now.Sub(seen.Since))
+		}
+	}
+	return text
 }
 
 // unknownLags names the active members that answer and whose lag is not known.

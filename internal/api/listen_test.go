@@ -113,6 +113,9 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if n, err := last.Read(make([]byte, 1)); err == nil || n != 0 || os.IsTimeout(err) {
 		t.Errorf("connection 300 read %d bytes, %v: want it closed", n, err)
 	}
+	if _, err := s.unix.Status(t.Context()); err != nil {
+		t.Errorf("the local admin is kept out: %v", err)
+	}
 	for _, c := range held {
 		c.Close()
 	}

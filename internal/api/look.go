@@ -24,6 +24,7 @@ type look struct {
 	step      topology.Step
 	stepAt    time.Time
 	proxy     ProxyStats
+	apiSocket string
 }
 
 func lookAt(n Node, now time.Time) look {
@@ -57,6 +58,22 @@ func (l look) fresh(c lagguard.Cell) lagguard.Lag {
 		return lagguard.Lag{At: c.Lag.At}
 	}
 	return c.Lag
+}
+
+// lagWas returns the last reading of a lag, however old; false: there was none.
+func (l look) lagWas(origin, member topology.MemberID) (LagWas, bool) {
+	for _, c := range l.lags {
+		if c.Origin != origin || c.Member != member || !c.Lag.Known {
+			continue
+		}
+		low, width := lagMillis(c.Lag)
+		age := l.age(c.Lag.At)
+		if age == nil {
+			return LagWas{}, false
+		}
+		return LagWas{LowMS: *low, HighMS: *low + *width, AgeMS: *age}, true
+	}
+	return LagWas{}, false
 }
 
 // lagMillis returns the bounds of a lag in whole milliseconds, rounded so that

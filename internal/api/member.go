@@ -30,9 +30,12 @@ type Member struct {
 	// the truth lies between lag_ms and lag_ms + lag_err_ms.
 	LagMS    map[string]*int64 `json:"lag_ms" doc:"by origin; null: not known"`
 	LagErrMS map[string]*int64 `json:"lag_err_ms" doc:"by origin; null: not known"`
+	// LagWas is what was known last of a lag that is not known now.
+	LagWas map[string]LagWas `json:"lag_was" doc:"by origin, those only whose lag is not known now and was before"`
 
 	SemiSync SemiSync `json:"semi_sync"`
 	Upstream string   `json:"upstream" doc:"the member that it is meant to follow; empty: none"`
+	Cut      string   `json:"cut" doc:"while it is out: the last position of its own that a survivor had; else empty"`
 	Link     *Link    `json:"link" doc:"whom it follows, and how; null: not known"`
 }
 
@@ -42,6 +45,13 @@ type SemiSync struct {
 	On      *bool  `json:"on" doc:"whether commits do wait; null: not known"`
 	Ackers  *int   `json:"ackers" doc:"connected ackers; null: not known"`
 	Waiting *int   `json:"waiting" doc:"commits that wait now; null: not known"`
+}
+
+// LagWas is a lag of a while ago: it says nothing of now.
+type LagWas struct {
+	LowMS  int64 `json:"low_ms" doc:"it was at least this"`
+	HighMS int64 `json:"high_ms" doc:"it was at most this"`
+	AgeMS  int64 `json:"age_ms" doc:"so long ago"`
 }
 
 // Link is a member's connection to its upstream.
@@ -65,8 +75,8 @@ func (l look) member(m topology.Member) Member {
 	shown := Member{
 		Name: string(m.ID), Addr: m.Addr, Site: m.Site, State: m.State.String(), Why: m.Why,
 		Owns: []string{}, Slot: m.Slot, Identity: m.Identity,
-		LagMS: map[string]*int64{}, LagErrMS: map[string]*int64{},
-		SemiSync: SemiSync{Ordered: m.SemiSync.String()},
+		LagMS: map[string]*int64{}, LagErrMS: map[string]*int64{}, LagWas: map[string]LagWas{},
+		SemiSync: SemiSync{Ordered: m.SemiSync.String()}, Cut: m.Cut.String(),
 	}
 	for _, u := range l.snap.Units {
 		if u.Owner == m.ID {
@@ -83,6 +93,9 @@ func (l look) member(m topology.Member) Member {
 		}
 		low, width := lagMillis(l.lag(origin.ID, m.ID))
 		shown.LagMS[string(origin.ID)], shown.LagErrMS[string(origin.ID)] = low, width
+		if was, ok := l.lagWas(origin.ID, m.ID); ok && low == nil {
+			shown.LagWas[string(origin.ID)] = was
+		}
 	}
 	return shown
 }
@@ -104,6 +117,11 @@ func (l look) showSeen(id topology.MemberID, shown *Member) {
 	shown.ReadOnly = &seen.ReadOnly
 	shown.SemiSync.On = &seen.SemiSync.On
 	shown.SemiSync.Ackers, shown.SemiSync.Waiting = &seen.SemiSync.Ackers, &seen.SemiSync.Waiting
+	link := linkOf(seen)
+	shown.Link = &link
+}
+
+func linkOf(seen topology.Observation) Link {
 	link := Link{
 		Upstream: seen.Link.Upstream, Receiver: seen.Link.Receiver.String(), Applier: seen.Link.Applier.String(),
 		Errno: seen.Link.ApplierErrno, Error: seen.Link.ApplierError,
@@ -111,7 +129,7 @@ func (l look) showSeen(id topology.MemberID, shown *Member) {
 	if link.Errno == 0 {
 		link.Errno, link.Error = seen.Link.ReceiverErrno, seen.Link.ReceiverError
 	}
-	shown.Link = &link
+	return link
 }
 
 // unseen says why nothing is known of a member now.

@@ -17,7 +17,7 @@ func (s *Server) metricsHandler() http.Handler {
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{look: s.look, refused: &s.refused, descs: newDescs()},
+		&collector{look: s.look, refused: &s.refused, descs: newDescs(), tally: &tally{}},
 	)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
@@ -27,9 +27,12 @@ type descs struct {
 	build, leads, hasLeader, health, ready              *prometheus.Desc
 	memberUp, memberAge, memberReadOnly, memberState    *prometheus.Desc
 	memberSlot, semiSyncArmed, semiSyncOn, ackers       *prometheus.Desc
+	memberLost, semiSyncOrder                           *prometheus.Desc
 	lagLow, lagHigh, lagKnown                           *prometheus.Desc
-	unitOwner, unitEpoch, violations, operation, index  *prometheus.Desc
+	violations, index                                   *prometheus.Desc
 	sessions, queued, queries, errors, refused, apiFull *prometheus.Desc
+
+	operationDescs
 }
 
 func newDescs() descs {
@@ -49,6 +52,8 @@ func newDescs() descs {
 		memberState:    d("member_state", "1 for the state that the member is in.", "member", "state"),
 		memberSlot:     d("member_slot", "auto_increment_offset that is meant for the member.", "member"),
 		semiSyncArmed:  d("member_semi_sync_armed", "Whether commits are ordered to wait for an acker.", "member"),
+		memberLost:     d("member_lost", "Whether this node, by what it sees, judges the member lost.", "member"),
+		semiSyncOrder:  d("member_semi_sync_ordered", "1 for what is ordered of the member's commits, 0 for the others.", "member", "order"),
 		semiSyncOn:     d("member_semi_sync_on", "Whether commits do wait for an acker; absent if not known.", "member"),
 		ackers:         d("member_semi_sync_ackers", "Connected ackers; absent if not known.", "member"),
 
@@ -56,10 +61,7 @@ func newDescs() descs {
 		lagHigh:  d("lag_high_seconds", "The member lags behind the origin by at most this; absent if not known.", "origin", "member"),
 		lagKnown: d("lag_known", "Whether the lag is known.", "origin", "member"),
 
-		unitOwner:  d("unit_owner", "1 for the member that the unit's writes go to.", "unit", "member"),
-		unitEpoch:  d("unit_epoch", "Counts the changes of the unit's owner.", "unit"),
 		violations: d("violations", "Ways in which what is seen breaks what is meant.", "severity"),
-		operation:  d("operation_running", "Whether an operation runs.", "kind"),
 		index:      d("state_index", "Raft index of the last change applied here."),
 
 		sessions: d("proxy_sessions", "Clients that are connected."),
@@ -68,15 +70,17 @@ func newDescs() descs {
 		errors:   d("proxy_errors_total", "Error packets sent to clients, refusals aside."),
 		refused:  d("proxy_refused_total", "Refusals, by reason.", "reason"),
 		apiFull:  d("api_refused_connections_total", "Connections closed because too many were open."),
+
+		operationDescs: describeOperations(d),
 	}
 }
 
 func (d descs) all() []*prometheus.Desc {
-	return []*prometheus.Desc{
+	return append(d.operationDescs.all(),
 		d.build, d.leads, d.hasLeader, d.health, d.ready, d.memberUp, d.memberAge, d.memberReadOnly, d.memberState,
-		d.memberSlot, d.semiSyncArmed, d.semiSyncOn, d.ackers, d.lagLow, d.lagHigh, d.lagKnown, d.unitOwner, d.unitEpoch,
-		d.violations, d.operation, d.index, d.sessions, d.queued, d.queries, d.errors, d.refused, d.apiFull,
-	}
+		d.memberSlot, d.memberLost, d.semiSyncOrder, d.semiSyncArmed, d.semiSyncOn, d.ackers, d.lagLow, d.lagHigh, d.lagKnown,
+		d.violations, d.index, d.sessions, d.queued, d.queries, d.errors, d.refused, d.apiFull,
+	)
 }
 
 // collector computes every metric at the scrape, from one look.
@@ -84,6 +88,7 @@ type collector struct {
 	look    func() look
 	refused *atomic.Uint64
 	descs   descs
+	tally   *tally
 }
 
 // Describe implements prometheus.Collector.
@@ -98,6 +103,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	l := c.look()
 	e := emitter{out}
 	c.collectNode(e, l)
+	c.collectOperations(e, l)
+	c.collectUnits(e, l)
 	c.collectMembers(e, l)
 	c.collectLags(e, l)
 	c.collectProxy(e, l)
@@ -132,10 +139,6 @@ func (c *collector) collectNode(e emitter, l look) {
 		e.flag(c.descs.health, h == health, string(h))
 	}
 	e.flag(c.descs.ready, len(l.unready()) == 0)
-	running, _ := l.snap.Running()
-	for _, kind := range []topology.OperationKind{topology.OperationInit, topology.OperationHeal, topology.OperationRejoin} {
-		e.flag(c.descs.operation, running.Kind == kind, kind.String())
-	}
 	count := map[string]int{topology.SeverityWarning.String(): 0, topology.SeverityBroken.String(): 0}
 	for _, v := range l.violations() {
 		count[v.Severity]++
@@ -143,17 +146,14 @@ func (c *collector) collectNode(e emitter, l look) {
 	for severity, n := range count {
 		e.gauge(c.descs.violations, float64(n), severity)
 	}
-	for _, u := range l.snap.Units {
-		e.gauge(c.descs.unitEpoch, float64(u.Epoch), string(u.ID))
-		if u.Owner != "" {
-			e.gauge(c.descs.unitOwner, 1, string(u.ID), string(u.Owner))
-		}
-	}
 	e.gauge(c.descs.index, float64(l.snap.Index))
 	e.counter(c.descs.apiFull, c.refused.Load())
 }
 
 func (c *collector) collectMembers(e emitter, l look) {
+	for _, v := range l.verdicts() {
+		e.flag(c.descs.memberLost, v.Lost, v.Member)
+	}
 	for _, m := range l.snap.Members {
 		id := string(m.ID)
 		seen, good := l.obs.Good(m.ID, l.now)
@@ -161,6 +161,9 @@ func (c *collector) collectMembers(e emitter, l look) {
 		e.gauge(c.descs.memberState, 1, id, m.State.String())
 		e.gauge(c.descs.memberSlot, float64(m.Slot), id)
 		e.flag(c.descs.semiSyncArmed, m.SemiSync == topology.SemiSyncArmed, id)
+		for _, order := range []topology.SemiSync{topology.SemiSyncOff, topology.SemiSyncArmed, topology.SemiSyncDegraded} {
+			e.flag(c.descs.semiSyncOrder, m.SemiSync == order, id, order.String())
+		}
 		if !seen.At.IsZero() {
 			e.gauge(c.descs.memberAge, l.now.Sub(seen.At).Seconds(), id)
 		}

@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -68,5 +70,64 @@ func TestMetricsOfTheUnknownAreAbsent(t *testing.T) {
 		if !strings.Contains(body, line+"\n") {
 			t.Errorf("%s is missing", line)
 		}
+	}
+}
+
+func TestMetricsOfAFailover(t *testing.T) {
+	node := threeMembers(t, topology.InitRing{})
+	s := serve(t, node)
+	has := func(lines ...string) string {
+		t.Helper()
+		_, body := s.get(t, "/metrics")
+		for _, line := range lines {
+			if !strings.Contains(body, line+"\n") {
+				t.Errorf("%s is missing: %s", line, grep(body, line[:strings.IndexAny(line, " {")]))
+			}
+		}
+		return body
+	}
+	has(`sqlring_unit_owned{unit="*"} 1`, `sqlring_unit_ownerless_seconds{unit="*"} 0`, `sqlring_operations_total{kind="heal"} 0`,
+		`sqlring_operations_total{kind="init"} 1`, `sqlring_controller_stuck 0`, `sqlring_member_semi_sync_ordered{member="m1",order="armed"} 1`)
+	node.Edit(func(n *apitest.Node) { n.Lose("m1") })
+	has(`sqlring_member_lost{member="m1"} 1`, `sqlring_member_lost{member="m2"} 0`)
+	node.Edit(func(n *apitest.Node) { n.BeginHeal("m1", topology.HealDrain) })
+	body := has(`sqlring_unit_owned{unit="*"} 0`, `sqlring_operation_running{kind="heal"} 1`, `sqlring_operations_total{kind="heal"} 1`, `sqlring_member_state{member="m1",state="down"} 1`)
+	if strings.Contains(body, "sqlring_unit_owner{") || strings.Contains(body, `sqlring_unit_ownerless_seconds{unit="*"} 0`+"\n") {
+		t.Error("a unit without an owner has one")
+	}
+	node.Edit(func(n *apitest.Node) { n.Finish() })
+	has(`sqlring_unit_owner{member="m2",unit="*"} 1`, `sqlring_member_semi_sync_ordered{member="m2",order="degraded"} 1`,
+		`sqlring_member_semi_sync_ordered{member="m2",order="armed"} 0`, `sqlring_operation_running{kind="heal"} 0`)
+	node.Edit(func(n *apitest.Node) { // the oldest is forgotten
+		next := *n.State
+		next.Operations = next.Operations[1:]
+		n.State = &next
+	})
+	has(`sqlring_operations_total{kind="init"} 1`, `sqlring_operations_total{kind="heal"} 1`)
+	node.Edit(func(n *apitest.Node) { n.Leading = "n2" })
+	if _, body := s.get(t, "/metrics"); strings.Contains(body, "sqlring_controller_stuck ") {
+		t.Error("a follower says whether the controller is stuck")
+	}
+}
+
+// docs/api.md lists every metric and no other.
+func TestDocsListEveryMetric(t *testing.T) {
+	text, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, name := range regexp.MustCompile("`(sqlring_[a-z_]+)`").FindAllStringSubmatch(string(text), -1) {
+		documented[name[1]] = true
+	}
+	_, body := serve(t, apitest.NewRing()).get(t, "/metrics")
+	for _, help := range regexp.MustCompile(`(?m)^# TYPE (sqlring_\w+)`).FindAllStringSubmatch(body, -1) {
+		if !documented[help[1]] {
+			t.Errorf("%s is not in docs/api.md", help[1])
+		}
+		delete(documented, help[1])
+	}
+	for name := range documented {
+		t.Errorf("docs/api.md lists %s, which is not served", name)
 	}
 }

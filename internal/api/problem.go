@@ -40,6 +40,10 @@ type Problem struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
 	Leader string `json:"leader,omitempty"` // of ProblemNotLeader, if it is known
+	// Check names the safety check that refused, and Override the field of the
+	// request that overrides it: of ProblemRefused, where they have a name.
+	Check    string `json:"check,omitempty"`
+	Override string `json:"override,omitempty"`
 }
 
 // Error returns the detail.

@@ -31,7 +31,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// maxConns bounds the open connections of each listener.
+// maxConns bounds the open connections of each listener: whoever fills up TCP
+// does not keep the local admin out.
 const maxConns = 256
 
 // shutdownGrace is how long answers that are under way may take when Run ends.
@@ -44,7 +45,6 @@ type Server struct {
 	node      Node
 	routes    http.Handler
 	listeners []listening
-	open      atomic.Int64
 	refused   atomic.Uint64
 }
 
@@ -81,7 +81,7 @@ func (s *Server) Listen() error {
 }
 
 func (s *Server) add(l net.Listener, h http.Handler) {
-	b := bounded{Listener: l, limit: maxConns, open: &s.open, refused: &s.refused}
+	b := bounded{Listener: l, limit: maxConns, open: new(atomic.Int64), refused: &s.refused}
 	s.listeners = append(s.listeners, listening{Listener: b, handler: h})
 }
 
@@ -149,4 +149,8 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 }
 
 // look looks at the node now.
-func (s *Server) look() look { return lookAt(s.node, time.Now()) }
+func (s *Server) look() look {
+	l := lookAt(s.node, time.Now())
+	l.apiSocket = s.cfg.Socket
+	return l
+}

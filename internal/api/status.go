@@ -24,39 +24,8 @@ type Status struct {
 	Step           *Step       `json:"step" doc:"what the controller decided last; null unless this node leads"`
 	Violations     []Violation `json:"violations" doc:"where what is seen breaks what is meant"`
 	Proxy          ProxyStats  `json:"proxy"`
-}
-
-// Unit is what has one writer.
-type Unit struct {
-	Name  string `json:"name" doc:"a schema, or * for the rest"`
-	Owner string `json:"owner" doc:"the member that its writes go to; empty: nobody, they wait"`
-	Epoch uint64 `json:"epoch" doc:"counts the changes of the owner"`
-}
-
-// Operation is a change of the ring that is under way or over.
-type Operation struct {
-	ID       string     `json:"id"`
-	Kind     string     `json:"kind" doc:"init, heal or rejoin"`
-	Member   string     `json:"member" doc:"whom it is about; empty: the ring"`
-	State    string     `json:"state" doc:"running, done or aborted"`
-	Cursor   string     `json:"cursor" doc:"the step that it is at"`
-	Began    time.Time  `json:"began"`
-	Moved    time.Time  `json:"moved" doc:"when the cursor moved last"`
-	Ended    *time.Time `json:"ended"`
-	By       string     `json:"by"`
-	Why      string     `json:"why"`
-	Evidence []string   `json:"evidence"`
-	Step     *Step      `json:"step" doc:"what the controller does for it, or waits for; null if it is over or another node leads"`
-}
-
-// Step is what the controller decided last.
-type Step struct {
-	Kind   string     `json:"kind" doc:"idle, wait, do, commit or stuck"`
-	Member string     `json:"member" doc:"on whom; empty: nobody"`
-	What   string     `json:"what" doc:"the action or the change; empty: none"`
-	Why    string     `json:"why"`
-	At     time.Time  `json:"at"`
-	Until  *time.Time `json:"until" doc:"when waiting is over the time usual for it"`
+	APISocket      string      `json:"api_socket" doc:"path of the unix socket that takes changes; empty: none"`
+	Next           []string    `json:"next" doc:"what to type, after what is wrong; a few blanks, then a word on it may follow"`
 }
 
 // Violation is one way in which what is seen breaks what is meant.
@@ -71,7 +40,7 @@ type Violation struct {
 func (l look) status() Status {
 	s := Status{
 		Node: string(l.node), At: l.now.UTC(), Members: l.members(), Units: l.units(),
-		Step: l.lastStep(), Violations: l.violations(), Proxy: l.proxyStats(),
+		Step: l.lastStep(), Violations: l.violations(), Proxy: l.proxyStats(), APISocket: l.apiSocket,
 	}
 	if l.hasLeader {
 		s.Leader = string(l.leader)
@@ -85,58 +54,8 @@ func (l look) status() Status {
 		s.Operation = &shown
 	}
 	s.Health, s.Reasons = l.health()
+	s.Next = l.next()
 	return s
-}
-
-func (l look) units() []Unit {
-	units := make([]Unit, 0, len(l.snap.Units))
-	for _, u := range l.snap.Units {
-		units = append(units, Unit{Name: string(u.ID), Owner: string(u.Owner), Epoch: u.Epoch})
-	}
-	return units
-}
-
-func (l look) lastStep() *Step {
-	if l.stepAt.IsZero() {
-		return nil
-	}
-	s := Step{Kind: l.step.Kind.String(), Member: string(l.step.Member), Why: l.step.Why, At: l.stepAt.UTC()}
-	switch {
-	case l.step.Kind == topology.StepDo:
-		s.What = l.step.Action.String()
-	case l.step.Kind == topology.StepCommit && l.step.Change != nil:
-		s.What = l.step.Change.String()
-	}
-	if !l.step.Until.IsZero() {
-		until := l.step.Until.UTC()
-		s.Until = &until
-	}
-	return &s
-}
-
-func (l look) operation(op topology.Operation) Operation {
-	shown := Operation{
-		ID: string(op.ID), Kind: op.Kind.String(), Member: string(op.Member), State: op.State.String(),
-		Cursor: string(op.Cursor), Began: op.Began, Moved: op.Moved, By: op.By, Why: op.Why,
-		Evidence: append([]string{}, op.Evidence...),
-	}
-	if !op.Ended.IsZero() {
-		ended := op.Ended
-		shown.Ended = &ended
-	}
-	if op.State == topology.OperationRunning {
-		shown.Step = l.lastStep()
-	}
-	return shown
-}
-
-// operations returns all that are remembered, newest first.
-func (l look) operations() []Operation {
-	ops := make([]Operation, 0, len(l.snap.Operations))
-	for i := len(l.snap.Operations) - 1; i >= 0; i-- {
-		ops = append(ops, l.operation(l.snap.Operations[i]))
-	}
-	return ops
 }
 
 func (l look) violations() []Violation {

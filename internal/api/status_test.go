@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -204,5 +205,37 @@ func TestAutoincShowsWhatIsSeenBesideWhatIsMeant(t *testing.T) {
 	}
 	if m2.Values[0] != 2 || m2.Values[1] != 18 {
 		t.Errorf("values of m2 are %v, want 2, 18, …", m2.Values)
+	}
+}
+
+// docs/api.md names every field of a status, and every kind of problem.
+func TestDocsNameEveryField(t *testing.T) {
+	text, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]any
+			}
+		}
+	}
+	_, body := serve(t, apitest.NewRing()).get(t, "/openapi.json")
+	if err := json.Unmarshal([]byte(body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if len(doc.Components.Schemas) < 10 {
+		t.Fatalf("only %d schemas in the OpenAPI document", len(doc.Components.Schemas))
+	}
+	for name, schema := range doc.Components.Schemas {
+		if strings.HasPrefix(name, "Error") { // the framework's; ours is Problem
+			continue
+		}
+		for field := range schema.Properties {
+			if !strings.Contains(string(text), "`"+field+"`") && !strings.Contains(string(text), `"`+field+`"`) {
+				t.Errorf("%s.%s is not in docs/api.md", name, field)
+			}
+		}
 	}
 }

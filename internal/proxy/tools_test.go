@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -17,7 +18,10 @@ func tool(t *testing.T, stdin, name string, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("%s is not installed", name)
+		if os.Getenv("SQLRING_REQUIRE_SERVERS") == "1" {
+			t.Fatalf("%s is not installed: scripts/install-servers.sh installs it", name)
+		}
+		t.Skipf("SKIPPED-NO-SERVER: %s is not installed", name)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -16,16 +16,21 @@ type Verdict struct {
 }
 
 // Verdicts judges every member, in ring order. A member that is not active is
-// never lost: it is out already, or not in yet, and Why says which.
+// never lost: it is out already, or not in yet, and Why says which. Nor is any
+// while the ring is brought up again after every member was restarted.
 func Verdicts(s *Snapshot, o Observations, now time.Time) []Verdict {
+	running, _ := s.Running()
 	verdicts := make([]Verdict, 0, len(s.Members))
 	for _, m := range s.Members {
 		v := Verdict{Member: m.ID}
-		if m.State == MemberActive {
+		switch {
+		case m.State != MemberActive:
+			v.Why = fmt.Sprintf("member %s is %s", m.ID, m.State)
+		case running.Kind == OperationRestart:
+			v.Why = fmt.Sprintf("member %s was restarted with all others, %s brings it up again", m.ID, running.ID)
+		default:
 			judged := judge(s, m, o, now)
 			v.Lost, v.Why, v.Evidence = judged.lost, judged.why, slices.Clone(judged.evidence)
-		} else {
-			v.Why = fmt.Sprintf("member %s is %s", m.ID, m.State)
 		}
 		if len(v.Evidence) == 0 {
 			v.Evidence = evidenceOf(s, m, o, now)
@@ -46,7 +51,7 @@ func evidenceOf(s *Snapshot, m Member, o Observations, now time.Time) []string {
 		line = fmt.Sprintf("%s answers (boot token %d)", m.ID, seen.Boot)
 	}
 	if _, pulls := neighbours(s, m, o, now); pulls.Member != "" {
-		return []string{line, fmt.Sprintf("%s, which pulls from it, sees it: receiver %s", pulls.Member, pulls.Link.Receiver)}
+		return []string{line, fmt.Sprintf("%s, which pulls from it: receiver %s", pulls.Member, pulls.Link.Receiver)}
 	}
 	return []string{line}
 }

@@ -3,7 +3,6 @@ package apitest
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -22,9 +21,15 @@ type Node struct {
 	Leading topology.NodeID // who leads; empty: nobody
 	State   *topology.Snapshot
 	Step    topology.Step
+	StepAt  time.Time // default an hour after Began
 	Stats   api.ProxyStats
 	Refuse  error // what Propose returns instead of applying
-	Walk    bool  // each Snapshot moves a running init on by one step
+	Walk    bool  // each Snapshot moves a running operation on by one step
+
+	Lost map[topology.MemberID]bool              // members that refuse connections
+	Has  map[topology.MemberID]topology.Position // what each member has; empty: nothing
+	Mark topology.Position                       // what a heal finds acknowledged
+	Tail topology.Tail                           // what a rejoin finds; zero: an empty tail
 
 	// Spoil changes the observations of a healthy ring; nil leaves them.
 	Spoil func(o *topology.Observation)
@@ -38,19 +43,26 @@ type Node struct {
 func NewNode() *Node {
 	return &Node{
 		ID: "n1", Leading: "n1", State: topology.NewSnapshot(),
-		Step:  topology.Step{Kind: topology.StepIdle, Why: "the ring is as it should be"},
-		Stats: api.ProxyStats{Listen: "127.0.0.1:3406", Socket: "/run/sqlring/sql.sock", Sessions: 4, Queries: 1234, Refused: map[string]uint64{"login": 2}},
-		Lag:   lagguard.Lag{Known: true, Low: 3 * time.Millisecond, High: 6500 * time.Microsecond},
+		Step:   topology.Step{Kind: topology.StepIdle, Why: "the ring is as it should be"},
+		StepAt: Began().Add(time.Hour),
+		Stats:  api.ProxyStats{Listen: "127.0.0.1:3406", Socket: "/run/sqlring/sql.sock", Sessions: 4, Queries: 1234, Refused: map[string]uint64{"login": 2}},
+		Lag:    lagguard.Lag{Known: true, Low: 3 * time.Millisecond, High: 6500 * time.Microsecond},
 	}
 }
 
 // NewRing returns the leading node n1 of the open ring "demo" with the members
 // m1 (owner, slot 1) and m2 (slot 2).
-func NewRing() *Node {
+func NewRing() *Node { return NewRingOf(topology.InitRing{}, "m1", "m2") }
+
+// NewRingOf is NewRing with other members, the first being the owner, and with
+// the settings of ring.
+func NewRingOf(ring topology.InitRing, ids ...topology.MemberID) *Node {
 	n := NewNode()
-	n.apply(topology.InitRing{Name: "demo", Members: []topology.NewMember{
-		{ID: "m1", Addr: "127.0.0.1:13301"}, {ID: "m2", Addr: "127.0.0.1:13302"},
-	}}, "dba@n1", "")
+	ring.Name = "demo"
+	for i, id := range ids {
+		ring.Members = append(ring.Members, topology.NewMember{ID: id, Addr: fmt.Sprintf("127.0.0.1:%d", 13301+i)})
+	}
+	n.apply(ring, "dba@n1", "")
 	for n.walk() {
 	}
 	return n
@@ -84,24 +96,6 @@ func (n *Node) propose(change topology.Change, by, why string) error {
 	return err
 }
 
-// walk moves a running init on by one step; false: none runs.
-func (n *Node) walk() bool {
-	op, ok := n.State.Running()
-	if !ok {
-		return false
-	}
-	steps := []topology.Cursor{topology.InitPreflight, topology.InitPrepare, topology.InitLink, topology.InitVerify, topology.InitOpen}
-	at := slices.Index(steps, op.Cursor)
-	if at == len(steps)-1 {
-		n.apply(topology.OpenRing{Operation: op.ID, SemiSync: topology.SemiSyncArmed}, "controller@n1", "every member is verified")
-		n.Step = topology.Step{Kind: topology.StepIdle, Why: "the ring is as it should be"}
-		return true
-	}
-	n.apply(topology.AdvanceOperation{Operation: op.ID, From: op.Cursor, To: steps[at+1]}, "controller@n1", "")
-	n.Step = topology.Step{Kind: topology.StepWait, Why: fmt.Sprintf("the members are at %q", steps[at+1])}
-	return true
-}
-
 // Name implements api.Node.
 func (n *Node) Name() topology.NodeID { return n.ID }
 
@@ -122,7 +116,7 @@ func (n *Node) Observations() topology.Observations {
 	defer n.mu.Unlock()
 	var all topology.Observations
 	for _, m := range n.State.Members {
-		o := healthy(n.State, m, time.Now())
+		o := n.observe(m, time.Now())
 		if n.Spoil != nil {
 			n.Spoil(&o)
 		}
@@ -132,7 +126,6 @@ func (n *Node) Observations() topology.Observations {
 }
 
 func healthy(s *topology.Snapshot, m topology.Member, now time.Time) topology.Observation {
-	up, _ := s.Upstream(m.ID)
 	owns := s.Owns(m.ID)
 	o := topology.Observation{
 		Member: m.ID, Asked: now, At: now, Since: now.Add(-time.Minute), Reach: topology.ReachAnswers,
@@ -142,7 +135,9 @@ func healthy(s *topology.Snapshot, m topology.Member, now time.Time) topology.Ob
 		Settings: topology.Settings{
 			LogBin: true, LogReplica: true, RowFormat: true, LogReplicaInFile: true, ReadOnlyInFile: true,
 		},
-		Link: topology.Link{Upstream: up.Addr, Receiver: topology.ThreadRunning, Applier: topology.ThreadRunning},
+	}
+	if up, ok := s.Upstream(m.ID); ok {
+		o.Link = topology.Link{Upstream: up.Addr, Receiver: topology.ThreadRunning, Applier: topology.ThreadRunning}
 	}
 	if owns && m.SemiSync == topology.SemiSyncArmed {
 		o.SemiSync = topology.SemiSyncStatus{Enabled: true, On: true, Ackers: 1}
@@ -184,7 +179,7 @@ func (n *Node) LastStep() (topology.Step, time.Time) {
 	if n.Leading != n.ID {
 		return topology.Step{}, time.Time{}
 	}
-	return n.Step, Began()
+	return n.Step, n.StepAt
 }
 
 // Propose implements api.Node.

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sqlring/sqlring/internal/api"
+)
+
+// rejoinFlags are the flags of `master rejoin`.
+type rejoinFlags struct {
+	letFlow, dryRun, yes bool
+	why                  string
+	follow               followFlags
+}
+
+func (c *cli) masterRejoin() *cobra.Command {
+	var f rejoinFlags
+	cmd := &cobra.Command{
+		Use: "rejoin NAME", Short: "Let a member back in that is out, or in quarantine", Args: args(cobra.ExactArgs(1)),
+		Long: `A member that is down is let back in by itself as soon as it answers: start it, and
+watch. A member in quarantine holds transactions that the ring does not have; they
+were written to a file. --let-flow lets them flow into the ring, whatever they are:
+where the ring has changed the same rows meanwhile, that diverges or stops.
+
+A refusal names the check that refused and what overrides it; the exit code is 3.`,
+		Example: `  sqlring --api unix:/run/sqlring/api.sock master rejoin m1 --dry-run
+  sqlring --api unix:/run/sqlring/api.sock master rejoin m1 --let-flow --why "inserts only, looked at"`,
+		RunE: func(cmd *cobra.Command, a []string) error {
+			client, err := c.changer(cmd.Context(), "master rejoin "+a[0])
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			return c.rejoin(cmd.Context(), client, a[0], f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.letFlow, "let-flow", false, "what only it holds flows into the ring, whatever it is")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "show what only it holds and the plan, and change nothing")
+	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	flags.StringVar(&f.why, "why", "", "reason, for the audit")
+	f.follow.add(cmd)
+	return cmd
+}
+
+// rejoin is plan, checks, confirmation, progress, verification, next step.
+func (c *cli) rejoin(ctx context.Context, client *api.Client, name string, f rejoinFlags) error {
+	req := api.RejoinRequest{LetFlow: f.letFlow, Why: f.why}
+	plan, err := client.PlanRejoin(ctx, name, req)
+	if err != nil {
+		return err
+	}
+	if f.dryRun {
+		return c.print(plan, func(w io.Writer) {
+			rejoinText(w, plan)
+			fmt.Fprintln(w, "\nthis was a dry run: nothing was changed")
+		})
+	}
+	rejoinText(c.err, plan)
+	question := fmt.Sprintf("\nlet %s back in?", name)
+	if f.letFlow {
+		question = fmt.Sprintf("\nlet everything that only %s holds flow into the ring?", name)
+	}
+	if plan.Refused == "" { // else the node says so, before anybody is asked
+		if err := c.confirm(ctx, f.yes, question); err != nil {
+			return err
+		}
+	}
+	started, err := client.Rejoin(ctx, name, req)
+	if err != nil {
+		return err
+	}
+	if started.Operation == nil {
+		return errors.New("the rejoin is ordered, but its operation is not seen yet: look at `sqlring operation list`")
+	}
+	f.follow.needsPerson = true
+	op, err := c.follow(ctx, client, *started.Operation, f.follow)
+	if err != nil {
+		return err
+	}
+	st, err := client.Status(ctx)
+	if err != nil {
+		return err
+	}
+	m := memberOf(st, name)
+	if err := c.print(op, func(w io.Writer) { rejoinedText(w, op, m) }); err != nil {
+		return err
+	}
+	if m.State != "active" {
+		return errDegraded
+	}
+	return nil
+}
+
+func rejoinText(w io.Writer, p api.RejoinPlan) {
+	fmt.Fprintf(w, "%s is %s: %s\n", p.Member, p.State, orDash(p.Why))
+	if p.Cut != "" {
+		fmt.Fprintf(w, "the ring has its own transactions up to %s\n", p.Cut)
+	}
+	if t := p.Tail; t != nil {
+		fmt.Fprintf(w, "what only it holds, as %s judged: %s\n", p.Judged, tailText(*t))
+		if t.File != "" {
+			fmt.Fprintf(w, "they are in %s\n", t.File)
+		}
+	} else {
+		fmt.Fprintln(w, "what only it holds was not judged yet")
+	}
+	fmt.Fprintln(w)
+	for i, step := range p.Steps {
+		fmt.Fprintf(w, "%d. %s\n", i+1, step)
+	}
+	if p.Refused != "" {
+		fmt.Fprintf(w, "\nit is refused now: %s\n", p.Refused)
+	}
+}
+
+// rejoinedText says what came of it, and what is next.
+func rejoinedText(w io.Writer, op api.Operation, m api.Member) {
+	if op.Tail != nil {
+		fmt.Fprintf(w, "what only %s held: %s\n", m.Name, tailText(*op.Tail))
+	}
+	switch {
+	case m.State == "active":
+		fmt.Fprintf(w, "%s is in the ring again\n", m.Name)
+	default:
+		fmt.Fprintf(w, "%s is %s: %s\n", m.Name, m.State, m.Why)
+	}
+	fmt.Fprintln(w, "next: sqlring status")
+}

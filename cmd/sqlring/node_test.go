@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/internal/api/apitest"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// three makes n the node of a ring of m1 (owner), m2 and m3.
+func three(n *apitest.Node, ring topology.InitRing) {
+	fresh := apitest.NewRingOf(ring, "m1", "m2", "m3")
+	n.State, n.Step = fresh.State, fresh.Step
+	n.Has = map[topology.MemberID]topology.Position{"m2": position("101-101-100"), "m3": position("101-101-97")}
+	n.Mark = position("101-101-100")
+}
+
+func position(text string) topology.Position {
+	p, err := topology.ParsePosition(text)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// nodeChanges are what the command `node` can do to the fake node.
+func nodeChanges() map[string]func(n *apitest.Node) {
+	return map[string]func(n *apitest.Node){
+		"empty": func(n *apitest.Node) {
+			n.State, n.Step = topology.NewSnapshot(), topology.Step{Why: "there is no ring yet"}
+		},
+		"walks": func(n *apitest.Node) { n.Walk = true },
+		"stuck": func(n *apitest.Node) {
+			n.Step = topology.Step{Kind: topology.StepStuck, Why: "member m2 is not empty, it has the schema shop: init takes empty servers"}
+		},
+		"follows":       func(n *apitest.Node) { n.Leading = "n2" },
+		"is-alone":      func(n *apitest.Node) { n.Leading = "" },
+		"loses-replies": func(n *apitest.Node) { n.Refuse = fmt.Errorf("propose: %w", api.ErrOutcomeUnknown) },
+		"loses-m2": func(n *apitest.Node) {
+			n.Spoil = func(o *topology.Observation) {
+				if o.Member == "m2" {
+					*o = topology.Observation{Member: "m2", At: o.At, Reach: topology.ReachRefused, Error: "connection refused"}
+				}
+			}
+		},
+		"knows-no-lag": func(n *apitest.Node) { n.Lag.Known = false },
+
+		"has-three":   func(n *apitest.Node) { three(n, topology.InitRing{}) },
+		"refuses":     func(n *apitest.Node) { three(n, topology.InitRing{Degraded: topology.DegradedRefuse}) },
+		"loses-m1":    func(n *apitest.Node) { n.Lose("m1") },
+		"drains":      func(n *apitest.Node) { n.BeginHeal("m1", topology.HealDrain) },
+		"healed":      func(n *apitest.Node) { n.BeginHeal("m1", "") },
+		"ends":        func(n *apitest.Node) { n.Finish() },
+		"lacks-some":  func(n *apitest.Node) { n.Mark = position("101-101-103") },
+		"restarting":  func(n *apitest.Node) { n.BeginRestart(topology.RestartLink) },
+		"finds-m1":    func(n *apitest.Node) { n.Lost = nil },
+		"quarantines": func(n *apitest.Node) { quarantine(n) },
+		"quiet-lag":   func(n *apitest.Node) { n.Lag.At = time.Now().Add(-time.Minute) },
+	}
+}
+
+// quarantine lets m1 come back with a tail that may not flow.
+func quarantine(n *apitest.Node) {
+	n.Tail = topology.Tail{
+		Cut: position("101-101-100"), End: position("101-101-102"), Verdict: topology.TailConflict,
+		Why: "it updates rows of shop.card", Transactions: 2, File: "/var/lib/sqlring/tails/m1.json",
+	}
+	n.BeginRejoin("m1", "")
+	n.Tail = topology.Tail{}
+}

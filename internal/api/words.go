@@ -1,0 +1,87 @@
+package api
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// words says what each step of an operation is for. The plan files of package
+// topology list the steps.
+func words(kind topology.OperationKind) map[topology.Cursor]string {
+	switch kind {
+	case topology.OperationInit:
+		return map[topology.Cursor]string{
+			topology.InitPreflight: "every server must answer, be empty, and boot closed",
+			topology.InitPrepare:   "each server is closed, and gets its identity, slot and settings",
+			topology.InitLink:      "each server follows the one before it",
+			topology.InitVerify:    "the heartbeat of each server must arrive at every other one",
+			topology.InitOpen:      "semi-sync is armed, and the owner is opened",
+		}
+	case topology.OperationHeal:
+		return map[topology.Cursor]string{
+			topology.HealLeases: "every proxy gives its lease back, or it runs out; how far writes were acknowledged is recorded",
+			topology.HealFreeze: "nothing more may come from the lost member, and nobody waits for its acknowledgement",
+			topology.HealDrain:  "survivors apply what they received; the heir must have everything that was acknowledged",
+			topology.HealWire:   "the ring is closed without the lost member",
+			topology.HealOpen:   "the heir is opened, and gets the units",
+		}
+	case topology.OperationRejoin:
+		return map[topology.Cursor]string{
+			topology.RejoinJudge:   "it is closed; what only it holds is read and judged",
+			topology.RejoinPrepare: "it gets its identity, slot and settings",
+			topology.RejoinCatchUp: "it follows its upstream until it has what that has",
+			topology.RejoinSplice:  "its downstream follows it",
+			topology.RejoinAdmit:   "it is verified once more, and in the ring",
+		}
+	case topology.OperationRestart:
+		return map[topology.Cursor]string{
+			topology.RestartPrepare: "each member gets its identity, slot and settings again",
+			topology.RestartLink:    "each member follows the one before it",
+			topology.RestartOpen:    "semi-sync is armed, and who owned a unit before is opened",
+		}
+	case topology.OperationNone:
+	}
+	return nil
+}
+
+// cursorWords says what one step is for; empty for a step that this release does
+// not know.
+func cursorWords(kind topology.OperationKind, at topology.Cursor) string { return words(kind)[at] }
+
+// purpose says what an operation is for, as the middle of a sentence.
+func purpose(op topology.Operation) string {
+	switch op.Kind {
+	case topology.OperationInit:
+		return "makes the ring"
+	case topology.OperationHeal:
+		return fmt.Sprintf("heals the loss of %s", op.Member)
+	case topology.OperationRejoin:
+		return fmt.Sprintf("lets %s back in", op.Member)
+	case topology.OperationRestart:
+		return "brings the ring up again"
+	case topology.OperationNone:
+	}
+	return "is of a kind that this release does not know"
+}
+
+// Span says a duration for people: "3.2 s", "4 min 12 s", "5 h 3 min".
+func Span(d time.Duration) string {
+	d = max(0, d)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Truncate(100*time.Millisecond).Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// transactions counts in words.
+func transactions(n uint64) string {
+	if n == 1 {
+		return "1 transaction"
+	}
+	return fmt.Sprintf("%d transactions", n)
+}

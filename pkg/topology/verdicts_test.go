@@ -1,0 +1,143 @@
+package topology
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// ringOfThree returns an open ring of m1 (owner), m2 and m3, each with the
+// process that was admitted, and a look at it in which all is well.
+func ringOfThree(t *testing.T, now time.Time) (*Snapshot, Observations) {
+	t.Helper()
+	s := NewSnapshot()
+	apply := func(change Change) {
+		next, err := Apply(s, Command{Index: s.Index + 1, At: now, By: "test", Change: change})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = next
+	}
+	apply(InitRing{Name: "demo", Members: []NewMember{{ID: "m1", Addr: "a:1"}, {ID: "m2", Addr: "a:2"}, {ID: "m3", Addr: "a:3"}}})
+	steps := initCursors()
+	for i := 1; i < len(steps); i++ {
+		apply(AdvanceOperation{Operation: "op1", From: steps[i-1], To: steps[i]})
+	}
+	apply(OpenRing{Operation: "op1", SemiSync: SemiSyncArmed})
+	var o Observations
+	for _, m := range s.Members {
+		up, _ := s.Upstream(m.ID)
+		o = o.With(Observation{
+			Member: m.ID, Asked: now, At: now, Since: now.Add(-time.Minute), Reach: ReachAnswers, Boot: m.Boot,
+			Link: Link{Upstream: up.Addr, Receiver: ThreadRunning, Applier: ThreadRunning},
+		})
+	}
+	return s, o
+}
+
+// change returns o with the observation of one member edited.
+func change(o Observations, id MemberID, edit func(seen *Observation)) Observations {
+	seen, _ := o.Of(id)
+	edit(&seen)
+	return o.With(seen)
+}
+
+func refused(now time.Time) func(seen *Observation) {
+	return func(seen *Observation) {
+		*seen = Observation{Member: seen.Member, At: now, Since: now.Add(-time.Second), Reach: ReachRefused, Error: "connection refused"}
+	}
+}
+
+func broken(seen *Observation) { seen.Link.Receiver = ThreadConnecting }
+
+func TestVerdicts(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s, well := ringOfThree(t, now)
+	gone := change(change(well, "m1", refused(now)), "m2", broken)
+	restarted := change(well, "m1", func(seen *Observation) { seen.Boot = 0 })
+	out, err := Apply(s, Command{Index: s.Index + 1, At: now, Change: BeginHeal{Member: "m1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Apply(s, Command{Index: s.Index + 1, At: now, Change: BeginRestart{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name     string
+		s        *Snapshot
+		o        Observations
+		lost     bool // of m1
+		why      string
+		evidence string
+	}{
+		{"well", s, well, false, "member m1 answers", "m2, which pulls from it: receiver running"},
+		{"lost", s, gone, true, "member m1 refuses connections", "m2, which pulls from it, has lost it"},
+		{"neighbour still receives", s, change(well, "m1", refused(now)), false, "but m2 still receives from it", "refused (connection refused)"},
+		{"another process", s, restarted, true, "member m1 was restarted", "boot token 0"},
+		{"out already", out, gone, false, "member m1 is down", "refused (connection refused)"},
+		{"all restarted", again, well, false, "op2 brings it up again", "m1 answers (boot token 1)"},
+		{"nothing known", s, Observations{}, false, "member m1 does not answer: not probed yet", "not probed yet"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := Verdicts(tt.s, tt.o, now)
+			if len(got) != 3 || got[0].Member != "m1" {
+				t.Fatalf("verdicts %+v, want one for each of three members", got)
+			}
+			m1 := got[0]
+			if m1.Lost != tt.lost || !strings.Contains(m1.Why, tt.why) || !strings.Contains(strings.Join(m1.Evidence, "\n"), tt.evidence) {
+				t.Errorf("%+v, want lost %t, %q, %q", m1, tt.lost, tt.why, tt.evidence)
+			}
+			if tt.s == s { // the same judgement as the one that acts
+				_, heals := Next(tt.s, tt.o, now).Change.(BeginHeal)
+				if heals != tt.lost {
+					t.Errorf("Next heals: %t, the verdict is lost: %t", heals, tt.lost)
+				}
+			}
+		})
+	}
+}
+
+// Who inherits, what it lacks, and what the DBA's word would give up: as the plan
+// itself counts.
+func TestSurvivors(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s, o := ringOfThree(t, now)
+	s, err := Apply(s, Command{Index: s.Index + 1, At: now, Change: BeginHeal{Member: "m1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(seq uint64) func(seen *Observation) {
+		return func(seen *Observation) { seen.Applied = Position{{Domain: 101, Server: 101, Seq: seq}} }
+	}
+	o = change(change(change(o, "m1", refused(now)), "m2", has(98)), "m3", has(100))
+	op, _ := s.Running()
+	op.Mark = Position{{Domain: 101, Server: 101, Seq: 103}}
+
+	got := Survivors(s, op, o, now)
+	if len(got) != 2 || got[0].Member != "m2" || got[1].Member != "m3" {
+		t.Fatalf("survivors %+v, want m2 and m3", got)
+	}
+	if got[0].Heir || !got[1].Heir || got[1].Lacks != 3 || got[1].Missing.String() != "101-101-103" || got[0].Lacks != 5 {
+		t.Errorf("survivors %+v: m3 has most, and lacks 3", got)
+	}
+
+	o = change(o, "m3", func(seen *Observation) { seen.Boot = 0 }) // restarted
+	if got := Survivors(s, op, o, now); len(got) != 1 || got[0].Member != "m2" || !got[0].Heir {
+		t.Errorf("survivors %+v, want m2 alone: m3 is another process", got)
+	}
+	op.AcceptLoss = true
+	if got := Survivors(s, op, o, now); len(got) != 2 || !got[1].Heir {
+		t.Errorf("survivors %+v: with the word m3 counts again, and has most", got)
+	}
+	op.Heir = "m2"
+	if got := Survivors(s, op, o, now); !got[0].Heir || got[1].Heir {
+		t.Errorf("survivors %+v: who was chosen stays the heir", got)
+	}
+	if got := Survivors(s, op, Observations{}, now); len(got) != 0 {
+		t.Errorf("survivors %+v of nothing known", got)
+	}
+	if got := Survivors(s, Operation{Kind: OperationRejoin, Member: "m1"}, o, now); got != nil {
+		t.Errorf("survivors %+v of a rejoin", got)
+	}
+}
