@@ -81,15 +81,18 @@ type Controller struct {
 	fleet Fleet
 	eyes  Eyes
 
-	began time.Time                       // of this leadership
-	acted map[topology.MemberID]time.Time // end of the last action on a member
-	last  atomic.Pointer[Decision]
-	said  string // the last step that was logged
+	began  time.Time                       // of this leadership
+	seized map[topology.MemberID]bool      // whose hands this leadership holds
+	tried  map[topology.MemberID]time.Time // when it tried last to take them
+	acted  map[topology.MemberID]time.Time // end of the last action on a member
+	last   atomic.Pointer[Decision]
+	said   string // the last step that was logged
 }
 
 // New returns a controller that does nothing until Run or Tick is called.
 func New(cfg Config, log Log, fleet Fleet, eyes Eyes) *Controller {
-	return &Controller{cfg: cfg.withDefaults(), log: log, fleet: fleet, eyes: eyes, acted: map[topology.MemberID]time.Time{}}
+	return &Controller{cfg: cfg.withDefaults(), log: log, fleet: fleet, eyes: eyes, acted: map[topology.MemberID]time.Time{},
+		seized: map[topology.MemberID]bool{}, tried: map[topology.MemberID]time.Time{}}
 }
 
 // Last returns what was decided last; the zero Decision before the first tick
@@ -131,12 +134,17 @@ func (c *Controller) Run(ctx context.Context) error {
 func (c *Controller) Begin(now time.Time) {
 	c.began, c.said = now, ""
 	clear(c.acted)
+	clear(c.seized)
+	clear(c.tried)
 }
 
 // Tick decides once and does it, and returns what it decided.
 func (c *Controller) Tick(ctx context.Context, now time.Time) Decision {
 	snap := c.log.Snapshot()
-	step := topology.Next(snap, c.trusted(), now)
+	step, ok := c.seize(snap, now)
+	if !ok {
+		step = topology.Next(snap, c.trusted(), now)
+	}
 	d := Decision{Step: step, At: now}
 	if err := c.perform(ctx, snap, step, now); err != nil {
 		d.Error = err.Error()
@@ -162,6 +170,7 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 		err := c.fleet.Execute(actx, m, step.Action)
 		// Whether it worked or not: what was seen before now says nothing any more.
 		c.acted[step.Member] = c.cfg.Clock()
+		c.seized[step.Member] = c.seized[step.Member] || err == nil
 		c.eyes.Poke(step.Member)
 		return err
 	case topology.StepCommit:
@@ -175,12 +184,34 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 	return nil
 }
 
+// seize returns the step that takes the hands of a member that answers and whose
+// hands this leadership does not hold yet; ok is false if there is none. Until
+// then a statement of an earlier leader may still be on its way to it, and what
+// is seen there proves nothing (S9).
+func (c *Controller) seize(snap *topology.Snapshot, now time.Time) (topology.Step, bool) {
+	for _, o := range c.eyes.Observations().Members {
+		_, member := snap.Member(o.Member)
+		waits := now.Sub(c.tried[o.Member]) < c.cfg.Pause
+		if !member || c.seized[o.Member] || waits || o.Reach != topology.ReachAnswers || !o.Asked.After(c.began) {
+			continue
+		}
+		c.tried[o.Member] = now
+		return topology.Step{
+			Kind: topology.StepDo, Member: o.Member, Action: topology.Action{Kind: topology.ActSeize},
+			Why: "a new leadership acts only where no other can",
+		}, true
+	}
+	return topology.Step{}, false
+}
+
 // trusted returns the observations without those that were asked before this
-// leadership or before the last action on their member: they are unknown.
+// leadership held the member's hands, or before the last action on it: they are
+// unknown. That a member does not answer needs no hands.
 func (c *Controller) trusted() topology.Observations {
 	seen := c.eyes.Observations()
 	for _, o := range seen.Members {
-		if o.Asked.After(c.began) && o.Asked.After(c.acted[o.Member]) {
+		held := c.seized[o.Member] || o.Reach != topology.ReachAnswers
+		if held && o.Asked.After(c.began) && o.Asked.After(c.acted[o.Member]) {
 			continue
 		}
 		seen = seen.With(topology.Observation{

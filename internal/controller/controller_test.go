@@ -100,6 +100,17 @@ func (w *world) controller() *Controller {
 	return c
 }
 
+// seize looks and ticks until c holds the hands of both members.
+func (w *world) seize(t *testing.T, c *Controller) {
+	t.Helper()
+	for range 2 {
+		w.look()
+		if d := c.Tick(t.Context(), w.now); d.Step.Action.Kind != topology.ActSeize || d.Error != "" {
+			t.Fatalf("got %s %s, want the hands", d.Step, d.Error)
+		}
+	}
+}
+
 func (w *world) initRing(t *testing.T) {
 	t.Helper()
 	err := w.Propose(t.Context(), topology.Command{Change: topology.InitRing{
@@ -117,6 +128,10 @@ func TestNothingIsDoneBecauseOfWhatWasSeenBeforeLeading(t *testing.T) {
 	if d := c.Tick(t.Context(), w.now); d.Step.Kind != topology.StepWait {
 		t.Fatalf("acted on what an earlier leader saw: %s", d.Step)
 	}
+	w.seize(t, c)
+	if d := c.Tick(t.Context(), w.now); d.Step.Kind != topology.StepWait {
+		t.Fatalf("acted on what was seen before it held the hands: %s", d.Step)
+	}
 	w.look()
 	if d := c.Tick(t.Context(), w.now); d.Step.Kind != topology.StepCommit {
 		t.Fatalf("got %s, want the preflight to end", d.Step)
@@ -127,6 +142,7 @@ func TestAMemberIsLookedAtAgainBeforeItIsActedOnAgain(t *testing.T) {
 	w := newWorld(t)
 	w.initRing(t)
 	c := w.controller()
+	w.seize(t, c)
 	w.look()
 	c.Tick(t.Context(), w.now) // preflight is over
 	w.fail = errors.New("the connection broke, perhaps after the statement")
@@ -140,7 +156,7 @@ func TestAMemberIsLookedAtAgainBeforeItIsActedOnAgain(t *testing.T) {
 	c.Tick(t.Context(), w.now)
 	w.look()
 	c.Tick(t.Context(), w.now)
-	if want := []string{"m1 prepare", "m1 prepare", "m2 prepare"}; !slices.Equal(w.did, want) {
+	if want := []string{"m1 seize", "m2 seize", "m1 prepare", "m1 prepare", "m2 prepare"}; !slices.Equal(w.did, want) {
 		t.Fatalf("did %v, want %v", w.did, want)
 	}
 }
@@ -149,6 +165,7 @@ func TestARefusedCommandIsNotAFact(t *testing.T) {
 	w := newWorld(t)
 	w.initRing(t)
 	c := w.controller()
+	w.seize(t, c)
 	w.look()
 	w.refuse = errors.New("the outcome is unknown")
 	if d := c.Tick(t.Context(), w.now); d.Error == "" || w.snap.Operations[0].Cursor != topology.InitPreflight {

@@ -43,6 +43,8 @@ func deedOf(k topology.ActionKind) (deed, bool) {
 		return deed{lacksNothing, refuseNothing, runExpel}, true
 	case topology.ActReadTail:
 		return deed{lacksNothing, refuseTail, runTail}, true
+	case topology.ActSeize:
+		return deed{lacksNothing, refuseNothing, nil}, true // who acts has the hands
 	case topology.ActNone:
 	}
 	return deed{}, false
@@ -80,6 +82,15 @@ func (mariaDB) act(ctx context.Context, w work, a topology.Action) error {
 func lacksNothing(topology.Observation, topology.Action) string { return "" }
 
 func refuseNothing(topology.Observation, topology.Action) string { return "" }
+
+// stranger says that a server is not the one that an action is meant for, "" if it
+// is: it was restarted, or given another identity, since the action was decided.
+func stranger(o topology.Observation, a topology.Action) string {
+	if a.Identity != 0 && o.ServerID != a.Identity {
+		return fmt.Sprintf("its server_id is %d, not %d: it was restarted", o.ServerID, a.Identity)
+	}
+	return ""
+}
 
 // identified says why a server must not write or follow anybody yet, "" if it
 // carries an identity. A restarted MariaDB has domain 0, and has lost every other

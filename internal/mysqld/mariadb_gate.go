@@ -22,6 +22,9 @@ func refuseOpen(o topology.Observation, a topology.Action) string {
 	if why := identified(o); why != "" {
 		return why
 	}
+	if why := stranger(o, a); why != "" {
+		return why
+	}
 	if err := o.Layout.Validate(); err != nil {
 		return err.Error()
 	}
@@ -78,11 +81,11 @@ func lacksStamp(o topology.Observation, a topology.Action) string {
 	return ""
 }
 
-func refuseStamp(o topology.Observation, a topology.Action) string {
+func refuseStamp(_ topology.Observation, a topology.Action) string {
 	if a.Boot == 0 || a.Boot > cacheMax {
 		return fmt.Sprintf("boot token %d is not in 1..%d", a.Boot, uint64(cacheMax))
 	}
-	return identified(o)
+	return ""
 }
 
 func runStamp(ctx context.Context, w work, _ topology.Observation, a topology.Action) error {

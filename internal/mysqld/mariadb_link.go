@@ -53,7 +53,7 @@ func undrained(o topology.Observation) string {
 	case link.Receiver != topology.ThreadStopped:
 		return fmt.Sprintf("its receiver from %s is %s, it has to be stopped first", link.Upstream, link.Receiver)
 	case !o.Drained():
-		return fmt.Sprintf("it has received %s from %s and not applied it", o.Position().Missing(link.Received), link.Upstream)
+		return fmt.Sprintf("it has received %s from %s and not applied it", o.Unapplied(), link.Upstream)
 	}
 	return ""
 }
@@ -128,8 +128,8 @@ func lacksStopReceiver(o topology.Observation, _ topology.Action) string {
 }
 
 func refuseStopReceiver(o topology.Observation, _ topology.Action) string {
-	if o.Link.Applier != topology.ThreadRunning && !o.Position().Covers(o.Link.Received) {
-		return fmt.Sprintf("its applier is %s with %s unapplied, which would be lost", o.Link.Applier, o.Position().Missing(o.Link.Received))
+	if o.Link.Applier != topology.ThreadRunning && len(o.Unapplied()) > 0 {
+		return fmt.Sprintf("its applier is %s with %s unapplied, which would be lost", o.Link.Applier, o.Unapplied())
 	}
 	return ""
 }

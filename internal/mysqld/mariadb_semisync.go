@@ -22,7 +22,10 @@ func lacksArm(o topology.Observation, _ topology.Action) string {
 
 // refuseArm knows this member only. Whether its acker is ahead, in which case it
 // would never acknowledge, is the controller's to see.
-func refuseArm(o topology.Observation, _ topology.Action) string {
+func refuseArm(o topology.Observation, a topology.Action) string {
+	if why := stranger(o, a); why != "" {
+		return why
+	}
 	switch {
 	case o.SemiSync.Ackers == 0:
 		return "no acker is connected: its commits would wait for ever"

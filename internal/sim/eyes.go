@@ -102,6 +102,8 @@ func (e *eyes) note(o topology.Observation) {
 		e.w.say(string(e.n.id), "sees %s: %s", o.Member, o.Reach)
 	}
 	o.Since = first.At
+	before, _ := e.obs.Of(o.Member)
+	o = o.After(before)
 	if o.Reach == topology.ReachAnswers {
 		o.Tail = e.n.fleet.tails[o.Member]
 	}

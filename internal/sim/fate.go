@@ -71,8 +71,13 @@ func (s *server) wasLost() bool {
 	case s.ailing && now-s.ailedFrom >= needlessBelow:
 		return true
 	}
-	return now-s.lostAt < 4*time.Second || s.doubted()
+	// What a probe says is as old as its deadline.
+	return now-s.lostAt < 4*time.Second || s.doubted() || (s.doubtedAt > 0 && now-s.doubtedAt < probeAge)
 }
+
+// probeAge is how old the newest knowledge of a member may be that does not
+// answer: the deadline of a probe, and its way.
+const probeAge = 1100 * time.Millisecond
 
 // doubted reports whether neither the leader nor every neighbour reaches the
 // member: more can not be known about it.

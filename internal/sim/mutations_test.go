@@ -52,7 +52,6 @@ func TestMutations(t *testing.T) {
 func mutants() []mutant {
 	return []mutant{
 		{Mutation{Name: "both threads stop at one moment", StopBoth: true}, "I1", slowAppliers},
-		{Mutation{Name: "heir is granted before it has drained", Seen: opened(everythingApplied)}, "I1", slowAppliers},
 		{Mutation{Name: "links are changed while undrained", Seen: opened(everythingApplied), Careless: true}, "I1", slowAppliers},
 		{Mutation{Name: "receiver of the lost member is not stopped", Act: skip(topology.ActStopReceiver), Seen: sees(func(_ *World, o *topology.Observation) {
 			o.Link.Receiver = topology.ThreadStopped

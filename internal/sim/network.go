@@ -65,6 +65,11 @@ func (n *network) cut(a, b endpoint) {
 
 // mend takes a cut away; what was held arrives in the next moments.
 func (n *network) mend(a, b endpoint) {
+	for _, s := range n.w.servers {
+		if s.doubted() {
+			s.doubtedAt = n.w.now
+		}
+	}
 	if i := slices.Index(n.cuts, cut{a, b}); i >= 0 {
 		n.cuts = slices.Delete(n.cuts, i, i+1)
 	}

@@ -22,6 +22,14 @@ func (w *World) person() int {
 		}
 		w.leader().wake()
 		return 1
+	case strings.Contains(why, "start it again"):
+		for _, s := range w.servers {
+			if strings.HasPrefix(why, "member "+string(s.id)+" ") && s.power == dead {
+				w.say("person", "starts %s again", s.id)
+				s.boot()
+				return 1
+			}
+		}
 	case strings.Contains(why, "stop it"):
 		for _, s := range w.servers {
 			if strings.HasPrefix(why, "member "+string(s.id)+" ") && s.power == running {

@@ -34,6 +34,7 @@ type server struct {
 	ailing    bool          // a fault of this member is in force
 	ailedFrom time.Duration // since when, if it is frozen or cut off
 	lostAt    time.Duration // when it was lost last
+	doubtedAt time.Duration // when neither the leader nor a neighbour was known to reach it last
 }
 
 // memory is what a process knows: everything that SQL has set, and its threads.

@@ -22,11 +22,11 @@ func (d *deed) statements() []statement {
 	case topology.ActDetach:
 		return []statement{refuseUndrained, stopReceiver, stopApplier, forgetUpstream}
 	case topology.ActArm:
-		return []statement{arm}
+		return []statement{refuseStranger, arm}
 	case topology.ActDisarm:
 		return []statement{disarm}
 	case topology.ActOpen:
-		return []statement{openMember, stampMember}
+		return []statement{refuseStranger, openMember, stampMember}
 	case topology.ActClose:
 		return []statement{closeMember}
 	case topology.ActStamp:
@@ -35,6 +35,8 @@ func (d *deed) statements() []statement {
 		return []statement{expel}
 	case topology.ActReadTail:
 		return []statement{readTail}
+	case topology.ActSeize:
+		return []statement{}
 	case topology.ActNone:
 	}
 	return []statement{func(d *deed, then func(error)) { then(fmt.Errorf("the model does not know %s", d.a)) }}
@@ -45,6 +47,15 @@ func closeMember(d *deed, then func(error)) { d.s.shut(d.c, then) }
 func openMember(d *deed, then func(error)) {
 	d.s.mem.readOnly = false
 	d.s.w.say(string(d.s.id), "open for writes")
+	then(nil)
+}
+
+// refuseStranger refuses a process that is not the one that was meant.
+func refuseStranger(d *deed, then func(error)) {
+	if d.a.Identity != 0 && d.s.mem.serverID != d.a.Identity {
+		then(fmt.Errorf("%w: server_id is %d, not %d", errRule, d.s.mem.serverID, d.a.Identity))
+		return
+	}
 	then(nil)
 }
 

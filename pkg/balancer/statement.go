@@ -49,7 +49,9 @@ const (
 	StickUnknown         // a statement of unknown effects
 	StickUserLock        // GET_LOCK and its relatives
 	StickBatch           // several statements in one
-	StickPrepared        // prepared statements live on their connection
+	StickPrepared        // prepared statements that could not be prepared alike elsewhere
+	StickCursor          // rows of an open cursor
+	StickLongData        // a parameter that was sent ahead of its statement
 	StickState           // the server reports a change that it does not name
 	StickTruncated       // too long to be looked at
 )
@@ -66,7 +68,11 @@ func (s Stick) String() string {
 	case StickBatch:
 		return "several statements in one"
 	case StickPrepared:
-		return "prepared statements"
+		return "prepared statements that could not be prepared alike elsewhere"
+	case StickCursor:
+		return "an open cursor"
+	case StickLongData:
+		return "a parameter that was sent ahead"
 	case StickState:
 		return "user variables, temporary tables or the like"
 	case StickTruncated:

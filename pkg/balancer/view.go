@@ -16,6 +16,7 @@ type Member struct {
 	Addr    string         // host:port, or the path of a socket
 	Version string         // as the server greets clients; empty if not known
 	Layout  autoinc.Layout // auto_increment values of sessions there; zero if not known
+	Boot    uint64         // token of the process that was admitted; 0: not to be checked
 }
 
 // Unit is a unit of data with its one writer.

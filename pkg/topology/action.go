@@ -48,11 +48,14 @@ const (
 	// ActReadTail reads the member's own transactions above After from its binlog
 	// and judges them; the result is Observation.Tail.
 	ActReadTail
+	// ActSeize takes the hands and does nothing else: after it, no statement of an
+	// earlier leader can land on the member (S9).
+	ActSeize
 )
 
 var actionNames = [...]string{
 	"none", "prepare", "follow", "stop receiver", "detach", "arm semi-sync", "disarm semi-sync",
-	"open for writes", "close for writes", "stamp", "expel applications", "read tail",
+	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize",
 }
 
 func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
@@ -61,7 +64,7 @@ func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
 // Kind; the others are zero.
 type Action struct {
 	Kind         ActionKind
-	Identity     uint32         // ActPrepare: server_id and gtid_domain_id
+	Identity     uint32         // ActPrepare: server_id and gtid_domain_id; ActOpen, ActArm: what it must have
 	Retired      []uint32       // ActPrepare: identities that the member had before
 	Layout       autoinc.Layout // ActPrepare, ActReadTail
 	Fresh        bool           // ActPrepare: the member is new and empty

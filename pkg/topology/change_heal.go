@@ -135,7 +135,7 @@ func (a AcceptLoss) apply(s *Snapshot, c Command) error {
 	if err != nil {
 		return err
 	}
-	if op.Kind != OperationHeal {
+	if op.Kind != OperationHeal && op.Kind != OperationRestart {
 		return fmt.Errorf("%w: %s is a %s, it loses nothing", ErrLaw, op.ID, op.Kind)
 	}
 	op.AcceptLoss = true

@@ -26,7 +26,11 @@ func (b BeginRejoin) apply(s *Snapshot, c Command) error {
 	case s.Members[i].State != MemberDown && s.Members[i].State != MemberQuarantined:
 		return fmt.Errorf("%w: %s is %s, only a member that is out can be let back in", ErrStale, b.Member, s.Members[i].State)
 	}
-	id, err := s.begin(c, Operation{Kind: OperationRejoin, Member: b.Member, Cursor: RejoinJudge, LetFlow: b.LetFlow})
+	op := Operation{Kind: OperationRejoin, Member: b.Member, Cursor: RejoinJudge, LetFlow: b.LetFlow}
+	if s.Members[i].State == MemberQuarantined {
+		op.Quarantine = s.Members[i].Why
+	}
+	id, err := s.begin(c, op)
 	if err != nil {
 		return err
 	}
@@ -54,10 +58,16 @@ func (r RenewIdentity) apply(s *Snapshot, c Command) error {
 	if m.Identity != r.Old {
 		return fmt.Errorf("%w: %s has identity %d, %d was expected", ErrStale, m.ID, m.Identity, r.Old)
 	}
-	m.Retired = append(slices.Clone(m.Retired), m.Identity)
-	m.Identity = s.issueIdentity()
+	s.renew(s.memberIndex(op.Member))
 	s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: identity %d -> %d", op.ID, r.Old, m.Identity))
 	return nil
+}
+
+// renew gives a member a new identity and remembers the old one.
+func (s *Snapshot) renew(i int) {
+	m := &s.Members[i]
+	m.Retired = append(slices.Clone(m.Retired), m.Identity)
+	m.Identity = s.issueIdentity()
 }
 
 // JudgeTail records what only the returning member holds. A tail that may not
@@ -128,6 +138,9 @@ func (g GiveUpRejoin) apply(s *Snapshot, c Command) error {
 	}
 	m := &s.Members[s.memberIndex(op.Member)]
 	m.State, m.Why = MemberDown, c.Why
+	if op.Quarantine != "" && op.Cursor == RejoinJudge {
+		m.State, m.Why = MemberQuarantined, op.Quarantine
+	}
 	op.State, op.Ended = OperationAborted, c.At.UTC()
 	s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: %s was lost again", op.ID, m.ID))
 	return nil

@@ -49,11 +49,13 @@ func (s *Snapshot) endHealByRestart(c Command) {
 	}
 }
 
-// EndRestart grants the units to the members that had them, and ends the
-// operation.
+// EndRestart ends the operation: the units go to the members that had them,
+// unless they are withheld.
 type EndRestart struct {
 	Operation OperationID `json:"operation"`
 	SemiSync  SemiSync    `json:"semi_sync"` // of each owner, as it was read back
+	// Withhold leaves the units without an owner until their heir has an acker.
+	Withhold bool `json:"withhold,omitempty"`
 }
 
 func (e EndRestart) String() string { return fmt.Sprintf("end %s", e.Operation) }
@@ -64,7 +66,7 @@ func (e EndRestart) apply(s *Snapshot, c Command) error {
 		return err
 	}
 	for u := range s.Units {
-		if s.Units[u].Owner != "" || s.Units[u].Heir == "" {
+		if e.Withhold || s.Units[u].Owner != "" || s.Units[u].Heir == "" {
 			continue
 		}
 		heir := s.memberIndex(s.Units[u].Heir)
@@ -73,5 +75,66 @@ func (e EndRestart) apply(s *Snapshot, c Command) error {
 	}
 	op.State, op.Ended = OperationDone, c.At.UTC()
 	s.record(c, "restart", "", fmt.Sprintf("%s: the ring is up again", op.ID))
+	return nil
+}
+
+// NoteHeld records, while a ring comes up again, how far other members have a
+// member's own transactions, which its disk has lost: the evidence must not go
+// when they fall silent.
+type NoteHeld struct {
+	Operation OperationID `json:"operation"`
+	Held      Position    `json:"held"`
+}
+
+func (n NoteHeld) String() string { return fmt.Sprintf("note that %q is held by others", n.Held) }
+
+func (n NoteHeld) apply(s *Snapshot, _ Command) error {
+	op, err := s.expect(n.Operation, "")
+	if err != nil {
+		return err
+	}
+	if op.Kind != OperationRestart {
+		return fmt.Errorf("%w: %s is a %s", ErrLaw, op.ID, op.Kind)
+	}
+	op.Mark = op.Mark.Union(n.Held)
+	return nil
+}
+
+// RenewInRestart gives a member whose disk has lost transactions of its own a new
+// identity, while a ring comes up again. Units that were to be its go to Heir,
+// which has them, and which is in the ring from now on if it was out.
+type RenewInRestart struct {
+	Operation OperationID `json:"operation"`
+	Member    MemberID    `json:"member"`
+	Old       uint32      `json:"old"`
+	Heir      MemberID    `json:"heir"`
+}
+
+func (r RenewInRestart) String() string {
+	return fmt.Sprintf("renew identity %d of %s, its units go to %s", r.Old, r.Member, r.Heir)
+}
+
+func (r RenewInRestart) apply(s *Snapshot, c Command) error {
+	op, err := s.expect(r.Operation, "")
+	if err != nil {
+		return err
+	}
+	i := s.memberIndex(r.Member)
+	switch {
+	case op.Kind != OperationRestart:
+		return fmt.Errorf("%w: %s is a %s", ErrLaw, op.ID, op.Kind)
+	case i < 0 || s.Members[i].Identity != r.Old:
+		return fmt.Errorf("%w: %s has not identity %d", ErrStale, r.Member, r.Old)
+	}
+	s.renew(i)
+	if h := s.memberIndex(r.Heir); h >= 0 && s.Members[h].State != MemberActive {
+		s.Members[h].State, s.Members[h].Why, s.Members[h].Cut, s.Members[h].Boot = MemberActive, "", nil, s.issueBoot()
+	}
+	for u := range s.Units {
+		if s.Units[u].Heir == r.Member {
+			s.Units[u].Heir = r.Heir
+		}
+	}
+	s.record(c, "restart", r.Member, fmt.Sprintf("%s: identity %d -> %d", op.ID, r.Old, s.Members[i].Identity))
 	return nil
 }

@@ -49,6 +49,8 @@ func changeKinds() map[string]Change {
 		"end_heal":          EndHeal{},
 		"grant_withheld":    GrantWithheld{},
 		"begin_restart":     BeginRestart{},
+		"note_held":         NoteHeld{},
+		"renew_in_restart":  RenewInRestart{},
 		"end_restart":       EndRestart{},
 		"begin_rejoin":      BeginRejoin{},
 		"renew_identity":    RenewIdentity{},

@@ -56,6 +56,7 @@ func (t *ThreadState) UnmarshalText(text []byte) error { return enumParse(thread
 type Link struct {
 	Upstream      string      `json:"upstream"` // host:port; empty: it follows nobody
 	Receiver      ThreadState `json:"receiver"` // the IO thread
+	Since         time.Time   `json:"since"`    // since when every probe has seen this Upstream and Receiver
 	ReceiverErrno int         `json:"receiver_errno,omitempty"`
 	ReceiverError string      `json:"receiver_error,omitempty"`
 	Applier       ThreadState `json:"applier"` // the SQL thread
@@ -64,6 +65,16 @@ type Link struct {
 	// Received is how far the receiver has come (Gtid_IO_Pos): drained means that
 	// the observation's Applied covers it, read while the receiver is stopped.
 	Received Position `json:"received"`
+}
+
+// lasting returns l with Since: that of the link seen before if it was in the same
+// state, else now.
+func (l Link) lasting(before Link, now time.Time) Link {
+	l.Since = now
+	if before.Upstream == l.Upstream && before.Receiver == l.Receiver && !before.Since.IsZero() {
+		l.Since = before.Since
+	}
+	return l
 }
 
 // SemiSyncStatus is what a server says of its semi-synchronous replication.
@@ -128,6 +139,12 @@ type Observation struct {
 	Apps     int            `json:"apps"`     // connections of accounts that are neither sqlring's nor the server's
 	Beats    []Beat         `json:"beats"`    // sorted by origin, then node
 	Tail     *Tail          `json:"tail,omitempty"`
+
+	// Earlier is the position in the probe before, and EarlierAt when that was
+	// complete; empty if the member did not answer it. Where one position has to be
+	// read after another, probes that keep time with each other would never do.
+	Earlier   Position  `json:"earlier"`
+	EarlierAt time.Time `json:"earlier_at,omitzero"`
 }
 
 // TailVerdict is what the transactions that only a returning member holds allow.
@@ -165,13 +182,41 @@ type Tail struct {
 // wrote itself.
 func (o Observation) Position() Position { return o.Applied.Union(o.Binlog) }
 
+// PositionBefore returns the newest position of the member that was read before
+// now, and when; ok is false if there is none.
+func (o Observation) PositionBefore(now time.Time) (p Position, at time.Time, ok bool) {
+	switch {
+	case o.At.Before(now):
+		return o.Position(), o.At, true
+	case !o.EarlierAt.IsZero() && o.EarlierAt.Before(now):
+		return o.Earlier, o.EarlierAt, true
+	}
+	return nil, time.Time{}, false
+}
+
+// After returns o with what the probe before it adds: since when its link is as it
+// is, and the earlier position. Whoever notes observations calls it once for each.
+func (o Observation) After(before Observation) Observation {
+	o.Link = o.Link.lasting(before.Link, o.At)
+	if before.Reach == ReachAnswers {
+		o.Earlier, o.EarlierAt = before.Position(), before.At
+	}
+	return o
+}
+
 // Drained reports whether the member has applied all that it received, and will
 // receive no more: safety rule 1 asks for this before a link is changed. A
 // transaction that the applier is still committing stands in the binlog already,
 // so only what it says to have applied counts; its own transactions, which it
 // does not apply when they come round, aside.
 func (o Observation) Drained() bool {
-	return o.Link.Receiver == ThreadStopped && o.Applied.Covers(o.Link.Received.Without(o.Domain))
+	return o.Link.Receiver == ThreadStopped && len(o.Unapplied()) == 0
+}
+
+// Unapplied returns what the member has received and not applied: one entry a
+// domain, with the sequence number to be reached.
+func (o Observation) Unapplied() Position {
+	return o.Applied.Missing(o.Link.Received.Without(o.Domain))
 }
 
 // Writer is what one proxy says of its lease on a unit.

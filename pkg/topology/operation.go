@@ -77,6 +77,7 @@ type Operation struct {
 	Tail        *Tail     `json:"tail,omitempty"`         // rejoin: what only the returning member had
 
 	// Words of the DBA.
-	AcceptLoss bool `json:"accept_loss,omitempty"` // heal: go on without what is missing of Mark
-	LetFlow    bool `json:"let_flow,omitempty"`    // rejoin: the tail flows, whatever it is
+	AcceptLoss bool   `json:"accept_loss,omitempty"` // heal: go on without what is missing of Mark
+	Quarantine string `json:"quarantine,omitempty"`  // rejoin: why the member was in quarantine before
+	LetFlow    bool   `json:"let_flow,omitempty"`    // rejoin: the tail flows, whatever it is
 }

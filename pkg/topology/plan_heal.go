@@ -190,7 +190,7 @@ func (h heal) feed() (Step, bool) {
 	heir := h.best()
 	theirs, _ := h.o.Of(heir.ID)
 	own, has := back.Binlog.Seq(h.lost.Identity), theirs.Position().Seq(h.lost.Identity)
-	needed := !h.op.Armed || !theirs.Position().Covers(h.op.Mark)
+	needed := !h.op.Armed || !h.ackerAlive() || !theirs.Position().Covers(h.op.Mark)
 	if !good || !needed || has >= own {
 		return Step{}, true
 	}
@@ -237,8 +237,9 @@ func (h heal) chooseHeir() Step {
 	if len(h.s.ownerless()) == 0 {
 		return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Cut: cut}, "%s owned nothing", h.lost.ID)
 	}
-	if h.op.MarkUnknown && !h.op.AcceptLoss && !h.hasAll(seen) {
-		return stuck("%s went on without an acker, and a proxy was restarted since: what was acknowledged is not known; bring %s back, or give up what only it has: sqlring ring heal --accept-loss",
+	unsure := h.op.MarkUnknown || (h.s.Ring.Durability == DurabilitySemiSync && !h.ackerAlive())
+	if unsure && !h.op.AcceptLoss && !h.hasAll(seen) {
+		return stuck("no acker of %s is left, and what it acknowledged is not known for sure; bring %s back, or give up what only it has: sqlring ring heal --accept-loss",
 			h.lost.ID, h.lost.ID)
 	}
 	if missing := seen.Position().Missing(h.op.Mark); len(missing) > 0 && !h.op.AcceptLoss {
@@ -246,6 +247,13 @@ func (h heal) chooseHeir() Step {
 			missing, heir, seen.Position(), h.lost.ID)
 	}
 	return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Heir: heir, Cut: cut}, "it has the most of %s", h.lost.ID)
+}
+
+// ackerAlive reports whether the member that acknowledged the lost one's commits
+// is among the survivors.
+func (h heal) ackerAlive() bool {
+	down, ok := formerDownstream(h.s, h.lost.ID)
+	return ok && among(h.alive, down.ID)
 }
 
 // hasAll reports whether a survivor has every transaction of the lost member,
@@ -308,7 +316,7 @@ func (h heal) open() Step {
 		return do(heir.ID, prepareAction(h.s, heir, false), "%s", why)
 	}
 	if seen.ReadOnly {
-		return do(heir.ID, Action{Kind: ActOpen, Boot: heir.Boot}, "it has everything that was acknowledged and takes over")
+		return do(heir.ID, Action{Kind: ActOpen, Identity: heir.Identity, Boot: heir.Boot}, "it has everything that was acknowledged and takes over")
 	}
 	order := SemiSyncOff
 	if h.s.Ring.Durability == DurabilitySemiSync {

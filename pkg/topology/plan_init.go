@@ -166,7 +166,7 @@ func initOpen(s *Snapshot, op Operation, o Observations) Step {
 	}
 	seen, _ := o.Of(owner.ID)
 	if seen.ReadOnly || seen.Boot != owner.Boot {
-		return do(owner.ID, Action{Kind: ActOpen, Boot: owner.Boot}, "all is verified, it may take writes")
+		return do(owner.ID, Action{Kind: ActOpen, Identity: owner.Identity, Boot: owner.Boot}, "all is verified, it may take writes")
 	}
 	return commit(OpenRing{Operation: op.ID, SemiSync: order}, "every member is verified")
 }
@@ -185,15 +185,16 @@ func armed(s *Snapshot, owner Member, o Observations) (Step, bool) {
 		return stuck("member %s has no downstream that could acknowledge its commits", owner.ID), false
 	}
 	down, _ := o.Of(acker.ID)
+	theirs, at, known := down.PositionBefore(seen.Asked)
 	switch {
 	case down.Link.Upstream != owner.Addr || down.Link.Receiver != ThreadRunning:
 		return wait("the acker %s is not connected to %s", acker.ID, owner.ID), false
-	case seen.Asked.Before(down.At):
+	case !known || at.Before(down.Link.Since):
 		return wait("the position of %s was read before that of its acker", owner.ID), false
-	case !seen.Position().Covers(down.Position()):
-		return wait("%s catches up with its acker %s: %s", owner.ID, acker.ID, seen.Position().Missing(down.Position())), false
+	case !seen.Position().Covers(theirs):
+		return wait("%s catches up with its acker %s: %s", owner.ID, acker.ID, seen.Position().Missing(theirs)), false
 	case !seen.SemiSync.Enabled:
-		return do(owner.ID, Action{Kind: ActArm}, "its acker %s is connected and not ahead", acker.ID), false
+		return do(owner.ID, Action{Kind: ActArm, Identity: owner.Identity}, "its acker %s is connected and not ahead", acker.ID), false
 	}
 	return wait("semi-sync of %s is not on yet: %d ackers", owner.ID, seen.SemiSync.Ackers), false
 }

@@ -45,6 +45,9 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	if op.Cursor != RejoinJudge && seen.Boot != m.Boot {
 		return commit(GiveUpRejoin{Operation: op.ID}, "member %s was restarted meanwhile", m.ID)
 	}
+	if step, ok := ackersConnected(s, alive, o); !ok {
+		return step
+	}
 	switch op.Cursor {
 	case RejoinJudge:
 		return rejoinJudge(s, op, m, seen, alive, o)
@@ -58,6 +61,21 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		return rejoinAdmit(op, m, upstream, o)
 	}
 	return stuck("operation %s stands at %q, which is not a step of rejoin", op.ID, op.Cursor)
+}
+
+// ackersConnected orders off the semi-sync of an owner whose acker has gone: while
+// an operation runs nobody mends that link, and every commit would wait for it.
+func ackersConnected(s *Snapshot, alive []Member, o Observations) (Step, bool) {
+	for _, m := range alive {
+		seen, _ := o.Of(m.ID)
+		if m.SemiSync == SemiSyncArmed && seen.SemiSync.Enabled && seen.SemiSync.Ackers == 0 {
+			return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "its acker is not connected"), false
+		}
+		if m.SemiSync != SemiSyncArmed && seen.SemiSync.Enabled && seen.SemiSync.Ackers == 0 {
+			return do(m.ID, Action{Kind: ActDisarm}, "raft has ordered its semi-sync %s", m.SemiSync), false
+		}
+	}
+	return Step{}, true
 }
 
 // rejoinJudge closes the member for good and finds out what only it holds.
@@ -121,11 +139,12 @@ func rejoinCatchUp(s *Snapshot, op Operation, m, upstream Member, o Observations
 func caughtUp(m, upstream Member, o Observations) (Step, bool) {
 	seen, _ := o.Of(m.ID)
 	up, _ := o.Of(upstream.ID)
+	theirs, at, known := up.PositionBefore(seen.Asked)
 	switch {
-	case !seen.Asked.After(up.At):
+	case !known || at.Before(seen.Link.Since):
 		return wait("the position of %s was read before that of %s", m.ID, upstream.ID), false
-	case !seen.Position().Covers(up.Position().Without(m.Identity)):
-		return wait("%s catches up with %s: %d transactions to go", m.ID, upstream.ID, seen.Position().Behind(up.Position())), false
+	case !seen.Position().Covers(theirs.Without(m.Identity)):
+		return wait("%s catches up with %s: %d transactions to go", m.ID, upstream.ID, seen.Position().Behind(theirs)), false
 	}
 	return Step{}, true
 }

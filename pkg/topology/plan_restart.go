@@ -13,7 +13,7 @@ const (
 func restartCursors() []Cursor { return []Cursor{RestartPrepare, RestartLink, RestartOpen} }
 
 // restartArming is how long an owner waits to be armed before it goes on
-// without an acker, under DegradedAllow.
+// without an acker, or its units are withheld, as the ring's policy says.
 const restartArming = 10 * time.Second
 
 // allRestarted reports whether every member that counts answers, none of them
@@ -35,59 +35,108 @@ func allRestarted(s *Snapshot, lost MemberID, o Observations, now time.Time) boo
 func nextRestart(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	for _, m := range s.Members {
 		if seen, good := o.Good(m.ID, now); m.State == MemberActive && !good {
+			if failing(seen, now) {
+				return stuck("member %s does not answer (%s), and what it holds may be nowhere else: start it again, the ring comes up by itself then", m.ID, describeReach(seen, now))
+			}
 			return wait("member %s does not answer: %s", m.ID, describeReach(seen, now))
 		}
 	}
+	// Each step holds what the steps before it have reached: a member may restart
+	// at any of them.
+	if step, ok := restartPrepared(s, op, o); !ok {
+		return step
+	}
+	if op.Cursor == RestartPrepare {
+		return advance(op, RestartLink, "every member has its identity, slot and settings")
+	}
+	if step, ok := restartLinked(s, o, now); !ok {
+		return step
+	}
 	switch op.Cursor {
-	case RestartPrepare:
-		return restartPrepare(s, op, o)
 	case RestartLink:
-		return restartLink(s, op, o, now)
+		return advance(op, RestartOpen, "each member follows the one before it")
 	case RestartOpen:
 		return restartOpen(s, op, o, now)
 	}
 	return stuck("operation %s stands at %q, which is not a step of restart", op.ID, op.Cursor)
 }
 
-func restartPrepare(s *Snapshot, op Operation, o Observations) Step {
+func restartPrepared(s *Snapshot, op Operation, o Observations) (Step, bool) {
 	for _, m := range s.Members {
 		if m.State != MemberActive {
 			continue
 		}
 		seen, _ := o.Of(m.ID)
-		if !seen.ReadOnly || seen.SemiSync.Enabled {
-			if step, ok := shut(m, seen); !ok {
-				return step
-			}
-		}
-		for _, other := range o.Members {
-			if held := other.Position().Seq(m.Identity); held > seen.Binlog.Seq(m.Identity) {
-				return stuck("member %s has its own transactions up to %d, %s has them up to %d: its disk has lost some; stop it, and the ring goes on without it",
-					m.ID, seen.Binlog.Seq(m.Identity), other.Member, held)
-			}
+		if seen.Boot != m.Boot && !seen.ReadOnly { // it was frozen or cut off, and is let in by this
+			return shut(m, seen)
 		}
 		if why := unprepared(s, m, seen); why != "" {
-			return do(m.ID, prepareAction(s, m, false), "%s", why)
+			if !seen.ReadOnly || seen.SemiSync.Enabled {
+				return shut(m, seen)
+			}
+			if step, whole := diskWhole(s, op, m, seen, o); !whole {
+				return step, false
+			}
+			return do(m.ID, prepareAction(s, m, false), "%s", why), false
 		}
 	}
-	return advance(op, RestartLink, "every member has its identity, slot and settings")
+	return Step{}, true
 }
 
-func restartLink(s *Snapshot, op Operation, o Observations, now time.Time) Step {
+// diskWhole reports whether a member has all of its own transactions that others
+// have, or that were acknowledged: an older copy of its disk must not go on under
+// its identity.
+func diskWhole(s *Snapshot, op Operation, m Member, seen Observation, o Observations) (Step, bool) {
+	own, held := seen.Binlog.Seq(m.Identity), op.Mark.Seq(m.Identity)
+	for _, other := range o.Members {
+		held = max(held, other.Position().Seq(m.Identity))
+	}
+	for _, w := range o.Writers {
+		held = max(held, w.Acked.Seq(m.Identity))
+	}
+	switch {
+	case held <= own:
+		return Step{}, true
+	case held > op.Mark.Seq(m.Identity):
+		note := NoteHeld{Operation: op.ID, Held: Position{{Domain: m.Identity, Server: m.Identity, Seq: held}}}
+		return commit(note, "%s has its own transactions up to %d only", m.ID, own), false
+	}
+	for _, other := range s.Members {
+		theirs, _ := o.Of(other.ID)
+		if canRegain(other, theirs) && other.ID != m.ID && (theirs.Position().Seq(m.Identity) >= held || op.AcceptLoss) {
+			renew := RenewInRestart{Operation: op.ID, Member: m.ID, Old: m.Identity, Heir: other.ID}
+			return commit(renew, "%s has its own transactions up to %d, %s has them up to %d", m.ID, own, other.ID, theirs.Position().Seq(m.Identity)), false
+		}
+	}
+	return stuck("member %s has its own transactions up to %d, others have had them up to %d: its disk has lost some, and no active member has them; start the one that has them, or go on without: sqlring ring heal --accept-loss",
+		m.ID, own, held), false
+}
+
+// canRegain reports whether a member that answers may be in the ring that comes
+// up: it is in it, or it is out and holds nothing of its own above its cut.
+func canRegain(m Member, seen Observation) bool {
+	out := m.State == MemberDown || m.State == MemberReturning
+	return seen.Reach == ReachAnswers &&
+		(m.State == MemberActive || out && seen.Binlog.Seq(m.Identity) <= m.Cut.Seq(m.Identity))
+}
+
+func restartLinked(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 	for _, m := range s.Members {
 		upstream, ok := s.Upstream(m.ID)
 		if !ok {
 			continue
 		}
+		if seen, _ := o.Of(m.ID); s.Inherits(m.ID) && seen.SemiSync.Enabled && seen.Link.Upstream == upstream.Addr {
+			continue // armed already: its own link is upkeep's, afterwards
+		}
 		if step, ok := follow(s, m, upstream, true, o, now); !ok {
-			return step
+			return step, false
 		}
 	}
-	return advance(op, RestartOpen, "each member follows the one before it")
+	return Step{}, true
 }
 
 func restartOpen(s *Snapshot, op Operation, o Observations, now time.Time) Step {
-	order := SemiSyncOff
 	for _, m := range s.Members {
 		seen, _ := o.Of(m.ID)
 		if m.State == MemberActive && !s.Inherits(m.ID) && seen.Boot != m.Boot {
@@ -95,23 +144,68 @@ func restartOpen(s *Snapshot, op Operation, o Observations, now time.Time) Step 
 		}
 	}
 	for _, m := range s.Members {
+		if step, ok := regained(s, m, o); s.Inherits(m.ID) && !ok {
+			return step
+		}
+	}
+	end := EndRestart{Operation: op.ID}
+	for _, m := range s.Members {
 		if !s.Inherits(m.ID) {
 			continue
 		}
-		if s.Ring.Durability == DurabilitySemiSync {
-			order = SemiSyncArmed
-			step, ok := armed(s, m, o)
-			waited := now.Sub(op.Moved) > restartArming && s.Ring.Degraded == DegradedAllow
-			switch {
-			case !ok && !waited:
-				return step
-			case !ok:
-				order = SemiSyncDegraded
-			}
+		order, step, ok := restartOrder(s, op, m, o, now)
+		if !ok {
+			return step
 		}
-		if seen, _ := o.Of(m.ID); seen.ReadOnly || seen.Boot != m.Boot {
-			return do(m.ID, Action{Kind: ActOpen, Boot: m.Boot}, "it owned a unit before, and everything is verified")
+		end.SemiSync = order
+		seen, _ := o.Of(m.ID)
+		switch {
+		case order == SemiSyncDegraded && s.Ring.Degraded == DegradedRefuse:
+			end.Withhold = true
+			if seen.Boot != m.Boot {
+				return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it is verified and stays closed until it has an acker")
+			}
+		case seen.ReadOnly || seen.Boot != m.Boot:
+			return do(m.ID, Action{Kind: ActOpen, Identity: m.Identity, Boot: m.Boot}, "it owned a unit before, and everything is verified")
 		}
 	}
-	return commit(EndRestart{Operation: op.ID, SemiSync: order}, "every member is verified")
+	if step, over := leasesOver(s, o, now); !over {
+		return step
+	}
+	return commit(end, "every member is verified")
+}
+
+// regained reports whether an heir has everything that the others have of the
+// identities that were renewed.
+func regained(s *Snapshot, heir Member, o Observations) (Step, bool) {
+	seen, _ := o.Of(heir.ID)
+	for _, m := range s.Members {
+		for _, old := range m.Retired {
+			for _, other := range o.Members {
+				if held := other.Position().Seq(old); held > seen.Position().Seq(old) {
+					return wait("member %s catches up with %s: %d transactions to go", heir.ID, other.Member, held-seen.Position().Seq(old)), false
+				}
+			}
+		}
+	}
+	return Step{}, true
+}
+
+// restartOrder says whether an owner's commits wait for an acker from now on, or
+// what to do or to wait for first.
+func restartOrder(s *Snapshot, op Operation, m Member, o Observations, now time.Time) (SemiSync, Step, bool) {
+	if s.Ring.Durability != DurabilitySemiSync {
+		return SemiSyncOff, Step{}, true
+	}
+	if _, paired := s.Downstream(m.ID); !paired {
+		return SemiSyncDegraded, Step{}, true
+	}
+	step, ok := armed(s, m, o)
+	switch {
+	case ok:
+		return SemiSyncArmed, Step{}, true
+	case now.Sub(op.Moved) > restartArming:
+		return SemiSyncDegraded, Step{}, true
+	}
+	return SemiSyncOff, step, false
 }

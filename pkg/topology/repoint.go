@@ -18,21 +18,46 @@ func follow(s *Snapshot, m, upstream Member, acker bool, o Observations, now tim
 	}
 	link := seen.Link
 	action := Action{Kind: ActFollow, Upstream: upstream.Addr, UpstreamName: upstream.ID, Acker: acker}
+	start := "" // why the receiver is to be started where it stands already
 	if link.Upstream == upstream.Addr {
 		switch {
 		case link.Applier == ThreadStopped && link.ApplierErrno != 0:
 			return applierFailed(m, seen), false
 		case link.Receiver == ThreadStopped || link.Applier == ThreadStopped:
-			return do(m.ID, action, "its replication threads do not run"), false
+			start = "its replication threads do not run"
 		case link.Receiver != ThreadRunning || link.Applier != ThreadRunning:
 			return wait("member %s connects to %s: %s", m.ID, upstream.ID, orNothing(link.ReceiverError)), false
 		case seen.Settings.AckerEnabled != acker:
-			return do(m.ID, action, "whether it acknowledges is not as it should be"), false
+			start = "whether it acknowledges is not as it should be"
+		default:
+			return Step{}, true
 		}
-		return Step{}, true
 	}
+	if step, off := ackersOff(s, m, upstream, acker, o, now); !off {
+		return step, false
+	}
+	if start != "" {
+		return do(m.ID, action, "%s", start), false
+	}
+	if link.Upstream == "" {
+		return do(m.ID, action, "it does not follow %s", upstream.ID), false
+	}
+	if step, done := drained(m, seen); !done {
+		return step, false
+	}
+	return do(m.ID, action, "all that it received is applied, it leaves %s", link.Upstream), false
+}
+
+// ackersOff reports whether nobody waits for an ack that the change of m's link
+// could keep from coming, or else the step that brings it there: the upstream
+// that it leaves, the one that it is to acknowledge to, and m itself, whose
+// applier may wait while it is stopped.
+func ackersOff(s *Snapshot, m, upstream Member, acker bool, o Observations, now time.Time) (Step, bool) {
+	seen, _ := o.Of(m.ID)
+	moves := seen.Link.Upstream != upstream.Addr
 	for _, other := range s.Members {
-		comes, leaves := other.ID == upstream.ID && acker, other.Addr == link.Upstream || other.ID == m.ID
+		comes := other.ID == upstream.ID && acker
+		leaves := moves && (other.Addr == seen.Link.Upstream || other.ID == m.ID)
 		theirs, _ := o.Of(other.ID)
 		gone := other.State == MemberDown || other.State == MemberQuarantined || failing(theirs, now)
 		if gone || (!comes && !leaves) {
@@ -42,13 +67,7 @@ func follow(s *Snapshot, m, upstream Member, acker bool, o Observations, now tim
 			return step, false
 		}
 	}
-	if link.Upstream == "" {
-		return do(m.ID, action, "it does not follow %s", upstream.ID), false
-	}
-	if step, done := drained(m, seen); !done {
-		return step, false
-	}
-	return do(m.ID, action, "all that it received is applied, it leaves %s", link.Upstream), false
+	return Step{}, true
 }
 
 // drained reports whether m receives nothing more and has applied everything, or

@@ -258,6 +258,7 @@ func (sc *scenario) see(t *testing.T, id MemberID, args map[string]string) {
 			seen.Settings.ReadOnlyInFile = value == "yes"
 		case "receiver":
 			parse(t, seen.Link.Receiver.UnmarshalText, value)
+			seen.Link.Since = sc.now
 		case "applier_errno":
 			seen.Link.Applier, seen.Link.ApplierErrno = ThreadStopped, number(t, value)
 		case "ackers":
@@ -305,7 +306,7 @@ func (sc *scenario) run(t *testing.T) string {
 			}
 		}
 		sc.now = sc.now.Add(time.Millisecond)
-		sc.refreshDownstreamFirst()
+		sc.askAgain()
 		step := Next(sc.snap, sc.obs, sc.now)
 		out.WriteString(step.String() + "\n")
 		switch step.Kind {
@@ -325,9 +326,9 @@ func (sc *scenario) run(t *testing.T) string {
 	return ""
 }
 
-// refreshDownstreamFirst lets every position be read after every other one, as
+// askAgain lets every position be read after every other one, as
 // two rounds of probes do.
-func (sc *scenario) refreshDownstreamFirst() {
+func (sc *scenario) askAgain() {
 	for _, m := range sc.obs.Members {
 		if sc.now.Sub(m.At) <= MaxAge {
 			m.Asked = sc.now

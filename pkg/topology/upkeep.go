@@ -13,35 +13,46 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 	if allRestarted(s, "", o, now) {
 		return commit(BeginRestart{}, "every member was restarted, and each has its disk")
 	}
-	for _, m := range s.Members {
-		if verdict := judge(s, m, o, now); m.State == MemberActive && verdict.lost {
-			if _, ok := s.Upstream(m.ID); !ok {
-				return stuck("%s, and it is the last member of the ring", verdict.why)
-			}
-			return commit(BeginHeal{Member: m.ID, Evidence: verdict.evidence}, "%s", verdict.why)
+	if m, verdict, found := firstLost(s, o, now); found {
+		if _, ok := s.Upstream(m.ID); !ok {
+			return stuck("%s, and it is the last member of the ring: bring it, or another one, back", verdict.why)
 		}
+		return commit(BeginHeal{Member: m.ID, Evidence: verdict.evidence}, "%s", verdict.why)
 	}
 	waiting := Step{}
-	for _, m := range s.Members {
-		step := upkeepMember(s, m, o, now)
-		switch {
-		case step.Kind == StepIdle:
-		case step.Kind == StepWait && waiting.Why == "":
-			waiting = step
-		case step.Kind != StepWait:
-			return step
+	for _, inRing := range []bool{true, false} { // the ring is made whole before it is made larger
+		for _, m := range s.Members {
+			if (m.State == MemberActive) != inRing {
+				continue
+			}
+			step := upkeepMember(s, m, o, now)
+			switch {
+			case step.Kind == StepIdle:
+			case step.Kind == StepWait && waiting.Why == "":
+				waiting = step
+			case step.Kind != StepWait:
+				return step
+			}
 		}
 	}
-	if waiting.Why != "" {
-		return waiting
+	if waiting.Why == "" {
+		return idle("the ring is as it should be")
 	}
-	return idle("the ring is as it should be")
+	for _, m := range s.Members {
+		if len(s.ownerless()) > 0 && m.State == MemberQuarantined {
+			return stuck("%s; and member %s is in quarantine: %s", waiting.Why, m.ID, m.Why)
+		}
+	}
+	return waiting
 }
 
 func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	seen, good := o.Good(m.ID, now)
 	switch {
 	case m.State == MemberDown && good:
+		if _, step, known := roll(s, o, now); !known {
+			return step
+		}
 		return commit(BeginRejoin{Member: m.ID}, "member %s answers again", m.ID)
 	case m.State == MemberDown:
 		return wait("member %s is out: %s", m.ID, describeReach(seen, now))
@@ -61,32 +72,43 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	if !holds && !seen.ReadOnly {
 		return do(m.ID, Action{Kind: ActClose}, "it owns no unit and must not take writes")
 	}
+	link, fine := upkeepLink(s, m, seen, o, now)
+	if !fine && (link.Kind == StepDo || link.Kind == StepCommit) {
+		return link
+	}
 	if step, ok := upkeepSemiSync(s, m, o, now); !ok {
 		return step
 	}
-	if upstream, ok := s.Upstream(m.ID); ok {
-		if step, fine := follow(s, m, upstream, true, o, now); !fine {
-			return step
-		}
-	} else if step, fine := detached(m, seen); !fine {
-		return step
+	if !fine {
+		return link
 	}
 	switch {
 	case inherits && m.SemiSync != SemiSyncArmed:
 		return wait("%s has no acker, and degraded is refuse: writes wait until it has one", m.ID)
 	case inherits && !seen.ReadOnly:
+		if step, over := leasesOver(s, o, now); !over {
+			return step
+		}
 		return commit(GrantWithheld{Member: m.ID}, "its commits wait for an acker, and it is open")
 	case holds && seen.ReadOnly:
-		return do(m.ID, Action{Kind: ActOpen, Boot: m.Boot}, "it owns a unit and everything is verified")
+		return do(m.ID, Action{Kind: ActOpen, Identity: m.Identity, Boot: m.Boot}, "it owns a unit and everything is verified")
 	}
 	return idle("")
+}
+
+// upkeepLink keeps m following the one before it, or nobody if it stands alone.
+func upkeepLink(s *Snapshot, m Member, seen Observation, o Observations, now time.Time) (Step, bool) {
+	if upstream, ok := s.Upstream(m.ID); ok {
+		return follow(s, m, upstream, true, o, now)
+	}
+	return detached(m, seen)
 }
 
 // upkeepSemiSync keeps the switch as ordered. An owner that goes on without an
 // acker is armed again once it has one, and the order says so after that was
 // read back.
 func upkeepSemiSync(s *Snapshot, m Member, o Observations, now time.Time) (Step, bool) {
-	_, paired := s.Downstream(m.ID)
+	acker, paired := s.Downstream(m.ID)
 	wanted := paired && (s.Owns(m.ID) || s.Inherits(m.ID)) && s.Ring.Durability == DurabilitySemiSync
 	switch {
 	case !wanted && m.SemiSync != SemiSyncArmed:
@@ -94,12 +116,18 @@ func upkeepSemiSync(s *Snapshot, m Member, o Observations, now time.Time) (Step,
 	case !wanted:
 		return Step{}, true // the last of the ring, and its acker is being healed
 	}
+	if _, linked := follow(s, acker, m, true, o, now); !linked && m.SemiSync != SemiSyncArmed {
+		return disarmed(s, m, o, now) // the acker's turn comes; nothing may wait for it meanwhile
+	}
 	step, ok := armed(s, m, o)
 	switch {
 	case ok && m.SemiSync != SemiSyncArmed:
 		return commit(OrderSemiSync{Member: m.ID, From: m.SemiSync, To: SemiSyncArmed}, "its commits wait for its acker"), false
 	case ok || m.SemiSync == SemiSyncArmed || step.Kind == StepDo:
 		return step, ok
+	}
+	if seen, _ := o.Of(m.ID); seen.SemiSync.Ackers > 0 {
+		return Step{}, true // nothing hangs; whoever acknowledges besides is being seen to
 	}
 	return disarmed(s, m, o, now) // its acker has to be linked first
 }

@@ -10,6 +10,11 @@ import (
 const (
 	refusedFor = 150 * time.Millisecond
 	silentFor  = time.Second
+	// witnessFor is how long a neighbour must have answered us before its having
+	// lost a member counts: before that, it may have been the one that was cut off.
+	witnessFor = 3 * time.Second
+	// connectingFor is how long a neighbour's receiver must have been trying.
+	connectingFor = 200 * time.Millisecond
 	// silentAlone is for a member that nobody pulls from: there is no neighbour to
 	// ask, so the silence has to last.
 	silentAlone = 5 * time.Second
@@ -52,17 +57,40 @@ func judge(s *Snapshot, m Member, o Observations, now time.Time) judgement {
 		return judgement{why: fmt.Sprintf("member %s %s, and so does every other: perhaps it is us", m.ID, why)}
 	case pulls.Member != "" && pulls.Link.Receiver == ThreadRunning:
 		return judgement{why: fmt.Sprintf("member %s %s, but %s still receives from it", m.ID, why, pulls.Member)}
-	case pulls.Link.Receiver != ThreadConnecting && seen.Reach == ReachSilent && held < silentAlone:
+	case !pulls.Link.lost(now) && seen.Reach == ReachSilent && held < silentAlone:
 		return judgement{why: fmt.Sprintf("member %s %s, and no neighbour has tried to pull from it", m.ID, why)}
 	}
 	verdict := judgement{lost: true, why: fmt.Sprintf("member %s %s", m.ID, why), evidence: []string{
 		fmt.Sprintf("%s %s since %s: %s", m.ID, why, held.Round(time.Millisecond), seen.Error),
 	}}
-	if pulls.Link.Receiver == ThreadConnecting {
+	if pulls.Link.lost(now) {
 		verdict.evidence = append(verdict.evidence,
 			fmt.Sprintf("%s, which pulls from it, has lost it: receiver %s %s", pulls.Member, pulls.Link.Receiver, pulls.Link.ReceiverError))
 	}
 	return verdict
+}
+
+// lost reports whether the receiver has been trying to reach its upstream for a
+// while. One that was just started connects too, for a moment.
+func (l Link) lost(now time.Time) bool {
+	return l.Receiver == ThreadConnecting && now.Sub(l.Since) >= connectingFor
+}
+
+// firstLost returns the active member whose loss is to be healed first: one that
+// was restarted, which is a fact, before one that does not answer.
+func firstLost(s *Snapshot, o Observations, now time.Time) (Member, judgement, bool) {
+	for _, restarted := range []bool{true, false} {
+		for _, m := range s.Members {
+			seen, _ := o.Of(m.ID)
+			if m.State != MemberActive || (seen.Reach == ReachAnswers) != restarted {
+				continue
+			}
+			if verdict := judge(s, m, o, now); verdict.lost {
+				return m, verdict, true
+			}
+		}
+	}
+	return Member{}, judgement{}, false
 }
 
 // neighbours returns how many other members answer, and what was seen of the one
@@ -75,9 +103,15 @@ func neighbours(s *Snapshot, m Member, o Observations, now time.Time) (heard int
 		if !ok || other.ID == m.ID {
 			continue
 		}
-		heard++
-		if other.State != MemberActive || seen.Boot != other.Boot || seen.Link.Upstream != m.Addr {
+		if other.State != MemberActive || seen.Boot != other.Boot {
 			continue
+		}
+		heard++
+		if seen.Link.Upstream != m.Addr {
+			continue
+		}
+		if seen.Link.lost(now) && now.Sub(seen.Since) < witnessFor {
+			continue // it was not to be reached itself a moment ago
 		}
 		if pulls.Member == "" || seen.Link.Receiver == ThreadRunning {
 			pulls = seen
