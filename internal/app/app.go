@@ -28,6 +28,7 @@ type App struct {
 	proxy      *proxy.Proxy
 	api        *api.Server
 
+	decided  func(controller.Decision)
 	cleanups []cleanup // in the order in which things were made
 	failed   chan error
 }
@@ -45,6 +46,11 @@ func New(cfg Config, logger *slog.Logger) (*App, error) {
 	}
 	return &App{cfg: cfg, logger: logger, failed: make(chan error, 1)}, nil
 }
+
+// OnDecision has f called after each step that the controller took on this node.
+// It is for tests that let the process die between two steps, and must be called
+// before Start.
+func (a *App) OnDecision(f func(controller.Decision)) { a.decided = f }
 
 // Start brings the node up: state, eyes, hands, proxy, API. It returns once all
 // of them listen. On an error it has stopped again what it had started.

@@ -2,13 +2,19 @@ package app_test
 
 import (
 	"errors"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/mysqltest"
 )
 
-func TestMain(m *testing.M) { mysqltest.Main(m) }
+func TestMain(m *testing.M) {
+	if config := os.Getenv(envNode); config != "" {
+		os.Exit(runNode(config))
+	}
+	mysqltest.Main(m)
+}
 
 // TestRingFromEmptyServers is the product's first promise from end to end: two
 // empty servers become a ring, DDL and 10 000 inserts go through the proxy, both

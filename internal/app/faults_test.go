@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/mysqltest"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -87,8 +88,9 @@ func playFault(t *testing.T, f fault, members, rounds int) {
 	for round := range rounds {
 		time.Sleep(time.Second + rand.N(time.Second)) //nolint:gosec // a random moment, not a secret
 		owner := r.owner(t)
-		at := time.Now()
 		f.strike(t, r, owner)
+		// An answer that was on its way when the fault struck is not the end of it.
+		at := time.Now().Add(50 * time.Millisecond)
 		eventually(t, 40*time.Second, fmt.Sprintf("round %d: writes go on", round), func() error {
 			if w.outage(at) < 0 {
 				return errors.New("not every client has been served: " + r.why(t))
@@ -181,7 +183,7 @@ func (r *rig) copyAnew(t *testing.T, i int) {
 	if out, err := load.CombinedOutput(); err != nil {
 		t.Fatalf("load: %v: %s", err, out)
 	}
-	if err := r.app.Propose(t.Context(), "dba@n1", topology.BeginRejoin{Member: topology.MemberID(to.Name), LetFlow: true}, "copied anew"); err != nil {
+	if _, err := r.client.Rejoin(t.Context(), to.Name, api.RejoinRequest{LetFlow: true, Why: "copied anew"}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -72,7 +72,7 @@ func (a *App) startMonitor(context.Context) error {
 // told the term first, so that an action of an earlier one can not land.
 func (a *App) startController(context.Context) error {
 	a.controller = controller.New(controller.Config{
-		Node: a.cfg.Node, Logger: a.logger.With("part", "controller"),
+		Node: a.cfg.Node, Logger: a.logger.With("part", "controller"), Decided: a.decided,
 	}, a.store, a.fleet, a.monitor)
 	a.background("controller", func(ctx context.Context) error {
 		return a.store.Lead(ctx, func(ctx context.Context, term uint64) error {
@@ -85,6 +85,7 @@ func (a *App) startController(context.Context) error {
 
 func (a *App) startProxy(ctx context.Context) error {
 	p, err := proxy.New(proxy.Config{
+		Node: a.cfg.Node, Eyes: a.monitor,
 		Addr: a.cfg.Proxy.Listen, Socket: a.cfg.Proxy.Socket, Logger: a.logger.With("part", "proxy"),
 	}, a.monitor, a.monitor)
 	if err != nil {
@@ -95,6 +96,7 @@ func (a *App) startProxy(ctx context.Context) error {
 	}
 	a.proxy = p
 	a.background("proxy", p.Run)
+	a.monitor.Report(p)
 	return nil
 }
 

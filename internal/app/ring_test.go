@@ -16,7 +16,6 @@ import (
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/app"
 	"github.com/sqlring/sqlring/internal/mysqltest"
-	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // rig is a ring of real servers with one node in front of it.
@@ -46,6 +45,13 @@ func openRig(t *testing.T, r *rig) *rig {
 	t.Helper()
 	r.cfg = nodeConfig(t)
 	r.startNode(t)
+	r.initRing(t)
+	return r
+}
+
+// initRing orders the ring of all servers, and waits until it is open.
+func (r *rig) initRing(t *testing.T) {
+	t.Helper()
 	request := api.InitRequest{Name: "test", Durability: "semisync", Degraded: "allow", Why: "test"}
 	for _, s := range r.servers {
 		request.Members = append(request.Members, api.InitMember{ID: s.Name, Addr: s.Addr})
@@ -55,7 +61,6 @@ func openRig(t *testing.T, r *rig) *rig {
 		return err
 	})
 	r.untilHealthy(t, 30*time.Second)
-	return r
 }
 
 func nodeConfig(t *testing.T) app.Config {
@@ -110,6 +115,14 @@ func (r *rig) startNode(t *testing.T) {
 	t.Cleanup(r.client.Close)
 }
 
+// proxyAddr is where clients connect.
+func (r *rig) proxyAddr() string {
+	if r.app == nil {
+		return r.cfg.Proxy.Listen
+	}
+	return r.app.ProxyAddr()
+}
+
 func (r *rig) stopNode(t *testing.T) {
 	t.Helper()
 	if r.app == nil {
@@ -155,7 +168,7 @@ func (r *rig) pool(t *testing.T, edit func(*mysql.Config)) *sql.DB {
 	t.Helper()
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Passwd = r.servers[0].RootUser, r.servers[0].RootPassword
-	cfg.Net, cfg.Addr = "tcp", r.app.ProxyAddr()
+	cfg.Net, cfg.Addr = "tcp", r.proxyAddr()
 	cfg.Logger = &mysql.NopLogger{}
 	if edit != nil {
 		edit(cfg)
@@ -167,16 +180,6 @@ func (r *rig) pool(t *testing.T, edit func(*mysql.Config)) *sql.DB {
 	db := sql.OpenDB(connector)
 	t.Cleanup(func() { _ = db.Close() })
 	return db
-}
-
-// member returns the server of a member.
-func (r *rig) member(id topology.MemberID) *mysqltest.Server {
-	for _, s := range r.servers {
-		if s.Name == string(id) {
-			return s
-		}
-	}
-	return nil
 }
 
 // checksum is the server's own over all rows of a table.

@@ -56,9 +56,16 @@ const (
 
 func (r *rig) startWorkload(t *testing.T) *workload {
 	t.Helper()
-	w := &workload{db: r.pool(t, nil)}
+	root := &workload{db: r.pool(t, nil)}
 	for _, statement := range []string{
 		"CREATE DATABASE faults",
+		"CREATE USER 'app'@'%' IDENTIFIED BY 'app secret'",
+		"GRANT ALL ON faults.* TO 'app'@'%'",
+	} {
+		root.exec(t, statement)
+	}
+	w := &workload{db: r.pool(t, func(cfg *mysql.Config) { cfg.User, cfg.Passwd = "app", "app secret" })}
+	for _, statement := range []string{
 		"CREATE TABLE faults.w (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, client INT, seq INT)",
 		"CREATE TABLE faults.account (id INT PRIMARY KEY, balance INT NOT NULL)",
 		"CREATE TABLE faults.move (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, client INT, seq INT, amount INT)",

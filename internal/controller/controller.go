@@ -44,6 +44,9 @@ type Config struct {
 	Logger *slog.Logger  // default: discards
 	// Clock is asked when an action has ended; default time.Now.
 	Clock func() time.Time
+	// Decided is called after each tick that did something, for tests that let the
+	// process die between two steps; default: nothing.
+	Decided func(Decision)
 }
 
 func (c Config) withDefaults() Config {
@@ -151,6 +154,9 @@ func (c *Controller) Tick(ctx context.Context, now time.Time) Decision {
 	}
 	c.say(d)
 	c.last.Store(&d)
+	if c.cfg.Decided != nil && (step.Kind == topology.StepDo || step.Kind == topology.StepCommit) {
+		c.cfg.Decided(d)
+	}
 	return d
 }
 

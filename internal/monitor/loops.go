@@ -13,7 +13,11 @@ import (
 func (m *Monitor) probeLoop(ctx context.Context, member topology.Member, poke <-chan struct{}) {
 	for {
 		m.probe(ctx, member)
-		timer := time.NewTimer(m.untilNextProbe(time.Now()))
+		next := m.untilNextProbe(time.Now())
+		if m.hurries(time.Now()) {
+			next = min(next, m.cfg.Hurry)
+		}
+		timer := time.NewTimer(next)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -57,11 +61,16 @@ func (m *Monitor) note(seen topology.Observation) {
 		first = seen
 	}
 	seen.Since = first.At
+	before, _ := m.obs.Of(seen.Member)
+	seen = seen.After(before)
 	m.obs = m.obs.With(seen)
 	for origin, track := range m.tracks {
 		m.noteLag(origin, track, seen)
 	}
 	m.mu.Unlock()
+	if first.At.Equal(seen.At) && down(seen) {
+		m.pokeOthers(seen.Member)
+	}
 	if !ok || first.At.Equal(seen.At) {
 		m.cfg.Logger.Info("member reach", "member", string(seen.Member), "reach", seen.Reach.String(), "error", seen.Error)
 	}

@@ -34,6 +34,7 @@ type Snapshots interface {
 type Config struct {
 	Node     topology.NodeID
 	Probe    time.Duration // between two probes of a member; default 250 ms
+	Hurry    time.Duration // the same, while one has just ceased to answer; default 50 ms
 	Beat     time.Duration // between two beats on a member; default 500 ms
 	Settle   time.Duration // from a beat to the probe that looks for it; default 10 ms
 	Timeout  time.Duration // of a probe and of a beat; default 1 s
@@ -50,6 +51,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	set(&c.Probe, 250*time.Millisecond)
+	set(&c.Hurry, 50*time.Millisecond)
 	set(&c.Beat, 500*time.Millisecond)
 	set(&c.Settle, 10*time.Millisecond)
 	set(&c.Timeout, time.Second)
@@ -75,6 +77,7 @@ type Monitor struct {
 	tracks map[topology.MemberID]*lagguard.Track
 	lags   map[pair]lagguard.Lag
 	view   *balancer.View
+	proxy  Proxy // nil: none yet
 	pokes  map[topology.MemberID]chan struct{}
 
 	seen   broadcast // of obs
@@ -144,11 +147,16 @@ func (m *Monitor) Run(ctx context.Context) error {
 // the writers. It is safe for concurrent use.
 func (m *Monitor) Observations() topology.Observations {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.obs
+	seen, proxy := m.obs, m.proxy
+	m.mu.Unlock()
+	if proxy != nil {
+		seen.Nodes, seen.Writers = []topology.NodeID{m.cfg.Node}, proxy.Writers()
+	}
+	return seen
 }
 
-// Changed returns a channel that is closed at the next observation.
+// Changed returns a channel that is closed at the next observation, and when the
+// proxy has something new to say of its leases.
 func (m *Monitor) Changed() <-chan struct{} { return m.seen.wait() }
 
 // Poke asks for a probe of the member at once. It never blocks.

@@ -83,10 +83,3 @@ func (b *buffer) grow(limit int) bool {
 
 // full reports whether there is no room left to read into.
 func (b *buffer) full() bool { return b.start == 0 && b.end == len(b.mem) && b.mem != nil }
-
-// inherit takes over the memory of other, whose bytes have been used and stay
-// readable until the first of them is overwritten.
-func (b *buffer) inherit(other *buffer) {
-	b.lent, b.mem, b.start, b.end = other.lent, other.mem, 0, 0
-	other.lent, other.mem, other.start, other.end = nil, nil, 0, 0
-}

@@ -32,7 +32,7 @@ func (s *session) changeUser(c command) error {
 	wants := subscription{capable: s.mem.wants.capable}
 	s.as, s.mem = as, memory{schema: login.Database, status: wire.StatusAutocommit, wants: wants}
 	s.clearDeadline()
-	if err := s.connect(); err != nil {
+	if err := s.connectOrFail(); err != nil {
 		return s.loginFailed(own, err)
 	}
 	s.takeOver(own.Rest())

@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
@@ -44,12 +46,14 @@ func readCommand(b []byte) (c command, complete bool, err error) {
 
 // execute does what the client asked for.
 func (s *session) execute(c command) error {
-	s.current = balancer.Statement{}
+	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, time.Time{}
 	switch c.code {
 	case wire.ComQuit:
 		return io.EOF
 	case wire.ComChangeUser:
 		return s.changeUser(c)
+	case wire.ComStmtClose:
+		return s.closeStatement(c)
 	}
 	if c.code.Shape() == wire.ShapeUnknown {
 		return s.refuse(c, unavailable(c.code))
@@ -70,20 +74,14 @@ func (s *session) execute(c command) error {
 			thread := s.p.threadAtMember(binary.LittleEndian.Uint32(c.payload()), s.link)
 			binary.LittleEndian.PutUint32(c.payload(), thread)
 		}
-	case wire.ComStmtExecute, wire.ComStmtFetch:
-		s.current = s.mem.prepared[statementID(c)]
-	case wire.ComStmtClose:
-		delete(s.mem.prepared, statementID(c))
+	case wire.ComStmtExecute, wire.ComStmtFetch, wire.ComStmtReset, wire.ComStmtSendLongData:
+		return s.useStatement(c)
+	case wire.ComSetOption:
+		if c.whole {
+			s.mem.option = bytes.Clone(c.payload())
+		}
 	}
 	return s.pass(c)
-}
-
-// statementID returns the id of a prepared statement that a command begins with.
-func statementID(c command) uint32 {
-	if p := c.payload(); len(p) >= 4 {
-		return binary.LittleEndian.Uint32(p)
-	}
-	return 0
 }
 
 // unavailable is the answer to a command that is not passed on.
@@ -111,6 +109,19 @@ func (s *session) refuse(c command, told *wire.Error) error {
 	return s.tell(told)
 }
 
+// tellInstead gives the client an error for a command that was passed, or begun to
+// be. The session ends with it if it can not go on without its link, and if the
+// rest of the command can not be told from a new one.
+func (s *session) tellInstead(c command, told *wire.Error, stuck bool) error {
+	switch {
+	case stuck || !c.whole:
+		return s.tellLast(told)
+	case c.code.Shape() == wire.ShapeNone:
+		return nil
+	}
+	return s.tell(told)
+}
+
 // statement passes a command that carries SQL.
 func (s *session) statement(c command) error {
 	text := c.payload()
@@ -125,6 +136,8 @@ func (s *session) statement(c command) error {
 	}
 	if c.code == wire.ComQuery {
 		s.mem.stickTo(s.current.Stick)
+	} else {
+		s.preparing, s.mem.last = text, 0
 	}
 	return s.pass(c)
 }
@@ -147,22 +160,30 @@ func (s *session) ObserveOK(ok *wire.OK) {
 	if len(ok.Changes) > 0 {
 		ok.Changes = s.mem.learn(ok, s.current)
 	}
+	if s.target != nil {
+		s.target.cursor = ok.Status.Has(wire.StatusCursorExists) && !ok.Status.Has(wire.StatusLastRowSent)
+	}
+	switch {
+	case s.mem.wrote:
+		s.mem.wrote = false
+		s.acknowledge(s.mem.lastGTID)
+	case ok.Mute && (s.code == wire.ComQuery || s.code == wire.ComStmtExecute) && s.current.Kind != balancer.KindRead && !ok.Status.Has(wire.StatusMoreResults) && !s.mem.inTransaction():
+		s.acknowledge(nil) // INSERT … RETURNING to a client that gets EOF packets
+	}
 }
 
 // ObserveError counts.
 func (s *session) ObserveError(uint16) { s.p.count.errors.Add(1) }
 
-// ObservePrepared remembers what a prepared statement will do when it is
-// executed.
-func (s *session) ObservePrepared(id uint32) {
-	if s.mem.prepared == nil {
-		s.mem.prepared = make(map[uint32]balancer.Statement)
-	}
-	s.mem.prepared[id] = s.current
+// ObservePrepared remembers a prepared statement.
+func (s *session) ObservePrepared(made *wire.Prepared) {
+	p := &prepared{statement: s.current, parsed: s.mem.parsing(), schema: s.mem.schema}
+	made.ID = s.mem.remember(*made, p, s.preparing)
 }
 
 // reset takes the session back to its beginning, at the member and here, and sets
-// it up again before the client can use it.
+// it up again before the client can use it. A fresh link is as good as one that
+// was reset.
 func (s *session) reset(c command) error {
 	s.in.consume(len(c.packet))
 	s.p.count.queries.Add(1)
@@ -172,15 +193,32 @@ func (s *session) reset(c command) error {
 		payload, err = s.link.setup(&s.mem, true)
 		return err
 	})
-	if err != nil {
+	ok := wire.OK{Status: wire.StatusAutocommit}
+	switch {
+	case err == nil:
+		if err := wire.ParseOK(payload, &ok); err != nil {
+			return fmt.Errorf("reset the session: %w", err)
+		}
+	case s.ctx.Err() != nil:
+		return s.ctx.Err()
+	case !unreachable(err):
 		return s.tellLast(wire.NewError(wire.Unspecified, "sqlring: %v", memberError(s.link.route.Member.ID, err)))
+	default:
+		s.p.log.Info("link lost", "session", s.id, "member", string(s.link.route.Member.ID), "error", err)
+		s.p.count.linksLost.Add(1)
+		s.p.suspect(s.link.route.Member.ID)
+		s.dropLink()
+		s.mem.forget()
+		if told, err := s.relocate(); told != nil || err != nil {
+			if err != nil {
+				return err
+			}
+			s.midway = false
+			return s.tell(told)
+		}
 	}
 	s.midway = false
-	var ok wire.OK
-	if err := wire.ParseOK(payload, &ok); err != nil {
-		return fmt.Errorf("reset the session: %w", err)
-	}
 	s.ObserveOK(&ok)
-	packet, _ := wire.AppendPacket(nil, 1, ok.Append(nil, payload[0]))
+	packet, _ := wire.AppendPacket(nil, 1, ok.Append(nil, 0))
 	return s.client.write(packet)
 }

@@ -5,18 +5,23 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // Config is what a proxy can be told. The zero value of each field stands for
 // its default, except that at least one of Addr and Socket is needed.
 type Config struct {
+	Node topology.NodeID // that this proxy is part of
+	Eyes Eyes            // who is told what the proxy notices; nil: nobody
+
 	Addr   string // host:port to listen on; empty: no TCP
 	Socket string // path of a unix socket to listen on; empty: none
 
 	MaxSessions    int           // client connections at once; default 4096
 	LoginTimeout   time.Duration // from accept to the password; default 10 s
 	LoginBytes     int           // what a client may send before it is logged in; default 64 KiB
-	QueueTimeout   time.Duration // how long a session waits for an owner; default 10 s
+	QueueTimeout   time.Duration // how long a command waits for an owner in all; default 30 s
 	MaxQueued      int           // sessions that may wait for an owner; default MaxSessions
 	BackendTimeout time.Duration // to connect, log in and set up at a member; default 5 s
 	RefreshTimeout time.Duration // how long a failed login waits for newer accounts; default 1 s
@@ -42,7 +47,7 @@ func (c Config) withDefaults() Config {
 		c.LoginBytes = 64 << 10
 	}
 	def(&c.LoginTimeout, 10*time.Second)
-	def(&c.QueueTimeout, 10*time.Second)
+	def(&c.QueueTimeout, 30*time.Second) // an heir may have to apply 20 s of lag first
 	def(&c.BackendTimeout, 5*time.Second)
 	def(&c.RefreshTimeout, time.Second)
 	def(&c.WatchInterval, 250*time.Millisecond)

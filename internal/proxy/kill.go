@@ -41,9 +41,9 @@ func (s *session) killByText(c command) error {
 	statement = append(statement, text[k.End:]...)
 	s.in.consume(len(c.packet))
 	packet, _ := wire.AppendPacket(nil, 0, statement)
-	c.packet = packet
+	c.packet, s.held = packet, 0
 	s.p.count.queries.Add(1)
-	s.delivered, s.midway = false, true
+	s.delivered, s.midway, s.runs = false, true, maxRuns // no other member knows the thread
 	s.response.Begin(c.code, s.caps, s)
 	sent, err := s.link.stream.exchange(packet, &s.out)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -17,12 +18,13 @@ import (
 type link struct {
 	stream stream
 	conn   net.Conn
-	own    *wire.Conn // for our own statements, between the client's
-	route  balancer.Route
+	own    *wire.Conn     // for our own statements, between the client's
+	route  balancer.Route // its Member never changes; the rest is the session's own
 	caps   wire.Capability
 	thread uint32 // connection id at the member
 
 	version topology.ServerVersion
+	cutOff  atomic.Bool // its deadline is past and stays so
 }
 
 // caller is who a link is opened for: what is needed to log in anywhere.
@@ -86,7 +88,7 @@ func memberError(id topology.MemberID, err error) error {
 // within runs f, our own exchange with the member, with a deadline, and at most
 // until ctx ends.
 func (l *link) within(ctx context.Context, d time.Duration, f func() error) error {
-	_ = l.conn.SetDeadline(time.Now().Add(d))
+	l.until(time.Now().Add(d))
 	stop := context.AfterFunc(ctx, func() { _ = l.conn.SetDeadline(time.Unix(1, 0)) })
 	err := f()
 	if err == nil && len(l.own.Rest()) > 0 {
@@ -94,9 +96,23 @@ func (l *link) within(ctx context.Context, d time.Duration, f func() error) erro
 	}
 	l.own.Shrink()
 	if stop() {
-		_ = l.conn.SetDeadline(time.Time{})
+		l.until(time.Time{})
 	}
 	return err
+}
+
+// cut wakes whoever waits on the link, now and later. It may be called by anybody.
+func (l *link) cut() {
+	l.cutOff.Store(true)
+	_ = l.conn.SetDeadline(time.Unix(1, 0))
+}
+
+// until sets the deadline of a link that was not cut.
+func (l *link) until(deadline time.Time) {
+	_ = l.conn.SetDeadline(deadline)
+	if l.cutOff.Load() {
+		_ = l.conn.SetDeadline(time.Unix(1, 0))
+	}
 }
 
 // stale reports whether the member has closed the link, or has something to say

@@ -37,7 +37,7 @@ func (s *session) login() error {
 	s.mem.status = wire.StatusAutocommit
 	_ = s.conn.SetDeadline(time.Time{})
 	s.mark(true)
-	if err := s.connect(); err != nil {
+	if err := s.connectOrFail(); err != nil {
 		return s.loginFailed(own, err)
 	}
 	_ = s.conn.SetDeadline(time.Now().Add(s.p.cfg.LoginTimeout))
@@ -48,6 +48,15 @@ func (s *session) login() error {
 	s.takeOver(own.Rest())
 	s.clearDeadline()
 	return nil
+}
+
+// connectOrFail is connect for a client that is not let in without a link.
+func (s *session) connectOrFail() error {
+	told, err := s.connect()
+	if told != nil {
+		return told
+	}
+	return err
 }
 
 // takeOver keeps what the client sent without waiting for the answer to its

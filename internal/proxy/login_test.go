@@ -251,7 +251,7 @@ func TestTooManySessions(t *testing.T) {
 }
 
 func TestMemberRefuses(t *testing.T) {
-	f := startFaked(t, Config{BackendTimeout: time.Second}, nil)
+	f := startFaked(t, Config{QueueTimeout: 200 * time.Millisecond}, nil)
 	_ = f.fake.listener.Close()
 	f.fake.cut()
 	var e *wire.Error

@@ -12,16 +12,19 @@ type loss struct {
 	statement   bool // the command can change data or end a transaction
 	transaction bool // one was open
 	kind        balancer.Kind
+	repeatable  bool // it surely leaves nothing behind but in its session
+	movable     bool // its bytes are still there, and the session can go on without its link
 }
 
 // fate is what the client gets for the command that was under way.
 type fate uint8
 
 const (
-	fateClose   fate = iota // its connection breaks, as if the server had died
-	fateAgain               // the transaction is undone: 40001, run it again
-	fateUnknown             // nobody here knows whether it was done: 08007
-	fateNothing             // it was not done, or there is nothing to do: 08S01
+	fateClose     fate = iota // its connection breaks, as if the server had died
+	fateAgain                 // the transaction is undone: 40001, run it again
+	fateUnknown               // nobody here knows whether it was done: 08007
+	fateNothing               // it was not done, or there is nothing to do: 08S01
+	fateElsewhere             // the same, and it is run on another link; the client feels a pause
 )
 
 // String returns the fate as it stands in logs.
@@ -35,6 +38,8 @@ func (f fate) String() string {
 		return "outcome unknown"
 	case fateNothing:
 		return "not run"
+	case fateElsewhere:
+		return "run elsewhere"
 	}
 	return "unknown"
 }
@@ -43,6 +48,7 @@ func (f fate) String() string {
 // lost a session undoes its open transaction; a statement commits it only if it
 // is one that may, and only what is surely not of that kind is told to be undone.
 // (Tables without transactions are changed for good; the ring supports InnoDB.)
+// What was surely not run, and what may be run twice, is run elsewhere.
 func judge(l loss) fate {
 	inside := l.kind == balancer.KindRead || l.kind == balancer.KindChange || l.kind == balancer.KindRollback
 	switch {
@@ -50,10 +56,12 @@ func judge(l loss) fate {
 		return fateClose
 	case l.transaction && (!l.complete || !l.statement || inside):
 		return fateAgain
-	case !l.complete, !l.statement:
-		return fateNothing
+	case l.complete && l.statement && (l.transaction || !l.repeatable):
+		return fateUnknown
+	case l.movable:
+		return fateElsewhere
 	}
-	return fateUnknown
+	return fateNothing
 }
 
 // changes reports whether a command can change data or end a transaction.
@@ -67,26 +75,33 @@ func changes(code wire.Command) bool {
 	return true
 }
 
-// lost ends the command c, whose link broke with cause. It returns nil if the
-// session goes on without a link.
+// lost ends a run of the command c, whose link broke with cause or was cut. It
+// returns nil if the session goes on without a link, and errElsewhere if the
+// command is to be run again.
 func (s *session) lost(c command, complete bool, cause error) error {
 	if s.ctx.Err() != nil {
 		return s.ctx.Err() // we broke it: the client has gone, or the proxy stops
 	}
+	sticks := s.mem.sticks()
 	f := judge(loss{
 		delivered: s.delivered, complete: complete, statement: changes(c.code),
-		transaction: s.mem.inTransaction(), kind: s.current.Kind,
+		transaction: s.mem.inTransaction(), kind: s.current.Kind, repeatable: s.repeatable(c, sticks),
+		movable: s.held > 0 && sticks == balancer.StickNone && s.runs < maxRuns && c.code != wire.ComStmtClose,
 	})
 	member := s.link.route.Member.ID
-	s.p.count.linksLost.Add(1)
+	if !s.link.cutOff.Load() {
+		s.p.count.linksLost.Add(1)
+		s.p.suspect(member)
+	}
 	s.p.log.Info("link lost", "session", s.id, "member", string(member), "epoch", s.link.route.Epoch,
-		"client_gets", f.String(), "kind", s.current.Kind.String(), "error", cause)
-	stuck := s.mem.sticks() != balancer.StickNone
+		"client_gets", f.String(), "kind", s.current.Kind.String(), "cut", s.link.cutOff.Load(), "error", cause)
 	s.dropLink()
 	var told *wire.Error
 	switch f {
 	case fateClose:
 		return memberError(member, cause)
+	case fateElsewhere:
+		return errElsewhere
 	case fateAgain:
 		told = undone(member)
 	case fateUnknown:
@@ -95,15 +110,29 @@ func (s *session) lost(c command, complete bool, cause error) error {
 	case fateNothing:
 		told = wire.NewError(wire.NetReadError, "sqlring: member %s was lost; this was not run", member)
 	}
-	// What is left of a command that was not sent to its end can not be told
-	// from a new one.
-	if stuck || !c.whole {
-		return s.tellLast(told)
+	return s.tellInstead(c, told, sticks != balancer.StickNone)
+}
+
+// repeatable reports whether the command under way may be run twice, outside of a
+// transaction. A session that sticks may have one that nobody has told us of.
+func (s *session) repeatable(c command, sticks balancer.Stick) bool {
+	var text []byte
+	switch {
+	case c.code == wire.ComQuery && s.held > 0:
+		text = c.payload()
+	case c.code == wire.ComStmtExecute && s.target != nil && s.target.kept:
+		text = []byte(s.target.text)
+	default:
+		return false
 	}
-	if c.code.Shape() == wire.ShapeNone {
-		return nil
+	switch s.current.Kind {
+	case balancer.KindRead, balancer.KindSet:
+		return balancer.Repeatable(text, s.mem.status.Has(wire.StatusNoBackslashEscapes))
+	case balancer.KindBegin, balancer.KindRollback:
+		return sticks == balancer.StickNone
+	case balancer.KindOther, balancer.KindChange, balancer.KindCommit, balancer.KindKill:
 	}
-	return s.tell(told)
+	return false
 }
 
 func undone[T ~string](member T) *wire.Error {
@@ -118,6 +147,7 @@ func (s *session) lostIdle() error {
 	s.p.count.linksLost.Add(1)
 	s.p.log.Info("idle link lost", "session", s.id, "member", string(s.link.route.Member.ID),
 		"transaction", s.mem.inTransaction(), "sticks_for", s.mem.sticks().String())
+	s.p.suspect(s.link.route.Member.ID)
 	_ = s.link.conn.Close()
 	s.setLink(nil)
 	if s.mem.sticks() != balancer.StickNone && !s.mem.inTransaction() {
@@ -137,49 +167,51 @@ func (s *session) dropLink() {
 // ready makes sure that the session has a link to the present owner before a
 // command is passed. told is what the client gets instead, if it can not be.
 func (s *session) ready() (told *wire.Error, err error) {
-	if s.link != nil && s.p.tick.Load() != s.lastTick && s.link.stale() {
-		if err := s.lostIdle(); err != nil {
-			return nil, err
+	if tick := s.p.tick.Load(); s.link != nil && tick != s.lastTick {
+		if s.lastTick = tick; s.link.stale() {
+			if err := s.lostIdle(); err != nil {
+				return nil, err
+			}
 		}
 	}
 	view := s.p.view.Load()
-	if s.link != nil && view == s.view {
+	if s.link == nil {
+		return s.relocate()
+	}
+	if view == s.view {
 		return nil, nil
 	}
-	route, told := s.p.route(s.ctx, sessionUnit)
-	if told != nil {
-		return told, nil
+	was := s.link.route
+	route, ok := view.OwnerOf(sessionUnit)
+	if ok && same(was.Member, route.Member) && was.Member.Layout == route.Member.Layout && !s.link.cutOff.Load() {
+		s.link.route.Epoch, s.view = route.Epoch, view
+		return nil, nil
 	}
-	if s.link != nil {
-		was := s.link.route
-		if was.Member.Addr == route.Member.Addr && was.Member.ID == route.Member.ID && was.Member.Layout == route.Member.Layout {
-			s.link.route, s.view = route, view
-			return nil, nil
-		}
-		s.p.log.Info("session moves", "session", s.id, "from", string(was.Member.ID), "to", string(route.Member.ID), "epoch", route.Epoch)
-	}
-	return s.relocate(route)
+	s.p.log.Info("session moves", "session", s.id, "from", string(was.Member.ID), "to", string(route.Member.ID), "epoch", route.Epoch)
+	return s.relocate()
 }
 
 // relocate opens a link in place of one that was lost or leads to a member that
-// is no longer the owner.
-func (s *session) relocate(route balancer.Route) (told *wire.Error, err error) {
+// is no longer the owner. An open transaction is given up at once, whoever will
+// own the unit.
+func (s *session) relocate() (told *wire.Error, err error) {
 	transaction, stuck := s.mem.inTransaction(), s.mem.sticks() != balancer.StickNone
 	if s.link != nil {
 		s.dropLink()
 	}
 	switch {
 	case transaction && stuck:
-		return nil, s.tellLast(undone(route.Member.ID))
+		return nil, s.tellLast(undone(s.was))
 	case transaction:
 		s.mem.status &^= wire.StatusInTransaction
-		return undone(route.Member.ID), nil
+		return undone(s.was), nil
 	case stuck:
 		return nil, errLinkGone
 	}
-	if err := s.connect(); err != nil {
+	told, err = s.connect()
+	if err != nil {
 		s.p.log.Info("session could not be moved", "session", s.id, "error", err)
 		return nil, s.tellLast(wire.NewError(wire.NetReadError, "sqlring: %v; this was not run", err))
 	}
-	return nil, nil
+	return told, nil
 }

@@ -47,9 +47,9 @@ type sights struct {
 	errors   []uint16 // numbers
 }
 
-func (s *sights) ObserveOK(ok *wire.OK)     { s.status = ok.Status }
-func (s *sights) ObserveError(n uint16)     { s.errors = append(s.errors, n) }
-func (s *sights) ObservePrepared(id uint32) { s.prepared = append(s.prepared, id) }
+func (s *sights) ObserveOK(ok *wire.OK)            { s.status = ok.Status }
+func (s *sights) ObserveError(n uint16)            { s.errors = append(s.errors, n) }
+func (s *sights) ObservePrepared(p *wire.Prepared) { s.prepared = append(s.prepared, p.ID) }
 
 // command fills in the ids of prepared statements, which servers count up over
 // all connections.

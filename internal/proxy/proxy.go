@@ -42,13 +42,15 @@ type Proxy struct {
 	buffers  pool
 
 	listeners []net.Listener
-	view      atomic.Pointer[balancer.View] // the newest, for a glance at each command
-	tick      atomic.Uint32                 // of the watch: a clock that costs nothing to read
+	view      atomic.Pointer[balancer.View] // the newest that was taken in
+	lease     lease
+	tick      atomic.Uint32 // of the watch: a clock that costs nothing to read
 	draining  atomic.Bool
 	drainEnd  atomic.Int64 // when sessions are cut off, unix nanoseconds
 	running   sync.WaitGroup
 
 	mu       sync.Mutex
+	next     chan struct{} // closed when the next view was taken in
 	sessions map[uint32]*session
 	lastID   uint32
 }
@@ -61,7 +63,7 @@ func New(cfg Config, views Views, accounts Accounts) (*Proxy, error) {
 	cfg = cfg.withDefaults()
 	return &Proxy{
 		cfg: cfg, views: views, accounts: accounts, log: cfg.Logger,
-		sessions: make(map[uint32]*session),
+		next: make(chan struct{}), sessions: make(map[uint32]*session), lease: lease{since: time.Now()},
 	}, nil
 }
 
@@ -81,29 +83,36 @@ func (p *Proxy) Run(ctx context.Context) error {
 			}
 		})
 	}
-	err := p.watch(ctx, failed)
+	stop := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { p.watch(stop) })
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
 	for _, l := range p.listeners {
 		_ = l.Close()
 	}
 	accepting.Wait()
 	p.drain()
+	close(stop)
+	watching.Wait()
 	return err
 }
 
-// watch is Run's own loop: it keeps the view at hand and looks after sessions
-// whose clients may be gone.
-func (p *Proxy) watch(ctx context.Context, failed <-chan error) error {
+// watch takes in views and looks after sessions whose clients may be gone. It
+// goes on while sessions are drained: they still hold leases.
+func (p *Proxy) watch(stop <-chan struct{}) {
 	ticker := time.NewTicker(p.cfg.WatchInterval)
 	defer ticker.Stop()
 	for {
 		changed := p.views.ViewChanged()
-		p.view.Store(p.views.View())
+		p.takeIn()
 		for again := true; again; {
 			select {
-			case <-ctx.Done():
-				return nil
-			case err := <-failed:
-				return err
+			case <-stop:
+				return
 			case <-changed:
 				again = false
 			case <-ticker.C:

@@ -10,41 +10,65 @@ import (
 	"github.com/sqlring/sqlring/pkg/balancer"
 )
 
-// pass sends a command to the member and its response to the client.
+// maxRuns is how often one command is sent to a member, if it can be sent again.
+const maxRuns = 4
+
+// pass sends a command to the member and its response to the client. The bytes of
+// a command that is whole stay until some of the response has been delivered, so
+// that it can be run elsewhere if its link is lost.
 func (s *session) pass(c command) error {
 	s.p.count.queries.Add(1)
 	s.delivered, s.midway = false, true
-	s.response.Begin(c.code, s.caps, s)
-	var err error
-	switch {
-	case !c.whole:
-		err = s.passLarge(c)
-	case s.response.Done():
-		err = s.link.stream.write(c.packet)
-		s.in.consume(len(c.packet))
-		if err != nil {
-			err = s.lost(c, true, err)
-		}
-	default:
-		err = s.passSmall(c)
+	if c.whole {
+		s.held = len(c.packet)
 	}
+	var err error
+	for s.runs = 1; ; s.runs++ {
+		if err = s.runOnce(c); !errors.Is(err, errElsewhere) {
+			break
+		}
+		s.p.count.again.Add(1)
+		var told *wire.Error
+		if told, err = s.ready(); err == nil && told != nil {
+			err = s.tellInstead(c, told, false)
+		}
+		if err != nil || told != nil {
+			break
+		}
+	}
+	s.discharge()
 	if err == nil {
 		s.midway = false
 	}
 	return err
 }
 
-// passSmall sends a command that is whole in the buffer and passes the response.
-// The response uses the command's memory, unless more commands are behind it.
-func (s *session) passSmall(c command) error {
-	alone := s.in.len() == len(c.packet)
-	if alone {
-		s.out.inherit(&s.in)
+// discharge drops the bytes of the command that were kept.
+func (s *session) discharge() {
+	if s.held > 0 {
+		s.in.consume(s.held)
+		s.held = 0
 	}
-	sent, err := s.link.stream.exchange(c.packet, &s.out)
-	if !alone {
-		s.in.consume(len(c.packet))
+}
+
+// runOnce sends the command to the member that the session's link leads to.
+func (s *session) runOnce(c command) error {
+	if told, err := s.settle(); err != nil {
+		return s.lost(c, false, err)
+	} else if told != nil {
+		return s.tellInstead(c, told, false)
 	}
+	s.response.Begin(c.code, s.caps, s)
+	switch {
+	case !c.whole:
+		return s.passLarge(c)
+	case s.response.Done():
+		if err := s.link.stream.write(s.outgoing(c)); err != nil {
+			return s.lost(c, true, err)
+		}
+		return nil
+	}
+	sent, err := s.link.stream.exchange(s.outgoing(c), &s.out)
 	if err != nil {
 		return s.lost(c, sent, err)
 	}
@@ -60,8 +84,12 @@ func (s *session) passLarge(c command) error {
 	isText := c.code == wire.ComQuery || c.code == wire.ComStmtPrepare
 	for {
 		n, payload, ended := frames.Feed(s.in.bytes())
+		piece := s.in.bytes()[:n]
 		if first && len(payload) > 0 {
 			payload, first = payload[1:], false // the command's byte
+			if s.target != nil {
+				piece = s.outgoing(command{code: c.code, packet: piece})
+			}
 		}
 		if isText && scan.Feed(payload) {
 			s.dropLink()
@@ -70,7 +98,12 @@ func (s *session) passLarge(c command) error {
 		if isText {
 			s.current.Mentions |= balancer.Mention(payload) &^ balancer.MentionsNext
 		}
-		err := s.link.stream.write(s.in.bytes()[:n])
+		if c.code == wire.ComStmtPrepare && s.preparing != nil {
+			if s.preparing = append(s.preparing, payload...); len(s.preparing) > keptBytes {
+				s.preparing = nil
+			}
+		}
+		err := s.link.stream.write(piece)
 		s.in.consume(n)
 		if err != nil {
 			return s.lost(c, false, err)
@@ -121,11 +154,15 @@ func (s *session) fromClient() error {
 func (s *session) answer(c command) error {
 	for {
 		forward, rest, err := s.response.Feed(s.out.bytes())
+		if s.expired {
+			return s.withhold(c)
+		}
 		if len(forward) > 0 {
 			if err := s.client.write(forward); err != nil {
 				return fmt.Errorf("write to the client: %w", err)
 			}
 			s.delivered = true
+			s.discharge()
 			s.p.count.bytesOut.Add(uint64(len(forward)))
 		}
 		if err != nil {
@@ -139,7 +176,7 @@ func (s *session) answer(c command) error {
 			}
 			return nil
 		case s.response.WantsFile():
-			if err := s.passFile(); err != nil {
+			if err := s.passFile(c); err != nil {
 				return err
 			}
 			s.response.FileSent()
@@ -153,7 +190,7 @@ func (s *session) answer(c command) error {
 }
 
 // passFile passes the file of LOAD DATA LOCAL, which ends with an empty packet.
-func (s *session) passFile() error {
+func (s *session) passFile(c command) error {
 	for {
 		var packet wire.Frames
 		for ended := false; !ended; {
@@ -165,7 +202,7 @@ func (s *session) passFile() error {
 			var n int
 			n, _, ended = packet.Feed(s.in.bytes())
 			if err := s.link.stream.write(s.in.bytes()[:n]); err != nil {
-				return memberError(s.link.route.Member.ID, err)
+				return s.lost(c, true, err)
 			}
 			s.in.consume(n)
 		}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -12,35 +13,136 @@ import (
 // sessionUnit is the unit whose owner serves a session, all of it for now.
 const sessionUnit = topology.UnitRest
 
-// route returns where unit's writes go. If nobody owns it, it waits for an owner,
-// at most Config.QueueTimeout, and at most Config.MaxQueued sessions do. What it
-// returns as an error is fit for the client.
-func (p *Proxy) route(ctx context.Context, unit topology.UnitID) (balancer.Route, *wire.Error) {
-	if route, ok := p.views.View().OwnerOf(unit); ok {
-		return route, nil
-	}
-	if int(p.count.queued.Add(1)) > p.cfg.MaxQueued {
-		p.count.queued.Add(-1)
-		p.count.refuse(RefusedQueue)
-		return balancer.Route{}, wire.NewError(wire.NoOwner, "sqlring: too many sessions wait for an owner of unit %s already (%d)", unit, p.cfg.MaxQueued)
-	}
-	defer p.count.queued.Add(-1)
-	p.count.queuedTotal.Add(1)
-	timeout := time.NewTimer(p.cfg.QueueTimeout)
-	defer timeout.Stop()
+// An owner that can not be reached is tried again after pauses that grow from the
+// first to the last: it may be a moment before it is known to be lost.
+const (
+	firstPause = 20 * time.Millisecond
+	lastPause  = 500 * time.Millisecond
+)
+
+// connect gives the session a link to the present owner. While there is none, or
+// it can not be reached, the session waits: a takeover may be under way. A command
+// waits for at most Config.QueueTimeout in all, and at most Config.MaxQueued
+// sessions do. told is what the client gets if that was in vain, and the session
+// may go on; err, if the member does not want it.
+func (s *session) connect() (told *wire.Error, err error) {
+	defer s.leaveQueue()
+	pause := firstPause
 	for {
-		changed := p.views.ViewChanged()
-		route, ok := p.views.View().OwnerOf(unit)
-		if ok {
-			return route, nil
+		changed := s.p.changed()
+		view := s.p.view.Load()
+		route, ok := view.OwnerOf(sessionUnit)
+		if !ok {
+			told := wire.NewError(wire.NoOwner, "sqlring: %s (unit %s, epoch %d; waited %v)", route.Why, route.Unit, route.Epoch, s.p.cfg.QueueTimeout)
+			if told := s.wait(changed, s.p.cfg.QueueTimeout, refusal{RefusedOwner, told}); told != nil {
+				return told, nil
+			}
+			continue
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return route, wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
-		case <-timeout.C:
-			p.count.refuse(RefusedOwner)
-			return route, wire.NewError(wire.NoOwner, "sqlring: %s (unit %s, epoch %d; waited %v)", route.Why, unit, route.Epoch, p.cfg.QueueTimeout)
+		l, err := s.open(route)
+		if err == nil {
+			s.view = view
+			s.setLink(l)
+			if s.p.owns(route.Member) {
+				return nil, nil
+			}
+			s.dropLink() // the cut of a newer view may have come before this link was there
+			continue
+		}
+		switch {
+		case s.ctx.Err() != nil || !unreachable(err):
+			s.p.count.refuse(RefusedBackend)
+			return nil, err
+		case !s.p.owns(route.Member):
+			continue
+		}
+		s.p.suspect(route.Member.ID)
+		told := wire.NewError(wire.NetReadError, "sqlring: %v; waited %v; this was not run", err, s.p.cfg.QueueTimeout)
+		if told := s.wait(changed, pause, refusal{RefusedBackend, told}); told != nil {
+			return told, nil
+		}
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// open opens a link that a cut can give up.
+func (s *session) open(route balancer.Route) (*link, error) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	s.opening.Store(&attempt{route.Member, cancel})
+	defer s.opening.Store(nil)
+	if !s.p.owns(route.Member) { // the cut may have come before
+		return nil, context.Canceled
+	}
+	return s.p.open(ctx, route, s.as, &s.mem)
+}
+
+// refusal is what a client gets that has waited in vain, and as what it counts.
+type refusal struct {
+	why  Refusal
+	told *wire.Error
+}
+
+// wait lets the session wait for another view, at most for pause; it returns what
+// the client is told if it may not wait, or no longer.
+func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal) *wire.Error {
+	p := s.p
+	if !s.queued {
+		if int(p.count.queued.Add(1)) > p.cfg.MaxQueued {
+			p.count.queued.Add(-1)
+			p.count.refuse(RefusedQueue)
+			return wire.NewError(wire.NoOwner, "sqlring: too many sessions wait for an owner of unit %s already (%d)", sessionUnit, p.cfg.MaxQueued)
+		}
+		p.count.queuedTotal.Add(1)
+		s.queued = true
+	}
+	if s.until.IsZero() {
+		s.until = time.Now().Add(p.cfg.QueueTimeout)
+	}
+	left := time.Until(s.until)
+	if left <= 0 {
+		p.count.refuse(or.why)
+		return or.told
+	}
+	timer := time.NewTimer(min(pause, left))
+	defer timer.Stop()
+	select {
+	case <-changed:
+	case <-timer.C:
+	case <-s.ctx.Done():
+		return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
+	}
+	return nil
+}
+
+func (s *session) leaveQueue() {
+	if s.queued {
+		s.p.count.queued.Add(-1)
+		s.queued = false
+	}
+}
+
+// suspect has the member looked at, and every session look at its link before its
+// next command: what broke one has perhaps broken all.
+func (p *Proxy) suspect(member topology.MemberID) {
+	p.tick.Add(1)
+	if p.cfg.Eyes != nil {
+		p.cfg.Eyes.Suspect(member)
+	}
+}
+
+// unreachable reports whether err means that the member is not there, or not the
+// one that is meant, and not that it refuses this session.
+func unreachable(err error) bool {
+	var refused *wire.Error
+	if errors.As(err, &refused) {
+		shutdown, _ := wire.ShutdownInProgress.Code()
+		return refused.Number == shutdown
+	}
+	for _, ours := range []error{wire.ErrMalformed, wire.ErrTooLarge, wire.ErrSequence, errSlot} {
+		if errors.Is(err, ours) {
+			return false
 		}
 	}
+	return true
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // session is one client. Its fields belong to its own goroutine, except for
@@ -33,17 +34,29 @@ type session struct {
 	link    *link          // nil: none at present
 	view    *balancer.View // the one that link was chosen or confirmed by
 
+	// Of the command under way:
+	code      wire.Command
 	response  wire.Response
-	current   balancer.Statement // what the command under way is
+	current   balancer.Statement // what it is
+	target    *prepared          // the statement that it is about, if it is about one
+	binding   wire.Binding       // if it executes target
+	preparing []byte             // its text, if it prepares a statement; nil: too long
+	held      int                // bytes at the front of in that are its own, kept to be sent again
+	runs      int                // how often it was sent
 	delivered bool               // some of its response has reached the client
 	midway    bool               // it was begun, and its response has not ended
+	expired   bool               // its answer came when the lease was over
+	queued    bool               // it waits for an owner
+	until     time.Time          // how long it may wait in all; zero: it did not have to yet
 
-	lastTick uint32 // of the proxy, when the last command ended
-	looked   uint32 // phase at the watch's last look; the watch's own
+	was      topology.MemberID // where the last link led to
+	lastTick uint32            // of the proxy, when the last command ended
+	looked   uint32            // phase at the watch's last look; the watch's own
 
-	atMember atomic.Pointer[link] // link, for others
-	phase    atomic.Uint32        // odd: at work. Counts up at every change
-	staled   atomic.Bool          // the watch has found link closed
+	atMember atomic.Pointer[link]    // link, for others
+	opening  atomic.Pointer[attempt] // at a link, for others
+	phase    atomic.Uint32           // odd: at work. Counts up at every change
+	staled   atomic.Bool             // the watch has found link closed
 }
 
 func newSession(p *Proxy, conn net.Conn) *session {
@@ -125,6 +138,8 @@ var (
 	errDraining      = errors.New("the proxy stops")
 	errSurplus       = errors.New("the member sent more than one response")
 	errLinkGone      = errors.New("the link was lost, and the session's state with it")
+	errExpired       = errors.New("an answer came when the lease was over, after some of it was delivered")
+	errElsewhere     = errors.New("the command is to be run on another link") // never leaves pass
 )
 
 // mark says whether the session is at work for its client or waits for it.
@@ -139,26 +154,14 @@ func (s *session) setLink(l *link) {
 	s.link = l
 	s.atMember.Store(l)
 	s.staled.Store(false)
-	if l != nil && s.ctx.Err() != nil {
-		_ = l.conn.SetDeadline(time.Unix(1, 0))
+	if l == nil {
+		return
 	}
-}
-
-// connect gives the session a link to the present owner.
-func (s *session) connect() error {
-	view := s.p.view.Load()
-	route, told := s.p.route(s.ctx, sessionUnit)
-	if told != nil {
-		return told
+	s.was = l.route.Member.ID
+	s.mem.statements.moved()
+	if s.ctx.Err() != nil {
+		l.cut()
 	}
-	l, err := s.p.open(s.ctx, route, s.as, &s.mem)
-	if err != nil {
-		s.p.count.refuse(RefusedBackend)
-		return err
-	}
-	s.view = view
-	s.setLink(l)
-	return nil
 }
 
 // clearDeadline takes the login's deadline away, unless somebody has set one

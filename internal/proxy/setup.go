@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -26,6 +27,11 @@ const (
 		"@@session_track_schema, @@session_track_state_change"
 	track = "SET SESSION session_track_system_variables='*', session_track_schema=1, session_track_state_change=1"
 
+	// The token of the member's process, times a hundred: a number in the server's
+	// memory that a restart wipes.
+	readBoot = "SELECT @@global.sqlring_boot.key_cache_age_threshold"
+	bootUnit = 100
+
 	readBackMySQL = readBack + ", @@session_track_gtids"
 	trackMySQL    = track + ", session_track_gtids='OWN_GTID'"
 )
@@ -39,6 +45,9 @@ func (l *link) setup(mem *memory, reset bool) (ok []byte, err error) {
 		read, set = readBackMySQL, trackMySQL
 	}
 	commands := [][]byte{wire.Query(read), wire.Query(set)}
+	if l.route.Member.Boot != 0 {
+		commands = append(commands, wire.Query(readBoot))
+	}
 	if reset {
 		commands = append([][]byte{{byte(wire.ComResetConnection)}}, commands...)
 	}
@@ -58,6 +67,9 @@ func (l *link) setup(mem *memory, reset bool) (ok []byte, err error) {
 	if _, _, err := l.own.Result(l.caps, setupBudget); err != nil {
 		return nil, fmt.Errorf("track the session: %w", err)
 	}
+	if err := l.checkBoot(); err != nil {
+		return nil, err
+	}
 	if err := mem.subscribe(row); err != nil {
 		return nil, err
 	}
@@ -68,6 +80,29 @@ func (l *link) setup(mem *memory, reset bool) (ok []byte, err error) {
 		}
 	}
 	return ok, l.restore(mem)
+}
+
+var (
+	errSlot    = errors.New("the session's slot")
+	errProcess = errors.New("this is not the process that was admitted: it was restarted")
+)
+
+// checkBoot reads the answer to readBoot, if it was asked. A member that was
+// restarted must not serve sessions before it was admitted again (S10): it has
+// forgotten all that was set on it.
+func (l *link) checkBoot() error {
+	want := l.route.Member.Boot
+	if want == 0 {
+		return nil
+	}
+	row, _, err := l.own.Result(l.caps, setupBudget)
+	if err != nil {
+		return fmt.Errorf("read the token of the process: %w", err)
+	}
+	if len(row) != 1 || row[0] != strconv.FormatUint(want*bootUnit, 10) {
+		return errProcess
+	}
+	return nil
 }
 
 // setLayout sets the slot and reads it back.
@@ -84,7 +119,7 @@ func (l *link) setLayout(want autoinc.Layout) error {
 		return fmt.Errorf("read the session's slot back: %w", err)
 	}
 	if got := layoutOf(row); got != want {
-		return fmt.Errorf("the session's slot is %s although it was set to %s", got, want)
+		return fmt.Errorf("%w is %s although it was set to %s", errSlot, got, want)
 	}
 	return nil
 }
@@ -137,6 +172,14 @@ func (m *memory) resubscribe(row []string) error {
 // restore gives a new connection the variables that the session had on the old
 // one. The schema was given at login.
 func (l *link) restore(mem *memory) error {
+	if mem.option != nil {
+		if err := l.own.Send(append([]byte{byte(wire.ComSetOption)}, mem.option...)); err != nil {
+			return err
+		}
+		if _, _, err := l.own.Result(l.caps, setupBudget); err != nil {
+			return fmt.Errorf("restore the session's option: %w", err)
+		}
+	}
 	if len(mem.variables) == 0 {
 		return nil
 	}

@@ -69,7 +69,10 @@ type Stats struct {
 	BytesOut      uint64            // to clients, after login
 	LinksTotal    uint64            // connections opened to members
 	LinksLost     uint64            // of them, lost without our doing
+	LinksCut      uint64            // of them, cut at work since their member was no longer the owner
 	Unknown       uint64            // statements answered "outcome unknown"
+	Expired       uint64            // answers that came when the lease was over and were kept from the client
+	Again         uint64            // commands run again on another link, of whose first run nothing was done or delivered
 	TooLate       uint64            // SETs of the slot that only the server noticed
 	HungUp        uint64            // clients that left while a statement ran
 	Refused       map[string]uint64 // by Refusal
@@ -79,6 +82,7 @@ type counters struct {
 	sessionsTotal, queuedTotal, queries, errors atomic.Uint64
 	bytesIn, bytesOut, linksTotal, linksLost    atomic.Uint64
 	outcomeUnknown, layoutChanged, hungUp       atomic.Uint64
+	linksCut, expired, again                    atomic.Uint64
 	queued                                      atomic.Int64
 	refused                                     [refusals]atomic.Uint64
 }
@@ -97,6 +101,7 @@ func (p *Proxy) Stats() Stats {
 		Queries: c.queries.Load(), Errors: c.errors.Load(),
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
 		LinksTotal: c.linksTotal.Load(), LinksLost: c.linksLost.Load(),
+		LinksCut: c.linksCut.Load(), Expired: c.expired.Load(), Again: c.again.Load(),
 		Unknown: c.outcomeUnknown.Load(), TooLate: c.layoutChanged.Load(), HungUp: c.hungUp.Load(),
 		Refused: make(map[string]uint64, refusals),
 	}

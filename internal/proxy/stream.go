@@ -15,9 +15,8 @@ type stream interface {
 	fill(b *buffer) error
 	// write writes all of p.
 	write(p []byte) error
-	// exchange writes all of p and then fills b, whose memory p may be. It is
-	// for the side that never speaks first. sent is false if nothing of p can
-	// have left.
+	// exchange writes all of p and then fills b. It is for the side that never
+	// speaks first. sent is false if nothing of p can have left.
 	exchange(p []byte, b *buffer) (sent bool, err error)
 	// peek reports whether the peer has sent something that was not read yet, and
 	// whether it has closed. It never blocks, and may be called beside any other

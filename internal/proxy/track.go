@@ -17,9 +17,11 @@ type memory struct {
 	status    wire.Status
 	schema    string
 	variables map[string]string // changed since the session began
+	option    []byte            // what COM_SET_OPTION said last; nil: nothing
 	lastGTID  []byte            // of its last write; the member's own notation
+	wrote     bool              // lastGTID is of the statement under way
 	stick     balancer.Stick    // why it can not leave its connection
-	prepared  map[uint32]balancer.Statement
+	statements
 
 	layout   autoinc.Layout // that the member's sessions have to have
 	violated bool           // another one was reported
@@ -42,7 +44,8 @@ func (m *memory) inTransaction() bool { return m.status.Has(wire.StatusInTransac
 // forget is what COM_RESET_CONNECTION does: all is gone but the schema.
 func (m *memory) forget() {
 	clear(m.variables)
-	clear(m.prepared)
+	m.statements.forget()
+	m.option = nil
 	m.stick, m.status = balancer.StickNone, wire.StatusAutocommit
 }
 
@@ -66,7 +69,7 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement) []byte {
 		case wire.ChangeState:
 			unnamed = string(change.Value) == "1"
 		case wire.ChangeGTIDs:
-			m.lastGTID = append(m.lastGTID[:0], change.Value...)
+			m.learnGTID(change.Value)
 		case wire.ChangeTransaction, wire.ChangeIsolation:
 		}
 		if m.wants.capable && m.wants.change(change) {
@@ -86,7 +89,7 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement) []byte {
 func (m *memory) learnVariable(c wire.Change) bool {
 	switch {
 	case string(c.Name) == "last_gtid":
-		m.lastGTID = append(m.lastGTID[:0], c.Value...)
+		m.learnGTID(c.Value)
 		return false
 	case string(c.Name) == "auto_increment_increment":
 		m.violated = m.violated || string(c.Value) != strconv.Itoa(m.layout.Stride)
@@ -103,6 +106,12 @@ func (m *memory) learnVariable(c wire.Change) bool {
 	return true
 }
 
+func (m *memory) learnGTID(gtid []byte) {
+	if len(gtid) > 0 {
+		m.lastGTID, m.wrote = append(m.lastGTID[:0], gtid...), true
+	}
+}
+
 func (m *memory) stickTo(why balancer.Stick) {
 	if m.stick == balancer.StickNone {
 		m.stick = why
@@ -111,8 +120,8 @@ func (m *memory) stickTo(why balancer.Stick) {
 
 // sticks says why the session can not leave its connection now.
 func (m *memory) sticks() balancer.Stick {
-	if m.stick == balancer.StickNone && len(m.prepared) > 0 {
-		return balancer.StickPrepared
+	if m.stick == balancer.StickNone {
+		return m.statements.stick(m.parsing())
 	}
 	return m.stick
 }

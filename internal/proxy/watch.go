@@ -43,6 +43,6 @@ func (s *session) interrupt() {
 	s.cancel()
 	_ = s.conn.SetDeadline(time.Unix(1, 0))
 	if l := s.atMember.Load(); l != nil {
-		_ = l.conn.SetDeadline(time.Unix(1, 0))
+		l.cut()
 	}
 }

@@ -32,6 +32,7 @@ const (
 	TransactionLost                   // ER_LOCK_DEADLOCK: applications run the transaction again
 	VariableReserved                  // ER_WRONG_VALUE_FOR_VAR… : a variable that is not the client's to set
 	NoOwner                           // ER_OPTION_PREVENTS_STATEMENT: drivers take it for a read-only server
+	UnknownStatement                  // ER_UNKNOWN_STMT_HANDLER
 	OutcomeUnknown                    // SQLSTATE "transaction resolution unknown": not to be run again blindly
 )
 
@@ -80,6 +81,8 @@ func (f Fault) Code() (number uint16, state string) {
 		return 1231, "42000"
 	case NoOwner:
 		return 1290, "HY000"
+	case UnknownStatement:
+		return 1243, "HY000"
 	case OutcomeUnknown:
 		return 1105, "08007"
 	}

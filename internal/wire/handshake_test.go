@@ -266,6 +266,7 @@ func TestFaults(t *testing.T) {
 		{TransactionLost, 1213, "40001"},
 		{VariableReserved, 1231, "42000"},
 		{NoOwner, 1290, "HY000"},
+		{UnknownStatement, 1243, "HY000"},
 		{OutcomeUnknown, 1105, "08007"},
 	}
 	if len(tests) != int(OutcomeUnknown)+1 {

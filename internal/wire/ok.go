@@ -22,6 +22,7 @@ const (
 	StatusAutocommit         Status = 0x0002
 	StatusMoreResults        Status = 0x0008
 	StatusCursorExists       Status = 0x0040
+	StatusLastRowSent        Status = 0x0080
 	StatusNoBackslashEscapes Status = 0x0200
 	StatusSessionChanged     Status = 0x4000
 )
@@ -39,6 +40,7 @@ type OK struct {
 	Warnings uint16
 	Info     []byte // human-readable, often empty
 	Changes  []byte // session-state block, for NextChange; empty if nothing changed
+	Mute     bool   // a classic EOF packet, which has no place to say what changed
 }
 
 // ParseOK reads the payload of an OK packet, header 0x00 or 0xFE, of a connection

@@ -17,8 +17,8 @@ func (c *Conn) Send(commands ...[]byte) error {
 // Query returns the command that runs statement.
 func Query(statement string) []byte { return append([]byte{byte(ComQuery)}, statement...) }
 
-// Result reads the response to one command of the proxy's own: an OK, of which
-// the payload is returned, or a single result of few rows, of which the first is
+// Result reads the response to one command of the proxy's own: an OK, or the EOF
+// that stands for one, of which the payload is returned, or a single result of few rows, of which the first is
 // returned as text, NULL being empty. caps are those of the connection, budget is
 // how many bytes the response may have. A server's error is an *Error.
 func (c *Conn) Result(caps Capability, budget int) (row []string, ok []byte, err error) {
@@ -29,7 +29,7 @@ func (c *Conn) Result(caps Capability, budget int) (row []string, ok []byte, err
 		return nil, nil, err
 	case len(payload) == 0:
 		return nil, nil, fmt.Errorf("%w: empty packet in a response", ErrMalformed)
-	case payload[0] == headerOK:
+	case payload[0] == headerOK, payload[0] == headerEOF && len(payload) < 9:
 		return nil, append([]byte(nil), payload...), nil
 	case payload[0] == headerErr:
 		return nil, nil, ParseError(payload)

@@ -17,8 +17,9 @@ type Observer interface {
 	ObserveOK(ok *OK)
 	// ObserveError is called for an error packet, with the error's number.
 	ObserveError(number uint16)
-	// ObservePrepared is called when a statement was prepared.
-	ObservePrepared(id uint32)
+	// ObservePrepared is called when a statement was prepared. It may change p.ID
+	// to what the client shall know the statement by.
+	ObservePrepared(p *Prepared)
 }
 
 // state is what the next packet of a response is.
@@ -53,6 +54,7 @@ type Response struct {
 	left    uint64
 	columns uint64 // of a prepared statement, until its parameters have passed
 	ok      OK
+	made    Prepared
 	see     Observer
 }
 
@@ -243,7 +245,8 @@ func (r *Response) inspect(packet, dst []byte) (int, error) {
 		r.state = stateDone
 		return copy(dst, packet), nil
 	case r.state == statePrepared:
-		return copy(dst, packet), r.prepared(payload)
+		err := r.prepared(payload)
+		return copy(dst, packet), err
 	case r.state == stateDefsEnd, r.state == stateParamsEnd, r.state == stateFieldsEnd:
 		err := r.defsEnd(payload)
 		return copy(dst, packet), err
@@ -266,16 +269,15 @@ func (r *Response) columnCount(payload []byte) error {
 	return nil
 }
 
-// prepared reads the head of a prepared statement: header, id, columns,
-// parameters (protocol manual, "COM_STMT_PREPARE_OK").
+// prepared reads the head of a prepared statement, and writes to it what the
+// client shall know it by.
 func (r *Response) prepared(payload []byte) error {
-	f := NewReader(payload)
-	header, id := f.Byte(), f.Uint32()
-	r.columns, r.left = uint64(f.Uint16()), uint64(f.Uint16())
-	if f.Bad() || header != headerOK {
-		return fmt.Errorf("%w: prepared statement", ErrMalformed)
+	if err := ParsePrepared(payload, &r.made); err != nil {
+		return err
 	}
-	r.see.ObservePrepared(id)
+	r.columns, r.left = uint64(r.made.Columns), uint64(r.made.Parameters)
+	r.see.ObservePrepared(&r.made)
+	r.made.putID(payload)
 	r.state = stateParams
 	if r.left == 0 {
 		r.fields()
@@ -291,7 +293,7 @@ func (r *Response) defsEnd(payload []byte) error {
 	}
 	status := classicStatus(payload)
 	if r.state == stateDefsEnd && r.cursor && status.Has(StatusCursorExists) {
-		r.ok = OK{Status: status}
+		r.ok = OK{Status: status, Mute: true}
 		r.see.ObserveOK(&r.ok)
 		r.state = stateDone
 		return nil
@@ -310,6 +312,7 @@ func (r *Response) ended(packet, dst []byte) (int, error) {
 		r.ok = OK{
 			Warnings: binary.LittleEndian.Uint16(payload[1:]),
 			Status:   classicStatus(payload),
+			Mute:     true,
 		}
 		r.see.ObserveOK(&r.ok)
 		r.result()

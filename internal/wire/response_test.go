@@ -50,8 +50,8 @@ func (s *transcript) ObserveOK(ok *OK) {
 
 func (s *transcript) ObserveError(n uint16) { s.events = append(s.events, fmt.Sprintf("error %d", n)) }
 
-func (s *transcript) ObservePrepared(id uint32) {
-	s.events = append(s.events, fmt.Sprintf("prepared %d", id))
+func (s *transcript) ObservePrepared(p *Prepared) {
+	s.events = append(s.events, fmt.Sprintf("prepared %d", p.ID))
 }
 
 // feed gives stream to r in pieces of size, as the proxy does: what Feed leaves
@@ -252,7 +252,7 @@ type silent struct{}
 
 func (*silent) ObserveOK(ok *OK)       { ok.Changes = nil }
 func (*silent) ObserveError(uint16)    {}
-func (*silent) ObservePrepared(uint32) {}
+func (*silent) ObservePrepared(*Prepared) {}
 
 // However the stream is cut, the same is read from it and the same passed on.
 func FuzzResponse(f *testing.F) {

@@ -2,15 +2,16 @@ package balancer
 
 import "bytes"
 
-// Repeatable reports whether text is surely a read that leaves nothing behind, so
-// that it may be run again on another member if nothing of its result has reached
-// the client. It is asked only when a connection was lost, so it looks at every
+// Repeatable reports whether text is surely a read, or sets surely nothing but its
+// session, so that it may be run again on another member if nothing of its result
+// has reached the client. It is asked only when a connection was lost, so it looks at every
 // word: what it does not know makes it say no.
 //
 // noBackslash says that the session's sql_mode has NO_BACKSLASH_ESCAPES. What a
 // view hides (a function that writes) is not seen.
 func Repeatable(text []byte, noBackslash bool) bool {
 	first, rest := firstWord(text)
+	set := false
 	switch {
 	case is(first, "select"), is(first, "with"), is(first, "values"), is(first, "table"):
 	case is(first, "show"), is(first, "describe"), is(first, "desc"), is(first, "explain"):
@@ -18,17 +19,20 @@ func Repeatable(text []byte, noBackslash bool) bool {
 			is(second, "count") || startsFold(second, "profile") || is(second, "analyze") {
 			return false // of the statement before, which ran elsewhere
 		}
+	case is(first, "set"):
+		set = true
+	case is(first, "use"):
 	default:
 		return false
 	}
-	w := words{text: text, noBackslash: noBackslash}
+	w := words{text: rest, noBackslash: noBackslash}
 	for w.next() {
 		switch {
 		case w.bad:
 			return false
 		case w.called && (w.qualified || w.quoted || !w.harmless()):
 			return false
-		case !w.quoted && !w.called && writes(w.word):
+		case !w.quoted && !w.called && writes(w.word), set && (w.word[0] == '`' || reaches(w.word)):
 			return false
 		}
 	}
@@ -43,6 +47,16 @@ func writes(word []byte) bool {
 		"insert", "update", "delete", "replace", "into", "outfile", "dumpfile", "call", "do", "procedure",
 		"next", "previous", "nextval", "set", "lock", "truncate", "handler", "returning", "current_role",
 	} {
+		if is(word, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// reaches reports whether a word in a SET can mean more than this session.
+func reaches(word []byte) bool {
+	for _, w := range []string{"global", "persist", "persist_only", "password", "role", "for", "statement"} {
 		if is(word, w) {
 			return true
 		}

@@ -21,6 +21,11 @@ func TestRepeatable(t *testing.T) {
 		{"SELECT REPLACE(a, 'b', 'c') FROM t", true},
 		{"SELECT * FROM t FORCE INDEX (a) WHERE d BETWEEN 1 AND (2)", true},
 
+		{"SET NAMES utf8mb4 COLLATE utf8mb4_bin", true}, {"set autocommit=0, @@session.sql_mode='ANSI'", true},
+		{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", true}, {"USE `shop`", true},
+		{"SET GLOBAL x=1", false}, {"SET @@global.x=1", false}, {"SET `global`.x=1", false}, {"SET PASSWORD = ''", false},
+		{"SET @a=1", false}, {"SET sql_mode=f()", false}, {"SET PERSIST x=1", false}, {"SET STATEMENT x=1 FOR DELETE FROM t", false},
+
 		{"", false},
 		{"INSERT INTO t VALUES (1)", false},
 		{"SELECT f(1)", false},

@@ -1,6 +1,9 @@
 package topology
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // follow is the one primitive that changes a link (S1, S6): it returns the next
 // step that brings m to follow upstream, or ok if it does, with both threads
@@ -87,7 +90,19 @@ func drained(m Member, seen Observation) (Step, bool) {
 	case receives:
 		return do(m.ID, Action{Kind: ActStopReceiver}, "what can still come from %s is fixed by this", link.Upstream), false
 	}
-	return wait("member %s applies what it received: %d transactions to go", m.ID, seen.Position().Behind(link.Received)), false
+	return wait("member %s applies what it received: %d transactions to go%s", m.ID, seen.Applied.Behind(link.Received), eta(seen)), false
+}
+
+// eta says how long draining takes at the rate of the last two probes, "" if that
+// can not be told.
+func eta(seen Observation) string {
+	before, left := seen.Earlier.Behind(seen.Link.Received), seen.Position().Behind(seen.Link.Received)
+	took := seen.At.Sub(seen.EarlierAt)
+	if seen.EarlierAt.IsZero() || took <= 0 || before <= left {
+		return ""
+	}
+	rest := time.Duration(float64(left) / float64(before-left) * float64(took))
+	return fmt.Sprintf(", about %s at the present rate", rest.Round(100*time.Millisecond))
 }
 
 func applierFailed(m Member, seen Observation) Step {

@@ -1,0 +1,153 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/internal/app"
+	"github.com/sqlring/sqlring/internal/controller"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// The test binary runs a node instead of tests if these are set: so a node can
+// be killed like any process.
+const (
+	envNode = "SQLRING_TEST_NODE" // its configuration file
+	envDie  = "SQLRING_TEST_DIE"  // kill -9 after that many steps of a heal; 0: never
+)
+
+// runNode runs a node until SIGTERM. It kills itself between two steps of a
+// takeover if it is told to: nothing is flushed, closed or said.
+func runNode(config string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	err := func() error {
+		cfg, err := app.LoadConfig(config)
+		if err != nil {
+			return err
+		}
+		node, err := app.New(cfg, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+		if err != nil {
+			return err
+		}
+		last, _ := strconv.Atoi(os.Getenv(envDie))
+		healing, steps := false, 0
+		node.OnDecision(func(d controller.Decision) {
+			_, begun := d.Step.Change.(topology.BeginHeal)
+			healing = healing || begun
+			if !healing || last == 0 {
+				return
+			}
+			if steps++; steps == last {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				select {} // until the signal has been delivered
+			}
+		})
+		if err := node.Start(ctx); err != nil {
+			return err
+		}
+		err = node.Wait(ctx)
+		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+		defer cancel()
+		return errors.Join(err, node.Stop(sctx))
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// nodeProcess is a node in a process of its own, started again when it dies.
+type nodeProcess struct {
+	file string
+	log  *os.File
+
+	mu    sync.Mutex // guards what follows
+	cmd   *exec.Cmd
+	over  bool
+	died  int
+	ended sync.WaitGroup
+}
+
+// startProcess starts the rig's node as a process that dies after `die` steps of
+// the first heal. A supervisor starts it again, and then it lives.
+func (r *rig) startProcess(t *testing.T, die int) *nodeProcess {
+	t.Helper()
+	r.cfg.Proxy.Listen, r.cfg.API.Listen = freeAddr(t), "127.0.0.1:0"
+	text, err := r.cfg.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &nodeProcess{file: filepath.Join(r.cfg.Dir, "node.yaml")}
+	if err := os.WriteFile(p.file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p.log, err = os.Create(filepath.Join(r.cfg.Dir, "node.log")); err != nil {
+		t.Fatal(err)
+	}
+	p.start(t, die)
+	t.Cleanup(func() { p.stop(t) })
+	if r.client, err = api.NewClient("unix:" + r.cfg.API.Socket); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.client.Close)
+	return p
+}
+
+func (p *nodeProcess) start(t *testing.T, die int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return
+	}
+	p.cmd = exec.Command(os.Args[0]) //nolint:noctx // it is ended by stop
+	p.cmd.Env = append(os.Environ(), envNode+"="+p.file, envDie+"="+strconv.Itoa(die))
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	if err := p.cmd.Start(); err != nil {
+		t.Error(err)
+		return
+	}
+	cmd := p.cmd
+	p.ended.Go(func() {
+		_ = cmd.Wait()
+		p.mu.Lock()
+		p.died++
+		p.mu.Unlock()
+		time.Sleep(300 * time.Millisecond) // a supervisor takes a moment
+		p.start(t, 0)
+	})
+}
+
+func (p *nodeProcess) deaths() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.died
+}
+
+func (p *nodeProcess) stop(t *testing.T) {
+	p.mu.Lock()
+	p.over = true
+	if p.cmd != nil && p.cmd.Process != nil {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	}
+	p.mu.Unlock()
+	p.ended.Wait()
+	if t.Failed() {
+		text, _ := os.ReadFile(p.log.Name())
+		t.Logf("log of the node:\n%s", text)
+	}
+	_ = p.log.Close()
+}

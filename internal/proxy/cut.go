@@ -1,0 +1,67 @@
+package proxy
+
+import (
+	"context"
+
+	"github.com/sqlring/sqlring/pkg/balancer"
+)
+
+// attempt is a link being opened: to whom, and how to give it up.
+type attempt struct {
+	member balancer.Member
+	cancel context.CancelFunc
+}
+
+// takeIn makes the newest view the one that the proxy acts by, and frees those
+// who wait for, or on, a member that is no longer the owner. Only Run's watch
+// calls it, so that views are taken in one after the other.
+func (p *Proxy) takeIn() {
+	view := p.views.View()
+	if view == p.view.Load() {
+		return
+	}
+	p.view.Store(view) // from here on no older lease is held
+	p.mu.Lock()
+	close(p.next)
+	p.next = make(chan struct{})
+	p.mu.Unlock()
+	p.cut()
+	if p.cfg.Eyes != nil {
+		p.cfg.Eyes.LeasesChanged()
+	}
+}
+
+// changed returns a channel that is closed when the next view was taken in.
+func (p *Proxy) changed() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.next
+}
+
+// cut wakes the sessions that are at work on a link to a member that is not the
+// owner: a frozen one would keep them for ever. Idle sessions are left alone; they
+// look at the view before their next command. A session that goes to work, or
+// gets a link, while this runs, looks at the view after that, and finds the new
+// one.
+func (p *Proxy) cut() {
+	for _, s := range p.all() {
+		if a := s.opening.Load(); a != nil && !p.owns(a.member) {
+			a.cancel()
+		}
+		l := s.atMember.Load()
+		if l == nil || s.phase.Load()&1 == 0 || l.cutOff.Load() || p.owns(l.route.Member) {
+			continue
+		}
+		p.count.linksCut.Add(1)
+		l.cut()
+	}
+}
+
+// owns reports whether a member is the owner by the newest view.
+func (p *Proxy) owns(m balancer.Member) bool {
+	route, ok := p.view.Load().OwnerOf(sessionUnit)
+	return ok && same(route.Member, m)
+}
+
+// same reports whether two entries of views are the same process.
+func same(a, b balancer.Member) bool { return a.ID == b.ID && a.Addr == b.Addr && a.Boot == b.Boot }

@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"sync"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// In a ring with one node the lease on a unit is the newest view that the proxy
+// has taken in: it may acknowledge writes of that view's epoch, as long as that
+// epoch has an owner. Taking in a view of a later epoch gives the lease back.
+//
+// What makes this safe (S3, I5) is an order on each side. A session that has read
+// that a write is done
+//
+//  1. records its GTID in acked,
+//  2. then compares the epoch of its link with the newest one,
+//  3. and tells its client only if they are the same.
+//
+// Writers reads the epoch first and acked second. So when it reports an epoch,
+// every session that is still to pass 2 will find its link too old, and what the
+// others have passed on is in acked.
+type lease struct {
+	mu    sync.Mutex
+	acked topology.Position // what clients were told to be done, of all epochs
+	since time.Time         // since when acked is complete
+}
+
+// Eyes is who watches the members, and is told what the proxy is the first to
+// know. Both calls return at once.
+type Eyes interface {
+	// Suspect says that a link to the member broke or could not be made.
+	Suspect(member topology.MemberID)
+	// LeasesChanged says that Writers has something new to report.
+	LeasesChanged()
+}
+
+// Writers returns how this proxy stands to the unit that it serves, "*": which
+// epoch it knows of, and what it has acknowledged. Giving a lease back is atomic,
+// so Holding is never set. It is safe for concurrent use.
+func (p *Proxy) Writers() []topology.Writer {
+	w := topology.Writer{Node: p.cfg.Node, Unit: sessionUnit, Epoch: p.epoch(), At: time.Now()}
+	p.lease.mu.Lock()
+	w.Acked, w.Since = p.lease.acked, p.lease.since
+	p.lease.mu.Unlock()
+	return []topology.Writer{w}
+}
+
+// epoch returns the epoch of the newest view that was taken in, with an owner or
+// without.
+func (p *Proxy) epoch() uint64 {
+	route, _ := p.view.Load().OwnerOf(sessionUnit)
+	return route.Epoch
+}
+
+// record notes a transaction whose client is about to be told that it is done.
+// One whose GTID is not known, or can not be read, makes acked incomplete so far.
+func (l *lease) record(gtid []byte) {
+	position, err := topology.ParsePosition(string(gtid))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil || len(position) == 0 {
+		l.since = time.Now()
+		return
+	}
+	l.acked = l.acked.Union(position)
+}
+
+// acknowledge is called when the member says that a write is done, before the
+// client is told. An empty gtid stands for one that the packet had no place for.
+func (s *session) acknowledge(gtid []byte) {
+	s.p.lease.record(gtid)
+	s.expired = s.expired || s.link.route.Epoch != s.p.epoch()
+}
+
+// withhold keeps from the client an answer that came when the lease was over.
+func (s *session) withhold(c command) error {
+	was := s.link.route
+	s.expired = false
+	s.p.count.expired.Add(1)
+	s.p.log.Info("answer came after the lease had ended", "session", s.id, "member", string(was.Member.ID),
+		"epoch", was.Epoch, "newest_epoch", s.p.epoch(), "delivered", s.delivered)
+	stuck := s.mem.sticks() != balancer.StickNone
+	s.dropLink()
+	if s.delivered {
+		return errExpired
+	}
+	s.p.count.outcomeUnknown.Add(1)
+	told := wire.NewError(wire.OutcomeUnknown,
+		"sqlring: member %s was done with this after it had ceased to own unit %s; whether it stays done is not known", was.Member.ID, was.Unit)
+	return s.tellInstead(c, told, stuck)
+}
