@@ -40,6 +40,9 @@ func (o *output) String() string {
 // the kill -9 of a member, says how to bring it back, and Ctrl-C ends everything
 // that it started.
 func TestDemo(t *testing.T) {
+	if testing.Short() && os.Getenv("SQLRING_REQUIRE_SERVERS") != "1" {
+		t.Skip("SKIPPED-NO-SERVER: -short leaves out the tests on real servers")
+	}
 	if _, err := demo.FindBinaries(); err != nil {
 		if os.Getenv("SQLRING_REQUIRE_SERVERS") == "1" {
 			t.Fatal(err)

@@ -94,8 +94,10 @@ type Controller struct {
 
 // New returns a controller that does nothing until Run or Tick is called.
 func New(cfg Config, log Log, fleet Fleet, eyes Eyes) *Controller {
-	return &Controller{cfg: cfg.withDefaults(), log: log, fleet: fleet, eyes: eyes, acted: map[topology.MemberID]time.Time{},
-		seized: map[topology.MemberID]bool{}, tried: map[topology.MemberID]time.Time{}}
+	return &Controller{
+		cfg: cfg.withDefaults(), log: log, fleet: fleet, eyes: eyes, acted: map[topology.MemberID]time.Time{},
+		seized: map[topology.MemberID]bool{}, tried: map[topology.MemberID]time.Time{},
+	}
 }
 
 // Last returns what was decided last; the zero Decision before the first tick

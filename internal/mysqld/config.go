@@ -28,8 +28,10 @@ type Config struct {
 func (c Config) Validate() error {
 	for _, f := range []struct{ name, value string }{
 		{"node", string(c.Node)},
-		{"manager user", c.ManagerUser}, {"manager password", c.ManagerPassword},
-		{"replication user", c.ReplicationUser}, {"replication password", c.ReplicationPassword},
+		{"manager user", c.ManagerUser},
+		{"manager password", c.ManagerPassword},
+		{"replication user", c.ReplicationUser},
+		{"replication password", c.ReplicationPassword},
 	} {
 		if f.value == "" {
 			return fmt.Errorf("access to the members: the %s is missing", f.name)

@@ -87,13 +87,24 @@ func TestReadLink(t *testing.T) {
 	}{
 		{"nobody", nil, topology.Link{}},
 		{"empty row", []string{"No", "", "No", "0", "", "0", "0", ""}, topology.Link{}},
-		{"v6, connecting", []string{"Connecting", "::1", "Yes", "3307", "", "2003", "0", ""},
-			topology.Link{Upstream: "[::1]:3307", Receiver: topology.ThreadConnecting, ReceiverErrno: 2003, Applier: topology.ThreadRunning}},
-		{"applier stopped", []string{"No", "db1", "No", "3306", "101-101-7", "0", "1062", "duplicate"},
-			topology.Link{Upstream: "db1:3306", Receiver: topology.ThreadStopped, Applier: topology.ThreadStopped,
-				ApplierErrno: 1062, ApplierError: "duplicate", Received: topology.Position{{Domain: 101, Server: 101, Seq: 7}}}},
-		{"a word of a later release", []string{"Dreaming", "db1", "Yes", "3306", "", "0", "0", ""},
-			topology.Link{Upstream: "db1:3306", Applier: topology.ThreadRunning}},
+		{
+			"v6, connecting",
+			[]string{"Connecting", "::1", "Yes", "3307", "", "2003", "0", ""},
+			topology.Link{Upstream: "[::1]:3307", Receiver: topology.ThreadConnecting, ReceiverErrno: 2003, Applier: topology.ThreadRunning},
+		},
+		{
+			"applier stopped",
+			[]string{"No", "db1", "No", "3306", "101-101-7", "0", "1062", "duplicate"},
+			topology.Link{
+				Upstream: "db1:3306", Receiver: topology.ThreadStopped, Applier: topology.ThreadStopped,
+				ApplierErrno: 1062, ApplierError: "duplicate", Received: topology.Position{{Domain: 101, Server: 101, Seq: 7}},
+			},
+		},
+		{
+			"a word of a later release",
+			[]string{"Dreaming", "db1", "Yes", "3306", "", "0", "0", ""},
+			topology.Link{Upstream: "db1:3306", Applier: topology.ThreadRunning},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

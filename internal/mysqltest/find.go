@@ -21,6 +21,9 @@ const (
 // binaries returns the MariaDB to test with, or ends the test.
 func binaries(t testing.TB) demo.Binaries {
 	t.Helper()
+	if testing.Short() && os.Getenv(EnvRequire) != "1" {
+		t.Skip("SKIPPED-NO-SERVER: -short leaves out the tests on real servers")
+	}
 	found, err := mariadb(os.Getenv(EnvServers))
 	switch {
 	case err == nil:

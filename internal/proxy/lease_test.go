@@ -155,7 +155,6 @@ func TestAnswerOnDeadLease(t *testing.T) {
 // Every write has a GTID domain of its own, and every epoch a member.
 func TestLeaseRace(t *testing.T) {
 	const epochs, sessions = 8, 12
-	type done struct{ write, epoch int }
 	var mu sync.Mutex
 	ran := map[int]int{} // by write: the epoch of the member that ran it
 	f := startFaked(t, Config{Node: "n1"}, nil)

@@ -16,10 +16,9 @@ const (
 // client is an application with one connection to a proxy. It writes, notes what
 // it was told, and never sends a write twice.
 type client struct {
-	w  *World
-	i  int
-	n  *node
-	up bool
+	w *World
+	i int
+	n *node
 
 	seq    int
 	write  *write

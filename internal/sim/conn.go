@@ -52,7 +52,6 @@ type reply struct {
 	err  error
 	id   uint64
 	gtid topology.GTID
-	seen topology.Observation
 }
 
 // call is one statement on its way.

@@ -28,7 +28,8 @@ type eyes struct {
 }
 
 func newEyes(w *World, n *node) *eyes {
-	e := &eyes{w: w, n: n,
+	e := &eyes{
+		w: w, n: n,
 		since:   map[topology.MemberID]topology.Observation{},
 		probing: map[topology.MemberID]int{},
 		beating: map[topology.MemberID]*conn{},

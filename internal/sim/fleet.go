@@ -35,14 +35,13 @@ func newFleet(w *World, n *node) *fleet {
 
 // deed is an action on its way.
 type deed struct {
-	f       *fleet
-	s       *server
-	m       topology.Member
-	a       topology.Action
-	c       *conn
-	ended   bool
-	err     error
-	orderly bool // it holds the hands
+	f     *fleet
+	s     *server
+	m     topology.Member
+	a     topology.Action
+	c     *conn
+	ended bool
+	err   error
 }
 
 // Execute implements controller.Fleet. Virtual time passes inside.

@@ -69,8 +69,16 @@ func (n *nemesis) strike() {
 		weight int
 		do     func()
 	}{
-		{6, n.killMember}, {4, n.freezeMember}, {3, n.isolateMember}, {2, n.cutLink}, {2, n.blindNode},
-		{3, n.holdApplier}, {3, n.killNode}, {3, n.deposeLeader}, {2, n.busyNode}, {2, n.meddle},
+		{6, n.killMember},
+		{4, n.freezeMember},
+		{3, n.isolateMember},
+		{2, n.cutLink},
+		{2, n.blindNode},
+		{3, n.holdApplier},
+		{3, n.killNode},
+		{3, n.deposeLeader},
+		{2, n.busyNode},
+		{2, n.meddle},
 	}
 	total := 0
 	for _, f := range faults {

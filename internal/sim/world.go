@@ -162,14 +162,5 @@ func (w *World) serverAt(addr string) *server {
 	return nil
 }
 
-func (w *World) node(id topology.NodeID) *node {
-	for _, n := range w.nodes {
-		if n.id == id {
-			return n
-		}
-	}
-	return nil
-}
-
 // leader returns the node whose controller acts.
 func (w *World) leader() *node { return w.nodes[0] }

@@ -250,8 +250,8 @@ func TestResponseAllocatesNothing(t *testing.T) {
 
 type silent struct{}
 
-func (*silent) ObserveOK(ok *OK)       { ok.Changes = nil }
-func (*silent) ObserveError(uint16)    {}
+func (*silent) ObserveOK(ok *OK)          { ok.Changes = nil }
+func (*silent) ObserveError(uint16)       {}
 func (*silent) ObservePrepared(*Prepared) {}
 
 // However the stream is cut, the same is read from it and the same passed on.

@@ -44,8 +44,10 @@ func Check(s *Snapshot, o Observations, now time.Time) []Violation {
 	for _, m := range s.Members {
 		seen, ok := o.Good(m.ID, now)
 		if !ok {
-			found = append(found, Violation{Rule: "answers", Severity: SeverityBroken, Member: m.ID,
-				What: "it does not answer: " + describeReach(seen, now)})
+			found = append(found, Violation{
+				Rule: "answers", Severity: SeverityBroken, Member: m.ID,
+				What: "it does not answer: " + describeReach(seen, now),
+			})
 			continue
 		}
 		if m.State == MemberActive {
@@ -54,15 +56,19 @@ func Check(s *Snapshot, o Observations, now time.Time) []Violation {
 	}
 	for _, u := range s.Units {
 		if u.Owner == "" {
-			found = append(found, Violation{Rule: "owner", Severity: SeverityBroken,
-				What: fmt.Sprintf("unit %s has no owner, its writes wait", u.ID)})
+			found = append(found, Violation{
+				Rule: "owner", Severity: SeverityBroken,
+				What: fmt.Sprintf("unit %s has no owner, its writes wait", u.ID),
+			})
 		}
 	}
 	for _, u := range s.Units {
 		if m, ok := s.Member(u.Owner); ok && m.SemiSync == SemiSyncDegraded {
-			found = append(found, Violation{Rule: "semi-sync", Severity: SeverityWarning, Member: m.ID,
+			found = append(found, Violation{
+				Rule: "semi-sync", Severity: SeverityWarning, Member: m.ID,
 				What:   "its commits are not waiting for an acker, by order",
-				Remedy: "bring the lost member back: sqlring status shows which one"})
+				Remedy: "bring the lost member back: sqlring status shows which one",
+			})
 		}
 	}
 	return found
@@ -104,9 +110,11 @@ func checkMember(s *Snapshot, m Member, seen Observation) []Violation {
 		broken("semi-sync", "its commits are not waiting for its acker, and nobody ordered that", "")
 	}
 	if missing := unsafeStatics(seen.Settings); len(missing) > 0 {
-		found = append(found, Violation{Rule: "config file", Severity: SeverityWarning, Member: m.ID,
+		found = append(found, Violation{
+			Rule: "config file", Severity: SeverityWarning, Member: m.ID,
 			What:   fmt.Sprintf("its config file lacks %v", missing),
-			Remedy: "add the lines under [mariadbd]; a restart without them would come up open"})
+			Remedy: "add the lines under [mariadbd]; a restart without them would come up open",
+		})
 	}
 	return found
 }

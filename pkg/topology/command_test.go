@@ -46,8 +46,13 @@ func TestApplyChangesNothingOnAnError(t *testing.T) {
 	}
 	before, _ := EncodeSnapshot(s)
 	for _, change := range []Change{
-		InitRing{Name: "other"}, OpenRing{Operation: "op1"}, BeginHeal{Member: "m1"}, BeginRejoin{Member: "m2"},
-		AdvanceOperation{Operation: "op1", From: InitPreflight, To: InitOpen}, EndHeal{Operation: "op1"}, nil,
+		InitRing{Name: "other"},
+		OpenRing{Operation: "op1"},
+		BeginHeal{Member: "m1"},
+		BeginRejoin{Member: "m2"},
+		AdvanceOperation{Operation: "op1", From: InitPreflight, To: InitOpen},
+		EndHeal{Operation: "op1"},
+		nil,
 	} {
 		if _, err := Apply(s, Command{Index: 2, Change: change}); err == nil {
 			t.Errorf("%v was taken", change)
