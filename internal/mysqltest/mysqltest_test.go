@@ -34,6 +34,7 @@ func TestStartRingGivesClosedServersOfTheirOwn(t *testing.T) {
 }
 
 func TestRestartedServerKeepsItsDataAndEndsWithTheTest(t *testing.T) {
+	binaries(t) // else the inner test would be skipped alone
 	var last *Server
 	t.Run("inner", func(t *testing.T) {
 		last = Start(t, "max_connections=77")

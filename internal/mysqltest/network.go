@@ -22,6 +22,7 @@ type Network struct {
 // loudly, or fails if servers are required.
 func StartIsolatedRing(t testing.TB, n int) ([]*Server, *Network) {
 	t.Helper()
+	binaries(t) // before anything is made that would have to be undone
 	if os.Geteuid() != 0 {
 		missing(t, "network namespaces need root")
 	}
@@ -50,6 +51,7 @@ func newNetwork(t testing.TB, n int) *Network {
 		ip(t, "netns", "add", host)
 		t.Cleanup(func() { ip(t, "netns", "del", host) })
 		ip(t, "link", "add", w.port(k-1), "type", "veth", "peer", "name", "eth0", "netns", host)
+		t.Cleanup(func() { ip(t, "link", "del", w.port(k-1)) }) // the end of the namespace would do it later
 		ip(t, "link", "set", w.port(k-1), "master", w.bridge, "up")
 		ip(t, "-n", host, "addr", "add", address(k)+"/24", "dev", "eth0")
 		ip(t, "-n", host, "link", "set", "lo", "up")
