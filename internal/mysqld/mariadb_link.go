@@ -67,6 +67,9 @@ func runFollow(ctx context.Context, w work, o topology.Observation, a topology.A
 			return fmt.Errorf("stop the drained applier: %w", err)
 		}
 	}
+	if err := claimOwn(ctx, w, o); err != nil {
+		return err
+	}
 	host, port, err := net.SplitHostPort(a.Upstream)
 	if err != nil {
 		return err
@@ -85,6 +88,21 @@ func runFollow(ctx context.Context, w work, o topology.Observation, a topology.A
 	return nil
 }
 
+// claimOwn notes in the position that the member asks its upstream by that it has
+// its own transactions. They stand there only once they have come round, and an
+// upstream whose binlog begins later than that answers with error 1236. Both
+// threads stand still, and everything that was received is applied.
+func claimOwn(ctx context.Context, w work, o topology.Observation) error {
+	own, ok := o.Binlog.Last(o.Domain)
+	if !ok || o.Applied.Seq(o.Domain) >= own.Seq {
+		return nil
+	}
+	if err := w.execute(ctx, "SET GLOBAL gtid_slave_pos="+quote(o.Applied.With(own).String())); err != nil {
+		return fmt.Errorf("note its own transactions: %w", err)
+	}
+	return nil
+}
+
 // setAcker returns the statement that says whether the member acknowledges to
 // its upstream. It takes effect when the receiver starts.
 func setAcker(on bool) string {
@@ -99,6 +117,11 @@ func setAcker(on bool) string {
 // and should acknowledge otherwise is started anew: the setting is changed while
 // it is down, so that a setting which is right tells a receiver which is.
 func startThreads(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
+	if o.Link.Receiver == topology.ThreadStopped && o.Link.Applier == topology.ThreadStopped {
+		if err := claimOwn(ctx, w, o); err != nil {
+			return err
+		}
+	}
 	steps := []struct {
 		what string
 		skip bool

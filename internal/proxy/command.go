@@ -77,9 +77,12 @@ func (s *session) execute(c command) error {
 	case wire.ComStmtExecute, wire.ComStmtFetch, wire.ComStmtReset, wire.ComStmtSendLongData:
 		return s.useStatement(c)
 	case wire.ComSetOption:
-		if c.whole {
-			s.mem.option = bytes.Clone(c.payload())
+		option := bytes.Clone(c.payload())
+		if err := s.pass(c); err != nil || !c.whole {
+			return err
 		}
+		s.mem.option = option
+		return nil
 	}
 	return s.pass(c)
 }
@@ -159,6 +162,9 @@ func (s *session) ObserveOK(ok *wire.OK) {
 	s.mem.status = ok.Status
 	if len(ok.Changes) > 0 {
 		ok.Changes = s.mem.learn(ok, s.current)
+		if s.mem.charset && !s.mem.collated {
+			s.mem.recollate(s.in.bytes()[:s.held])
+		}
 	}
 	if s.target != nil {
 		s.target.cursor = ok.Status.Has(wire.StatusCursorExists) && !ok.Status.Has(wire.StatusLastRowSent)

@@ -117,21 +117,6 @@ func (s *session) serve() error {
 	}
 }
 
-// after looks at what the last command has left behind.
-func (s *session) after() error {
-	if s.mem.violated {
-		s.p.count.layoutChanged.Add(1)
-		s.p.log.Error("a session changed its auto_increment slot behind the proxy's back, and was ended",
-			"session", s.id, "user", s.as.login.User, "slot", s.mem.layout.String())
-		return errLayoutChanged
-	}
-	if s.link == nil || !s.current.Mentions.Has(balancer.MentionsTracking) {
-		return nil
-	}
-	s.current = balancer.Statement{}
-	return s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error { return s.link.retrack(&s.mem) })
-}
-
 var (
 	errLayoutChanged = errors.New("the session's auto_increment slot was changed")
 	errTold          = errors.New("the client was told that its session ends")

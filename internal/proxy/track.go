@@ -20,7 +20,11 @@ type memory struct {
 	option    []byte            // what COM_SET_OPTION said last; nil: nothing
 	lastGTID  []byte            // of its last write; the member's own notation
 	wrote     bool              // lastGTID is of the statement under way
-	stick     balancer.Stick    // why it can not leave its connection
+	charset   bool              // the last changes had the connection's character set among them
+	collated  bool              // and its collation
+
+	askCollation bool           // it was changed, and not reported
+	stick        balancer.Stick // why it can not leave its connection
 	statements
 
 	layout   autoinc.Layout // that the member's sessions have to have
@@ -45,7 +49,7 @@ func (m *memory) inTransaction() bool { return m.status.Has(wire.StatusInTransac
 func (m *memory) forget() {
 	clear(m.variables)
 	m.statements.forget()
-	m.option = nil
+	m.option, m.askCollation = nil, false
 	m.stick, m.status = balancer.StickNone, wire.StatusAutocommit
 }
 
@@ -54,6 +58,7 @@ func (m *memory) forget() {
 func (m *memory) learn(ok *wire.OK, statement balancer.Statement) []byte {
 	kept := m.scratch[:0]
 	unnamed, named := false, false
+	m.charset, m.collated = false, false
 	rest := ok.Changes
 	for {
 		change, more, good := wire.NextChange(rest)
@@ -102,6 +107,8 @@ func (m *memory) learnVariable(c wire.Change) bool {
 			m.variables = make(map[string]string)
 		}
 		m.variables[string(c.Name)] = string(c.Value)
+		m.collated = m.collated || string(c.Name) == collationOfConnection
+		m.charset = m.charset || string(c.Name) == "character_set_connection"
 	}
 	return true
 }

@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// retryAfter is how long a receiver that stopped with an error is left alone: most
+// such errors need a person, and some need only time.
+const retryAfter = 5 * time.Second
+
 // follow is the one primitive that changes a link (S1, S6): it returns the next
 // step that brings m to follow upstream, or ok if it does, with both threads
 // running. Each step is taken only when the one before is seen to have worked:
@@ -26,6 +30,8 @@ func follow(s *Snapshot, m, upstream Member, acker bool, o Observations, now tim
 		switch {
 		case link.Applier == ThreadStopped && link.ApplierErrno != 0:
 			return applierFailed(m, seen), false
+		case link.Receiver == ThreadStopped && refusedBy(link.ReceiverErrno) && now.Sub(link.Since) < retryAfter:
+			return wait("member %s: its receiver stopped with error %d: %s; it is started again every %s", m.ID, link.ReceiverErrno, link.ReceiverError, retryAfter), false
 		case link.Receiver == ThreadStopped || link.Applier == ThreadStopped:
 			start = "its replication threads do not run"
 		case link.Receiver != ThreadRunning || link.Applier != ThreadRunning:
@@ -50,6 +56,10 @@ func follow(s *Snapshot, m, upstream Member, acker bool, o Observations, now tim
 	}
 	return do(m.ID, action, "all that it received is applied, it leaves %s", link.Upstream), false
 }
+
+// refusedBy reports whether an error of the receiver is the upstream's own word: it
+// was reached (2000 to 2999 are the client library's: it was not).
+func refusedBy(errno int) bool { return errno != 0 && (errno < 2000 || errno > 2999) }
 
 // ackersOff reports whether nobody waits for an ack that the change of m's link
 // could keep from coming, or else the step that brings it there: the upstream
