@@ -10,6 +10,10 @@
 // not: they are two loops on two connections, so that a hanging write is seen
 // for what it is. A member that is frozen slows nobody else's loop.
 //
+// A member that ceases to answer, or that the proxy suspects, is probed at once and
+// often, together with its neighbours, until a verdict is possible (suspicion.go).
+// What the proxy says of its leases is passed on with the observations.
+//
 // The package decides nothing: levels and verdicts come from lagguard and
 // topology. It writes nothing on a member but the heartbeat row.
 //

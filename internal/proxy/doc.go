@@ -9,11 +9,15 @@
 // Life of a session, one goroutine each, half-duplex:
 //
 //	accept.go     limits before anything is read
-//	login.go      greeting, account, password (verify.go), owner (route.go)
+//	login.go      greeting, account, password (verify.go)
+//	route.go      the way to the owner, and waiting for one
 //	link.go       the connection to a member; setup.go: slot, tracking
-//	session.go    one command after the other (command.go, text.go)
+//	session.go    one command after the other (command.go)
 //	relay.go      command there, response back; stream.go: the system calls
-//	track.go      what the session is, read off its OK packets
+//	track.go      what the session is, read off its OK packets; collation.go
+//	prepared.go   its prepared statements, by text; execute.go: their use
+//	lease.go      what may still be acknowledged, and what was
+//	cut.go        a new view: who has to leave its member
 //	lost.go       what a client gets when the member goes away
 //	watch.go      clients that hang up while their query runs; kill.go
 //	drain.go      the end
@@ -26,13 +30,35 @@
 //     session ends.
 //   - A session's link is to the owner of one epoch. A new owner is never given
 //     the rest of a transaction that another one began.
-//   - Nothing is run twice: once a byte of a command may have left, the command
-//     is not sent again by us.
+//   - No write is acknowledged to a client on a link of an older epoch than the
+//     newest that [Proxy.Writers] may have reported (S3, I5).
+//   - Nothing is run twice: once a byte of a command may have left, the command is
+//     not sent again by us, unless it surely leaves nothing behind: a read outside
+//     of a transaction, of which nothing was delivered.
+//   - A session comes to another member with all that it had, or it ends.
+//   - A session reaches only the process that was admitted as the member (S10).
 //   - Whatever a client does costs its own session only: reads and writes that
 //     block are its own goroutine's, and sessions, waiting sessions, bytes and
 //     time before login are bounded. A bound that is reached is counted
 //     ([Stats]) and told to the client.
-//   - An idle session holds no buffer.
+//   - An idle session holds no buffer. One at work holds its command until some of
+//     the response has come.
+//
+// # A takeover, as clients feel it
+//
+// Sessions at work on an owner that is no longer one are woken (cut.go), and what
+// they were at is judged (lost.go): a read is run on the heir, a transaction that
+// had not come to its COMMIT gets 1213, and a COMMIT or a write without an answer
+// 08007. A command that finds no owner, or one that can not be reached, waits for
+// at most Config.QueueTimeout. Idle sessions get the heir at their next command,
+// with schema, variables and prepared statements; a statement is prepared there
+// when it is used, so that a thousand sessions do not prepare all of theirs in the
+// first second of the heir.
+//
+// What can not be carried over ends the session, as the death of a server would:
+// user variables and temporary tables, user locks, open cursors, parameters sent
+// ahead, statements that were parsed under another sql_mode or character set than
+// the present one, or that are more than a megabyte in all.
 //
 // # Threads
 //

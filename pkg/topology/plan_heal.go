@@ -111,16 +111,21 @@ func leasesOver(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 		return wait("it is not known which nodes hold leases"), false
 	}
 	for _, unit := range s.ownerless() {
-		if now.Sub(unit.Since) > LeaseTTL {
-			continue
-		}
+		expired := now.Sub(unit.Since) > LeaseTTL
 		for _, node := range o.Nodes {
 			i := slices.IndexFunc(o.Writers, func(w Writer) bool { return w.Node == node && w.Unit == unit.ID })
-			switch {
-			case i < 0:
+			if i < 0 {
+				if expired {
+					continue
+				}
 				return wait("the proxy of node %s has not said that its lease on %s is over", node, unit.ID), false
-			case o.Writers[i].Epoch < unit.Epoch || o.Writers[i].Holding:
-				return wait("the proxy of node %s still holds a lease on %s of epoch %d", node, unit.ID, o.Writers[i].Epoch), false
+			}
+			w := o.Writers[i]
+			// Only who is silent is excused by time: a proxy that speaks and has not
+			// taken the new epoch in still answers OK.
+			silent := now.Sub(w.At) > LeaseTTL
+			if (w.Epoch < unit.Epoch || w.Holding) && !(expired && silent) {
+				return wait("the proxy of node %s still holds a lease on %s of epoch %d", node, unit.ID, w.Epoch), false
 			}
 		}
 	}
