@@ -21,7 +21,7 @@ import (
 type fault struct {
 	name   string
 	limit  time.Duration // goal for the worst client write outage
-	strike func(t *testing.T, r *rig, owner int)
+	strike func(t *testing.T, r *rig, owner int) (struck time.Time)
 	mend   func(t *testing.T, r *rig, owner int)
 }
 
@@ -29,25 +29,36 @@ func faults() []fault {
 	return []fault{
 		{
 			"kill", time.Second,
-			func(_ *testing.T, r *rig, owner int) { r.servers[owner].Kill() },
+			func(_ *testing.T, r *rig, owner int) time.Time {
+				r.servers[owner].Kill()
+				return time.Now()
+			},
 			func(t *testing.T, r *rig, owner int) { r.servers[owner].RestartNow(t) },
 		},
 		{
 			"freeze", 5 * time.Second,
-			func(_ *testing.T, r *rig, owner int) { r.servers[owner].Freeze() },
+			func(_ *testing.T, r *rig, owner int) time.Time {
+				r.servers[owner].Freeze()
+				return time.Now()
+			},
 			func(_ *testing.T, r *rig, owner int) { r.servers[owner].Thaw() },
 		},
 		{
 			"restart", time.Second,
-			func(t *testing.T, r *rig, owner int) {
+			func(t *testing.T, r *rig, owner int) time.Time {
 				r.servers[owner].Kill()
+				struck := time.Now()
 				r.servers[owner].RestartNow(t)
+				return struck
 			},
 			func(*testing.T, *rig, int) {},
 		},
 		{
 			"cut", 5 * time.Second,
-			func(t *testing.T, r *rig, owner int) { r.network.Cut(t, owner) },
+			func(t *testing.T, r *rig, owner int) time.Time {
+				r.network.Cut(t, owner)
+				return time.Now()
+			},
 			func(t *testing.T, r *rig, owner int) { r.network.Mend(t, owner) },
 		},
 	}
@@ -88,9 +99,8 @@ func playFault(t *testing.T, f fault, members, rounds int) {
 	for round := range rounds {
 		time.Sleep(time.Second + rand.N(time.Second)) //nolint:gosec // a random moment, not a secret
 		owner := r.owner(t)
-		f.strike(t, r, owner)
 		// An answer that was on its way when the fault struck is not the end of it.
-		at := time.Now().Add(50 * time.Millisecond)
+		at := f.strike(t, r, owner).Add(50 * time.Millisecond)
 		eventually(t, 40*time.Second, fmt.Sprintf("round %d: writes go on", round), func() error {
 			if w.outage(at) < 0 {
 				return errors.New("not every client has been served: " + r.why(t))
