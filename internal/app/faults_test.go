@@ -187,7 +187,7 @@ func (r *rig) copyAnew(t *testing.T, i int) {
 	if !found || position == "" {
 		t.Fatal("the dump has no position")
 	}
-	script := "SET SESSION sql_log_bin=0;\n" + string(text) + "\nSTOP SLAVE; RESET MASTER; SET GLOBAL gtid_binlog_state='" + position + "'; SET GLOBAL gtid_slave_pos='" + position + "';\n"
+	script := "STOP SLAVE; SET SESSION sql_log_bin=0;\n" + string(text) + "\nRESET MASTER; SET GLOBAL gtid_binlog_state='" + position + "'; SET GLOBAL gtid_slave_pos='" + position + "';\n"
 	load := exec.CommandContext(t.Context(), "mariadb", "--no-defaults", "-u"+to.RootUser, "-p"+to.RootPassword, "-S"+to.Socket)
 	load.Stdin = strings.NewReader(script)
 	if out, err := load.CombinedOutput(); err != nil {

@@ -91,8 +91,11 @@ func (a *App) startProxy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Listen(ctx); err != nil {
+	if err := makeSocketDir(a.cfg.Proxy.Socket); err != nil {
 		return err
+	}
+	if err := p.Listen(ctx); err != nil {
+		return fmt.Errorf("%w: free it, or choose another proxy.listen or proxy.socket (demo: --listen)", err)
 	}
 	a.proxy = p
 	a.background("proxy", p.Run)
@@ -104,12 +107,24 @@ func (a *App) startAPI(context.Context) error {
 	s := api.New(api.Config{
 		Listen: a.cfg.API.Listen, Socket: a.cfg.API.Socket, Logger: a.logger.With("part", "api"),
 	}, node{a})
-	if err := s.Listen(); err != nil {
+	if err := makeSocketDir(a.cfg.API.Socket); err != nil {
 		return err
+	}
+	if err := s.Listen(); err != nil {
+		return fmt.Errorf("%w (demo: --api)", err)
 	}
 	a.api = s
 	a.background("api", s.Run)
 	return nil
+}
+
+// makeSocketDir makes the directory of a unix socket if it is missing: those
+// below /run are gone after a reboot.
+func makeSocketDir(socket string) error {
+	if socket == "" {
+		return nil
+	}
+	return os.MkdirAll(filepath.Dir(socket), 0o755)
 }
 
 // ProxyAddr returns the host:port that the proxy listens on, "" before Start.

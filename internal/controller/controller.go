@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -230,9 +231,17 @@ func (c *Controller) trusted() topology.Observations {
 	return seen
 }
 
+func withoutDigits(r rune) rune {
+	if r >= '0' && r <= '9' {
+		return -1
+	}
+	return r
+}
+
 // say logs a decision once: when it differs from the one before.
 func (c *Controller) say(d Decision) {
-	text := d.Step.Kind.String() + d.Step.Why + d.Error
+	// Counts that go down are the same sentence.
+	text := strings.Map(withoutDigits, d.Step.Kind.String()+d.Step.Why+d.Error)
 	if text == c.said {
 		return
 	}

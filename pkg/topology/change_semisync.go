@@ -30,6 +30,6 @@ func (o OrderSemiSync) apply(s *Snapshot, c Command) error {
 	if o.To == SemiSyncDegraded && s.Ring.Degraded == DegradedRefuse {
 		s.takeUnits(o.Member, o.Member, c) // withheld until it is armed again
 	}
-	s.record(c, "semi-sync", o.Member, fmt.Sprintf("%s -> %s", o.From, o.To))
+	s.record(c, "semi-sync", o.Member, fmt.Sprintf("semi-sync of %s: %s -> %s", o.Member, o.From, o.To))
 	return nil
 }

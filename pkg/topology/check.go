@@ -67,11 +67,25 @@ func Check(s *Snapshot, o Observations, now time.Time) []Violation {
 			found = append(found, Violation{
 				Rule: "semi-sync", Severity: SeverityWarning, Member: m.ID,
 				What:   "its commits are not waiting for an acker, by order",
-				Remedy: "bring the lost member back: sqlring status shows which one",
+				Remedy: "it is armed again once the ring has another member: " + outOfRing(s),
 			})
 		}
 	}
 	return found
+}
+
+// outOfRing names the members that are out of the ring.
+func outOfRing(s *Snapshot) string {
+	names := ""
+	for _, m := range s.Members {
+		if m.State != MemberActive {
+			names += fmt.Sprintf("%s is %s; ", m.ID, m.State)
+		}
+	}
+	if names == "" {
+		return "all are in, it takes a moment"
+	}
+	return names[:len(names)-2]
 }
 
 func checkMember(s *Snapshot, m Member, seen Observation) []Violation {

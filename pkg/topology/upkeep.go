@@ -139,6 +139,8 @@ func describeReach(seen Observation, now time.Time) string {
 		return "not probed yet"
 	case seen.Reach == ReachAnswers:
 		return fmt.Sprintf("its last answer is %s old", now.Sub(seen.At).Round(time.Millisecond))
+	case seen.Reach == ReachDenied:
+		return fmt.Sprintf("it refuses our login (%s): check the manager's account there and the node's manager.password_file; after a change of the file, restart the node", seen.Error)
 	case seen.Error != "":
 		return fmt.Sprintf("%s (%s)", seen.Reach, seen.Error)
 	}
