@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -85,19 +85,21 @@ type Controller struct {
 	fleet Fleet
 	eyes  Eyes
 
-	began  time.Time                       // of this leadership
-	seized map[topology.MemberID]bool      // whose hands this leadership holds
-	tried  map[topology.MemberID]time.Time // when it tried last to take them
-	acted  map[topology.MemberID]time.Time // end of the last action on a member
-	last   atomic.Pointer[Decision]
-	said   string // the last step that was logged
+	began   time.Time                       // of this leadership
+	seized  map[topology.MemberID]bool      // whose hands this leadership holds
+	tried   map[topology.MemberID]time.Time // when it tried last to take them
+	acted   map[topology.MemberID]time.Time // end of the last action on a member
+	last    atomic.Pointer[Decision]
+	said    string         // the last step that was logged
+	numbers *regexp.Regexp // inside a sentence; not those of names
 }
 
 // New returns a controller that does nothing until Run or Tick is called.
 func New(cfg Config, log Log, fleet Fleet, eyes Eyes) *Controller {
 	return &Controller{
 		cfg: cfg.withDefaults(), log: log, fleet: fleet, eyes: eyes, acted: map[topology.MemberID]time.Time{},
-		seized: map[topology.MemberID]bool{}, tried: map[topology.MemberID]time.Time{},
+		numbers: regexp.MustCompile(`\b[0-9.]+\b`),
+		seized:  map[topology.MemberID]bool{}, tried: map[topology.MemberID]time.Time{},
 	}
 }
 
@@ -178,7 +180,7 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 		defer cancel()
 		err := c.fleet.Execute(actx, m, step.Action)
 		// Whether it worked or not: what was seen before now says nothing any more.
-		c.acted[step.Member] = c.cfg.Clock()
+		c.acted[step.Member], c.tried[step.Member] = c.cfg.Clock(), c.cfg.Clock()
 		c.seized[step.Member] = c.seized[step.Member] || err == nil
 		c.eyes.Poke(step.Member)
 		return err
@@ -193,6 +195,10 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 	return nil
 }
 
+// seizeAgain is how long a member whose hands could not be taken is left alone: the
+// others are decided about meanwhile, it being unknown.
+const seizeAgain = 2 * time.Second
+
 // seize returns the step that takes the hands of a member that answers and whose
 // hands this leadership does not hold yet; ok is false if there is none. Until
 // then a statement of an earlier leader may still be on its way to it, and what
@@ -200,11 +206,10 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 func (c *Controller) seize(snap *topology.Snapshot, now time.Time) (topology.Step, bool) {
 	for _, o := range c.eyes.Observations().Members {
 		_, member := snap.Member(o.Member)
-		waits := now.Sub(c.tried[o.Member]) < c.cfg.Pause
+		waits := now.Sub(c.tried[o.Member]) < seizeAgain
 		if !member || c.seized[o.Member] || waits || o.Reach != topology.ReachAnswers || !o.Asked.After(c.began) {
 			continue
 		}
-		c.tried[o.Member] = now
 		return topology.Step{
 			Kind: topology.StepDo, Member: o.Member, Action: topology.Action{Kind: topology.ActSeize},
 			Why: "a new leadership acts only where no other can",
@@ -231,17 +236,9 @@ func (c *Controller) trusted() topology.Observations {
 	return seen
 }
 
-func withoutDigits(r rune) rune {
-	if r >= '0' && r <= '9' {
-		return -1
-	}
-	return r
-}
-
 // say logs a decision once: when it differs from the one before.
 func (c *Controller) say(d Decision) {
-	// Counts that go down are the same sentence.
-	text := strings.Map(withoutDigits, d.Step.Kind.String()+d.Step.Why+d.Error)
+	text := c.numbers.ReplaceAllString(d.Step.String()+d.Error, "#") // counts that go down are the same sentence
 	if text == c.said {
 		return
 	}

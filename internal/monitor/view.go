@@ -23,9 +23,10 @@ func (m *Monitor) ViewChanged() <-chan struct{} { return m.routed.wait() }
 
 // publishView builds the view anew and publishes it if it differs.
 func (m *Monitor) publishView() {
-	snap := m.snapshots.Snapshot()
 	m.mu.Lock()
-	view := m.buildView(snap)
+	// Read inside the lock: of two that publish at a time the later one has the
+	// newer state, so that a view never goes back to an epoch that has ended.
+	view := m.buildView(m.snapshots.Snapshot())
 	same := reflect.DeepEqual(view, m.view)
 	if !same {
 		m.view = view

@@ -33,9 +33,13 @@ func StartIsolatedRing(t testing.TB, n int) ([]*Server, *Network) {
 	return servers, net
 }
 
-// address is that of host k of the bridge; 254 is this machine. The range is one
-// for documentation and tests (RFC 5737), so that nothing real is shadowed.
-func address(k int) string { return fmt.Sprintf("198.51.100.%d", k) }
+// address is that of host k of the bridge; 254 is this machine. The range is the
+// one for tests between networks (RFC 2544), so that nothing real is shadowed; each
+// process has a part of its own, as tests of several packages run at a time.
+func address(k int) string {
+	pid := os.Getpid()
+	return fmt.Sprintf("198.%d.%d.%d", 18+pid>>8&1, pid&0xff, k)
+}
 
 func newNetwork(t testing.TB, n int) *Network {
 	t.Helper()

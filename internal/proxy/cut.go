@@ -17,7 +17,7 @@ type attempt struct {
 // calls it, so that views are taken in one after the other.
 func (p *Proxy) takeIn() {
 	view := p.views.View()
-	if view == p.view.Load() {
+	if view == p.view.Load() || goesBack(p.view.Load(), view) {
 		return
 	}
 	p.view.Store(view) // from here on no older lease is held
@@ -29,6 +29,22 @@ func (p *Proxy) takeIn() {
 	if p.cfg.Eyes != nil {
 		p.cfg.Eyes.LeasesChanged()
 	}
+}
+
+// goesBack reports whether a view has an older epoch of a unit than the one before:
+// a lease that was given back is not to be had again by it (I5).
+func goesBack(before, view *balancer.View) bool {
+	if before == nil || view == nil {
+		return false
+	}
+	for _, unit := range view.Units {
+		for _, old := range before.Units {
+			if old.ID == unit.ID && unit.Epoch < old.Epoch {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // changed returns a channel that is closed when the next view was taken in.

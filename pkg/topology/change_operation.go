@@ -64,7 +64,7 @@ func (a AbortOperation) apply(s *Snapshot, c Command) error {
 	if err != nil {
 		return err
 	}
-	if op.Kind != OperationInit {
+	if op.Kind != OperationInit || op.Cursor == InitOpen { // the owner may be open already
 		return fmt.Errorf("%w: %s %s can not be aborted at %q: it is past its point of no return", ErrLaw, op.Kind, op.ID, op.Cursor)
 	}
 	op.State, op.Ended = OperationAborted, c.At.UTC()

@@ -14,7 +14,9 @@ func (BeginRestart) apply(s *Snapshot, c Command) error {
 	if s.Ring == nil {
 		return fmt.Errorf("%w: there is no ring", ErrStale)
 	}
+	var mark Position // of a heal that ends here: its evidence must not end with it
 	if op, ok := s.Running(); ok {
+		mark = op.Mark
 		if op.Kind != OperationHeal {
 			return fmt.Errorf("%w: operation %s (%s) is running", ErrStale, op.ID, op.Kind)
 		}
@@ -27,7 +29,7 @@ func (BeginRestart) apply(s *Snapshot, c Command) error {
 		s.takeUnits(m.ID, m.ID, c)
 		s.Members[i].Boot, s.Members[i].SemiSync = s.issueBoot(), SemiSyncOff
 	}
-	id, err := s.begin(c, Operation{Kind: OperationRestart, Cursor: RestartPrepare})
+	id, err := s.begin(c, Operation{Kind: OperationRestart, Cursor: RestartPrepare, Mark: mark})
 	if err != nil {
 		return err
 	}

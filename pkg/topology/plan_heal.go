@@ -152,6 +152,10 @@ func (h heal) freeze() Step {
 		if seen.Link.Applier == ThreadStopped && seen.Link.ApplierErrno != 0 {
 			return applierFailed(m, seen)
 		}
+		if seen.Link.Applier == ThreadStopped && len(seen.Unapplied()) > 0 {
+			start := Action{Kind: ActFollow, Upstream: h.lost.Addr, UpstreamName: h.lost.ID, Acker: seen.Settings.AckerEnabled}
+			return do(m.ID, start, "its applier must run before its receiver is stopped")
+		}
 		return do(m.ID, Action{Kind: ActStopReceiver}, "nothing more may come from %s", h.lost.ID)
 	}
 	down, _ := formerDownstream(h.s, h.lost.ID)
@@ -180,6 +184,10 @@ func (h heal) drain() Step {
 		if seen.Link.Upstream != h.lost.Addr {
 			continue
 		}
+		if halted := seen.Link.Receiver == ThreadStopped && seen.Link.Applier == ThreadStopped; halted && len(seen.Unapplied()) > 0 && !h.op.AcceptLoss {
+			return stuck("member %s: its applier stopped (error %d %s), and what it received up to %s stands in its relay log alone: leave it running; bring %s back, or give that up: sqlring ring heal --accept-loss",
+				m.ID, seen.Link.ApplierErrno, seen.Link.ApplierError, seen.Unapplied(), h.lost.ID)
+		}
 		if step, done := drained(m, seen); !done {
 			return step
 		}
@@ -195,7 +203,7 @@ func (h heal) feed() (Step, bool) {
 	heir := h.best()
 	theirs, _ := h.o.Of(heir.ID)
 	own, has := back.Binlog.Seq(h.lost.Identity), theirs.Position().Seq(h.lost.Identity)
-	needed := !h.op.Armed || !h.ackerAlive() || !theirs.Position().Covers(h.op.Mark)
+	needed := !h.op.Armed || !h.ackerAlive() || len(theirs.Unapplied()) > 0 || !theirs.Position().Covers(h.op.Mark)
 	if !good || !needed || has >= own {
 		return Step{}, true
 	}

@@ -19,7 +19,7 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 		}
 		return commit(BeginHeal{Member: m.ID, Evidence: verdict.evidence}, "%s", verdict.why)
 	}
-	waiting := Step{}
+	waiting, needsPerson := Step{}, Step{}
 	for _, inRing := range []bool{true, false} { // the ring is made whole before it is made larger
 		for _, m := range s.Members {
 			if (m.State == MemberActive) != inRing {
@@ -30,10 +30,15 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 			case step.Kind == StepIdle:
 			case step.Kind == StepWait && waiting.Why == "":
 				waiting = step
-			case step.Kind != StepWait:
+			case step.Kind == StepStuck && needsPerson.Why == "": // the others go on
+				needsPerson = step
+			case step.Kind != StepWait && step.Kind != StepStuck:
 				return step
 			}
 		}
+	}
+	if needsPerson.Why != "" {
+		return needsPerson
 	}
 	if waiting.Why == "" {
 		return idle("the ring is as it should be")
