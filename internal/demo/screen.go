@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -183,7 +184,10 @@ func orNobody(name string) string {
 
 // hints says what to type next.
 func (d *demo) hints() string {
-	host, port, _ := strings.Cut(d.node.ProxyAddr(), ":")
+	host, port, err := net.SplitHostPort(d.node.ProxyAddr())
+	if err != nil {
+		host, port = d.node.ProxyAddr(), ""
+	}
 	self, err := os.Executable()
 	if err != nil {
 		self = "sqlring"

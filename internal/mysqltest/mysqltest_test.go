@@ -56,7 +56,7 @@ func TestRestartedServerKeepsItsDataAndEndsWithTheTest(t *testing.T) {
 func TestServerListReads(t *testing.T) {
 	installed, err := demo.FindBinaries()
 	if err != nil {
-		t.Skipf("SKIPPED-NO-SERVER: %v", err)
+		missing(t, err.Error())
 	}
 	cases := []struct {
 		name, list string
