@@ -1,10 +1,6 @@
 package topology
 
-import (
-	"cmp"
-	"slices"
-	"time"
-)
+import "time"
 
 // The steps of operation heal, in order. The lost member was taken out by the
 // command that began it, so its units have no owner before the first step. A
@@ -21,9 +17,6 @@ const (
 func healCursors() []Cursor {
 	return []Cursor{HealLeases, HealFreeze, HealDrain, HealWire, HealOpen}
 }
-
-// LeaseTTL is how long a proxy that is not heard of may still act on a lease.
-const LeaseTTL = 2 * time.Second
 
 func nextHeal(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	lost, ok := s.Member(op.Member)
@@ -81,55 +74,6 @@ type heal struct {
 	alive []Member
 	o     Observations
 	now   time.Time
-}
-
-// healLeases waits until nobody can acknowledge a write of the epochs that have
-// ended, and records how far such writes were acknowledged. The mark is not known
-// if no acker stood behind the owner and a proxy has forgotten what it said.
-func healLeases(s *Snapshot, op Operation, o Observations, now time.Time) Step {
-	if step, over := leasesOver(s, o, now); !over {
-		return step
-	}
-	record := RecordMark{Operation: op.ID}
-	for _, w := range o.Writers {
-		record.Mark = record.Mark.Union(w.Acked)
-		record.Unknown = record.Unknown || w.Since.After(op.Granted)
-	}
-	for _, m := range s.Members { // what was cut off with a member is not asked of its heirs' heirs
-		if last, ok := m.Cut.Last(m.Identity); ok && m.State != MemberActive && m.ID != op.Member {
-			record.Mark = record.Mark.Without(m.Identity).With(last)
-		}
-	}
-	record.Unknown = record.Unknown && !op.Armed && s.Ring.Durability == DurabilitySemiSync && len(s.ownerless()) > 0
-	return commit(record, "no lease of an ended epoch is left")
-}
-
-// leasesOver reports whether no proxy can acknowledge a write of an epoch that a
-// unit without an owner has left behind (S3), or else for whom to wait.
-func leasesOver(s *Snapshot, o Observations, now time.Time) (Step, bool) {
-	if len(o.Nodes) == 0 {
-		return wait("it is not known which nodes hold leases"), false
-	}
-	for _, unit := range s.ownerless() {
-		expired := now.Sub(unit.Since) > LeaseTTL
-		for _, node := range o.Nodes {
-			i := slices.IndexFunc(o.Writers, func(w Writer) bool { return w.Node == node && w.Unit == unit.ID })
-			if i < 0 {
-				if expired {
-					continue
-				}
-				return wait("the proxy of node %s has not said that its lease on %s is over", node, unit.ID), false
-			}
-			w := o.Writers[i]
-			// Only who is silent is excused by time: a proxy that speaks and has not
-			// taken the new epoch in still answers OK.
-			silent := now.Sub(w.At) > LeaseTTL
-			if (w.Epoch < unit.Epoch || w.Holding) && !(expired && silent) {
-				return wait("the proxy of node %s still holds a lease on %s of epoch %d", node, unit.ID, w.Epoch), false
-			}
-		}
-	}
-	return Step{}, true
 }
 
 // freeze stops whoever pulls from the lost member from receiving more, and frees
@@ -219,63 +163,6 @@ func (h heal) feed() (Step, bool) {
 	return wait("%s reads from %s what no other has: %d transactions to go", heir.ID, h.lost.ID, own-has), false
 }
 
-// best returns the survivor that has most of the lost member's transactions; of
-// equals, the first in ring order after it, which pulled from it.
-func (h heal) best() Member {
-	order := h.alive
-	if down, ok := formerDownstream(h.s, h.lost.ID); ok {
-		at := max(0, slices.IndexFunc(h.alive, func(m Member) bool { return m.ID == down.ID }))
-		order = append(slices.Clone(h.alive[at:]), h.alive[:at]...)
-	}
-	return slices.MaxFunc(order, func(a, b Member) int {
-		x, _ := h.o.Of(a.ID)
-		y, _ := h.o.Of(b.ID)
-		return cmp.Compare(x.Position().Seq(h.lost.Identity), y.Position().Seq(h.lost.Identity))
-	})
-}
-
-// chooseHeir names the best survivor, if it has everything that was acknowledged
-// (S4), and the cut. An owner that only lost its acker stays the heir.
-func (h heal) chooseHeir() Step {
-	heir := h.best().ID
-	seen, _ := h.o.Of(heir)
-	var cut Position
-	if last, ok := seen.Position().Last(h.lost.Identity); ok {
-		cut = cut.With(last)
-	}
-	if among(h.alive, h.op.Heir) {
-		heir = h.op.Heir
-		seen, _ = h.o.Of(heir)
-	}
-	if len(h.s.ownerless()) == 0 {
-		return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Cut: cut}, "%s owned nothing", h.lost.ID)
-	}
-	unsure := h.op.MarkUnknown || (h.s.Ring.Durability == DurabilitySemiSync && !h.ackerAlive())
-	if unsure && !h.op.AcceptLoss && !h.hasAll(seen) {
-		return stuck("no acker of %s is left, and what it acknowledged is not known for sure; bring %s back, or give up what only it has: sqlring ring heal --accept-loss",
-			h.lost.ID, h.lost.ID)
-	}
-	if missing := seen.Position().Missing(h.op.Mark); len(missing) > 0 && !h.op.AcceptLoss {
-		return stuck("acknowledged transactions up to %s are on no survivor (%s has %q); bring %s back, or give them up: sqlring ring heal --accept-loss",
-			missing, heir, seen.Position(), h.lost.ID)
-	}
-	return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Heir: heir, Cut: cut}, "it has the most of %s", h.lost.ID)
-}
-
-// ackerAlive reports whether the member that acknowledged the lost one's commits
-// is among the survivors.
-func (h heal) ackerAlive() bool {
-	down, ok := formerDownstream(h.s, h.lost.ID)
-	return ok && among(h.alive, down.ID)
-}
-
-// hasAll reports whether a survivor has every transaction of the lost member,
-// which answers.
-func (h heal) hasAll(survivor Observation) bool {
-	back, good := h.o.Good(h.lost.ID, h.now)
-	return good && survivor.Position().Seq(h.lost.Identity) >= back.Binlog.Seq(h.lost.Identity)
-}
-
 // wire closes the ring without the lost member: its downstream follows its
 // upstream. With one survivor left there is nobody to follow.
 func (h heal) wire() Step {
@@ -301,14 +188,6 @@ func (h heal) wire() Step {
 		return step
 	}
 	return advance(h.op, HealOpen, "%s follows %s", down.ID, upstream.ID)
-}
-
-// heirLives reports whether the heir still answers, or else chooses another.
-func (h heal) heirLives() (Step, bool) {
-	if h.op.Heir == "" || among(h.alive, h.op.Heir) {
-		return Step{}, true
-	}
-	return h.chooseHeir(), false
 }
 
 // open opens the heir and grants it the units. Under DegradedRefuse they are

@@ -1,0 +1,71 @@
+package topology
+
+import (
+	"cmp"
+	"slices"
+)
+
+// best returns the survivor that has most of the lost member's transactions; of
+// equals, the first in ring order after it, which pulled from it.
+func (h heal) best() Member {
+	order := h.alive
+	if down, ok := formerDownstream(h.s, h.lost.ID); ok {
+		at := max(0, slices.IndexFunc(h.alive, func(m Member) bool { return m.ID == down.ID }))
+		order = append(slices.Clone(h.alive[at:]), h.alive[:at]...)
+	}
+	return slices.MaxFunc(order, func(a, b Member) int {
+		x, _ := h.o.Of(a.ID)
+		y, _ := h.o.Of(b.ID)
+		return cmp.Compare(x.Position().Seq(h.lost.Identity), y.Position().Seq(h.lost.Identity))
+	})
+}
+
+// chooseHeir names the best survivor, if it has everything that was acknowledged
+// (S4), and the cut. An owner that only lost its acker stays the heir.
+func (h heal) chooseHeir() Step {
+	heir := h.best().ID
+	seen, _ := h.o.Of(heir)
+	var cut Position
+	if last, ok := seen.Position().Last(h.lost.Identity); ok {
+		cut = cut.With(last)
+	}
+	if among(h.alive, h.op.Heir) {
+		heir = h.op.Heir
+		seen, _ = h.o.Of(heir)
+	}
+	if len(h.s.ownerless()) == 0 {
+		return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Cut: cut}, "%s owned nothing", h.lost.ID)
+	}
+	unsure := h.op.MarkUnknown || (h.s.Ring.Durability == DurabilitySemiSync && !h.ackerAlive())
+	if unsure && !h.op.AcceptLoss && !h.hasAll(seen) {
+		return stuck("no acker of %s is left, and what it acknowledged is not known for sure; bring %s back, or give up what only it has: sqlring ring heal --accept-loss",
+			h.lost.ID, h.lost.ID)
+	}
+	if missing := seen.Position().Missing(h.op.Mark); len(missing) > 0 && !h.op.AcceptLoss {
+		return stuck("acknowledged transactions up to %s are on no survivor (%s has %q); bring %s back, or give them up: sqlring ring heal --accept-loss",
+			missing, heir, seen.Position(), h.lost.ID)
+	}
+	return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Heir: heir, Cut: cut}, "it has the most of %s", h.lost.ID)
+}
+
+// ackerAlive reports whether the member that acknowledged the lost one's commits
+// is among the survivors.
+func (h heal) ackerAlive() bool {
+	down, ok := formerDownstream(h.s, h.lost.ID)
+	return ok && among(h.alive, down.ID)
+}
+
+// hasAll reports whether a survivor has every transaction of the lost member,
+// which answers.
+func (h heal) hasAll(survivor Observation) bool {
+	back, good := h.o.Good(h.lost.ID, h.now)
+	return good && survivor.Position().Seq(h.lost.Identity) >= back.Binlog.Seq(h.lost.Identity)
+}
+
+// heirLives reports whether the heir still answers, or else chooses another.
+func (h heal) heirLives() (Step, bool) {
+	if h.op.Heir == "" || among(h.alive, h.op.Heir) {
+		return Step{}, true
+	}
+	return h.chooseHeir(), false
+}

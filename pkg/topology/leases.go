@@ -1,0 +1,58 @@
+package topology
+
+import (
+	"slices"
+	"time"
+)
+
+// LeaseTTL is how long a proxy that is not heard of may still act on a lease.
+const LeaseTTL = 2 * time.Second
+
+// healLeases waits until nobody can acknowledge a write of the epochs that have
+// ended, and records how far such writes were acknowledged. The mark is not known
+// if no acker stood behind the owner and a proxy has forgotten what it said.
+func healLeases(s *Snapshot, op Operation, o Observations, now time.Time) Step {
+	if step, over := leasesOver(s, o, now); !over {
+		return step
+	}
+	record := RecordMark{Operation: op.ID}
+	for _, w := range o.Writers {
+		record.Mark = record.Mark.Union(w.Acked)
+		record.Unknown = record.Unknown || w.Since.After(op.Granted)
+	}
+	for _, m := range s.Members { // what was cut off with a member is not asked of its heirs' heirs
+		if last, ok := m.Cut.Last(m.Identity); ok && m.State != MemberActive && m.ID != op.Member {
+			record.Mark = record.Mark.Without(m.Identity).With(last)
+		}
+	}
+	record.Unknown = record.Unknown && !op.Armed && s.Ring.Durability == DurabilitySemiSync && len(s.ownerless()) > 0
+	return commit(record, "no lease of an ended epoch is left")
+}
+
+// leasesOver reports whether no proxy can acknowledge a write of an epoch that a
+// unit without an owner has left behind (S3), or else for whom to wait.
+func leasesOver(s *Snapshot, o Observations, now time.Time) (Step, bool) {
+	if len(o.Nodes) == 0 {
+		return wait("it is not known which nodes hold leases"), false
+	}
+	for _, unit := range s.ownerless() {
+		expired := now.Sub(unit.Since) > LeaseTTL
+		for _, node := range o.Nodes {
+			i := slices.IndexFunc(o.Writers, func(w Writer) bool { return w.Node == node && w.Unit == unit.ID })
+			if i < 0 {
+				if expired {
+					continue
+				}
+				return wait("the proxy of node %s has not said that its lease on %s is over", node, unit.ID), false
+			}
+			w := o.Writers[i]
+			// Only who is silent is excused by time: a proxy that speaks and has not
+			// taken the new epoch in still answers OK.
+			silent := now.Sub(w.At) > LeaseTTL
+			if (w.Epoch < unit.Epoch || w.Holding) && !(expired && silent) {
+				return wait("the proxy of node %s still holds a lease on %s of epoch %d", node, unit.ID, w.Epoch), false
+			}
+		}
+	}
+	return Step{}, true
+}
