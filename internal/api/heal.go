@@ -38,7 +38,7 @@ func (s *Server) acceptLoss(ctx context.Context, in *acceptLossInput) (*answer[O
 	if !ok {
 		return nil, noOperation(in.ID)
 	}
-	change, what := topology.AcceptLoss{Operation: op.ID}, "accept the loss in "+in.ID
+	change, what := topology.Accept(l.snap, op, l.obs, l.now), "accept the loss in "+in.ID
 	if l.leader != l.node || !l.hasLeader {
 		return nil, notLeader(l, what)
 	}
@@ -64,7 +64,7 @@ func (l look) mayAcceptLoss(op topology.Operation, what string, req AcceptLossRe
 	}
 	plan := l.healPlan(op)
 	switch {
-	case op.AcceptLoss:
+	case topology.Accepted(l.snap, op, l.obs, l.now):
 		return nil // said again
 	case plan.Loss == nil:
 		p := newProblem(http.StatusConflict, ProblemRefused,

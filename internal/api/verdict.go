@@ -154,7 +154,7 @@ func (l look) healPlan(op topology.Operation) HealPlan {
 	plan.Steps = l.healSteps(op, plan)
 	if l.stuck(op) {
 		plan.Stuck = l.step.Why
-		if !op.AcceptLoss && op.Cursor != topology.HealLeases {
+		if l.step.Loss {
 			loss := l.loss(op)
 			plan.Loss = &loss
 		}
@@ -224,7 +224,7 @@ func (l look) wireWords(lost topology.MemberID) string {
 
 // loss says what accepting it gives up, by what is seen now.
 func (l look) loss(op topology.Operation) Loss {
-	op.AcceptLoss = true // whom the plan would count then
+	op.AcceptLoss, op.Without = true, topology.Accept(l.snap, op, l.obs, l.now).Without // whom the plan would count then
 	for _, s := range topology.Survivors(l.snap, op, l.obs, l.now) {
 		if !s.Heir {
 			continue

@@ -230,7 +230,7 @@ func (l look) whyHeal(op topology.Operation) []string {
 	if op.Heir != "" {
 		lines = append(lines, fmt.Sprintf("The heir is %s.", op.Heir))
 	}
-	if l.stuck(op) && !op.AcceptLoss && op.Cursor != topology.HealLeases {
+	if l.stuck(op) && l.step.Loss {
 		lines = append(lines, sentence("accepting the loss would give this up: "+l.loss(op).What))
 	}
 	if op.AcceptLoss {

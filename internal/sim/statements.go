@@ -230,15 +230,16 @@ func expel(d *deed, then func(error)) {
 
 // readTail judges what only this member holds.
 func readTail(d *deed, then func(error)) {
-	own := append(slices.Clone(d.m.Retired), d.m.Identity)
 	tail := &topology.Tail{Cut: d.a.After, Verdict: topology.TailEmpty, Why: "nothing but heartbeats"}
-	for _, t := range d.s.disk.tail(d.a.After, own) {
+	for _, t := range d.s.disk.tail(d.a.After) {
 		tail.End = tail.End.With(t.gtid)
 		if t.ours {
 			continue
 		}
 		tail.Transactions++
 		switch {
+		case t.gtid.Domain != d.m.Identity:
+			tail.Verdict, tail.Why = topology.TailConflict, fmt.Sprintf("%s is another member's", t.gtid)
 		case t.reg >= 0:
 			tail.Verdict, tail.Why = topology.TailConflict, fmt.Sprintf("%s updates a row", t.gtid)
 		case tail.Verdict == topology.TailEmpty:

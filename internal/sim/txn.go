@@ -100,11 +100,12 @@ func (d *disk) log(t *txn) {
 	d.binlogPos = d.binlogPos.With(t.gtid)
 }
 
-// tail returns the member's own transactions above after.
-func (d *disk) tail(after topology.Position, own []uint32) []*txn {
+// tail returns what the binlog holds above after, in the domains that are named
+// there.
+func (d *disk) tail(after topology.Position) []*txn {
 	var found []*txn
 	for _, t := range d.binlog {
-		if slices.Contains(own, t.gtid.Domain) && t.gtid.Seq > after.Seq(t.gtid.Domain) {
+		if from, named := after.Last(t.gtid.Domain); named && t.gtid.Seq > from.Seq {
 			found = append(found, t)
 		}
 	}

@@ -23,11 +23,6 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s is not an active member", ErrStale, b.Member)
 	}
 	op := Operation{Kind: OperationHeal, Member: b.Member, Cursor: HealLeases, Evidence: slices.Clone(b.Evidence), Armed: s.Members[i].SemiSync == SemiSyncArmed}
-	for _, u := range s.Units {
-		if u.Since.After(op.Granted) {
-			op.Granted = u.Since
-		}
-	}
 	upstream, ok := s.Upstream(b.Member)
 	if !ok {
 		return fmt.Errorf("%w: %s is the last member of the ring", ErrLaw, b.Member)
@@ -55,7 +50,7 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 func (s *Snapshot) takeUnits(from, heir MemberID, c Command) {
 	for i := range s.Units {
 		if s.Units[i].Owner == from {
-			s.Units[i] = Unit{ID: s.Units[i].ID, Heir: heir, Epoch: s.Units[i].Epoch + 1, Since: c.At.UTC()}
+			s.Units[i] = Unit{ID: s.Units[i].ID, Heir: heir, Epoch: s.Units[i].Epoch + 1, Since: c.At.UTC(), Proxies: s.Units[i].Proxies}
 		}
 	}
 }
@@ -123,9 +118,11 @@ func (h ChooseHeir) apply(s *Snapshot, c Command) error {
 }
 
 // AcceptLoss is the DBA's word that a heal may go on although acknowledged
-// transactions are missing on every survivor.
+// transactions are missing on every survivor. It is said of a situation: another
+// loss needs another word.
 type AcceptLoss struct {
 	Operation OperationID `json:"operation"`
+	Without   []MemberID  `json:"without,omitempty"` // the active members whose process is gone as well
 }
 
 func (a AcceptLoss) String() string { return fmt.Sprintf("accept the loss in %s", a.Operation) }
@@ -138,7 +135,7 @@ func (a AcceptLoss) apply(s *Snapshot, c Command) error {
 	if op.Kind != OperationHeal && op.Kind != OperationRestart {
 		return fmt.Errorf("%w: %s is a %s, it loses nothing", ErrLaw, op.ID, op.Kind)
 	}
-	op.AcceptLoss = true
+	op.AcceptLoss, op.Without = true, slices.Clone(a.Without)
 	s.record(c, "heal", op.Member, fmt.Sprintf("%s: loss accepted; acknowledged was %q", op.ID, op.Mark))
 	return nil
 }
@@ -147,9 +144,10 @@ func (a AcceptLoss) apply(s *Snapshot, c Command) error {
 // new epoch, with SemiSync as its order from now on; or, if the units are
 // withheld, it is noted as the one that gets them later.
 type EndHeal struct {
-	Operation OperationID `json:"operation"`
-	SemiSync  SemiSync    `json:"semi_sync"`
-	Withhold  bool        `json:"withhold,omitempty"`
+	Operation OperationID  `json:"operation"`
+	SemiSync  SemiSync     `json:"semi_sync"`
+	Withhold  bool         `json:"withhold,omitempty"`
+	Proxies   []ProxyStart `json:"proxies,omitempty"` // who is there
 }
 
 func (e EndHeal) String() string { return fmt.Sprintf("end %s", e.Operation) }
@@ -170,7 +168,7 @@ func (e EndHeal) apply(s *Snapshot, c Command) error {
 		}
 		what += fmt.Sprintf(", %s gets its units once it has an acker", op.Heir)
 	default:
-		if err := s.grant(op.Heir, e.SemiSync, c); err != nil {
+		if err := s.grant(grantee{op.Heir, e.SemiSync, e.Proxies}, c); err != nil {
 			return err
 		}
 		what += fmt.Sprintf(", %s owns its units (semi-sync %s)", op.Heir, e.SemiSync)
@@ -180,19 +178,27 @@ func (e EndHeal) apply(s *Snapshot, c Command) error {
 	return nil
 }
 
+// grantee is who gets units, with which order for its semi-sync, and which
+// proxies are there.
+type grantee struct {
+	id      MemberID
+	order   SemiSync
+	proxies []ProxyStart
+}
+
 // grant gives every unit without an owner to a member, in a new epoch.
-func (s *Snapshot) grant(to MemberID, order SemiSync, c Command) error {
-	if s.Ring.Durability == DurabilitySemiSync && order == SemiSyncOff {
-		return fmt.Errorf("%w: semi-sync of %s must be armed or degraded", ErrLaw, to)
+func (s *Snapshot) grant(to grantee, c Command) error {
+	if s.Ring.Durability == DurabilitySemiSync && to.order == SemiSyncOff {
+		return fmt.Errorf("%w: semi-sync of %s must be armed or degraded", ErrLaw, to.id)
 	}
-	i := s.memberIndex(to)
+	i := s.memberIndex(to.id)
 	if i < 0 {
-		return fmt.Errorf("%w: %s is not a member", ErrStale, to)
+		return fmt.Errorf("%w: %s is not a member", ErrStale, to.id)
 	}
-	s.Members[i].SemiSync = order
+	s.Members[i].SemiSync = to.order
 	for u := range s.Units {
 		if s.Units[u].Owner == "" {
-			s.Units[u] = Unit{ID: s.Units[u].ID, Owner: to, Epoch: s.Units[u].Epoch + 1, Since: c.At.UTC()}
+			s.Units[u] = Unit{ID: s.Units[u].ID, Owner: to.id, Epoch: s.Units[u].Epoch + 1, Since: c.At.UTC(), Proxies: to.proxies}
 		}
 	}
 	return nil
@@ -201,7 +207,8 @@ func (s *Snapshot) grant(to MemberID, order SemiSync, c Command) error {
 // GrantWithheld gives the units that were withheld to their heir: its commits
 // wait for an acker again, and it is open.
 type GrantWithheld struct {
-	Member MemberID `json:"member"`
+	Member  MemberID     `json:"member"`
+	Proxies []ProxyStart `json:"proxies,omitempty"` // who is there
 }
 
 func (g GrantWithheld) String() string { return fmt.Sprintf("grant what was withheld to %s", g.Member) }
@@ -214,7 +221,7 @@ func (g GrantWithheld) apply(s *Snapshot, c Command) error {
 	case m.SemiSync != SemiSyncArmed:
 		return fmt.Errorf("%w: semi-sync of %s is %s", ErrLaw, g.Member, m.SemiSync)
 	}
-	if err := s.grant(g.Member, SemiSyncArmed, c); err != nil {
+	if err := s.grant(grantee{g.Member, SemiSyncArmed, g.Proxies}, c); err != nil {
 		return err
 	}
 	s.record(c, "heal", g.Member, fmt.Sprintf("%s has an acker and owns its units", g.Member))

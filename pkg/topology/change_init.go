@@ -57,8 +57,9 @@ func (i InitRing) apply(s *Snapshot, c Command) error {
 // OpenRing ends the operation init: every member is in the ring, and the first
 // one owns the unit "*".
 type OpenRing struct {
-	Operation OperationID `json:"operation"`
-	SemiSync  SemiSync    `json:"semi_sync"` // of the owner, as it was read back
+	Operation OperationID  `json:"operation"`
+	SemiSync  SemiSync     `json:"semi_sync"`         // of the owner, as it was read back
+	Proxies   []ProxyStart `json:"proxies,omitempty"` // who is there
 }
 
 func (o OpenRing) String() string { return fmt.Sprintf("open the ring (%s)", o.Operation) }
@@ -73,7 +74,7 @@ func (o OpenRing) apply(s *Snapshot, c Command) error {
 	}
 	owner := &s.Members[0]
 	owner.SemiSync = o.SemiSync
-	s.Units = []Unit{{ID: UnitRest, Owner: owner.ID, Epoch: 1, Since: c.At.UTC()}}
+	s.Units = []Unit{{ID: UnitRest, Owner: owner.ID, Epoch: 1, Since: c.At.UTC(), Proxies: o.Proxies}}
 	op.State, op.Ended = OperationDone, c.At.UTC()
 	s.record(c, "ring", owner.ID, fmt.Sprintf("ring %s is open, %s owns %s", s.Ring.Name, owner.ID, UnitRest))
 	return nil

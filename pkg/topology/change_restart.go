@@ -57,7 +57,8 @@ type EndRestart struct {
 	Operation OperationID `json:"operation"`
 	SemiSync  SemiSync    `json:"semi_sync"` // of each owner, as it was read back
 	// Withhold leaves the units without an owner until their heir has an acker.
-	Withhold bool `json:"withhold,omitempty"`
+	Withhold bool         `json:"withhold,omitempty"`
+	Proxies  []ProxyStart `json:"proxies,omitempty"` // who is there
 }
 
 func (e EndRestart) String() string { return fmt.Sprintf("end %s", e.Operation) }
@@ -73,7 +74,7 @@ func (e EndRestart) apply(s *Snapshot, c Command) error {
 		}
 		heir := s.memberIndex(s.Units[u].Heir)
 		s.Members[heir].SemiSync = e.SemiSync
-		s.Units[u] = Unit{ID: s.Units[u].ID, Owner: s.Units[u].Heir, Epoch: s.Units[u].Epoch + 1, Since: c.At.UTC()}
+		s.Units[u] = Unit{ID: s.Units[u].ID, Owner: s.Units[u].Heir, Epoch: s.Units[u].Epoch + 1, Since: c.At.UTC(), Proxies: e.Proxies}
 	}
 	op.State, op.Ended = OperationDone, c.At.UTC()
 	s.record(c, "restart", "", fmt.Sprintf("%s: the ring is up again", op.ID))
@@ -129,6 +130,7 @@ func (r RenewInRestart) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s has not identity %d", ErrStale, r.Member, r.Old)
 	}
 	s.renew(i)
+	op.AcceptLoss = false // it was said of this member
 	if h := s.memberIndex(r.Heir); h >= 0 && s.Members[h].State != MemberActive {
 		s.Members[h].State, s.Members[h].Why, s.Members[h].Cut, s.Members[h].Boot = MemberActive, "", nil, s.issueBoot()
 	}

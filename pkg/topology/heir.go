@@ -36,13 +36,14 @@ func (h heal) chooseHeir() Step {
 	if len(h.s.ownerless()) == 0 {
 		return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Cut: cut}, "%s owned nothing", h.lost.ID)
 	}
-	unsure := h.op.MarkUnknown || (h.s.Ring.Durability == DurabilitySemiSync && !h.ackerAlive())
+	stays := heir == h.op.Former // it has what it acknowledged itself
+	unsure := !stays && h.op.MarkUnknown || (h.s.Ring.Durability == DurabilitySemiSync && !h.ackerAlive())
 	if unsure && !h.op.AcceptLoss && !h.hasAll(seen) {
-		return stuck("no acker of %s is left, and what it acknowledged is not known for sure; bring %s back, or give up what only it has: sqlring ring heal --accept-loss",
+		return missed("no acker of %s is left, and what it acknowledged is not known for sure; bring %s back, or give up what only it has: sqlring ring heal --accept-loss",
 			h.lost.ID, h.lost.ID)
 	}
 	if missing := seen.Position().Missing(h.op.Mark); len(missing) > 0 && !h.op.AcceptLoss {
-		return stuck("acknowledged transactions up to %s are on no survivor (%s has %q); bring %s back, or give them up: sqlring ring heal --accept-loss",
+		return missed("acknowledged transactions up to %s are on no survivor (%s has %q); bring %s back, or give them up: sqlring ring heal --accept-loss",
 			missing, heir, seen.Position(), h.lost.ID)
 	}
 	return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Heir: heir, Cut: cut}, "it has the most of %s", h.lost.ID)

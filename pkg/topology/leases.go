@@ -18,7 +18,9 @@ func healLeases(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	record := RecordMark{Operation: op.ID}
 	for _, w := range o.Writers {
 		record.Mark = record.Mark.Union(w.Acked)
-		record.Unknown = record.Unknown || w.Since.After(op.Granted)
+		for _, unit := range s.ownerless() {
+			record.Unknown = record.Unknown || unit.ID == w.Unit && !slices.ContainsFunc(unit.Proxies, w.began)
+		}
 	}
 	for _, m := range s.Members { // what was cut off with a member is not asked of its heirs' heirs
 		if last, ok := m.Cut.Last(m.Identity); ok && m.State != MemberActive && m.ID != op.Member {

@@ -226,9 +226,12 @@ type Writer struct {
 	Epoch   uint64    `json:"epoch"`   // the newest epoch that it knows of
 	Holding bool      `json:"holding"` // it may still acknowledge writes of an epoch before
 	Acked   Position  `json:"acked"`   // the newest transactions that it acknowledged
-	Since   time.Time `json:"since"`   // since when Acked is complete: when the proxy was started
+	Since   time.Time `json:"since"`   // since when Acked is complete: when the proxy was started; tells processes apart
 	At      time.Time `json:"at"`
 }
+
+// began reports whether w is of that process.
+func (w Writer) began(p ProxyStart) bool { return w.Node == p.Node && w.Since.Equal(p.Since) }
 
 // Observations is everything that was seen of the ring, by this node.
 type Observations struct {

@@ -68,16 +68,16 @@ type Operation struct {
 	Evidence []string       `json:"evidence,omitempty"`
 
 	// Facts that an operation finds on its way.
-	Armed       bool      `json:"armed,omitempty"`        // heal: the lost member's commits waited for its acker
-	Mark        Position  `json:"mark,omitempty"`         // heal: acknowledged to clients; the heir must have it
-	Granted     time.Time `json:"granted,omitzero"`       // heal: when the units were granted to whom they were taken from
-	MarkUnknown bool      `json:"mark_unknown,omitempty"` // heal: more than Mark may have been acknowledged
-	Former      MemberID  `json:"former,omitempty"`       // heal: who owned the units before
-	Heir        MemberID  `json:"heir,omitempty"`         // heal: who gets the units
-	Tail        *Tail     `json:"tail,omitempty"`         // rejoin: what only the returning member had
+	Armed       bool     `json:"armed,omitempty"`        // heal: the lost member's commits waited for its acker
+	Mark        Position `json:"mark,omitempty"`         // heal: acknowledged to clients; the heir must have it
+	MarkUnknown bool     `json:"mark_unknown,omitempty"` // heal: more than Mark may have been acknowledged
+	Former      MemberID `json:"former,omitempty"`       // heal: who owned the units before
+	Heir        MemberID `json:"heir,omitempty"`         // heal: who gets the units
+	Tail        *Tail    `json:"tail,omitempty"`         // rejoin: what only the returning member had
 
 	// Words of the DBA.
-	AcceptLoss bool   `json:"accept_loss,omitempty"` // heal: go on without what is missing of Mark
-	Quarantine string `json:"quarantine,omitempty"`  // rejoin: why the member was in quarantine before
-	LetFlow    bool   `json:"let_flow,omitempty"`    // rejoin: the tail flows, whatever it is
+	AcceptLoss bool       `json:"accept_loss,omitempty"` // heal: go on without what is missing of Mark
+	Without    []MemberID `json:"without,omitempty"`     // whose process was gone when that was said; it covers no later loss
+	Quarantine string     `json:"quarantine,omitempty"`  // rejoin: why the member was in quarantine before
+	LetFlow    bool       `json:"let_flow,omitempty"`    // rejoin: the tail flows, whatever it is
 }

@@ -27,6 +27,7 @@ func nextHeal(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		return healLeases(s, op, o, now)
 	}
 	alive, step, ok := roll(s, o, now)
+	op.AcceptLoss = Accepted(s, op, o, now)
 	if ok && op.AcceptLoss {
 		alive = restartedToo(s, o, now)
 	}
@@ -36,7 +37,7 @@ func nextHeal(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	case len(alive) == 0 && allRestarted(s, lost.ID, o, now):
 		return commit(BeginRestart{}, "every member was restarted, and each has its disk")
 	case len(alive) == 0:
-		return stuck("no survivor of the loss of %s is left: bring it back, and the ring comes up again; or give up what only it has: sqlring ring heal --accept-loss", lost.ID)
+		return missed("no survivor of the loss of %s is left: bring it back, and the ring comes up again; or give up what only it has: sqlring ring heal --accept-loss", lost.ID)
 	}
 	h := heal{s: s, op: op, lost: lost, alive: alive, o: o, now: now}
 	switch op.Cursor {
@@ -105,7 +106,7 @@ func (h heal) freeze() Step {
 	down, _ := formerDownstream(h.s, h.lost.ID)
 	_, back := h.o.Good(h.lost.ID, h.now)
 	if !among(h.alive, down.ID) && !back && !h.op.AcceptLoss {
-		return stuck("member %s, which pulled from %s, is lost too: bring one of them back, or give up what only they have: sqlring ring heal --accept-loss",
+		return missed("member %s, which pulled from %s, is lost too: bring one of them back, or give up what only they have: sqlring ring heal --accept-loss",
 			down.ID, h.lost.ID)
 	}
 	return advance(h.op, HealDrain, "nothing more can come from %s", h.lost.ID)
@@ -129,7 +130,7 @@ func (h heal) drain() Step {
 			continue
 		}
 		if halted := seen.Link.Receiver == ThreadStopped && seen.Link.Applier == ThreadStopped; halted && len(seen.Unapplied()) > 0 && !h.op.AcceptLoss {
-			return stuck("member %s: its applier stopped (error %d %s), and what it received up to %s stands in its relay log alone: leave it running; bring %s back, or give that up: sqlring ring heal --accept-loss",
+			return missed("member %s: its applier stopped (error %d %s), and what it received up to %s stands in its relay log alone: leave it running; bring %s back, or give that up: sqlring ring heal --accept-loss",
 				m.ID, seen.Link.ApplierErrno, seen.Link.ApplierError, seen.Unapplied(), h.lost.ID)
 		}
 		if step, done := drained(m, seen); !done {
@@ -214,5 +215,5 @@ func (h heal) open() Step {
 	if h.s.Ring.Durability == DurabilitySemiSync {
 		order = SemiSyncDegraded
 	}
-	return commit(EndHeal{Operation: h.op.ID, SemiSync: order}, "%s is open and has everything that was acknowledged", heir.ID)
+	return commit(EndHeal{Operation: h.op.ID, SemiSync: order, Proxies: proxies(h.o)}, "%s is open and has everything that was acknowledged", heir.ID)
 }

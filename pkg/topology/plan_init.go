@@ -169,7 +169,7 @@ func initOpen(s *Snapshot, op Operation, o Observations) Step {
 	if seen.ReadOnly || seen.Boot != owner.Boot {
 		return do(owner.ID, Action{Kind: ActOpen, Identity: owner.Identity, Boot: owner.Boot}, "all is verified, it may take writes")
 	}
-	return commit(OpenRing{Operation: op.ID, SemiSync: order}, "every member is verified")
+	return commit(OpenRing{Operation: op.ID, SemiSync: order, Proxies: proxies(o)}, "every member is verified")
 }
 
 // armed reports whether the owner's commits wait for its downstream, or else the

@@ -1,6 +1,9 @@
 package topology
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The steps of operation rejoin, in order. Until splice nobody pulls from the
 // returning member, and the ring is whole without it; afterwards it is whole
@@ -91,28 +94,43 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 	if seen.Boot != m.Boot {
 		return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "what is judged is this process: another one would have to be judged again")
 	}
-	var held uint64 // how far the ring has this member's own transactions
+	var held Position // how far the ring has come
 	for _, other := range alive {
 		theirs, _ := o.Of(other.ID)
-		held = max(held, theirs.Position().Seq(m.Identity))
+		held = held.Union(theirs.Position())
 	}
-	own := seen.Binlog.Seq(m.Identity)
-	if own < held {
-		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "%s has its own transactions up to %d, the ring has them up to %d", m.ID, own, held)
+	if own := seen.Binlog.Seq(m.Identity); own < held.Seq(m.Identity) {
+		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "%s has its own transactions up to %d, the ring has them up to %d", m.ID, own, held.Seq(m.Identity))
 	}
-	end, _ := seen.Binlog.Last(m.Identity)
-	if own == held {
+	cut, end := above(held, seen.Binlog, alive)
+	if len(cut) == 0 {
 		tail := Tail{Cut: m.Cut, Verdict: TailEmpty, Why: "the ring has everything that it has"}
 		return commit(JudgeTail{Operation: op.ID, Tail: tail}, "nothing is above the cut")
 	}
-	cut := Position{{Domain: m.Identity, Server: m.Identity, Seq: held}}
-	if held == 0 {
-		cut = nil
-	}
-	if t := seen.Tail; t != nil && t.Cut.Covers(cut) && cut.Covers(t.Cut) && t.End.Seq(m.Identity) == end.Seq {
+	if t := seen.Tail; t != nil && t.Cut.Covers(cut) && cut.Covers(t.Cut) && t.End.Covers(end) {
 		return commit(JudgeTail{Operation: op.ID, Tail: *t}, "%s", t.Why)
 	}
-	return do(m.ID, Action{Kind: ActReadTail, After: cut, Layout: m.Layout(s.Ring.Stride)}, "it holds %d transactions of its own above the cut", own-held)
+	return do(m.ID, Action{Kind: ActReadTail, After: cut, Layout: m.Layout(s.Ring.Stride)}, "it holds %d transactions that the ring does not have", cut.Behind(end))
+}
+
+// above returns where the ring ends and where the returning member does, in each
+// domain in which that one has come further: its own, and those of members that are
+// out, whose transactions may have been given up. What the ring does not have at
+// all is cut at 0. A member that is in the ring has all of its own: where less was
+// seen of it, that was seen earlier.
+func above(held, has Position, alive []Member) (cut, end Position) {
+	for _, g := range held.Missing(has) {
+		if slices.ContainsFunc(alive, func(x Member) bool { return x.Identity == g.Domain }) {
+			continue
+		}
+		end = end.With(g)
+		from, found := held.Last(g.Domain)
+		if !found {
+			from = GTID{Domain: g.Domain, Server: g.Server}
+		}
+		cut = cut.With(from)
+	}
+	return cut, end
 }
 
 func rejoinPrepare(s *Snapshot, op Operation, m Member, seen Observation) Step {

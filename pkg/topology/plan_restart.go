@@ -108,7 +108,7 @@ func diskWhole(s *Snapshot, op Operation, m Member, seen Observation, o Observat
 			return commit(renew, "%s has its own transactions up to %d, %s has them up to %d", m.ID, own, other.ID, theirs.Position().Seq(m.Identity)), false
 		}
 	}
-	return stuck("member %s has its own transactions up to %d, others have had them up to %d: its disk has lost some, and no active member has them; start the one that has them, or go on without: sqlring ring heal --accept-loss",
+	return missed("member %s has its own transactions up to %d, others have had them up to %d: its disk has lost some, and no active member has them; start the one that has them, or go on without: sqlring ring heal --accept-loss",
 		m.ID, own, held), false
 }
 
@@ -148,7 +148,7 @@ func restartOpen(s *Snapshot, op Operation, o Observations, now time.Time) Step 
 			return step
 		}
 	}
-	end := EndRestart{Operation: op.ID}
+	end := EndRestart{Operation: op.ID, Proxies: proxies(o)}
 	for _, m := range s.Members {
 		if !s.Inherits(m.ID) {
 			continue

@@ -149,7 +149,7 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 	case "rejoin":
 		return sc.apply(BeginRejoin{Member: MemberID(names[0]), LetFlow: args["let_flow"] == "yes"})
 	case "accept":
-		return sc.apply(AcceptLoss{OperationID(names[0])})
+		return sc.apply(Accept(sc.snap, Operation{ID: OperationID(names[0])}, sc.obs, sc.now))
 	case "events":
 		return sc.events()
 	case "later":

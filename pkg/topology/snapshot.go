@@ -74,9 +74,27 @@ type Unit struct {
 	Owner MemberID  `json:"owner"`          // empty: nobody, its writes wait
 	Epoch uint64    `json:"epoch"`          // counts the changes of Owner; never goes back
 	Since time.Time `json:"since,omitzero"` // of this epoch
+	// Proxies are those that were there when it was granted last.
+	Proxies []ProxyStart `json:"proxies,omitempty"`
 	// Heir gets the unit once its commits are acknowledged by a peer; it is set
 	// while Owner is empty, outside of a heal, under DegradedRefuse.
 	Heir MemberID `json:"heir,omitempty"`
+}
+
+// ProxyStart is a proxy process, known by when its memory of what it acknowledged
+// begins ([Writer.Since]): two are the same if they are equal, whatever their clocks
+// say. A heal trusts the memory of those alone that were there at the grant.
+type ProxyStart struct {
+	Node  NodeID    `json:"node"`
+	Since time.Time `json:"since"`
+}
+
+func proxies(o Observations) []ProxyStart {
+	found := make([]ProxyStart, 0, len(o.Writers))
+	for _, w := range o.Writers {
+		found = append(found, ProxyStart{Node: w.Node, Since: w.Since.UTC().Round(0)})
+	}
+	return found
 }
 
 // Event is one line of the audit: what was changed, by whom and why. Index is

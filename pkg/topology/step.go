@@ -29,6 +29,7 @@ type Step struct {
 	Action Action    // StepDo
 	Change Change    // StepCommit
 	Until  time.Time // StepWait: when waiting is over the time usual for it; zero: no limit
+	Loss   bool      // StepStuck: accepting a loss ends it
 	Why    string
 }
 
@@ -51,6 +52,13 @@ func wait(format string, args ...any) Step {
 
 func stuck(format string, args ...any) Step {
 	return Step{Kind: StepStuck, Why: fmt.Sprintf(format, args...)}
+}
+
+// missed is stuck for want of what the DBA can give up (AcceptLoss).
+func missed(format string, args ...any) Step {
+	step := stuck(format, args...)
+	step.Loss = true
+	return step
 }
 
 func do(member MemberID, action Action, format string, args ...any) Step {

@@ -94,7 +94,7 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		if step, over := leasesOver(s, o, now); !over {
 			return step
 		}
-		return commit(GrantWithheld{Member: m.ID}, "its commits wait for an acker, and it is open")
+		return commit(GrantWithheld{Member: m.ID, Proxies: proxies(o)}, "its commits wait for an acker, and it is open")
 	case holds && seen.ReadOnly:
 		return do(m.ID, Action{Kind: ActOpen, Identity: m.Identity, Boot: m.Boot}, "it owns a unit and everything is verified")
 	}

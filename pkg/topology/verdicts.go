@@ -56,6 +56,26 @@ func evidenceOf(s *Snapshot, m Member, o Observations, now time.Time) []string {
 	return []string{line}
 }
 
+// Accept returns the DBA's word that op goes on without what is lost, as far as
+// can be seen now. Whoever answers with the process that was admitted and is lost
+// later is not covered by it.
+func Accept(s *Snapshot, op Operation, o Observations, now time.Time) AcceptLoss {
+	word := AcceptLoss{Operation: op.ID}
+	for _, m := range s.Members {
+		seen, good := o.Good(m.ID, now)
+		if isActive(m) && (!good || seen.Boot != m.Boot) {
+			word.Without = append(word.Without, m.ID)
+		}
+	}
+	return word
+}
+
+// Accepted reports whether the DBA's word covers what is lost now.
+func Accepted(s *Snapshot, op Operation, o Observations, now time.Time) bool {
+	lost := Accept(s, op, o, now).Without
+	return op.AcceptLoss && !slices.ContainsFunc(lost, func(id MemberID) bool { return !slices.Contains(op.Without, id) })
+}
+
 // Survivor is a member that may inherit in a heal, by what is seen now.
 type Survivor struct {
 	Member   MemberID
