@@ -73,12 +73,12 @@ func (n *Node) inherit(op topology.Operation) topology.Change {
 			continue
 		}
 		if missing := n.Has[m.ID].Missing(op.Mark); len(missing) > 0 && !op.AcceptLoss {
-			n.Step = topology.Step{Kind: topology.StepStuck, Why: fmt.Sprintf("acknowledged transactions up to %s are on no survivor", missing)}
+			n.Step = topology.Step{Kind: topology.StepStuck, Loss: true, Why: fmt.Sprintf("acknowledged transactions up to %s are on no survivor", missing)}
 			return nil
 		}
 		return topology.ChooseHeir{Operation: op.ID, From: op.Cursor, Heir: m.ID, Cut: n.Has[m.ID]}
 	}
-	n.Step = topology.Step{Kind: topology.StepStuck, Why: fmt.Sprintf("no survivor of the loss of %s is left", op.Member)}
+	n.Step = topology.Step{Kind: topology.StepStuck, Loss: true, Why: fmt.Sprintf("no survivor of the loss of %s is left", op.Member)}
 	return nil
 }
 
