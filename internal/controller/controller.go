@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -75,6 +76,8 @@ type Decision struct {
 	Step  topology.Step
 	At    time.Time
 	Error string // of doing it; empty if it was done, or there was nothing to do
+	// Interrupted says that doing it was given up for something more urgent.
+	Interrupted bool
 }
 
 // Controller is one node's hands. Make it with New; Run may be called again
@@ -89,6 +92,7 @@ type Controller struct {
 	seized  map[topology.MemberID]bool      // whose hands this leadership holds
 	tried   map[topology.MemberID]time.Time // when it tried last to take them
 	acted   map[topology.MemberID]time.Time // end of the last action on a member
+	deed    atomic.Pointer[deed]            // the action that is under way
 	last    atomic.Pointer[Decision]
 	said    string         // the last step that was logged
 	numbers *regexp.Regexp // inside a sentence; not those of names
@@ -117,11 +121,15 @@ func (c *Controller) Last() Decision {
 func (c *Controller) Run(ctx context.Context) error {
 	c.Begin(c.cfg.Clock())
 	defer c.last.Store(nil)
+	stop := c.interrupting(ctx)
+	defer stop()
 	for ctx.Err() == nil {
 		changed := c.eyes.Changed()
 		decision := c.Tick(ctx, c.cfg.Clock())
 		pause := c.cfg.Idle
 		switch {
+		case decision.Interrupted:
+			pause = shortly
 		case decision.Error != "":
 			changed, pause = nil, c.cfg.Pause
 		case decision.Step.Kind == topology.StepCommit:
@@ -155,7 +163,7 @@ func (c *Controller) Tick(ctx context.Context, now time.Time) Decision {
 	}
 	d := Decision{Step: step, At: now}
 	if err := c.perform(ctx, snap, step, now); err != nil {
-		d.Error = err.Error()
+		d.Error, d.Interrupted = err.Error(), errors.Is(err, errInterrupted)
 	}
 	c.say(d)
 	c.last.Store(&d)
@@ -178,7 +186,7 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 		}
 		actx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		err := c.fleet.Execute(actx, m, step.Action)
+		err := c.interruptible(actx, step.Member, func(ctx context.Context) error { return c.fleet.Execute(ctx, m, step.Action) })
 		// Whether it worked or not: what was seen before now says nothing any more.
 		c.acted[step.Member], c.tried[step.Member] = c.cfg.Clock(), c.cfg.Clock()
 		c.seized[step.Member] = c.seized[step.Member] || err == nil

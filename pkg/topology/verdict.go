@@ -93,6 +93,23 @@ func firstLost(s *Snapshot, o Observations, now time.Time) (Member, judgement, b
 	return Member{}, judgement{}, false
 }
 
+// Urgent reports whether an action that is under way on a member is better given
+// up, and why: that member has fallen silent, or another one was lost meanwhile and
+// no decision can be made before the action has ended.
+func Urgent(s *Snapshot, acting MemberID, o Observations, now time.Time) (why string, urgent bool) {
+	if seen, _ := o.Of(acting); failing(seen, now) {
+		return fmt.Sprintf("member %s does not answer any more: %s", acting, describeReach(seen, now)), true
+	}
+	if op, under := s.Running(); under && op.Kind != OperationRejoin {
+		return "", false // it counts the others itself, with every step
+	}
+	m, verdict, found := firstLost(s, o, now)
+	if _, heals := s.Upstream(m.ID); !found || !heals {
+		return "", false
+	}
+	return verdict.why + "; that is healed first", true
+}
+
 // neighbours returns how many other members answer, and what was seen of the one
 // that pulls from m: the zero Observation if none does. Only members that are in
 // the ring with the process that was admitted can tell; of several the one that

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,5 +140,51 @@ func TestSurvivors(t *testing.T) {
 	}
 	if got := Survivors(s, Operation{Kind: OperationRejoin, Member: "m1"}, o, now); got != nil {
 		t.Errorf("survivors %+v of a rejoin", got)
+	}
+}
+
+// unlinked is a member that nobody receives from or that receives from nobody.
+func unlinked(seen *Observation) { seen.Link = Link{} }
+
+// TestUrgent: what an action is given up for.
+func TestUrgent(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s, o := ringOfThree(t, now)
+	for _, tt := range []struct {
+		name   string
+		silent MemberID // refuses connections
+		acting MemberID
+		op     Change // that is under way
+		want   bool
+	}{
+		{name: "nobody is lost", acting: "m1"},
+		{name: "the one that is acted on", acting: "m2", silent: "m2", want: true},
+		{name: "another one", acting: "m2", silent: "m1", want: true},
+		{name: "another one in a rejoin", acting: "m3", silent: "m1", op: BeginRejoin{Member: "m3"}, want: true},
+		{name: "another one in a heal, which counts for itself", acting: "m2", silent: "m1", op: BeginHeal{Member: "m3"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, o := s, o
+			if _, rejoins := tt.op.(BeginRejoin); rejoins {
+				c := *s
+				c.Members = slices.Clone(s.Members)
+				c.Members[2].State = MemberDown
+				s = &c
+			}
+			if tt.op != nil {
+				next, err := Apply(s, Command{Index: s.Index + 1, At: now, Change: tt.op})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s = next
+			}
+			if tt.silent != "" {
+				o = change(o, tt.silent, refused(now))
+				o = change(change(o, "m1", unlinked), "m2", unlinked)
+			}
+			if why, got := Urgent(s, tt.acting, o, now); got != tt.want || got != (why != "") {
+				t.Errorf("got %v %q", got, why)
+			}
+		})
 	}
 }
