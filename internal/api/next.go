@@ -49,6 +49,8 @@ func (l look) nextFor(m topology.Member) []string {
 			fmt.Sprintf("%s master rejoin %s --dry-run    what only it holds", l.changing(), m.ID),
 			fmt.Sprintf("%s master rejoin %s --let-flow    lets that flow into the ring", l.changing(), m.ID),
 		}
+	case topology.MemberHeld:
+		return []string{fmt.Sprintf("%s master rejoin %s    lets it back in", l.changing(), m.ID)}
 	case topology.MemberDown:
 		return []string{fmt.Sprintf("sqlring why %s    why it is out; once it answers it is let back in without a word", m.ID)}
 	case topology.MemberActive, topology.MemberJoining, topology.MemberReturning:

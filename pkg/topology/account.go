@@ -14,6 +14,43 @@ type Account struct {
 	Plugin string // authentication plugin, "mysql_native_password", …
 	Hash   string // what the server stores for the plugin; a secret
 	Locked bool   // ACCOUNT LOCK
+
+	Require Require // REQUIRE …
+}
+
+// Require is what an account asks of the client's connection. The zero value asks
+// for nothing.
+type Require struct {
+	Kind RequireKind
+	// Of RequireSpecified; empty: not asked for. Names are in OpenSSL's one-line form,
+	// "/C=SE/CN=client", and ciphers are OpenSSL's names.
+	Cipher, Issuer, Subject string
+}
+
+// RequireKind is how much an account asks for.
+type RequireKind uint8
+
+// The kinds, as mysql.user.ssl_type has them.
+const (
+	RequireNothing   RequireKind = iota
+	RequireTLS                   // REQUIRE SSL
+	RequireX509                  // a certificate of the client, signed by an authority that is known
+	RequireSpecified             // TLS, and what Cipher, Issuer and Subject say
+)
+
+// String returns the word of CREATE USER.
+func (k RequireKind) String() string {
+	switch k {
+	case RequireNothing:
+		return "NONE"
+	case RequireTLS:
+		return "SSL"
+	case RequireX509:
+		return "X509"
+	case RequireSpecified:
+		return "SPECIFIED"
+	}
+	return "UNKNOWN"
 }
 
 // Name returns user@host as the server prints it in its messages.
@@ -85,8 +122,8 @@ func hostMatches(host string, addr netip.Addr) bool {
 		return true
 	case strings.EqualFold(host, "localhost"):
 		return local || addr.IsLoopback()
-	case local:
-		return false
+	case local: // servers know the other end of their socket by that name only
+		return strings.ContainsAny(host, "%_") && likeMatches(strings.ToLower(host), "localhost")
 	case strings.Contains(host, "/"):
 		return netmaskMatches(host, addr)
 	case strings.ContainsAny(host, "%_"):

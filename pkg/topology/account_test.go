@@ -36,6 +36,7 @@ func TestMatchAccount(t *testing.T) {
 		{"no such user", "nobody", "192.0.2.1", ""},
 		{"localhost over the socket", "root", "", "'root'@'localhost'"},
 		{"root from elsewhere", "root", "192.0.2.1", ""},
+		{"an address before localhost", "root", "127.0.0.1", "'root'@'127.0.0.1'"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var addr netip.Addr
@@ -47,6 +48,17 @@ func TestMatchAccount(t *testing.T) {
 				t.Fatalf("MatchAccount(%s, %s) = %s, %v; want %q", tt.user, tt.addr, got, ok, tt.want)
 			}
 		})
+	}
+}
+
+// The other end of a server's unix socket is called localhost, and nothing else.
+func TestMatchAccountByPatternOfLocalhost(t *testing.T) {
+	accounts := []Account{{User: "cron", Host: "Local%"}}
+	if _, ok := MatchAccount(accounts, "cron", netip.Addr{}); !ok {
+		t.Error("not over the socket")
+	}
+	if _, ok := MatchAccount(accounts, "cron", netip.MustParseAddr("127.0.0.1")); ok {
+		t.Error("over TCP, where names are not resolved")
 	}
 }
 

@@ -52,7 +52,8 @@ func follows(kind OperationKind, from, to Cursor) bool {
 }
 
 // AbortOperation ends the running operation before its point of no return. What
-// it leaves is safe: members that it closed stay closed.
+// it leaves is safe: members that it closed stay closed, and a member that was
+// being let back in stays out until the DBA lets it in.
 type AbortOperation struct {
 	Operation OperationID `json:"operation"`
 }
@@ -64,7 +65,13 @@ func (a AbortOperation) apply(s *Snapshot, c Command) error {
 	if err != nil {
 		return err
 	}
-	if op.Kind != OperationInit || op.Cursor == InitOpen { // the owner may be open already
+	switch {
+	case op.Kind == OperationRejoin && op.Cursor != RejoinSplice && op.Cursor != RejoinAdmit:
+		s.record(c, "rejoin", op.Member, fmt.Sprintf("%s aborted at %q", op.ID, op.Cursor))
+		c.Why = fmt.Sprintf("its return (%s) was aborted: %s; to let it in: sqlring master rejoin %s", op.ID, c.Why, op.Member)
+		s.endRejoin(op, MemberHeld, c)
+		return nil
+	case op.Kind != OperationInit || op.Cursor == InitOpen: // the owner, or the tail, may be in use already
 		return fmt.Errorf("%w: %s %s can not be aborted at %q: it is past its point of no return", ErrLaw, op.Kind, op.ID, op.Cursor)
 	}
 	op.State, op.Ended = OperationAborted, c.At.UTC()

@@ -23,7 +23,7 @@ func (b BeginRejoin) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s is not a member", ErrStale, b.Member)
 	case s.Members[i].State == MemberQuarantined && !b.LetFlow:
 		return fmt.Errorf("%w: %s is in quarantine: %s", ErrLaw, b.Member, s.Members[i].Why)
-	case s.Members[i].State != MemberDown && s.Members[i].State != MemberQuarantined:
+	case s.Members[i].State != MemberDown && s.Members[i].State != MemberQuarantined && s.Members[i].State != MemberHeld:
 		return fmt.Errorf("%w: %s is %s, only a member that is out can be let back in", ErrStale, b.Member, s.Members[i].State)
 	}
 	op := Operation{Kind: OperationRejoin, Member: b.Member, Cursor: RejoinJudge, LetFlow: b.LetFlow}
@@ -120,8 +120,8 @@ func (r Readmit) apply(s *Snapshot, c Command) error {
 	return nil
 }
 
-// GiveUpRejoin ends a rejoin whose member was lost again. It stays out; who
-// follows it already is re-pointed by upkeep.
+// GiveUpRejoin ends a rejoin whose member was lost again, or another one. It stays
+// out for now; who follows it already is re-pointed by upkeep.
 type GiveUpRejoin struct {
 	Operation OperationID `json:"operation"`
 }
@@ -136,12 +136,18 @@ func (g GiveUpRejoin) apply(s *Snapshot, c Command) error {
 	if op.Kind != OperationRejoin {
 		return fmt.Errorf("%w: %s is a %s", ErrLaw, op.ID, op.Kind)
 	}
+	s.endRejoin(op, MemberDown, c)
+	s.record(c, "rejoin", op.Member, fmt.Sprintf("%s: given up", op.ID))
+	return nil
+}
+
+// endRejoin leaves the member of a rejoin out, in quarantine if it was there and
+// was not judged anew.
+func (s *Snapshot) endRejoin(op *Operation, state MemberState, c Command) {
 	m := &s.Members[s.memberIndex(op.Member)]
-	m.State, m.Why = MemberDown, c.Why
+	m.State, m.Why = state, c.Why
 	if op.Quarantine != "" && op.Cursor == RejoinJudge {
 		m.State, m.Why = MemberQuarantined, op.Quarantine
 	}
 	op.State, op.Ended = OperationAborted, c.At.UTC()
-	s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: %s was lost again", op.ID, m.ID))
-	return nil
 }

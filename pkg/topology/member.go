@@ -18,9 +18,10 @@ const (
 	MemberDown                           // taken out: nothing is pulled from it, nothing is sent to it
 	MemberReturning                      // answers again; is judged and caught up
 	MemberQuarantined                    // holds transactions that need a word of the DBA
+	MemberHeld                           // taken out, and stays out until the DBA lets it back in
 )
 
-var memberStateNames = [...]string{"joining", "active", "down", "returning", "quarantined"}
+var memberStateNames = [...]string{"joining", "active", "down", "returning", "quarantined", "held"}
 
 func (s MemberState) String() string { return enumName(memberStateNames[:], int(s)) }
 

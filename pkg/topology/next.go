@@ -10,19 +10,29 @@ func Next(s *Snapshot, o Observations, now time.Time) Step {
 	if s.Ring == nil {
 		return idle("there is no ring yet")
 	}
-	if op, ok := s.Running(); ok {
-		switch op.Kind {
-		case OperationInit:
-			return nextInit(s, op, o, now)
-		case OperationHeal:
-			return nextHeal(s, op, o, now)
-		case OperationRejoin:
-			return nextRejoin(s, op, o, now)
-		case OperationRestart:
-			return nextRestart(s, op, o, now)
-		case OperationNone:
-		}
-		return stuck("operation %s is of a kind that this release does not know: %s", op.ID, op.Kind)
+	op, ok := s.Running()
+	if !ok {
+		return upkeep(s, o, now)
 	}
-	return upkeep(s, o, now)
+	step := nextOf(s, op, o, now)
+	if step.Kind == StepWait && !step.Until.IsZero() && now.After(step.Until) {
+		return stuck("%s; it has been so for more than %s: mend that, or stop that server, and it counts as lost", step.Why, unheardFor)
+	}
+	return step
+}
+
+// nextOf is the next step of an operation.
+func nextOf(s *Snapshot, op Operation, o Observations, now time.Time) Step {
+	switch op.Kind {
+	case OperationInit:
+		return nextInit(s, op, o, now)
+	case OperationHeal:
+		return nextHeal(s, op, o, now)
+	case OperationRejoin:
+		return nextRejoin(s, op, o, now)
+	case OperationRestart:
+		return nextRestart(s, op, o, now)
+	case OperationNone:
+	}
+	return stuck("operation %s is of a kind that this release does not know: %s", op.ID, op.Kind)
 }

@@ -84,6 +84,11 @@ type SemiSyncStatus struct {
 	Ackers  int  `json:"ackers"`  // Rpl_semi_sync_master_clients
 	Waiting int  `json:"waiting"` // Rpl_semi_sync_master_wait_sessions
 	Acking  bool `json:"acking"`  // Rpl_semi_sync_slave_status: it acks towards its upstream
+	// Replicas are the server ids of whoever pulls from it, sorted (SHOW SLAVE
+	// HOSTS), with an ack or without; one that connects twice counts twice. Nothing
+	// says which of them the Ackers are: if there are as many, and the expected one
+	// alone, it is that one. An acker that gives no id is counted in Ackers only.
+	Replicas []uint32 `json:"replicas"`
 }
 
 // Settings are the variables of a server that the ring's law is about.

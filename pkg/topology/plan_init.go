@@ -24,7 +24,7 @@ func nextInit(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	for _, m := range s.Members {
 		if _, ok := o.Good(m.ID, now); !ok {
 			seen, _ := o.Of(m.ID)
-			return wait("member %s does not answer: %s", m.ID, describeReach(seen, now))
+			return unheard(m.ID, seen, now)
 		}
 	}
 	switch op.Cursor {
@@ -170,34 +170,6 @@ func initOpen(s *Snapshot, op Operation, o Observations) Step {
 		return do(owner.ID, Action{Kind: ActOpen, Identity: owner.Identity, Boot: owner.Boot}, "all is verified, it may take writes")
 	}
 	return commit(OpenRing{Operation: op.ID, SemiSync: order, Proxies: proxies(o)}, "every member is verified")
-}
-
-// armed reports whether the owner's commits wait for its downstream, or else the
-// step that brings it there. An acker that is ahead of the owner never
-// acknowledges what it has already, so the owner is armed only once its position
-// covers that of its acker, read after the acker connected (safety rule 3).
-func armed(s *Snapshot, owner Member, o Observations) (Step, bool) {
-	seen, _ := o.Of(owner.ID)
-	if seen.SemiSync.Enabled && seen.SemiSync.On && seen.SemiSync.Ackers == 1 {
-		return Step{}, true
-	}
-	acker, ok := s.Downstream(owner.ID)
-	if !ok {
-		return stuck("member %s has no downstream that could acknowledge its commits", owner.ID), false
-	}
-	down, _ := o.Of(acker.ID)
-	theirs, at, known := down.PositionBefore(seen.Asked)
-	switch {
-	case down.Link.Upstream != owner.Addr || down.Link.Receiver != ThreadRunning:
-		return wait("the acker %s is not connected to %s", acker.ID, owner.ID), false
-	case !known || at.Before(down.Link.Since):
-		return wait("the position of %s was read before that of its acker", owner.ID), false
-	case !seen.Position().Covers(theirs):
-		return wait("%s catches up with its acker %s: %s", owner.ID, acker.ID, seen.Position().Missing(theirs)), false
-	case !seen.SemiSync.Enabled:
-		return do(owner.ID, Action{Kind: ActArm, Identity: owner.Identity}, "its acker %s is connected and not ahead", acker.ID), false
-	}
-	return wait("semi-sync of %s is not on yet: %d ackers", owner.ID, seen.SemiSync.Ackers), false
 }
 
 func advance(op Operation, to Cursor, format string, args ...any) Step {

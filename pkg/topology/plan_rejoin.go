@@ -32,7 +32,7 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		if now.Sub(seen.Since) > silentFor && (seen.Reach == ReachRefused || seen.Reach == ReachSilent) {
 			return commit(GiveUpRejoin{Operation: op.ID}, "member %s is lost again: %s", m.ID, describeReach(seen, now))
 		}
-		return wait("member %s does not answer: %s", m.ID, describeReach(seen, now))
+		return unheard(m.ID, seen, now)
 	}
 	alive, step, ok := roll(s, o, now)
 	if !ok {
@@ -64,21 +64,6 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		return rejoinAdmit(op, m, upstream, o)
 	}
 	return stuck("operation %s stands at %q, which is not a step of rejoin", op.ID, op.Cursor)
-}
-
-// ackersConnected orders off the semi-sync of an owner whose acker has gone: while
-// an operation runs nobody mends that link, and every commit would wait for it.
-func ackersConnected(s *Snapshot, alive []Member, o Observations) (Step, bool) {
-	for _, m := range alive {
-		seen, _ := o.Of(m.ID)
-		if m.SemiSync == SemiSyncArmed && seen.SemiSync.Enabled && seen.SemiSync.Ackers == 0 {
-			return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "its acker is not connected"), false
-		}
-		if m.SemiSync != SemiSyncArmed && seen.SemiSync.Enabled && seen.SemiSync.Ackers == 0 {
-			return do(m.ID, Action{Kind: ActDisarm}, "raft has ordered its semi-sync %s", m.SemiSync), false
-		}
-	}
-	return Step{}, true
 }
 
 // rejoinJudge closes the member for good and finds out what only it holds.
@@ -147,9 +132,23 @@ func rejoinCatchUp(s *Snapshot, op Operation, m, upstream Member, o Observations
 		return step
 	}
 	if step, ok := caughtUp(m, upstream, o); !ok {
-		return step
+		return meanwhile(s, m, step, o, now)
 	}
 	return advance(op, RejoinSplice, "%s has what %s has", m.ID, upstream.ID)
+}
+
+// meanwhile is step, which waits while m catches up, or what the others need: that
+// may take hours, and the ring is whole without it.
+func meanwhile(s *Snapshot, m Member, step Step, o Observations, now time.Time) Step {
+	for _, other := range s.Members {
+		if other.State != MemberActive || other.ID == m.ID {
+			continue
+		}
+		if kept := upkeepMember(s, other, o, now); kept.Kind == StepDo || kept.Kind == StepCommit {
+			return kept
+		}
+	}
+	return step
 }
 
 // caughtUp reports whether m has everything that upstream was seen to have

@@ -38,7 +38,7 @@ func nextRestart(s *Snapshot, op Operation, o Observations, now time.Time) Step 
 			if failing(seen, now) {
 				return stuck("member %s does not answer (%s), and what it holds may be nowhere else: start it again, the ring comes up by itself then", m.ID, describeReach(seen, now))
 			}
-			return wait("member %s does not answer: %s", m.ID, describeReach(seen, now))
+			return unheard(m.ID, seen, now)
 		}
 	}
 	// Each step holds what the steps before it have reached: a member may restart

@@ -21,7 +21,7 @@ const retryAfter = 5 * time.Second
 func follow(s *Snapshot, m, upstream Member, acker bool, o Observations, now time.Time) (step Step, ok bool) {
 	seen, good := o.Good(m.ID, now)
 	if !good {
-		return wait("member %s: %s", m.ID, describeReach(seen, now)), false
+		return unheard(m.ID, seen, now), false
 	}
 	link := seen.Link
 	action := Action{Kind: ActFollow, Upstream: upstream.Addr, UpstreamName: upstream.ID, Acker: acker}
@@ -72,7 +72,7 @@ func ackersOff(s *Snapshot, m, upstream Member, acker bool, o Observations, now 
 		comes := other.ID == upstream.ID && acker
 		leaves := moves && (other.Addr == seen.Link.Upstream || other.ID == m.ID)
 		theirs, _ := o.Of(other.ID)
-		gone := other.State == MemberDown || other.State == MemberQuarantined || failing(theirs, now)
+		gone := other.State == MemberDown || other.State == MemberQuarantined || other.State == MemberHeld || failing(theirs, now)
 		if gone || (!comes && !leaves) {
 			continue
 		}
@@ -142,7 +142,7 @@ func disarmed(s *Snapshot, m Member, o Observations, now time.Time) (Step, bool)
 	seen, good := o.Good(m.ID, now)
 	switch {
 	case !good:
-		return wait("member %s: %s", m.ID, describeReach(seen, now)), false
+		return unheard(m.ID, seen, now), false
 	case seen.SemiSync.Enabled:
 		// Commits that wait are answered OK by this: what is withheld must be so first.
 		if step, over := leasesOver(s, o, now); s.Inherits(m.ID) && !over {

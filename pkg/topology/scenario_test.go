@@ -134,6 +134,7 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 		sc.obs.Writers = []Writer{{
 			Node: NodeID(names[0]), Unit: UnitRest, Epoch: uint64(number(t, args["epoch"])),
 			Holding: args["holding"] == "yes", Acked: position(t, args["acked"]), At: sc.now,
+			Since: time.Unix(int64(len(args["restarted"])), 0),
 		}}
 		return "ok\n"
 	case "restart":
@@ -227,6 +228,7 @@ func (sc *scenario) see(t *testing.T, id MemberID, args map[string]string) {
 	if !ok || args["empty"] == "yes" {
 		seen = emptyServer(id)
 	}
+	before := seen
 	seen.Asked, seen.At, seen.Reach = sc.now, sc.now, ReachAnswers
 	for key, value := range args {
 		switch key {
@@ -234,6 +236,10 @@ func (sc *scenario) see(t *testing.T, id MemberID, args map[string]string) {
 		case "reach":
 			parse(t, seen.Reach.UnmarshalText, value)
 			seen.Since = sc.now
+		case "again": // what was seen before is remembered, as the monitor does
+			defer func() { sc.obs = sc.obs.With(seen.After(before)) }()
+		case "login":
+			seen.Reach = ReachDenied
 		case "applier":
 			parse(t, seen.Link.Applier.UnmarshalText, value)
 		case "received":
@@ -263,6 +269,8 @@ func (sc *scenario) see(t *testing.T, id MemberID, args map[string]string) {
 			seen.Link.Applier, seen.Link.ApplierErrno = ThreadStopped, number(t, value)
 		case "ackers":
 			seen.SemiSync.Ackers = number(t, value)
+		case "waiting":
+			seen.SemiSync.Waiting = number(t, value)
 		case "semisync":
 			seen.SemiSync.On, seen.SemiSync.Enabled = value == "on", value == "on"
 		case "binlog":
@@ -369,7 +377,7 @@ func (sc *scenario) effect(seen Observation, a Action) Observation {
 		v.EndlessWait, v.AfterSync = true, true
 	case ActFollow:
 		seen.Link = Link{Upstream: a.Upstream, Receiver: ThreadRunning, Applier: ThreadRunning}
-		seen.Settings.AckerEnabled = a.Acker
+		seen.Settings.AckerEnabled, seen.SemiSync.Acking = a.Acker, a.Acker
 		for _, m := range sc.snap.Members {
 			seen.Beats = append(slices.Clone(seen.Beats), Beat{Origin: m.ID, Node: "n1", Seq: 1})
 		}
@@ -378,9 +386,9 @@ func (sc *scenario) effect(seen Observation, a Action) Observation {
 	case ActDetach:
 		seen.Link = Link{}
 	case ActArm:
-		seen.SemiSync = SemiSyncStatus{Enabled: true, On: true, Ackers: 1}
+		seen.SemiSync.Enabled, seen.SemiSync.On, seen.SemiSync.Ackers = true, true, 1
 	case ActDisarm:
-		seen.SemiSync = SemiSyncStatus{}
+		seen.SemiSync = SemiSyncStatus{Acking: seen.SemiSync.Acking}
 	case ActOpen:
 		seen.ReadOnly, seen.Boot = false, a.Boot
 	case ActClose:

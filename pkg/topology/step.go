@@ -28,7 +28,7 @@ type Step struct {
 	Member MemberID  // StepDo
 	Action Action    // StepDo
 	Change Change    // StepCommit
-	Until  time.Time // StepWait: when waiting is over the time usual for it; zero: no limit
+	Until  time.Time // StepWait: when a person has to see to it; zero: it ends by itself
 	Loss   bool      // StepStuck: accepting a loss ends it
 	Why    string
 }

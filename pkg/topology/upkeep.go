@@ -44,8 +44,8 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 		return idle("the ring is as it should be")
 	}
 	for _, m := range s.Members {
-		if len(s.ownerless()) > 0 && m.State == MemberQuarantined {
-			return stuck("%s; and member %s is in quarantine: %s", waiting.Why, m.ID, m.Why)
+		if len(s.ownerless()) > 0 && (m.State == MemberQuarantined || m.State == MemberHeld) {
+			return stuck("%s; and member %s is %s: %s", waiting.Why, m.ID, m.State, m.Why)
 		}
 	}
 	return waiting
@@ -63,6 +63,8 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		return wait("member %s is out: %s", m.ID, describeReach(seen, now))
 	case m.State == MemberQuarantined:
 		return wait("member %s is in quarantine: %s", m.ID, m.Why)
+	case m.State == MemberHeld:
+		return wait("member %s is held out: %s", m.ID, m.Why)
 	case !good:
 		return wait("%s", judge(s, m, o, now).why)
 	}
@@ -81,8 +83,9 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	if !fine && (link.Kind == StepDo || link.Kind == StepCommit) {
 		return link
 	}
-	if step, ok := upkeepSemiSync(s, m, o, now); !ok {
-		return step
+	semi, ok := upkeepSemiSync(s, m, o, now)
+	if !ok {
+		return semi
 	}
 	if !fine {
 		return link
@@ -98,7 +101,7 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	case holds && seen.ReadOnly:
 		return do(m.ID, Action{Kind: ActOpen, Identity: m.Identity, Boot: m.Boot}, "it owns a unit and everything is verified")
 	}
-	return idle("")
+	return semi // idle, or for whom it acknowledges besides
 }
 
 // upkeepLink keeps m following the one before it, or nobody if it stands alone.
@@ -107,34 +110,6 @@ func upkeepLink(s *Snapshot, m Member, seen Observation, o Observations, now tim
 		return follow(s, m, upstream, true, o, now)
 	}
 	return detached(m, seen)
-}
-
-// upkeepSemiSync keeps the switch as ordered. An owner that goes on without an
-// acker is armed again once it has one, and the order says so after that was
-// read back.
-func upkeepSemiSync(s *Snapshot, m Member, o Observations, now time.Time) (Step, bool) {
-	acker, paired := s.Downstream(m.ID)
-	wanted := paired && (s.Owns(m.ID) || s.Inherits(m.ID)) && s.Ring.Durability == DurabilitySemiSync
-	switch {
-	case !wanted && m.SemiSync != SemiSyncArmed:
-		return disarmed(s, m, o, now)
-	case !wanted:
-		return Step{}, true // the last of the ring, and its acker is being healed
-	}
-	if _, linked := follow(s, acker, m, true, o, now); !linked && m.SemiSync != SemiSyncArmed {
-		return disarmed(s, m, o, now) // the acker's turn comes; nothing may wait for it meanwhile
-	}
-	step, ok := armed(s, m, o)
-	switch {
-	case ok && m.SemiSync != SemiSyncArmed:
-		return commit(OrderSemiSync{Member: m.ID, From: m.SemiSync, To: SemiSyncArmed}, "its commits wait for its acker"), false
-	case ok || m.SemiSync == SemiSyncArmed || step.Kind == StepDo:
-		return step, ok
-	}
-	if seen, _ := o.Of(m.ID); seen.SemiSync.Ackers > 0 {
-		return Step{}, true // nothing hangs; whoever acknowledges besides is being seen to
-	}
-	return disarmed(s, m, o, now) // its acker has to be linked first
 }
 
 // describeReach says in words why an observation can not be acted on.

@@ -165,10 +165,23 @@ func roll(s *Snapshot, o Observations, now time.Time) (alive []Member, step Step
 		case good && seen.Boot == m.Boot:
 			alive = append(alive, m)
 		case !good && !failing(seen, now):
-			return nil, wait("member %s: %s", m.ID, describeReach(seen, now)), false
+			return nil, unheard(m.ID, seen, now), false
 		}
 	}
 	return alive, Step{}, true
+}
+
+// unheardFor is how long a step waits for a member that neither answers nor is
+// known to be lost before status asks for a person.
+const unheardFor = 10 * time.Second
+
+// unheard waits for a member that can not be acted on and not be counted out.
+func unheard(id MemberID, seen Observation, now time.Time) Step {
+	step := wait("member %s does not answer: %s", id, describeReach(seen, now))
+	if !seen.Since.IsZero() {
+		step.Until = seen.Since.Add(unheardFor)
+	}
+	return step
 }
 
 func among(members []Member, id MemberID) bool {

@@ -1,0 +1,100 @@
+package topology
+
+import "time"
+
+// armed reports whether the owner's commits wait for its downstream, and for nobody
+// else, or else the step that brings it there. An acker that is ahead of the owner
+// never acknowledges what it has already, so the owner is armed only once its
+// position covers that of its acker, read after the acker connected (S6).
+func armed(s *Snapshot, owner Member, o Observations) (Step, bool) {
+	seen, _ := o.Of(owner.ID)
+	acker, ok := s.Downstream(owner.ID)
+	if !ok {
+		return stuck("member %s has no downstream that could acknowledge its commits", owner.ID), false
+	}
+	down, _ := o.Of(acker.ID)
+	linked := down.Link.Upstream == owner.Addr && down.Link.Receiver == ThreadRunning
+	if linked && down.SemiSync.Acking && seen.SemiSync.Enabled && seen.SemiSync.On && seen.SemiSync.Ackers == 1 {
+		return Step{}, true
+	}
+	theirs, at, known := down.PositionBefore(seen.Asked)
+	switch {
+	case !linked:
+		return wait("the acker %s is not connected to %s", acker.ID, owner.ID), false
+	case !known || at.Before(down.Link.Since):
+		return wait("the position of %s was read before that of its acker", owner.ID), false
+	case !seen.Position().Covers(theirs):
+		return wait("%s catches up with its acker %s: %s", owner.ID, acker.ID, seen.Position().Missing(theirs)), false
+	case !seen.SemiSync.Enabled:
+		return do(owner.ID, Action{Kind: ActArm, Identity: owner.Identity}, "its acker %s is connected and not ahead", acker.ID), false
+	case seen.SemiSync.Ackers > 1:
+		return stuck("%d replicas acknowledge to %s, %s alone belongs to the ring: on the other: SET GLOBAL rpl_semi_sync_slave_enabled=0, and start its receiver again",
+			seen.SemiSync.Ackers, owner.ID, acker.ID), false
+	}
+	return wait("semi-sync of %s is not on yet: %d ackers, %s acknowledges: %t", owner.ID, seen.SemiSync.Ackers, acker.ID, down.SemiSync.Acking), false
+}
+
+// stalled reports whether commits of an owner wait for what its acker had before:
+// it has reconnected, and acknowledges nothing that it has already. The owner's
+// binlog has stood still for a probe's time, and the acker had applied all of it
+// before that; so nothing is lost by answering them.
+func stalled(owner Member, acker Member, o Observations) bool {
+	seen, _ := o.Of(owner.ID)
+	down, _ := o.Of(acker.ID)
+	theirs, _, known := down.PositionBefore(seen.Asked)
+	own := seen.Binlog.Seq(owner.Identity)
+	return seen.SemiSync.Enabled && seen.SemiSync.Waiting > 0 && known && !seen.EarlierAt.IsZero() &&
+		own > 0 && seen.Earlier.Seq(owner.Identity) == own && theirs.Seq(owner.Identity) >= own
+}
+
+// upkeepSemiSync keeps the switch as ordered. An owner that goes on without an
+// acker is armed again once it has one, and the order says so after that was
+// read back.
+func upkeepSemiSync(s *Snapshot, m Member, o Observations, now time.Time) (Step, bool) {
+	acker, paired := s.Downstream(m.ID)
+	wanted := paired && (s.Owns(m.ID) || s.Inherits(m.ID)) && s.Ring.Durability == DurabilitySemiSync
+	switch {
+	case !wanted && m.SemiSync != SemiSyncArmed:
+		return disarmed(s, m, o, now)
+	case !wanted:
+		return Step{}, true // the last of the ring, and its acker is being healed
+	case stalled(m, acker, o) && m.SemiSync == SemiSyncArmed:
+		return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "its acker %s came back with all that waits, and acknowledges none of it", acker.ID), false
+	case stalled(m, acker, o):
+		return disarmed(s, m, o, now)
+	}
+	if _, linked := follow(s, acker, m, true, o, now); !linked && m.SemiSync != SemiSyncArmed {
+		return disarmed(s, m, o, now) // the acker's turn comes; nothing may wait for it meanwhile
+	}
+	step, ok := armed(s, m, o)
+	seen, _ := o.Of(m.ID)
+	switch {
+	case ok && m.SemiSync != SemiSyncArmed:
+		return commit(OrderSemiSync{Member: m.ID, From: m.SemiSync, To: SemiSyncArmed}, "its commits wait for its acker"), false
+	case ok || step.Kind == StepDo:
+		return step, ok
+	case m.SemiSync == SemiSyncArmed && seen.SemiSync.Ackers > 1:
+		// What another one alone has received must not count as safe.
+		return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "%s", step.Why), false
+	case m.SemiSync == SemiSyncArmed:
+		return step, false
+	case seen.SemiSync.Ackers > 0:
+		return step, true // nothing hangs; whoever acknowledges besides is being seen to
+	}
+	return disarmed(s, m, o, now) // its acker has to be linked first
+}
+
+// ackersConnected orders off the semi-sync of an owner whose acker has gone: while
+// an operation runs nobody mends that link, and every commit would wait for it.
+func ackersConnected(s *Snapshot, alive []Member, o Observations) (Step, bool) {
+	for _, m := range alive {
+		seen, _ := o.Of(m.ID)
+		if m.SemiSync == SemiSyncArmed && seen.SemiSync.Enabled && seen.SemiSync.Ackers == 0 {
+			return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "its acker is not connected"), false
+		}
+		if m.SemiSync != SemiSyncArmed && seen.SemiSync.Enabled && seen.SemiSync.Ackers == 0 {
+			return do(m.ID, Action{Kind: ActDisarm}, "raft has ordered its semi-sync %s", m.SemiSync), false
+		}
+	}
+	return Step{}, true
+}
