@@ -16,7 +16,7 @@ func (d *deed) statements() []statement {
 	case topology.ActPrepare:
 		return []statement{refuseRunning, closeMember, setRules, setPosition, expel, setIdentity, readBackPrepared}
 	case topology.ActFollow:
-		return []statement{endOldLink, pointTo, startBoth, readBackLink}
+		return []statement{refuseUnprepared, endOldLink, claimOwn, pointTo, startBoth, readBackLink}
 	case topology.ActStopReceiver:
 		return []statement{stopReceiver}
 	case topology.ActDetach:
@@ -78,6 +78,27 @@ func refuseRunning(d *deed, then func(error)) {
 // setIdentity comes last: it is the mark of a prepared member.
 func setIdentity(d *deed, then func(error)) {
 	d.s.mem.serverID, d.s.mem.domain = d.a.Identity, d.a.Identity
+	then(nil)
+}
+
+// refuseUnprepared refuses a process that has no identity of the ring: a restart
+// has wiped it.
+func refuseUnprepared(d *deed, then func(error)) {
+	if m := d.s.mem; m.serverID <= 1 || m.domain != m.serverID {
+		then(fmt.Errorf("%w: server_id %d, gtid_domain_id %d", errRule, m.serverID, m.domain))
+		return
+	}
+	then(nil)
+}
+
+// claimOwn notes in the position that it has its own transactions, where both
+// threads stand still.
+func claimOwn(d *deed, then func(error)) {
+	s := d.s
+	own, has := s.disk.binlogPos.Last(s.mem.domain)
+	if has && s.mem.receiver.state == topology.ThreadStopped && s.mem.applier.state == topology.ThreadStopped {
+		s.disk.slavePos = s.disk.slavePos.With(own)
+	}
 	then(nil)
 }
 

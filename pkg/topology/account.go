@@ -82,6 +82,12 @@ func MatchAccount(accounts []Account, user string, addr netip.Addr) (Account, bo
 	return best, found
 }
 
+// HostAllowed reports whether any account at all may log in from addr. Servers turn
+// others away before they ask who it is.
+func HostAllowed(accounts []Account, addr netip.Addr) bool {
+	return slices.ContainsFunc(accounts, func(a Account) bool { return hostMatches(a.Host, addr.Unmap()) })
+}
+
 // accountBefore is the server's sort order; ties break by name.
 func accountBefore(a, b Account) bool {
 	if ra, rb := hostRank(a.Host), hostRank(b.Host); ra != rb {

@@ -42,11 +42,50 @@ func (h heal) chooseHeir() Step {
 		return missed("no acker of %s is left, and what it acknowledged is not known for sure; bring %s back, or give up what only it has: sqlring ring heal --accept-loss",
 			h.lost.ID, h.lost.ID)
 	}
+	if step, found := h.readmitted(seen); found {
+		return step
+	}
 	if missing := seen.Position().Missing(h.op.Mark); len(missing) > 0 && !h.op.AcceptLoss {
 		return missed("acknowledged transactions up to %s are on no survivor (%s has %q); bring %s back, or give them up: sqlring ring heal --accept-loss",
 			missing, heir, seen.Position(), h.lost.ID)
 	}
 	return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Heir: heir, Cut: cut}, "it has the most of %s", h.lost.ID)
+}
+
+// readmitted returns the step that lets a member count again that was restarted
+// while this heal ran, if none of the others has everything that was acknowledged
+// and its disk has. What it received and had not applied is gone, but that is not
+// missing then.
+func (h heal) readmitted(heir Observation) (Step, bool) {
+	if heir.Position().Covers(h.op.Mark) {
+		return Step{}, false
+	}
+	for _, m := range h.s.Members {
+		seen, good := h.o.Good(m.ID, h.now)
+		if !isActive(m) || !good || seen.Boot == m.Boot || !seen.Position().Covers(h.op.Mark) || !ownIsWhole(m, seen, h.o) {
+			continue
+		}
+		if seen.SemiSync.Enabled || !seen.ReadOnly || seen.Apps > 0 {
+			step, _ := shut(m, seen)
+			return step, true
+		}
+		if why := unprepared(h.s, m, seen); why != "" {
+			return do(m.ID, prepareAction(h.s, m, false), "%s", why), true
+		}
+		return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it was restarted, and has everything that was acknowledged: it counts again"), true
+	}
+	return Step{}, false
+}
+
+// ownIsWhole reports whether a member's disk has all of its own transactions that
+// any other was seen to have.
+func ownIsWhole(m Member, seen Observation, o Observations) bool {
+	for _, other := range o.Members {
+		if other.Position().Seq(m.Identity) > seen.Binlog.Seq(m.Identity) {
+			return false
+		}
+	}
+	return true
 }
 
 // ackerAlive reports whether the member that acknowledged the lost one's commits

@@ -44,8 +44,8 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 		return idle("the ring is as it should be")
 	}
 	for _, m := range s.Members {
-		if len(s.ownerless()) > 0 && (m.State == MemberQuarantined || m.State == MemberHeld) {
-			return stuck("%s; and member %s is %s: %s", waiting.Why, m.ID, m.State, m.Why)
+		if out := heldOut(m); len(s.ownerless()) > 0 && out != "" {
+			return stuck("%s; and %s", waiting.Why, out)
 		}
 	}
 	return waiting
@@ -61,10 +61,8 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		return commit(BeginRejoin{Member: m.ID}, "member %s answers again", m.ID)
 	case m.State == MemberDown:
 		return wait("member %s is out: %s", m.ID, describeReach(seen, now))
-	case m.State == MemberQuarantined:
-		return wait("member %s is in quarantine: %s", m.ID, m.Why)
-	case m.State == MemberHeld:
-		return wait("member %s is held out: %s", m.ID, m.Why)
+	case heldOut(m) != "":
+		return wait("%s", heldOut(m))
 	case !good:
 		return wait("%s", judge(s, m, o, now).why)
 	}
@@ -102,6 +100,18 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		return do(m.ID, Action{Kind: ActOpen, Identity: m.Identity, Boot: m.Boot}, "it owns a unit and everything is verified")
 	}
 	return semi // idle, or for whom it acknowledges besides
+}
+
+// heldOut says why a member stays out until a person lets it in, "" if it does not.
+func heldOut(m Member) string {
+	switch m.State {
+	case MemberQuarantined:
+		return fmt.Sprintf("member %s is in quarantine: %s", m.ID, m.Why)
+	case MemberHeld:
+		return fmt.Sprintf("member %s is held out: %s", m.ID, m.Why)
+	case MemberJoining, MemberActive, MemberDown, MemberReturning:
+	}
+	return ""
 }
 
 // upkeepLink keeps m following the one before it, or nobody if it stands alone.
