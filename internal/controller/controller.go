@@ -196,7 +196,7 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 		cctx, cancel := context.WithTimeout(ctx, c.cfg.Commit)
 		defer cancel()
 		return c.log.Propose(cctx, topology.Command{
-			At: now, By: "controller@" + string(c.cfg.Node), Why: step.Why, Change: step.Change,
+			At: now, By: topology.ByController + string(c.cfg.Node), Why: step.Why, Change: step.Change,
 		})
 	case topology.StepIdle, topology.StepWait, topology.StepStuck:
 	}

@@ -12,6 +12,16 @@ import (
 func (w *World) person() int {
 	why := w.laws.stuckFor
 	op, under := w.log.snap.Running()
+	if _, flapping, found := strings.Cut(w.lastWhy(), "at once: sqlring master rejoin "); found {
+		id, _, _ := strings.Cut(flapping, " ")
+		w.say("person", "lets %s in", id)
+		err := w.log.commit(topology.Command{At: w.clock(), By: "dba@n1", Why: "seen to", Change: topology.BeginRejoin{Member: topology.MemberID(id)}})
+		if err != nil {
+			w.say("person", "is refused: %s", err)
+		}
+		w.leader().wake()
+		return 1
+	}
 	switch {
 	case !under || why == "":
 	case strings.Contains(why, "--accept-loss") && op.Kind == topology.OperationHeal && !op.AcceptLoss && !w.onSomeDisk(op.Mark):

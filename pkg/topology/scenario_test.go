@@ -211,8 +211,10 @@ func number(t *testing.T, s string) int {
 	return n
 }
 
-func (sc *scenario) apply(change Change) string {
-	next, err := Apply(sc.snap, Command{Index: sc.snap.Index + 1, At: sc.now, By: "dba@n1", Change: change})
+func (sc *scenario) apply(change Change) string { return sc.applyBy("dba@n1", change) }
+
+func (sc *scenario) applyBy(who string, change Change) string {
+	next, err := Apply(sc.snap, Command{Index: sc.snap.Index + 1, At: sc.now, By: who, Change: change})
 	if err != nil {
 		return err.Error() + "\n"
 	}
@@ -322,7 +324,7 @@ func (sc *scenario) run(t *testing.T) string {
 			seen, _ := sc.obs.Of(step.Member)
 			sc.obs = sc.obs.With(sc.effect(seen, step.Action))
 		case StepCommit:
-			if text := sc.apply(step.Change); text != "ok\n" {
+			if text := sc.applyBy(ByController+"n1", step.Change); text != "ok\n" {
 				out.WriteString(text)
 				return out.String()
 			}

@@ -58,6 +58,10 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		if _, step, known := roll(s, o, now); !known {
 			return step
 		}
+		if losses, until := cooling(s, m.ID, now); !until.IsZero() {
+			return wait("member %s answers again, and was lost %d times within %s: it is let back in at %s; at once: sqlring master rejoin %s",
+				m.ID, losses, flapWindow, until.UTC().Format("15:04:05 UTC"), m.ID)
+		}
 		return commit(BeginRejoin{Member: m.ID}, "member %s answers again", m.ID)
 	case m.State == MemberDown:
 		return wait("member %s is out: %s", m.ID, describeReach(seen, now))
