@@ -63,7 +63,8 @@ func (s *Server) rejoin(ctx context.Context, in *rejoinInput) (*answer[RejoinRes
 		return nil, notLeader(l, what)
 	}
 	plan := l.rejoinPlan(m, req)
-	change := topology.BeginRejoin{Member: m.ID, LetFlow: req.LetFlow}
+	seen, good := l.obs.Good(m.ID, l.now)
+	change := topology.BeginRejoin{Member: m.ID, LetFlow: req.LetFlow, Same: good && seen.Boot == m.Boot}
 	problem := l.mayRejoin(m, change, what)
 	switch {
 	case problem != nil && in.DryRun: // the plan is worth being seen all the same

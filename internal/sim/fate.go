@@ -80,11 +80,14 @@ func (s *server) wasLost() bool {
 const probeAge = 1100 * time.Millisecond
 
 // doubted reports whether neither the leader nor every neighbour reaches the
-// member: more can not be known about it.
+// member: more can not be known about it. Nobody reaches one that is frozen.
 func (s *server) doubted() bool {
 	w := s.w
 	if w.net.whole(w.leader().host(), s.host()) {
 		return false
+	}
+	if s.power == frozen {
+		return true
 	}
 	for _, o := range w.servers {
 		if o != s && !w.net.whole(o.host(), s.host()) {

@@ -259,7 +259,7 @@ func readTail(d *deed, then func(error)) {
 		}
 		tail.Transactions++
 		switch {
-		case t.gtid.Domain != d.m.Identity:
+		case t.gtid.Domain != d.a.Identity && !slices.Contains(d.a.Retired, t.gtid.Domain):
 			tail.Verdict, tail.Why = topology.TailConflict, fmt.Sprintf("%s is another member's", t.gtid)
 		case t.reg >= 0:
 			tail.Verdict, tail.Why = topology.TailConflict, fmt.Sprintf("%s updates a row", t.gtid)

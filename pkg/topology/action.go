@@ -64,8 +64,8 @@ func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
 // Kind; the others are zero.
 type Action struct {
 	Kind         ActionKind
-	Identity     uint32         // ActPrepare: server_id and gtid_domain_id; ActOpen, ActArm: what it must have
-	Retired      []uint32       // ActPrepare: identities that the member had before
+	Identity     uint32         // ActPrepare: server_id and gtid_domain_id; ActOpen, ActArm: what it must have; ActReadTail: its own
+	Retired      []uint32       // ActPrepare, ActReadTail: identities that the member had before
 	Layout       autoinc.Layout // ActPrepare, ActReadTail
 	Fresh        bool           // ActPrepare: the member is new and empty
 	Upstream     string         // ActFollow: host:port

@@ -22,6 +22,9 @@ func (a AdvanceOperation) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s has no step from %q to %q", ErrLaw, op.Kind, a.From, a.To)
 	}
 	op.Cursor, op.Moved = a.To, c.At.UTC()
+	if a.To == RejoinCatchUp {
+		s.Members[s.memberIndex(op.Member)].Unproven = false
+	}
 	return nil
 }
 

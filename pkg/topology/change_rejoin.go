@@ -12,6 +12,8 @@ type BeginRejoin struct {
 	// LetFlow is the DBA's word that the member's tail flows into the ring,
 	// whatever it holds.
 	LetFlow bool `json:"let_flow,omitempty"`
+	// Same says that the process answers that was admitted last.
+	Same bool `json:"same,omitempty"`
 }
 
 func (b BeginRejoin) String() string { return fmt.Sprintf("begin to let %s back in", b.Member) }
@@ -35,13 +37,15 @@ func (b BeginRejoin) apply(s *Snapshot, c Command) error {
 		return err
 	}
 	s.Members[i].State, s.Members[i].Why, s.Members[i].Boot = MemberReturning, "it is being let back in", s.issueBoot()
+	s.Members[i].Unproven = s.Members[i].Unproven || !b.Same
 	s.record(c, "rejoin", b.Member, fmt.Sprintf("%s: %s answers again", id, b.Member))
 	return nil
 }
 
 // RenewIdentity gives the returning member a new identity: it has lost
 // transactions of its own that others hold, and under the old one it would drop
-// them when they come round.
+// them when they come round; or that can not be excluded, because a member that
+// may hold some can not be asked.
 type RenewIdentity struct {
 	Operation OperationID `json:"operation"`
 	Old       uint32      `json:"old"`
@@ -50,9 +54,12 @@ type RenewIdentity struct {
 func (r RenewIdentity) String() string { return fmt.Sprintf("renew identity %d", r.Old) }
 
 func (r RenewIdentity) apply(s *Snapshot, c Command) error {
-	op, err := s.expect(r.Operation, RejoinJudge)
+	op, err := s.expect(r.Operation, "")
 	if err != nil {
 		return err
+	}
+	if op.Cursor != RejoinJudge && op.Cursor != RejoinPrepare {
+		return fmt.Errorf("%w: identities are not renewed at %q", ErrLaw, op.Cursor)
 	}
 	m := &s.Members[s.memberIndex(op.Member)]
 	if m.Identity != r.Old {

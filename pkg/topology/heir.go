@@ -3,6 +3,7 @@ package topology
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // best returns the survivor that has most of the lost member's transactions; of
@@ -62,7 +63,7 @@ func (h heal) readmitted(heir Observation) (Step, bool) {
 	}
 	for _, m := range h.s.Members {
 		seen, good := h.o.Good(m.ID, h.now)
-		if !isActive(m) || !good || seen.Boot == m.Boot || !seen.Position().Covers(h.op.Mark) || !ownIsWhole(m, seen, h.o) {
+		if !isActive(m) || !good || seen.Boot == m.Boot || !seen.Position().Covers(h.op.Mark) || !ownIsWhole(h.s, m, h.o, h.now) {
 			continue
 		}
 		if seen.SemiSync.Enabled || !seen.ReadOnly || seen.Apps > 0 {
@@ -78,10 +79,12 @@ func (h heal) readmitted(heir Observation) (Step, bool) {
 }
 
 // ownIsWhole reports whether a member's disk has all of its own transactions that
-// any other was seen to have.
-func ownIsWhole(m Member, seen Observation, o Observations) bool {
-	for _, other := range o.Members {
-		if other.Position().Seq(m.Identity) > seen.Binlog.Seq(m.Identity) {
+// any other has; every other one has to answer.
+func ownIsWhole(s *Snapshot, m Member, o Observations, now time.Time) bool {
+	seen, _ := o.Of(m.ID)
+	for _, other := range s.Members {
+		theirs, good := o.Good(other.ID, now)
+		if !good || theirs.Position().Seq(m.Identity) > seen.Binlog.Seq(m.Identity) {
 			return false
 		}
 	}

@@ -72,7 +72,10 @@ type Member struct {
 	Slot int `json:"slot"`
 	// Boot is the token that its process carries since it was last admitted. A
 	// restart wipes it: another value, or none, is another process.
-	Boot     uint64   `json:"boot"`
+	Boot uint64 `json:"boot"`
+	// Unproven says that it was restarted while it was out, and that its disk has
+	// not been held against what every other member has of its transactions.
+	Unproven bool     `json:"unproven,omitempty"`
 	SemiSync SemiSync `json:"semi_sync"`
 	// Cut is the last position of its own transactions that the survivors had
 	// when it was taken out; empty while it is in the ring.

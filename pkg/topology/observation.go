@@ -54,9 +54,10 @@ func (t *ThreadState) UnmarshalText(text []byte) error { return enumParse(thread
 // Link is a member's connection to its upstream (SHOW SLAVE STATUS). The zero
 // value is a member that follows nobody.
 type Link struct {
-	Upstream      string      `json:"upstream"` // host:port; empty: it follows nobody
-	Receiver      ThreadState `json:"receiver"` // the IO thread
-	Since         time.Time   `json:"since"`    // since when every probe has seen this Upstream and Receiver
+	Upstream      string      `json:"upstream"`       // host:port; empty: it follows nobody
+	Receiver      ThreadState `json:"receiver"`       // the IO thread
+	Since         time.Time   `json:"since"`          // since when every probe has seen this Upstream and Receiver
+	Lost          bool        `json:"lost,omitempty"` // it was seen to receive from this Upstream, and connects anew
 	ReceiverErrno int         `json:"receiver_errno,omitempty"`
 	ReceiverError string      `json:"receiver_error,omitempty"`
 	Applier       ThreadState `json:"applier"` // the SQL thread
@@ -68,12 +69,14 @@ type Link struct {
 }
 
 // lasting returns l with Since: that of the link seen before if it was in the same
-// state, else now.
+// state, else now; and with Lost.
 func (l Link) lasting(before Link, now time.Time) Link {
 	l.Since = now
-	if before.Upstream == l.Upstream && before.Receiver == l.Receiver && !before.Since.IsZero() {
+	same := before.Upstream == l.Upstream
+	if same && before.Receiver == l.Receiver && !before.Since.IsZero() {
 		l.Since = before.Since
 	}
+	l.Lost = same && l.Receiver == ThreadConnecting && (before.Receiver == ThreadRunning || before.Lost)
 	return l
 }
 
@@ -85,9 +88,9 @@ type SemiSyncStatus struct {
 	Waiting int  `json:"waiting"` // Rpl_semi_sync_master_wait_sessions
 	Acking  bool `json:"acking"`  // Rpl_semi_sync_slave_status: it acks towards its upstream
 	// Replicas are the server ids of whoever pulls from it, sorted (SHOW SLAVE
-	// HOSTS), with an ack or without; one that connects twice counts twice. Nothing
-	// says which of them the Ackers are: if there are as many, and the expected one
-	// alone, it is that one. An acker that gives no id is counted in Ackers only.
+	// HOSTS), with an ack or without. The server does not say which of them the
+	// Ackers are: one acker is the expected one if that alone is listed here, and says
+	// itself that it is Acking. Who gives no id is counted in Ackers and not listed.
 	Replicas []uint32 `json:"replicas"`
 }
 

@@ -55,7 +55,7 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	case RejoinJudge:
 		return rejoinJudge(s, op, m, seen, alive, o)
 	case RejoinPrepare:
-		return rejoinPrepare(s, op, m, seen)
+		return rejoinPrepare(s, op, m, seen, o, now)
 	case RejoinCatchUp:
 		return rejoinCatchUp(s, op, m, upstream, o, now)
 	case RejoinSplice:
@@ -79,13 +79,19 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 	if seen.Boot != m.Boot {
 		return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "what is judged is this process: another one would have to be judged again")
 	}
+	var own uint64 // how far anybody has come with its transactions
+	for _, other := range o.Members {
+		if other.Reach == ReachAnswers && other.Member != m.ID {
+			own = max(own, other.Position().Seq(m.Identity))
+		}
+	}
+	if has := seen.Binlog.Seq(m.Identity); has < own {
+		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "%s has its own transactions up to %d, others have them up to %d", m.ID, has, own)
+	}
 	var held Position // how far the ring has come
 	for _, other := range alive {
 		theirs, _ := o.Of(other.ID)
 		held = held.Union(theirs.Position())
-	}
-	if own := seen.Binlog.Seq(m.Identity); own < held.Seq(m.Identity) {
-		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "%s has its own transactions up to %d, the ring has them up to %d", m.ID, own, held.Seq(m.Identity))
 	}
 	cut, end := above(held, seen.Binlog, alive)
 	if len(cut) == 0 {
@@ -95,7 +101,7 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 	if t := seen.Tail; t != nil && t.Cut.Covers(cut) && cut.Covers(t.Cut) && t.End.Covers(end) {
 		return commit(JudgeTail{Operation: op.ID, Tail: *t}, "%s", t.Why)
 	}
-	return do(m.ID, Action{Kind: ActReadTail, After: cut, Layout: m.Layout(s.Ring.Stride)}, "it holds %d transactions that the ring does not have", cut.Behind(end))
+	return do(m.ID, Action{Kind: ActReadTail, Identity: m.Identity, Retired: m.Retired, After: cut, Layout: m.Layout(s.Ring.Stride)}, "it holds %d transactions that the ring does not have", cut.Behind(end))
 }
 
 // above returns where the ring ends and where the returning member does, in each
@@ -118,7 +124,17 @@ func above(held, has Position, alive []Member) (cut, end Position) {
 	return cut, end
 }
 
-func rejoinPrepare(s *Snapshot, op Operation, m Member, seen Observation) Step {
+// rejoinPrepare sets the member up. The disk of one that was restarted may be an
+// older copy, and the only other member that knows out of reach: then it gets a new
+// identity, under which it can give out no number twice.
+func rejoinPrepare(s *Snapshot, op Operation, m Member, seen Observation, o Observations, now time.Time) Step {
+	if _, used := seen.Binlog.Last(m.Identity); used && m.Unproven {
+		for _, other := range s.Members {
+			if _, answers := o.Good(other.ID, now); !answers && other.ID != m.ID {
+				return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "%s can not be asked whether it has later transactions of %s", other.ID, m.ID)
+			}
+		}
+	}
 	if why := unprepared(s, m, seen); why != "" {
 		return do(m.ID, prepareAction(s, m, false), "%s", why)
 	}

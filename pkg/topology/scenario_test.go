@@ -266,7 +266,7 @@ func (sc *scenario) see(t *testing.T, id MemberID, args map[string]string) {
 			seen.Settings.ReadOnlyInFile = value == "yes"
 		case "receiver":
 			parse(t, seen.Link.Receiver.UnmarshalText, value)
-			seen.Link.Since = sc.now
+			seen.Link.Since, seen.Link.Lost = sc.now, seen.Link.Receiver == ThreadConnecting
 		case "applier_errno":
 			seen.Link.Applier, seen.Link.ApplierErrno = ThreadStopped, number(t, value)
 		case "ackers":

@@ -62,7 +62,7 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 			return wait("member %s answers again, and was lost %d times within %s: it is let back in at %s; at once: sqlring master rejoin %s",
 				m.ID, losses, flapWindow, until.UTC().Format("15:04:05 UTC"), m.ID)
 		}
-		return commit(BeginRejoin{Member: m.ID}, "member %s answers again", m.ID)
+		return commit(BeginRejoin{Member: m.ID, Same: seen.Boot == m.Boot}, "member %s answers again", m.ID)
 	case m.State == MemberDown:
 		return wait("member %s is out: %s", m.ID, describeReach(seen, now))
 	case heldOut(m) != "":

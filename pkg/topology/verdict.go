@@ -13,11 +13,15 @@ const (
 	// witnessFor is how long a neighbour must have answered us before its having
 	// lost a member counts: before that, it may have been the one that was cut off.
 	witnessFor = 3 * time.Second
-	// connectingFor is how long a neighbour's receiver must have been trying.
+	// connectingFor is how long a neighbour's receiver must have been trying to have
+	// back what it has lost, and beginningFor, if it never had it: one attempt may
+	// fail, and the next comes a second later.
 	connectingFor = 200 * time.Millisecond
-	// silentAlone is for a member that nobody pulls from: there is no neighbour to
-	// ask, so the silence has to last.
-	silentAlone = 5 * time.Second
+	beginningFor  = 2500 * time.Millisecond
+	// silentAlone is for a member that nobody pulls from, or whose neighbour is out of
+	// reach itself. Meanwhile upkeep has the neighbour pull, or heals its loss first,
+	// and the next one is asked: so the silence has to last.
+	silentAlone = 10 * time.Second
 )
 
 // judgement is the controller's verdict on one member, with its reasons.
@@ -57,8 +61,11 @@ func judge(s *Snapshot, m Member, o Observations, now time.Time) judgement {
 		return judgement{why: fmt.Sprintf("member %s %s, and so does every other: perhaps it is us", m.ID, why)}
 	case pulls.Member != "" && pulls.Link.Receiver == ThreadRunning:
 		return judgement{why: fmt.Sprintf("member %s %s, but %s still receives from it", m.ID, why, pulls.Member)}
-	case !pulls.Link.lost(now) && seen.Reach == ReachSilent && held < silentAlone:
-		return judgement{why: fmt.Sprintf("member %s %s, and no neighbour has tried to pull from it", m.ID, why)}
+	}
+	if seen.Reach == ReachSilent && !pulls.Link.lost(now) {
+		if why := unasked(s, m, pulls, held, o, now); why != "" {
+			return judgement{why: fmt.Sprintf("member %s is silent, %s", m.ID, why)}
+		}
 	}
 	verdict := judgement{lost: true, why: fmt.Sprintf("member %s %s", m.ID, why), evidence: []string{
 		fmt.Sprintf("%s %s since %s: %s", m.ID, why, held.Round(time.Millisecond), seen.Error),
@@ -70,10 +77,28 @@ func judge(s *Snapshot, m Member, o Observations, now time.Time) judgement {
 	return verdict
 }
 
+// unasked says why the silence of m is no proof yet, "" if it is: no neighbour has
+// lost m, and none has said that it has not.
+func unasked(s *Snapshot, m Member, pulls Observation, held time.Duration, o Observations, now time.Time) string {
+	down, _ := s.Downstream(m.ID)
+	_, heard := o.Good(down.ID, now)
+	switch {
+	case pulls.Link.Receiver == ThreadConnecting:
+		return fmt.Sprintf("and %s, which pulls from it, has only begun to try", pulls.Member)
+	case held >= silentAlone:
+	case heard:
+		return "and no neighbour has tried to pull from it"
+	default:
+		return "and the neighbour that pulls from it can not be asked"
+	}
+	return ""
+}
+
 // lost reports whether the receiver has been trying to reach its upstream for a
-// while. One that was just started connects too, for a moment.
+// while.
 func (l Link) lost(now time.Time) bool {
-	return l.Receiver == ThreadConnecting && now.Sub(l.Since) >= connectingFor
+	tried := now.Sub(l.Since)
+	return l.Receiver == ThreadConnecting && (tried >= beginningFor || l.Lost && tried >= connectingFor)
 }
 
 // firstLost returns the active member whose loss is to be healed first: one that

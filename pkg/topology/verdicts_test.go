@@ -49,7 +49,7 @@ func refused(now time.Time) func(seen *Observation) {
 	}
 }
 
-func broken(seen *Observation) { seen.Link.Receiver = ThreadConnecting }
+func broken(seen *Observation) { seen.Link.Receiver, seen.Link.Lost = ThreadConnecting, true }
 
 func TestVerdicts(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
