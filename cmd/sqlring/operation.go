@@ -62,7 +62,8 @@ func (c *cli) operationAbort() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "abort ID", Short: "End a running operation before its point of no return", Args: args(cobra.ExactArgs(1)),
 		Long: `Ends an operation that runs. What it leaves is safe: members that it has closed
-stay closed. An operation that is past its point of no return is not aborted: the
+stay closed; a member that was being let back in is held out until it is told to
+come back (sqlring master rejoin). An operation that is past its point of no return is not aborted: the
 refusal says so, and the exit code is 3.`,
 		Example: `  sqlring --api unix:/run/sqlring/api.sock operation abort op1 --why "wrong port"`,
 		RunE: func(cmd *cobra.Command, a []string) error {
