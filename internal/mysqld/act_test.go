@@ -268,14 +268,22 @@ func TestAccountsShowHashesAndLocks(t *testing.T) {
 		CREATE USER locked@'10.%' IDENTIFIED BY 'two' ACCOUNT LOCK;
 		CREATE USER socket@localhost IDENTIFIED VIA unix_socket;
 		CREATE USER two_ways@localhost IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD('three');
+		CREATE USER tls@localhost REQUIRE SSL; CREATE USER card@localhost REQUIRE X509;
+		CREATE USER picky@localhost REQUIRE CIPHER 'TLS_AES_256_GCM_SHA384' AND ISSUER '/CN=ca' AND SUBJECT '/CN=us';
 		CREATE USER open@localhost; CREATE ROLE nobody`)
 	list, err := n.Accounts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]string{}
+	got, asks := map[string]string{}, map[string]topology.Require{}
 	for _, a := range list {
 		got[a.Name()] = fmt.Sprintf("%s %s %t", a.Plugin, a.Hash, a.Locked)
+		asks[a.Name()] = a.Require
+	}
+	for name, want := range requirements() {
+		if asks[name] != want {
+			t.Errorf("%s: requires %+v, want %+v", name, asks[name], want)
+		}
 	}
 	hash := func(password string) string { return n.Query(t, "SELECT PASSWORD(?)", password) }
 	for name, want := range map[string]string{

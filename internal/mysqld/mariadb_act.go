@@ -55,6 +55,13 @@ func (mariaDB) act(ctx context.Context, w work, a topology.Action) error {
 	if !ok {
 		return fmt.Errorf("this release does not do action %q on MariaDB", a.Kind)
 	}
+	if a.Kind == topology.ActDisarm {
+		// Looking first would take a list that the server locks while it ends the
+		// earlier connection of an acker, for seconds, and which this frees.
+		if err := switchSemiSync(ctx, w.conn, false); err != nil {
+			return err
+		}
+	}
 	before, err := w.member.ask(ctx, w.conn, topology.Observation{Member: w.member.id})
 	if err != nil {
 		return fmt.Errorf("read state: %w", err)

@@ -54,6 +54,10 @@ const (
 		WHERE schema_name NOT IN ('mysql','information_schema','performance_schema','sys','sqlring')`
 )
 
+// hostsStatement lists who pulls from the member. It needs REPLICATION MASTER
+// ADMIN; it looks at the connections alone, so it answers while commits hang.
+const hostsStatement = "SHOW SLAVE HOSTS"
+
 // The second one. SHOW ALL SLAVES STATUS can hang for ever, and is never sent.
 const (
 	beatsStatement = "SELECT member, node, seq FROM sqlring.heartbeat"
@@ -61,12 +65,13 @@ const (
 )
 
 func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) error {
-	first, err := c.batch(ctx, stateStatement+";"+statusStatement+";"+schemasStatement+"; SELECT COUNT(*) "+appsCondition, c.ours[0], c.ours[1])
+	first, err := c.batch(ctx, stateStatement+";"+statusStatement+";"+schemasStatement+";"+hostsStatement+
+		"; SELECT COUNT(*) "+appsCondition, c.ours[0], c.ours[1])
 	if err != nil {
 		return err
 	}
-	if len(first) != 4 || len(first[0].rows) != 1 {
-		return fmt.Errorf("the server gave %d of 4 results", len(first))
+	if len(first) != 5 || len(first[0].rows) != 1 {
+		return fmt.Errorf("the server gave %d of 5 results", len(first))
 	}
 	if err := readState(first[0], c, o); err != nil {
 		return err
@@ -76,7 +81,10 @@ func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) er
 		o.Schemas = append(o.Schemas, row[0])
 	}
 	slices.Sort(o.Schemas)
-	if o.Apps, err = strconv.Atoi(first[3].value()); err != nil {
+	if o.SemiSync.Replicas, err = readHosts(first[3]); err != nil {
+		return err
+	}
+	if o.Apps, err = strconv.Atoi(first[4].value()); err != nil {
 		return fmt.Errorf("connections of applications: %w", err)
 	}
 	return observeLink(ctx, c, o)
@@ -137,6 +145,24 @@ func readSemiSync(t table, o *topology.Observation) {
 			o.SemiSync.Acking = row[1] == "ON"
 		}
 	}
+}
+
+// readHosts reads the server ids of SHOW SLAVE HOSTS.
+func readHosts(t table) ([]uint32, error) {
+	i := slices.IndexFunc(t.columns, func(name string) bool { return strings.EqualFold(name, "Server_id") })
+	if i < 0 {
+		return nil, errors.New("the list of replicas has no server ids")
+	}
+	var ids []uint32
+	for _, row := range t.rows {
+		id, err := strconv.ParseUint(row[i], 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("server id of a replica: %w", err)
+		}
+		ids = append(ids, uint32(id))
+	}
+	slices.Sort(ids)
+	return ids, nil
 }
 
 func readBeats(t table) ([]topology.Beat, error) {

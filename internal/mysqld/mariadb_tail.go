@@ -9,30 +9,35 @@ import (
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
-func refuseTail(o topology.Observation, _ topology.Action) string {
-	if !o.ReadOnly {
+func refuseTail(o topology.Observation, a topology.Action) string {
+	switch {
+	case !o.ReadOnly:
 		return "it is open: its tail still grows"
+	case a.Identity == 0:
+		return "the member's identity was not told"
+	case len(a.After) == 0:
+		return "no domain was named"
 	}
 	return ""
 }
 
-// runTail reads what the member's binlog holds above a.After and nobody else
-// has, judges it, and keeps the result for the next observations.
+// runTail reads what the member's binlog holds above a.After, in each domain that
+// a.After names (at 0: from the beginning), judges it, and keeps the result for
+// the next observations. Transactions of other domains are no part of the tail.
 //
-// Whose transactions these are is said by a.Identity and a.Retired; without
-// them by the domains of a.After, and an empty position means all of them.
-// a.Layout is the member's slot; without it no insert counts as harmless.
+// a.Identity and a.Retired are the member's own domains; what is of any other is somebody's
+// transaction that the ring has given up, and never flows by itself. a.Layout is
+// the member's slot; without it no insert counts as harmless.
 func runTail(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
 	m := w.member
-	own := ownDomains(a)
-	tail := topology.Tail{Cut: a.After, End: tailEnd(o.Binlog, own), Verdict: topology.TailEmpty, Why: "it holds nothing above the cut"}
-	if !a.After.Covers(tail.End) {
+	r := rangeOf(o.Binlog, a.After)
+	tail := topology.Tail{Cut: a.After, End: r.end, Verdict: topology.TailEmpty, Why: "it holds nothing above the cut"}
+	if len(r.open()) > 0 {
 		list, err := openTailList(m.cfg.TailDir, m.id)
 		if err != nil {
 			return err
 		}
-		j := judgement{layout: a.Layout, keys: tableKeys{w: w}, list: list}
-		r := tailRange{from: tailStart(o.Binlog, own, a.After), cut: a.After, end: tail.End}
+		j := judgement{own: append(slices.Clone(a.Retired), a.Identity), layout: a.Layout, keys: &catalogue{w: w}, list: list}
 		if err := errors.Join(readTail(ctx, w, r, &j), list.close()); err != nil {
 			return err
 		}
@@ -42,80 +47,51 @@ func runTail(ctx context.Context, w work, o topology.Observation, a topology.Act
 	return nil
 }
 
-// ownDomains returns the domains that the tail is about; nil means all.
-func ownDomains(a topology.Action) []uint32 {
-	var own []uint32
-	if a.Identity != 0 {
-		own = append(own, a.Identity)
-	}
-	own = append(own, a.Retired...)
-	if len(own) == 0 {
-		for _, g := range a.After {
-			own = append(own, g.Domain)
-		}
-	}
-	return own
-}
-
-// tailEnd returns the binlog's position in the member's own domains.
-func tailEnd(binlog topology.Position, own []uint32) topology.Position {
-	if own == nil {
-		return binlog
-	}
-	return slices.DeleteFunc(slices.Clone(binlog), func(g topology.GTID) bool { return !slices.Contains(own, g.Domain) })
-}
-
-// tailStart returns the position to read from: the cut, and of every other
-// domain its end, so that nothing of it is sent.
-func tailStart(binlog topology.Position, own []uint32, cut topology.Position) topology.Position {
-	start := tailEnd(cut, own)
-	for _, g := range binlog {
-		if own != nil && !slices.Contains(own, g.Domain) {
-			start = start.With(g)
-		}
-	}
-	return start
-}
-
-// tableKeys answers what a table's keys are, from the member itself; each table
-// is asked for once.
-type tableKeys struct {
+// catalogue answers what a table is, from the member itself; each table is asked
+// for once.
+type catalogue struct {
 	w     work
 	known map[string]tableKey
 }
 
-// tableKey is what decides whether an insert may flow.
-type tableKey struct {
-	auto   int  // position of the AUTO_INCREMENT column, from 0; -1: none
-	simple bool // that column alone is the primary key, and there is no other unique key
-}
-
-func (k *tableKeys) of(ctx context.Context, schema, name string) (tableKey, error) {
+func (c *catalogue) key(ctx context.Context, schema, name string) (tableKey, error) {
 	id := schema + "." + name
-	if key, ok := k.known[id]; ok {
+	if key, ok := c.known[id]; ok {
 		return key, nil
 	}
 	key := tableKey{auto: -1}
-	columns, err := k.w.query(ctx, `SELECT ordinal_position, extra LIKE '%auto_increment%' AND column_key='PRI'
+	columns, err := c.w.query(ctx, `SELECT ordinal_position, extra LIKE '%auto_increment%' AND column_key='PRI'
 		FROM information_schema.columns WHERE table_schema=? AND table_name=? ORDER BY ordinal_position`, schema, name)
 	if err != nil {
 		return key, fmt.Errorf("read columns of %s: %w", id, err)
 	}
+	key.columns = len(columns.rows)
 	for i, row := range columns.rows {
 		if row[1] == "1" {
 			key.auto = i
 		}
 	}
-	// One column in one unique index: the primary key, and nothing else.
-	unique, err := k.w.query(ctx, `SELECT COUNT(*) FROM information_schema.statistics
-		WHERE table_schema=? AND table_name=? AND non_unique=0`, schema, name)
+	// One column in one unique index: the primary key, and nothing else. A row that
+	// refers to another one needs that to be there still.
+	others, err := c.w.query(ctx, `SELECT
+		(SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema=? AND table_name=? AND non_unique=0),
+		(SELECT COUNT(*) FROM information_schema.referential_constraints WHERE constraint_schema=? AND table_name=?)`,
+		schema, name, schema, name)
 	if err != nil {
 		return key, fmt.Errorf("read keys of %s: %w", id, err)
 	}
-	key.simple = key.auto >= 0 && unique.value() == "1"
-	if k.known == nil {
-		k.known = map[string]tableKey{}
+	key.simple = key.auto >= 0 && others.rows[0][0] == "1" && others.rows[0][1] == "0"
+	if c.known == nil {
+		c.known = map[string]tableKey{}
 	}
-	k.known[id] = key
+	c.known[id] = key
 	return key, nil
+}
+
+func (c *catalogue) volatile(ctx context.Context, schema, name string) (bool, error) {
+	engine, err := c.w.query(ctx, "SELECT engine FROM information_schema.tables WHERE table_schema=? AND table_name=?", schema, name)
+	if err != nil {
+		return false, fmt.Errorf("read engine of %s.%s: %w", schema, name, err)
+	}
+	return engine.value() == "MEMORY", nil
 }

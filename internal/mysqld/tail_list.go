@@ -14,12 +14,15 @@ import (
 // tailEntry is one line of a tail's list: a statement, or the rows that one event
 // changed (for an update: before, after, before, after, …).
 type tailEntry struct {
-	GTID      string  `json:"gtid"`
-	Kind      string  `json:"kind"` // insert, update, delete, statement
+	GTID      string  `json:"gtid"` // of the transaction that it is a part of
+	Domain    uint32  `json:"domain"`
+	Own       bool    `json:"own"`  // the member wrote it, under an identity that it has or had
+	Kind      string  `json:"kind"` // insert, update, delete, statement, xa, event
 	Schema    string  `json:"schema,omitempty"`
 	Table     string  `json:"table,omitempty"`
 	Statement string  `json:"statement,omitempty"`
 	Rows      [][]any `json:"rows,omitempty"`
+	Raw       []byte  `json:"raw,omitempty"` // an event that is not known, as it stands in the binlog
 }
 
 // tailList writes what a returning member alone holds, one JSON object a line,

@@ -2,9 +2,11 @@ package mysqld
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
@@ -19,13 +21,59 @@ import (
 const tailReaderID = 4294967294
 
 // tailRange says what to read: from a position of all domains, the transactions
-// above cut, until end is reached in every domain.
+// above cut in the domains that cut names, until the last one of each is reached.
 type tailRange struct {
 	from, cut, end topology.Position
 }
 
+// rangeOf returns the range of a tail. What is not of it, the server is not asked
+// for: other domains, and those in which the member is not above the cut, are
+// read from their end.
+func rangeOf(binlog, cut topology.Position) tailRange {
+	r := tailRange{cut: cut}
+	for _, last := range binlog {
+		at, named := cut.Last(last.Domain)
+		switch {
+		case !named || at.Seq >= last.Seq:
+			r.from = r.from.With(last)
+		case at.Seq > 0:
+			r.from = r.from.With(at)
+		}
+		if named {
+			r.end = r.end.With(last)
+		}
+	}
+	return r
+}
+
+// whole returns the range with every domain of it read from its beginning: a cut
+// that stands in a gap of the member's binlog is no position to start from.
+func (r tailRange) whole() tailRange {
+	for _, g := range r.open() {
+		r.from = r.from.Without(g.Domain)
+	}
+	return r
+}
+
+// open returns the last transactions that the range is not complete without.
+func (r tailRange) open() []topology.GTID {
+	return slices.DeleteFunc(slices.Clone(r.end), func(g topology.GTID) bool { return r.cut.Seq(g.Domain) >= g.Seq })
+}
+
+// errNoStart: the server cannot send from that position (MariaDB error 1236).
+const errNoStart = 1236
+
 // readTail streams the transactions of a range from the member's binlog into j.
 func readTail(ctx context.Context, w work, r tailRange, j *judgement) error {
+	err := readRange(ctx, w, r, j)
+	var refused *gomysql.MyError
+	if errors.As(err, &refused) && refused.Code == errNoStart && j.transactions == 0 && r.whole().from.String() != r.from.String() {
+		return readRange(ctx, w, r.whole(), j)
+	}
+	return err
+}
+
+func readRange(ctx context.Context, w work, r tailRange, j *judgement) error {
 	syncer, err := newSyncer(w.member)
 	if err != nil {
 		return err
@@ -39,11 +87,11 @@ func readTail(ctx context.Context, w work, r tailRange, j *judgement) error {
 	if err != nil {
 		return fmt.Errorf("read binlog from %s: %w", r.from, err)
 	}
-	reader := tailReader{tailRange: r, judge: j}
-	for !reader.done.Covers(r.end) {
+	reader := tailReader{cut: r.cut, left: r.open(), judge: j}
+	for len(reader.left) > 0 {
 		e, err := stream.GetEvent(ctx)
 		if err != nil {
-			return fmt.Errorf("read binlog up to %s, stopped after %s: %w", r.end, reader.done, err)
+			return fmt.Errorf("read binlog from %q, stopped after %s, to come %s: %w", r.from, reader.now, topology.Position(reader.left), err)
 		}
 		if err := reader.take(ctx, e); err != nil {
 			return err
@@ -72,45 +120,133 @@ func newSyncer(m *Member) (*replication.BinlogSyncer, error) {
 
 // tailReader follows the transactions in a stream of events.
 type tailReader struct {
-	tailRange
-
+	cut   topology.Position
+	left  []topology.GTID // the last of each domain that were not read yet
 	judge *judgement
-	now   topology.GTID     // of the transaction that is being read
-	alone bool              // it is one statement, without a commit at its end
-	done  topology.Position // the transactions that were read whole
+
+	now    topology.GTID // of the transaction that is being read, or was last
+	inside bool          // its end has not come yet
+	wanted bool          // it is a part of the tail
+	alone  bool          // it is one statement, without a commit at its end
 }
 
 func (r *tailReader) take(ctx context.Context, e *replication.BinlogEvent) error {
-	wanted := r.now.Seq > r.cut.Seq(r.now.Domain)
+	if isAside(e.Header.EventType) {
+		return nil
+	}
 	switch body := e.Event.(type) {
 	case *replication.MariadbGTIDEvent:
-		r.now = topology.GTID{Domain: body.GTID.DomainID, Server: body.GTID.ServerID, Seq: body.GTID.SequenceNumber}
-		r.alone = body.IsStandalone()
+		return r.begin(body, e)
 	case *replication.QueryEvent:
-		var err error
-		if wanted {
-			err = r.judge.statement(r.now, string(body.Schema), string(body.Query))
-		}
-		if r.alone || string(body.Query) == "COMMIT" || string(body.Query) == "ROLLBACK" {
-			r.done = r.done.With(r.now)
-		}
-		return err
+		return r.query(ctx, body, e)
 	case *replication.RowsEvent:
-		if wanted {
-			return r.judge.rows(ctx, r.now, kindOf(e.Header.EventType), body)
+		if kind := kindOf(e.Header.EventType); kind != "" && r.inside {
+			if !r.wanted {
+				return nil
+			}
+			return r.judge.rows(ctx, r.now, kind, body)
 		}
 	case *replication.XIDEvent:
-		r.done = r.done.With(r.now)
+		if r.inside {
+			r.finish()
+			return nil
+		}
+	}
+	if e.Header.EventType == replication.XA_PREPARE_LOG_EVENT && r.inside {
+		return r.prepared()
+	}
+	return r.other(e)
+}
+
+// Flags of a GTID event that go-mysql does not name (MariaDB, sql/log_event.h).
+const (
+	flagPreparedXA  = 64
+	flagCompletedXA = 128
+)
+
+func (r *tailReader) begin(body *replication.MariadbGTIDEvent, e *replication.BinlogEvent) error {
+	if r.inside { // it has ended in a way that is not known
+		if err := r.other(e); err != nil {
+			return err
+		}
+		r.finish()
+	}
+	r.now = topology.GTID{Domain: body.GTID.DomainID, Server: body.GTID.ServerID, Seq: body.GTID.SequenceNumber}
+	r.inside, r.alone = true, body.IsStandalone()
+	at, named := r.cut.Last(r.now.Domain)
+	r.wanted = named && r.now.Seq > at.Seq
+	if r.wanted && body.Flags&(flagPreparedXA|flagCompletedXA) != 0 {
+		r.judge.twoPhase(r.now)
 	}
 	return nil
 }
 
+func (r *tailReader) query(ctx context.Context, body *replication.QueryEvent, e *replication.BinlogEvent) error {
+	if !r.inside {
+		return r.other(e)
+	}
+	text := string(body.Query)
+	var err error
+	if r.wanted {
+		err = r.judge.statement(ctx, r.now, string(body.Schema), text)
+	}
+	if r.alone || endsRows(text) {
+		r.finish()
+	}
+	return err
+}
+
+// prepared takes in the end of a transaction in two phases: it is prepared now.
+func (r *tailReader) prepared() error {
+	defer r.finish()
+	if !r.wanted {
+		return nil
+	}
+	r.judge.twoPhase(r.now)
+	return r.judge.add(r.now, tailEntry{Kind: "xa", Statement: "XA PREPARE"})
+}
+
+// other takes in what stands where it is not known to be harmless. Within a
+// transaction that is no part of the tail it is none either.
+func (r *tailReader) other(e *replication.BinlogEvent) error {
+	switch {
+	case !r.inside:
+		return r.judge.unknown(topology.GTID{}, e)
+	case r.wanted:
+		return r.judge.unknown(r.now, e)
+	}
+	return nil
+}
+
+func (r *tailReader) finish() {
+	r.inside = false
+	r.left = slices.DeleteFunc(r.left, func(g topology.GTID) bool { return g == r.now })
+}
+
+// isAside tells the events that change nothing by themselves: those about the
+// binlog and the connection, and those that only go with a row event or with a
+// statement, which is judged itself.
+func isAside(t replication.EventType) bool {
+	switch t {
+	case replication.FORMAT_DESCRIPTION_EVENT, replication.ROTATE_EVENT, replication.STOP_EVENT,
+		replication.HEARTBEAT_EVENT, replication.HEARTBEAT_LOG_EVENT_V2,
+		replication.MARIADB_BINLOG_CHECKPOINT_EVENT, replication.MARIADB_GTID_LIST_EVENT, replication.MARIADB_START_ENCRYPTION_EVENT,
+		replication.TABLE_MAP_EVENT, replication.MARIADB_ANNOTATE_ROWS_EVENT,
+		replication.INTVAR_EVENT, replication.RAND_EVENT, replication.USER_VAR_EVENT:
+		return true
+	}
+	return false
+}
+
+// kindOf names a row event, "" for one that is not known.
 func kindOf(t replication.EventType) string {
 	switch t {
 	case replication.WRITE_ROWS_EVENTv0, replication.WRITE_ROWS_EVENTv1, replication.WRITE_ROWS_EVENTv2, replication.MARIADB_WRITE_ROWS_COMPRESSED_EVENT_V1:
 		return "insert"
+	case replication.UPDATE_ROWS_EVENTv0, replication.UPDATE_ROWS_EVENTv1, replication.UPDATE_ROWS_EVENTv2, replication.MARIADB_UPDATE_ROWS_COMPRESSED_EVENT_V1:
+		return "update"
 	case replication.DELETE_ROWS_EVENTv0, replication.DELETE_ROWS_EVENTv1, replication.DELETE_ROWS_EVENTv2, replication.MARIADB_DELETE_ROWS_COMPRESSED_EVENT_V1:
 		return "delete"
 	}
-	return "update"
+	return ""
 }

@@ -1,6 +1,9 @@
 package topology
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // armed reports whether the owner's commits wait for its downstream, and for nobody
 // else, or else the step that brings it there. An acker that is ahead of the owner
@@ -14,7 +17,8 @@ func armed(s *Snapshot, owner Member, o Observations) (Step, bool) {
 	}
 	down, _ := o.Of(acker.ID)
 	linked := down.Link.Upstream == owner.Addr && down.Link.Receiver == ThreadRunning
-	if linked && down.SemiSync.Acking && seen.SemiSync.Enabled && seen.SemiSync.On && seen.SemiSync.Ackers == 1 {
+	listed := len(seen.SemiSync.Replicas) == 0 || slices.Contains(seen.SemiSync.Replicas, acker.Identity)
+	if linked && listed && down.SemiSync.Acking && seen.SemiSync.Enabled && seen.SemiSync.On && seen.SemiSync.Ackers == 1 {
 		return Step{}, true
 	}
 	theirs, at, known := down.PositionBefore(seen.Asked)
@@ -27,11 +31,18 @@ func armed(s *Snapshot, owner Member, o Observations) (Step, bool) {
 		return wait("%s catches up with its acker %s: %s", owner.ID, acker.ID, seen.Position().Missing(theirs)), false
 	case !seen.SemiSync.Enabled:
 		return do(owner.ID, Action{Kind: ActArm, Identity: owner.Identity}, "its acker %s is connected and not ahead", acker.ID), false
-	case seen.SemiSync.Ackers > 1:
+	case strangerAcks(seen.SemiSync, acker):
 		return stuck("%d replicas acknowledge to %s, %s alone belongs to the ring: on the other: SET GLOBAL rpl_semi_sync_slave_enabled=0, and start its receiver again",
 			seen.SemiSync.Ackers, owner.ID, acker.ID), false
 	}
 	return wait("semi-sync of %s is not on yet: %d ackers, %s acknowledges: %t", owner.ID, seen.SemiSync.Ackers, acker.ID, down.SemiSync.Acking), false
+}
+
+// strangerAcks reports whether somebody acknowledges besides the acker. While the
+// server ends an earlier connection of that, it counts both.
+func strangerAcks(s SemiSyncStatus, acker Member) bool {
+	other := func(id uint32) bool { return id != acker.Identity }
+	return s.Ackers > 1 && (len(s.Replicas) == 0 || s.Ackers > len(s.Replicas) || slices.ContainsFunc(s.Replicas, other))
 }
 
 // stalled reports whether commits of an owner wait for what its acker had before:
@@ -73,7 +84,11 @@ func upkeepSemiSync(s *Snapshot, m Member, o Observations, now time.Time) (Step,
 		return commit(OrderSemiSync{Member: m.ID, From: m.SemiSync, To: SemiSyncArmed}, "its commits wait for its acker"), false
 	case ok || step.Kind == StepDo:
 		return step, ok
-	case m.SemiSync == SemiSyncArmed && seen.SemiSync.Ackers > 1:
+	case m.SemiSync == SemiSyncArmed && seen.SemiSync.Enabled && seen.SemiSync.Ackers == 0:
+		// An acker that was cut off and comes back can hang a MariaDB that is armed, in
+		// ending its earlier connection.
+		return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "its acker %s is not connected", acker.ID), false
+	case m.SemiSync == SemiSyncArmed && strangerAcks(seen.SemiSync, acker):
 		// What another one alone has received must not count as safe.
 		return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "%s", step.Why), false
 	case m.SemiSync == SemiSyncArmed:

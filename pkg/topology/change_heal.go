@@ -34,6 +34,11 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 	if s.Owns(b.Member) {
 		op.Former = b.Member
 	}
+	for _, u := range s.ownerless() { // withheld already: it is still for the same one
+		if heir, ok := s.Member(u.Heir); ok && heir.State == MemberActive && u.Heir != b.Member {
+			op.Heir, op.Former = u.Heir, u.Heir
+		}
+	}
 	s.takeUnits(b.Member, "", c)
 	s.Members[i].State, s.Members[i].Why, s.Members[i].SemiSync = MemberDown, c.Why, SemiSyncOff
 	id, err := s.begin(c, op)

@@ -88,9 +88,10 @@ type SemiSyncStatus struct {
 	Waiting int  `json:"waiting"` // Rpl_semi_sync_master_wait_sessions
 	Acking  bool `json:"acking"`  // Rpl_semi_sync_slave_status: it acks towards its upstream
 	// Replicas are the server ids of whoever pulls from it, sorted (SHOW SLAVE
-	// HOSTS), with an ack or without. The server does not say which of them the
-	// Ackers are: one acker is the expected one if that alone is listed here, and says
-	// itself that it is Acking. Who gives no id is counted in Ackers and not listed.
+	// HOSTS), with an ack or without; an id stands twice while the server ends its
+	// earlier connection. The server does not say which of them the Ackers are: one
+	// acker is the expected one if that alone is listed here, and says itself that it
+	// is Acking. Who gives no id is counted in Ackers and not listed.
 	Replicas []uint32 `json:"replicas"`
 }
 

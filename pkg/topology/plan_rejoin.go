@@ -131,6 +131,9 @@ func rejoinPrepare(s *Snapshot, op Operation, m Member, seen Observation, o Obse
 	if _, used := seen.Binlog.Last(m.Identity); used && m.Unproven {
 		for _, other := range s.Members {
 			if _, answers := o.Good(other.ID, now); !answers && other.ID != m.ID {
+				if step, ok := detached(m, seen); !ok { // no identity changes while replication runs
+					return step
+				}
 				return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "%s can not be asked whether it has later transactions of %s", other.ID, m.ID)
 			}
 		}

@@ -175,13 +175,17 @@ func restartOpen(s *Snapshot, op Operation, o Observations, now time.Time) Step 
 	return commit(end, "every member is verified")
 }
 
-// regained reports whether an heir has everything that the others have of the
-// identities that were renewed.
+// regained reports whether an heir has everything that the others in the ring have
+// of the identities that were renewed. What is on one that is out is judged when
+// that one returns.
 func regained(s *Snapshot, heir Member, o Observations) (Step, bool) {
 	seen, _ := o.Of(heir.ID)
 	for _, m := range s.Members {
 		for _, old := range m.Retired {
 			for _, other := range o.Members {
+				if in, _ := s.Member(other.Member); in.State != MemberActive {
+					continue
+				}
 				if held := other.Position().Seq(old); held > seen.Position().Seq(old) {
 					return wait("member %s catches up with %s: %d transactions to go", heir.ID, other.Member, held-seen.Position().Seq(old)), false
 				}

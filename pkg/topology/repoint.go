@@ -165,10 +165,14 @@ func shut(m Member, seen Observation) (Step, bool) {
 		return do(m.ID, Action{Kind: ActClose}, "it is out of the ring and must not take writes"), false
 	case seen.Apps > 0:
 		return do(m.ID, Action{Kind: ActExpel}, "%d connections of applications are left on it", seen.Apps), false
-	case seen.Link.Receiver != ThreadStopped && seen.Link.Upstream != "":
-		return do(m.ID, Action{Kind: ActStopReceiver}, "it is out of the ring and must not acknowledge to anybody"), false
+	case seen.Link.Receiver == ThreadStopped || seen.Link.Upstream == "":
+		return Step{}, true
+	case seen.Link.Applier == ThreadStopped && seen.Link.ApplierErrno != 0 && len(seen.Unapplied()) > 0:
+		return applierFailed(m, seen), false
+	case seen.Link.Applier == ThreadStopped && len(seen.Unapplied()) > 0 && seen.Domain != 0:
+		return do(m.ID, Action{Kind: ActFollow, Upstream: seen.Link.Upstream, Acker: seen.Settings.AckerEnabled}, "its applier must run before its receiver is stopped"), false
 	}
-	return Step{}, true
+	return do(m.ID, Action{Kind: ActStopReceiver}, "it is out of the ring and must not acknowledge to anybody"), false
 }
 
 func orNothing(text string) string {

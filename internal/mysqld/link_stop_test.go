@@ -1,0 +1,131 @@
+package mysqld_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/mysqld"
+	"github.com/sqlring/sqlring/internal/mysqltest"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// round is two members that follow each other; both take writes.
+func round(t *testing.T) (back, other *node) {
+	t.Helper()
+	back, other = pair(t)
+	back.do(t, follow(other))
+	other.Exec(t, "SET GLOBAL read_only=0")
+	back.Exec(t, "INSERT INTO shop.t (v) VALUES (1)")
+	back.eventually(t, "its own have come round", func(o topology.Observation) bool { return o.Applied.Covers(o.Binlog) })
+	return back, other
+}
+
+func received(g topology.GTID) func(o topology.Observation) bool {
+	return func(o topology.Observation) bool {
+		return o.Link.Receiver == topology.ThreadRunning && o.Link.Received.Seq(g.Domain) >= g.Seq
+	}
+}
+
+func (n *node) last(t *testing.T) topology.GTID {
+	t.Helper()
+	g, ok := n.see(t).Binlog.Last(n.identity)
+	if !ok {
+		t.Fatalf("%s has written nothing", n.id)
+	}
+	return g
+}
+
+func (n *node) stopsReceiver(t *testing.T) {
+	t.Helper()
+	for range 2 {
+		n.do(t, kind(topology.ActStopReceiver))
+	}
+	if o := n.see(t); o.Link.Receiver != topology.ThreadStopped {
+		t.Errorf("link is %+v", o.Link)
+	}
+}
+
+// refusesToStop asks for the reason, and that the receiver was left running.
+func (n *node) refusesToStop(t *testing.T, why string) {
+	t.Helper()
+	n.refused(t, kind(topology.ActStopReceiver), mysqld.ErrPrecondition)
+	err := n.Execute(t.Context(), kind(topology.ActStopReceiver))
+	if err == nil || !strings.Contains(err.Error(), why) {
+		t.Errorf("got %v, want %q", err, why)
+	}
+	if o := n.see(t); o.Link.Receiver == topology.ThreadStopped {
+		t.Errorf("link is %+v", o.Link)
+	}
+}
+
+func TestReceiverStopsWhenTheApplierStandsAndNothingIsUnapplied(t *testing.T) {
+	back, other := round(t)
+	back.Exec(t, "STOP SLAVE SQL_THREAD")
+	back.stopsReceiver(t)
+
+	back.do(t, follow(other))
+	back.caughtUp(t, other)
+	back.Exec(t, "STOP SLAVE SQL_THREAD")
+	back.Exec(t, "INSERT INTO shop.t (v) VALUES (2)") // comes round, and is not noted as applied
+	back.eventually(t, "its own come round", received(back.last(t)))
+	back.stopsReceiver(t)
+}
+
+func TestReceiverOfARestartedMemberThatSomebodyStarted(t *testing.T) {
+	back, other := round(t)
+	back.Exec(t, "STOP SLAVE SQL_THREAD")
+	back.Exec(t, "INSERT INTO shop.t (v) VALUES (2)")
+	own := back.last(t)
+	back.eventually(t, "its own come round", received(own))
+	back.Kill()
+	back.RestartNow(t)
+	mysqltest.Eventually(t, "the hands are taken again", func() error { return back.Execute(t.Context(), kind(topology.ActSeize)) })
+	back.stopsReceiver(t) // it boots with both threads stopped
+	back.Exec(t, "START SLAVE IO_THREAD")
+	o := back.eventually(t, "its own come round again", received(own))
+	if o.Domain != 0 || o.Applied.Seq(own.Domain) >= own.Seq || len(o.Unapplied()) == 0 {
+		t.Fatalf("the case is not what it should be: domain %d, applied %s, unapplied %s", o.Domain, o.Applied, o.Unapplied())
+	}
+	back.stopsReceiver(t)
+
+	// The same with something of the other one in the relay log.
+	other.Exec(t, "INSERT INTO shop.t (v) VALUES (3)")
+	back.Exec(t, "START SLAVE IO_THREAD")
+	theirs := other.last(t)
+	back.eventually(t, "theirs came", received(theirs))
+	back.refusesToStop(t, "its applier is stopped with "+theirs.String()+" unapplied, which would be lost")
+}
+
+func TestReceiverIsKeptWhenTheApplierFailed(t *testing.T) {
+	back, other := round(t)
+	other.Exec(t, "CREATE TABLE shop.conflict (id INT PRIMARY KEY)")
+	back.caughtUp(t, other)
+	back.Exec(t, "SET sql_log_bin=0; DROP TABLE shop.conflict; SET sql_log_bin=1")
+	other.Exec(t, "INSERT INTO shop.conflict VALUES (1)")
+	back.eventually(t, "its applier fails", func(o topology.Observation) bool { return o.Link.ApplierErrno != 0 })
+	back.refusesToStop(t, other.last(t).String()+" unapplied")
+	// That the upstream is gone changes nothing: the relay log may be the last copy.
+	other.Kill()
+	back.eventually(t, "it connects", func(o topology.Observation) bool { return o.Link.Receiver == topology.ThreadConnecting })
+	back.refusesToStop(t, "unapplied")
+}
+
+func TestReceiverOfAThawedMemberWhoseApplierWaits(t *testing.T) {
+	back, other := round(t)
+	release := lockTable(t, back)
+	other.Exec(t, "INSERT INTO shop.t (v) VALUES (3)")
+	back.eventually(t, "theirs came", received(other.last(t)))
+	back.Freeze()
+	time.Sleep(100 * time.Millisecond)
+	back.Thaw()
+	mysqltest.Eventually(t, "the receiver stops while the applier runs", func() error {
+		return back.Execute(context.WithoutCancel(t.Context()), kind(topology.ActStopReceiver))
+	})
+	if o := back.see(t); o.Link.Applier != topology.ThreadRunning || len(o.Unapplied()) == 0 {
+		t.Errorf("link is %+v, unapplied %s", o.Link, o.Unapplied())
+	}
+	release()
+	back.eventually(t, "it drains", func(o topology.Observation) bool { return o.Drained() })
+}
