@@ -76,8 +76,9 @@ func (s *server) wasLost() bool {
 }
 
 // probeAge is how old the newest knowledge of a member may be that does not
-// answer: the deadline of a probe, and its way.
-const probeAge = 1100 * time.Millisecond
+// answer: the deadline of a probe and its way, and the second between two attempts
+// of a neighbour's receiver.
+const probeAge = 2100 * time.Millisecond
 
 // doubted reports whether neither the leader nor every neighbour reaches the
 // member: more can not be known about it. Nobody reaches one that is frozen.

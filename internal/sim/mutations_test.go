@@ -175,7 +175,7 @@ func leasesOver(w *World, seen topology.Observations) topology.Observations {
 	seen.Writers = nil
 	for _, n := range seen.Nodes {
 		seen.Writers = append(seen.Writers, topology.Writer{
-			Node: n, Unit: topology.UnitRest, Epoch: u.Epoch, Acked: said[n].Acked, At: w.clock(),
+			Node: n, Unit: topology.UnitRest, Epoch: u.Epoch, Acked: said[n].Acked, Since: said[n].Since, At: w.clock(),
 		})
 	}
 	return seen

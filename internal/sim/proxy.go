@@ -14,6 +14,7 @@ type proxy struct {
 	n    *node
 	dead bool
 
+	began time.Time
 	index uint64 // of the snapshot it knows
 	owner topology.MemberID
 	epoch uint64
@@ -22,7 +23,7 @@ type proxy struct {
 }
 
 func newProxy(w *World, n *node) *proxy {
-	p := &proxy{w: w, n: n}
+	p := &proxy{w: w, n: n, began: w.clock()}
 	if !n.leads {
 		p.renew()
 		p.report()
@@ -106,7 +107,7 @@ func (p *proxy) tell() {
 
 func (p *proxy) writer() topology.Writer {
 	return topology.Writer{
-		Node: p.n.id, Unit: topology.UnitRest, Epoch: p.epoch, Holding: p.owner != "", Acked: p.acked, At: p.w.clock(),
+		Node: p.n.id, Unit: topology.UnitRest, Epoch: p.epoch, Holding: p.owner != "", Acked: p.acked, Since: p.began, At: p.w.clock(),
 	}
 }
 

@@ -145,6 +145,34 @@ func (a AcceptLoss) apply(s *Snapshot, c Command) error {
 	return nil
 }
 
+// CountAgain takes a member that is out back into a ring that is being healed: it
+// has everything that was acknowledged, the others have not, and it holds nothing
+// of its own that they lack. It is set up and stamped next.
+type CountAgain struct {
+	Operation OperationID `json:"operation"`
+	Member    MemberID    `json:"member"`
+}
+
+func (a CountAgain) String() string { return fmt.Sprintf("count %s again (%s)", a.Member, a.Operation) }
+
+func (a CountAgain) apply(s *Snapshot, c Command) error {
+	op, err := s.expect(a.Operation, "")
+	if err != nil {
+		return err
+	}
+	i := s.memberIndex(a.Member)
+	switch {
+	case op.Kind != OperationHeal || a.Member == op.Member:
+		return fmt.Errorf("%w: %s does not heal the loss of another one", ErrLaw, op.ID)
+	case i < 0 || (s.Members[i].State != MemberDown && s.Members[i].State != MemberReturning):
+		return fmt.Errorf("%w: %s is not out of the ring", ErrStale, a.Member)
+	}
+	m := &s.Members[i]
+	m.State, m.Why, m.Cut, m.Boot = MemberActive, "", nil, s.issueBoot()
+	s.record(c, "heal", m.ID, fmt.Sprintf("%s: %s counts again", op.ID, m.ID))
+	return nil
+}
+
 // EndHeal ends the heal. The heir, which was opened before, gets the units in a
 // new epoch, with SemiSync as its order from now on; or, if the units are
 // withheld, it is noted as the one that gets them later.

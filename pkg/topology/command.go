@@ -46,6 +46,7 @@ func changeKinds() map[string]Change {
 		"record_mark":       RecordMark{},
 		"choose_heir":       ChooseHeir{},
 		"accept_loss":       AcceptLoss{},
+		"count_again":       CountAgain{},
 		"end_heal":          EndHeal{},
 		"grant_withheld":    GrantWithheld{},
 		"begin_restart":     BeginRestart{},

@@ -52,6 +52,7 @@ func TestApplyChangesNothingOnAnError(t *testing.T) {
 		BeginRejoin{Member: "m2"},
 		AdvanceOperation{Operation: "op1", From: InitPreflight, To: InitOpen},
 		EndHeal{Operation: "op1"},
+		CountAgain{Operation: "op1", Member: "m2"},
 		nil,
 	} {
 		if _, err := Apply(s, Command{Index: 2, Change: change}); err == nil {

@@ -54,16 +54,17 @@ func (h heal) chooseHeir() Step {
 }
 
 // readmitted returns the step that lets a member count again that was restarted
-// while this heal ran, if none of the others has everything that was acknowledged
-// and its disk has. What it received and had not applied is gone, but that is not
-// missing then.
+// while this heal ran, or was out before, if none of the others has everything that
+// was acknowledged and its disk has. What it received and had not applied is gone,
+// but that is not missing then.
 func (h heal) readmitted(heir Observation) (Step, bool) {
 	if heir.Position().Covers(h.op.Mark) {
 		return Step{}, false
 	}
 	for _, m := range h.s.Members {
 		seen, good := h.o.Good(m.ID, h.now)
-		if !isActive(m) || !good || seen.Boot == m.Boot || !seen.Position().Covers(h.op.Mark) || !ownIsWhole(h.s, m, h.o, h.now) {
+		counts := good && m.ID != h.lost.ID && canRegain(m, seen) && (!isActive(m) || seen.Boot != m.Boot)
+		if !counts || !seen.Position().Covers(h.op.Mark) || !ownIsWhole(h.s, m, h.o, h.now) {
 			continue
 		}
 		if seen.SemiSync.Enabled || !seen.ReadOnly || seen.Apps > 0 {
@@ -73,9 +74,28 @@ func (h heal) readmitted(heir Observation) (Step, bool) {
 		if why := unprepared(h.s, m, seen); why != "" {
 			return do(m.ID, prepareAction(h.s, m, false), "%s", why), true
 		}
+		if !isActive(m) {
+			if len(h.beyond(m, seen)) > 0 {
+				continue // to be judged, not to flow
+			}
+			return commit(CountAgain{Operation: h.op.ID, Member: m.ID}, "%s has everything that was acknowledged, and nothing that the others lack", m.ID), true
+		}
 		return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it was restarted, and has everything that was acknowledged: it counts again"), true
 	}
 	return Step{}, false
+}
+
+// beyond returns in which domains a member that is out has come further than the
+// others and than what was acknowledged.
+func (h heal) beyond(m Member, seen Observation) Position {
+	known := h.op.Mark
+	for _, other := range h.s.Members {
+		if theirs, good := h.o.Good(other.ID, h.now); good && other.ID != m.ID {
+			known = known.Union(theirs.Position())
+		}
+	}
+	domains, _ := above(known, seen.Binlog, append(slices.Clone(h.alive), m))
+	return domains
 }
 
 // ownIsWhole reports whether a member's disk has all of its own transactions that
