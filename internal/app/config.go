@@ -22,13 +22,17 @@ type Config struct {
 	// Dir holds the node's state and the passwords that it makes. Absolute.
 	// Required. It is made, with mode 0700, if it is not there.
 	Dir         string        `yaml:"dir"`
-	Proxy       ListenConfig  `yaml:"proxy"`       // where applications connect; 127.0.0.1:3406 and DIR/sql.sock
+	Proxy       ProxyConfig   `yaml:"proxy"`       // where applications connect; 127.0.0.1:3406 and DIR/sql.sock
 	API         ListenConfig  `yaml:"api"`         // loopback only; 127.0.0.1:8406 and DIR/api.sock
 	Raft        RaftConfig    `yaml:"raft"`        // where the other nodes connect
 	Manager     AccountConfig `yaml:"manager"`     // the account that sqlring manages members with
 	Replication AccountConfig `yaml:"replication"` // the account that members follow each other with
 	Members     []LocalMember `yaml:"members"`     // members on this host
-	Log         LogConfig     `yaml:"log"`
+	// MemberTLS is how members are reached, and MemberCompression how what goes
+	// between the proxy and them is compressed: none (default), zlib or zstd.
+	MemberTLS         MemberTLSConfig `yaml:"member_tls"`
+	MemberCompression string          `yaml:"member_compression"`
+	Log               LogConfig       `yaml:"log"`
 }
 
 // ListenConfig is where a node listens.
@@ -69,14 +73,16 @@ type LogConfig struct {
 func DefaultConfig(node topology.NodeID, dir string) Config {
 	c := Config{
 		Node: node, Dir: dir,
-		Proxy:       ListenConfig{Listen: "127.0.0.1:3406"},
+		Proxy:       ProxyConfig{Listen: "127.0.0.1:3406", TLS: ClientTLSConfig{Mode: "preferred", MinVersion: "TLSv1.2"}},
 		API:         ListenConfig{Listen: "127.0.0.1:8406"},
 		Raft:        RaftConfig{Listen: "127.0.0.1:7406", Profile: "lan"},
 		Manager:     AccountConfig{User: "sqlring"},
 		Replication: AccountConfig{User: "sqlring_repl"},
-		Log:         LogConfig{Level: "info", Format: "json"},
+		MemberTLS:   MemberTLSConfig{Mode: "disabled"}, MemberCompression: "none",
+		Log: LogConfig{Level: "info", Format: "json"},
 	}
 	if dir != "" {
+		c.Proxy.TLS.Cert, c.Proxy.TLS.Key = filepath.Join(dir, certFile), filepath.Join(dir, keyFile)
 		c.Proxy.Socket = filepath.Join(dir, "sql.sock")
 		c.API.Socket = filepath.Join(dir, "api.sock")
 		c.Replication.PasswordFile = filepath.Join(dir, "replication.password")
@@ -99,7 +105,7 @@ func LoadConfig(path string) (Config, error) {
 		return Config{}, fmt.Errorf("read config: %w", err)
 	}
 	cfg, at, found := decodeConfig(data)
-	values := append(cfg.faults(), cfg.passwordFaults()...)
+	values := append(append(cfg.faults(), cfg.passwordFaults()...), cfg.tlsFileFaults()...)
 	found = append(found, withoutFollowing(values, found)...)
 	if len(found) == 0 {
 		return cfg, nil

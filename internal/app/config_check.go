@@ -70,6 +70,8 @@ func (c Config) faults() []fault {
 	oneOf(&l, "raft.profile", c.Raft.Profile, "lan", "fast", "wan")
 	c.accountFaults(&l)
 	c.memberFaults(&l)
+	c.tlsFaults(&l)
+	c.limitFaults(&l)
 	oneOf(&l, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(&l, "log.format", c.Log.Format, "json", "text")
 	return l.found
@@ -122,7 +124,7 @@ func (c Config) listenFaults(l *faultList) {
 			once(e.path, e.socket)
 		}
 	}
-	if c.Proxy == (ListenConfig{}) {
+	if c.Proxy.Listen == "" && c.Proxy.Socket == "" {
 		l.add("proxy", "listen and socket are both none: no application could connect")
 	}
 	if c.API.Socket == "" {

@@ -97,6 +97,10 @@ func (d *decoder) decode(into reflect.Value, n *yaml.Node, path string) {
 		d.decodeList(into, n, path)
 	case reflect.String:
 		d.decodeText(into, n, path)
+	case reflect.Int:
+		d.decodeScalar(into, n, path, scalar{"!!int", "a number"})
+	case reflect.Bool:
+		d.decodeScalar(into, n, path, scalar{"!!bool", "true or false"})
 	default:
 		panic(fmt.Sprintf("app: config field %s has the type %s", path, into.Type()))
 	}
@@ -158,6 +162,15 @@ func (d *decoder) decodeText(into reflect.Value, n *yaml.Node, path string) {
 	}
 }
 
+// scalar is a value that is not text: its tag in YAML, and what people call it.
+type scalar struct{ tag, name string }
+
+func (d *decoder) decodeScalar(into reflect.Value, n *yaml.Node, path string, want scalar) {
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != want.tag || n.Decode(into.Addr().Interface()) != nil {
+		d.fault(n, path, "%s is expected here, this is %s", want.name, describe(n))
+	}
+}
+
 func shown(value string) string {
 	if value == "" {
 		return "the value"
@@ -198,7 +211,7 @@ func (d *decoder) overlay(into, given reflect.Value, path string) {
 func yamlKeys(t reflect.Type) []string {
 	keys := make([]string, t.NumField())
 	for i := range keys {
-		keys[i] = t.Field(i).Tag.Get("yaml")
+		keys[i], _, _ = strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
 	}
 	return keys
 }

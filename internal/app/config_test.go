@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/sqlring/sqlring/internal/proxy"
 )
 
 // writeFile writes a file of a test into its directory.
@@ -28,6 +30,9 @@ func load(t *testing.T, text string) (Config, string, error) {
 	t.Helper()
 	dir := t.TempDir()
 	writeFile(t, dir, "pw", "secret\n", 0o600)
+	if _, err := proxy.MakeCertificate(filepath.Join(dir, "c.pem"), filepath.Join(dir, "k.pem")); err != nil {
+		t.Fatal(err)
+	}
 	path := writeFile(t, dir, "node.yaml", strings.ReplaceAll(text, "$DIR", dir), 0o644)
 	cfg, err := LoadConfig(path)
 	return cfg, dir, err
@@ -42,7 +47,11 @@ func TestTheLeastFileGetsTheDefaults(t *testing.T) {
 	}
 	want := Config{
 		Node: "n1", Dir: dir,
-		Proxy:       ListenConfig{"127.0.0.1:3406", dir + "/sql.sock"},
+		Proxy: ProxyConfig{
+			Listen: "127.0.0.1:3406", Socket: dir + "/sql.sock",
+			TLS: ClientTLSConfig{Mode: "preferred", Cert: dir + "/proxy-cert.pem", Key: dir + "/proxy-key.pem", MinVersion: "TLSv1.2"},
+		},
+		MemberTLS: MemberTLSConfig{Mode: "disabled"}, MemberCompression: "none",
 		API:         ListenConfig{"127.0.0.1:8406", dir + "/api.sock"},
 		Raft:        RaftConfig{"127.0.0.1:7406", "lan"},
 		Manager:     AccountConfig{"sqlring", dir + "/pw"},
@@ -69,7 +78,12 @@ func TestEveryKeyIsRead(t *testing.T) {
 	cfg, dir, err := load(t, `
 node: n2
 dir: $DIR/state
-proxy: {listen: "0.0.0.0:3306", socket: none}
+proxy:
+  listen: "0.0.0.0:3306"
+  socket: none
+  tls: {mode: required, cert: $DIR/c.pem, key: $DIR/k.pem, client_ca: $DIR/c.pem, min_version: TLSv1.3}
+member_tls: {mode: verify-identity, ca: $DIR/c.pem, cert: $DIR/c.pem, key: $DIR/k.pem}
+member_compression: zstd
 api: {listen: none, socket: $DIR/a.sock}
 raft: {listen: "node2.example:7406", profile: wan}
 manager: {user: boss, password_file: $DIR/pw}
@@ -85,13 +99,17 @@ log: {level: debug, format: text}
 	}
 	want := Config{
 		Node: "n2", Dir: dir + "/state",
-		Proxy:       ListenConfig{"0.0.0.0:3306", ""},
-		API:         ListenConfig{"", dir + "/a.sock"},
-		Raft:        RaftConfig{"node2.example:7406", "wan"},
-		Manager:     AccountConfig{"boss", dir + "/pw"},
-		Replication: AccountConfig{"repl", dir + "/pw"},
-		Members:     []LocalMember{{"m1", "/run/m1.sock"}, {"m2", "/run/m2.sock"}},
-		Log:         LogConfig{"debug", "text"},
+		Proxy: ProxyConfig{Listen: "0.0.0.0:3306", TLS: ClientTLSConfig{
+			Mode: "required", Cert: dir + "/c.pem", Key: dir + "/k.pem", ClientCA: dir + "/c.pem", MinVersion: "TLSv1.3",
+		}},
+		MemberTLS:         MemberTLSConfig{Mode: "verify-identity", CA: dir + "/c.pem", Cert: dir + "/c.pem", Key: dir + "/k.pem"},
+		MemberCompression: "zstd",
+		API:               ListenConfig{"", dir + "/a.sock"},
+		Raft:              RaftConfig{"node2.example:7406", "wan"},
+		Manager:           AccountConfig{"boss", dir + "/pw"},
+		Replication:       AccountConfig{"repl", dir + "/pw"},
+		Members:           []LocalMember{{"m1", "/run/m1.sock"}, {"m2", "/run/m2.sock"}},
+		Log:               LogConfig{"debug", "text"},
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got  %+v\nwant %+v", cfg, want)
@@ -125,7 +143,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"number for text", least + "log: {level: 3}\n", []string{`4: log.level: text is expected here, "3" is a number: put it in quotes`}},
 		{"nothing for text", least + "log: {level: }\n", []string{"4: log.level: text is expected here, the value is nothing"}},
 		{"empty text", least + "api: {socket: \"\"}\n", []string{"4: api.socket: it is empty: leave it out for its default, or write none"}},
-		{"text for keys", least + "proxy: 127.0.0.1:3406\n", []string{"4: proxy: keys are expected here (listen, socket), this is text"}},
+		{"text for keys", least + "proxy: 127.0.0.1:3406\n", []string{"4: proxy: keys are expected here (listen, socket, tls, limits, proxy_protocol), this is text"}},
 		{"keys for a list", least + "members: {name: m1}\n", []string{"4: members: a list is expected here, this is a set of keys"}},
 		{"list for keys", "- a\n- b\n", []string{"1: keys are expected here (node, dir,"}},
 		{"not yaml", least + "proxy: {listen\n", []string{"5: not YAML"}},
@@ -133,6 +151,19 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"alias", least + "proxy: &p {socket: /a}\napi: *p\n", []string{"4: proxy: anchors and aliases are not used", "5: api: anchors"}},
 		{"two documents", least + "---\nnode: n2\n", []string{"a second document begins here"}},
 		{"bad node name", strings.Replace(least, "n1", "N1", 1), []string{`1: node: name "N1": use lower-case`}},
+		{"unknown TLS modes", least + "proxy: {tls: {mode: require, min_version: TLSv1}}\nmember_tls: {mode: verify_ca}\nmember_compression: gzip\n", []string{
+			`4: proxy.tls.mode: "require" is not one of disabled, preferred, required: did you mean required?`,
+			`4: proxy.tls.min_version: "TLSv1" is not one of TLSv1.2, TLSv1.3`,
+			`5: member_tls.mode: "verify_ca" is not one of disabled, preferred, required, verify-ca, verify-identity: did you mean verify-ca?`,
+			`6: member_compression: "gzip" is not one of none, zlib, zstd`,
+		}},
+		{"a certificate alone", least + "proxy:\n  tls:\n    cert: $DIR/c.pem\nmember_tls:\n  key: $DIR/k.pem\n", []string{
+			"5: proxy.tls.key: it is that of the certificate which", "8: member_tls.key: a key without its certificate",
+		}},
+		{"TLS files that are not there", least + "proxy:\n  tls:\n    cert: $DIR/no.pem\n    key: $DIR/k.pem\nmember_tls: {mode: required, ca: $DIR/pw}\n", []string{
+			"5: proxy.tls: TLS files: certificate", "8: member_tls: TLS files: no certificate in",
+		}},
+		{"relative TLS files", least + "proxy: {tls: {client_ca: ca.pem}}\n", []string{`4: proxy.tls.client_ca: "ca.pem" is not an absolute path`}},
 		{"relative dir", "node: n1\ndir: state\nmanager: {password_file: $DIR/pw}\n", []string{`2: dir: "state" is relative`}},
 		{"bad address", least + "proxy: {listen: 3406}\n", []string{"4: proxy.listen: text is expected here, \"3406\" is a number"}},
 		{"no port", least + "proxy: {listen: 127.0.0.1}\n", []string{`4: proxy.listen: address "127.0.0.1" is not of the form host:port: write it as`}},

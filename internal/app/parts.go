@@ -42,10 +42,15 @@ func (a *App) startFleet(context.Context) error {
 	if err != nil {
 		return err
 	}
+	tls, err := a.cfg.memberTLS().Load()
+	if err != nil {
+		return err
+	}
 	f, err := mysqld.NewFleet(mysqld.Config{
 		Node:        a.cfg.Node,
 		ManagerUser: a.cfg.Manager.User, ManagerPassword: manager,
 		ReplicationUser: a.cfg.Replication.User, ReplicationPassword: replication,
+		TLS: tls.For, TLSOptional: tls.Optional(),
 		TailDir: filepath.Join(a.cfg.Dir, "tails"),
 	})
 	if err != nil {
@@ -84,9 +89,24 @@ func (a *App) startController(context.Context) error {
 }
 
 func (a *App) startProxy(ctx context.Context) error {
+	if tls := a.cfg.Proxy.TLS; tls.Mode != string(proxy.TLSDisabled) && a.cfg.ownCertificate() {
+		made, err := proxy.MakeCertificate(tls.Cert, tls.Key)
+		if err != nil {
+			return err
+		}
+		if made {
+			a.logger.Info("certificate for clients was made; it signs itself", "certificate", tls.Cert)
+		}
+	}
+	manager, _, err := a.cfg.secrets()
+	if err != nil {
+		return err
+	}
 	p, err := proxy.New(proxy.Config{
 		Node: a.cfg.Node, Eyes: a.monitor,
 		Addr: a.cfg.Proxy.Listen, Socket: a.cfg.Proxy.Socket, Logger: a.logger.With("part", "proxy"),
+		Limits: a.cfg.limits(), ProxyProtocol: a.cfg.proxyProtocol(), DecoyKey: decoyKey(manager),
+		TLS: a.cfg.clientTLS(), MemberTLS: a.cfg.memberTLS(), MemberCompression: a.cfg.memberCompression(),
 	}, a.monitor, a.monitor)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package mysqld
 
 import (
+	"crypto/tls"
 	"fmt"
 	"time"
 
@@ -14,6 +15,11 @@ type Config struct {
 	ManagerPassword     string
 	ReplicationUser     string // the account that members follow each other by
 	ReplicationPassword string
+
+	// TLS returns the configuration of TLS for the member at addr, a host:port; nil
+	// for none. With TLSOptional a member that offers no TLS is reached without.
+	TLS         func(addr string) *tls.Config
+	TLSOptional bool
 
 	// TailDir is where the transactions of a returning member are listed, one
 	// file per member; empty: they are judged, not listed.

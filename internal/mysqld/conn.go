@@ -73,6 +73,9 @@ func (m *Member) connect(ctx context.Context, why purpose) (*conn, error) {
 	cfg.MultiStatements, cfg.InterpolateParams, cfg.ClientFoundRows = true, true, true
 	cfg.ConnectionAttributes = "program_name:sqlring"
 	cfg.Logger = &mysql.NopLogger{} // errors are returned, not printed
+	if m.cfg.TLS != nil {
+		cfg.TLS, cfg.AllowFallbackToPlaintext = m.cfg.TLS(m.addr), m.cfg.TLSOptional
+	}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return nil, err

@@ -46,40 +46,6 @@ func dialectOf(f topology.Flavour) dialect {
 	return mySQL{}
 }
 
-// mySQL is the place of the MySQL dialect. Until it is filled, no connection to
-// such a server is made ready, so its other verbs are never reached.
-type mySQL struct{}
-
-func (mySQL) session(_ context.Context, c *conn, _ purpose) error {
-	return flavourError{c.version, c.text}
-}
-
-func (mySQL) observe(_ context.Context, c *conn, _ *topology.Observation) error {
-	return flavourError{c.version, c.text}
-}
-
-func (mySQL) accounts(_ context.Context, c *conn) ([]topology.Account, error) {
-	return nil, flavourError{c.version, c.text}
-}
-
-func (mySQL) beat(_ context.Context, c *conn, _ topology.Beat) (bool, error) {
-	return false, flavourError{c.version, c.text}
-}
-
-func (mySQL) beatWaits(_ context.Context, c *conn, _ uint64) (bool, error) {
-	return false, flavourError{c.version, c.text}
-}
-
-func (mySQL) seize(_ context.Context, c *conn, _ uint64) error {
-	return flavourError{c.version, c.text}
-}
-
-func (mySQL) act(_ context.Context, w work, _ topology.Action) error {
-	return flavourError{w.version, w.text}
-}
-
-func (mySQL) disarm(_ context.Context, c *conn) error { return flavourError{c.version, c.text} }
-
 // flavourError is ErrFlavour with what the server is.
 type flavourError struct {
 	version topology.ServerVersion

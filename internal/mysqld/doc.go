@@ -3,8 +3,9 @@
 //
 // A [Member] observes, beats, acts and reads accounts; a [Fleet] keeps one
 // handle per member of the ring. Statements differ between flavours and live
-// behind one interface, dialect; MariaDB's is in the files mariadb_*.go, MySQL's
-// answers ErrFlavour.
+// behind one interface, dialect; MariaDB's is in the files mariadb_*.go. MySQL's
+// reads accounts, which a proxy in front of such a server needs; to everything that
+// a ring needs it answers ErrFlavour.
 //
 // It decides nothing: what is done comes in as a [topology.Action], what was seen
 // goes out as a [topology.Observation].

@@ -16,9 +16,9 @@ import (
 
 // What callers branch on. Each is wrapped with the member and what was tried.
 var (
-	// ErrFlavour: the server is of a flavour that is not supported yet. The remedy
-	// is a MariaDB server.
-	ErrFlavour = errors.New("this server flavour is not supported yet")
+	// ErrFlavour: the server is of a flavour that can not be a member of a ring yet.
+	// The remedy is a MariaDB server.
+	ErrFlavour = errors.New("this server flavour is not supported in a ring yet")
 	// ErrPrecondition: the action was refused and nothing was changed. Observe
 	// anew and decide again.
 	ErrPrecondition = errors.New("refused, the member is not in the state for it")

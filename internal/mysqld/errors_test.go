@@ -132,7 +132,7 @@ func TestStateOfAnotherShapeIsAnError(t *testing.T) {
 func TestMySQLIsNamedAsNotSupportedYet(t *testing.T) {
 	c := &conn{version: topology.ServerVersion{Flavour: topology.FlavourMySQL, Major: 9, Minor: 7, Patch: 4}, text: "9.7.4-2"}
 	d := dialectOf(topology.FlavourMySQL)
-	err := d.session(t.Context(), c, forProbe)
+	err := d.session(t.Context(), c, forHands)
 	if !errors.Is(err, ErrFlavour) || reachOf(err) != topology.ReachDenied {
 		t.Errorf("got %v, %s", err, reachOf(err))
 	}

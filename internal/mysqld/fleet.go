@@ -69,12 +69,8 @@ func (f *Fleet) Accounts(ctx context.Context, m topology.Member) ([]topology.Acc
 	return f.Member(m).Accounts(ctx)
 }
 
-// Execute does one action on m: see [Member.Execute]. A tail is that of the
-// identities which m has and had.
+// Execute does one action on m: see [Member.Execute].
 func (f *Fleet) Execute(ctx context.Context, m topology.Member, a topology.Action) error {
-	if a.Kind == topology.ActReadTail && a.Identity == 0 {
-		a.Identity, a.Retired = m.Identity, m.Retired
-	}
 	return f.Member(m).Execute(ctx, a)
 }
 

@@ -68,6 +68,10 @@ type privilege struct {
 	Hash   string      `json:"authentication_string"`
 	Locked bool        `json:"account_locked"`
 	Role   bool        `json:"is_role"`
+	TLS    int         `json:"ssl_type"` // in the order of topology.RequireKind
+	Cipher string      `json:"ssl_cipher"`
+	Issuer string      `json:"x509_issuer"`
+	Holder string      `json:"x509_subject"`
 	Or     []privilege `json:"auth_or"` // several ways in; an empty one stands for the fields above
 }
 
@@ -88,7 +92,10 @@ func (mariaDB) accounts(ctx context.Context, c *conn) ([]topology.Account, error
 			continue // nobody logs in as a role
 		}
 		plugin, hash := p.login()
-		list = append(list, topology.Account{User: row[0], Host: row[1], Plugin: plugin, Hash: hash, Locked: p.Locked})
+		list = append(list, topology.Account{
+			User: row[0], Host: row[1], Plugin: plugin, Hash: hash, Locked: p.Locked,
+			Require: topology.Require{Kind: topology.RequireKind(min(max(p.TLS, 0), int(topology.RequireSpecified))), Cipher: p.Cipher, Issuer: p.Issuer, Subject: p.Holder},
+		})
 	}
 	return list, nil
 }

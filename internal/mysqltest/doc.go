@@ -5,9 +5,13 @@
 // a template, a data directory that is installed once per server binary and
 // kept in the system's temporary directory, and they end with the test.
 //
+// [StartMySQL] gives it a MySQL, alone and open: the ring operations are
+// MariaDB's so far.
+//
 // Which servers: those of the environment variable SQLRING_TEST_SERVERS, a
 // comma-separated list of flavour=path ("mariadb=/usr/sbin/mariadbd"), and by
-// default what is installed. It is read here and nowhere else. If there is
+// default what is installed, and the MySQL that scripts/get-mysql97.sh has put
+// into SQLRING_SERVERS_DIR (~/.cache/sqlring/servers). It is read here and nowhere else. If there is
 // none, a test is skipped with the word SKIPPED-NO-SERVER; with
 // SQLRING_REQUIRE_SERVERS=1 it fails instead, which is what CI wants.
 //

@@ -16,6 +16,7 @@ import (
 const (
 	EnvServers = "SQLRING_TEST_SERVERS"    // flavour=path,flavour=path
 	EnvRequire = "SQLRING_REQUIRE_SERVERS" // 1: a missing server fails the test
+	EnvDir     = "SQLRING_SERVERS_DIR"     // where scripts/get-*.sh put servers; default ~/.cache/sqlring/servers
 )
 
 // binaries returns the MariaDB to test with, or ends the test.
@@ -49,20 +50,74 @@ func mariadb(list string) (demo.Binaries, error) {
 	if list == "" {
 		return demo.FindBinaries()
 	}
+	path, err := named(list, "mariadb")
+	if err != nil {
+		return demo.Binaries{}, err
+	}
+	if path == "" {
+		return demo.Binaries{}, fmt.Errorf("%w: %s names no mariadb", demo.ErrNoServer, EnvServers)
+	}
+	return demo.BinariesOf(path)
+}
+
+// named returns the path of a flavour in a list of servers, "" if it has none.
+func named(list, wanted string) (string, error) {
 	for _, entry := range strings.Split(list, ",") {
 		flavour, path, ok := strings.Cut(strings.TrimSpace(entry), "=")
 		if !ok || (flavour != "mariadb" && flavour != "mysql") {
-			return demo.Binaries{}, fmt.Errorf("%s: %q is not mariadb=path or mysql=path", EnvServers, entry)
+			return "", fmt.Errorf("%s: %q is not mariadb=path or mysql=path", EnvServers, entry)
 		}
-		if flavour != "mariadb" {
+		if flavour != wanted {
 			continue
 		}
 		if _, err := os.Stat(path); err != nil {
-			return demo.Binaries{}, fmt.Errorf("%s: %w", EnvServers, err)
+			return "", fmt.Errorf("%s: %w", EnvServers, err)
 		}
-		return demo.BinariesOf(path)
+		return path, nil
 	}
-	return demo.Binaries{}, fmt.Errorf("%w: %s names no mariadb", demo.ErrNoServer, EnvServers)
+	return "", nil
+}
+
+// mysqlBinary returns the MySQL to test with, or ends the test.
+func mysqlBinary(t testing.TB) string {
+	t.Helper()
+	if testing.Short() && os.Getenv(EnvRequire) != "1" {
+		t.Skip("SKIPPED-NO-SERVER: -short leaves out the tests on real servers")
+	}
+	if list := os.Getenv(EnvServers); list != "" {
+		path, err := named(list, "mysql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if path == "" {
+			missing(t, EnvServers+" names no mysql")
+		}
+		return path
+	}
+	dir := os.Getenv(EnvDir)
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir = filepath.Join(home, ".cache", "sqlring", "servers")
+	}
+	path := filepath.Join(dir, "mysql-9.7", "bin", "mysqld")
+	if _, err := os.Stat(path); err != nil {
+		missing(t, "no MySQL 9.7: scripts/get-mysql97.sh puts it beside the system ("+err.Error()+")")
+	}
+	return path
+}
+
+// templateHome returns the directory of the templates: the user's own, nobody else
+// can put a data directory there.
+func templateHome(t testing.TB) string {
+	t.Helper()
+	home := filepath.Join(os.TempDir(), fmt.Sprintf("sqlring-test-%d", os.Geteuid()))
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return home
 }
 
 // template returns the data directory that the servers of a test are copies of.
@@ -74,12 +129,7 @@ func template(t testing.TB, bin demo.Binaries) string {
 		t.Fatal(err)
 	}
 	key := sha256.Sum256(fmt.Appendf(nil, "1 %s %d %d", bin.Server, info.Size(), info.ModTime().UnixNano()))
-	// The user's own directory: nobody else can put a data directory there.
-	home := filepath.Join(os.TempDir(), fmt.Sprintf("sqlring-test-%d", os.Geteuid()))
-	if err := os.MkdirAll(home, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(home, fmt.Sprintf("template-%x", key[:6]))
+	dir := filepath.Join(templateHome(t), fmt.Sprintf("template-%x", key[:6]))
 	if _, err := os.Stat(dir); err == nil {
 		return dir
 	}

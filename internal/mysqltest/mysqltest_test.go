@@ -53,6 +53,28 @@ func TestRestartedServerKeepsItsDataAndEndsWithTheTest(t *testing.T) {
 	}
 }
 
+func TestMySQLStartsDiesAndEndsWithTheTest(t *testing.T) {
+	mysqlBinary(t) // else the inner test would be skipped alone
+	var last *MySQL
+	t.Run("inner", func(t *testing.T) {
+		last = StartMySQL(t, "max_connections=77")
+		if got := last.Query(t, "SELECT @@version"); !strings.HasPrefix(got, "9.7.") {
+			t.Errorf("version %s", got)
+		}
+		last.Exec(t, "CREATE DATABASE shop")
+		last.Kill(t)
+		last.Again(t)
+		if got := last.Query(t, "SELECT CONCAT(COUNT(*), '/', @@max_connections) FROM information_schema.schemata WHERE schema_name='shop'"); got != "1/77" {
+			t.Errorf("after a crash: %s", got)
+		}
+	})
+	select {
+	case <-last.ended:
+	default:
+		t.Error("a process is left after the test")
+	}
+}
+
 func TestServerListReads(t *testing.T) {
 	installed, err := demo.FindBinaries()
 	if err != nil {

@@ -2,7 +2,6 @@ package mysqltest
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sqlring/sqlring/internal/demo"
@@ -24,16 +22,12 @@ const (
 	ManagerPassword = "manager secret"
 )
 
-const (
-	startTimeout = 60 * time.Second
-	queryTimeout = 20 * time.Second
-)
+const startTimeout = 60 * time.Second
 
 // Server is a running server of a test.
 type Server struct {
 	*demo.Server
-
-	db *sql.DB
+	client
 }
 
 // Start returns a server for this test. options are further lines of my.cnf.
@@ -76,8 +70,9 @@ func start(t testing.TB, n int, edit func(cfg *demo.ServerConfig, i int)) []*Ser
 			if err != nil {
 				return err
 			}
-			servers[i] = &Server{Server: s, db: open(t, s)}
-			return nil
+			servers[i] = &Server{Server: s}
+			servers[i].client, err = newClient(s.Name, s.RootPassword, s.Socket)
+			return err
 		})
 	}
 	err = group.Wait()
@@ -92,19 +87,6 @@ func start(t testing.TB, n int, edit func(cfg *demo.ServerConfig, i int)) []*Ser
 	return servers
 }
 
-// open returns root's pool, over the unix socket.
-func open(t testing.TB, s *demo.Server) *sql.DB {
-	cfg := mysql.NewConfig()
-	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr = s.RootUser, s.RootPassword, "unix", s.Socket
-	cfg.MultiStatements, cfg.InterpolateParams = true, true
-	cfg.Logger = &mysql.NopLogger{}
-	connector, err := mysql.NewConnector(cfg)
-	if err != nil {
-		t.Error(err) // not Fatal: this is not the test's goroutine
-	}
-	return sql.OpenDB(connector)
-}
-
 // end stops the server the quick way: its directory is thrown away.
 func (s *Server) end(t testing.TB) {
 	_ = s.db.Close()
@@ -114,33 +96,6 @@ func (s *Server) end(t testing.TB) {
 	if err := errors.Join(s.Wait(ctx), s.Stop(ctx)); err != nil {
 		t.Errorf("stop server %s: %v", s.Name, err)
 	}
-}
-
-// DB returns root's connections to the server. They end with the test.
-func (s *Server) DB() *sql.DB { return s.db }
-
-// Exec runs one or more statements as root, or fails the test.
-func (s *Server) Exec(t testing.TB, statement string, args ...any) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), queryTimeout)
-	defer cancel()
-	if _, err := s.db.ExecContext(ctx, statement, args...); err != nil {
-		t.Fatalf("%s: %s: %v", s.Name, statement, err)
-	}
-}
-
-// Query returns the first value of the first row as text, "" for NULL and for
-// no row, or fails the test.
-func (s *Server) Query(t testing.TB, statement string, args ...any) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), queryTimeout)
-	defer cancel()
-	var value sql.NullString
-	err := s.db.QueryRowContext(ctx, statement, args...).Scan(&value)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		t.Fatalf("%s: %s: %v", s.Name, statement, err)
-	}
-	return value.String
 }
 
 // RestartNow starts the killed server again by its Restart command, as an

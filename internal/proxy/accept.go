@@ -114,7 +114,7 @@ func (p *Proxy) accept(l net.Listener) error {
 // admit starts a session, or turns the client away if there are too many.
 func (p *Proxy) admit(conn net.Conn) {
 	s := newSession(p, conn)
-	if !p.enter(s) {
+	if !p.enter(s, conn) {
 		p.count.refuse(RefusedFull)
 		full := wire.NewError(wire.TooManyConnections, "Too many connections (the proxy serves %d)", p.cfg.MaxSessions)
 		packet, _ := wire.AppendPacket(nil, 0, full.Append(nil))
@@ -138,7 +138,7 @@ const pauseForOneWrite = 50 * time.Millisecond
 const firstThread = 1 << 30
 
 // enter gives s its id, unless there are too many sessions.
-func (p *Proxy) enter(s *session) bool {
+func (p *Proxy) enter(s *session, conn net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.sessions) >= p.cfg.MaxSessions {
@@ -152,6 +152,7 @@ func (p *Proxy) enter(s *session) bool {
 		}
 	}
 	p.sessions[s.id] = s
+	p.census.arrive(s, conn, p.cfg.Limits.Pending)
 	p.count.sessionsTotal.Add(1)
 	return true
 }
@@ -160,6 +161,7 @@ func (p *Proxy) leave(s *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.sessions, s.id)
+	p.census.leave(s)
 }
 
 // all returns the sessions that there are.

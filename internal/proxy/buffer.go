@@ -44,6 +44,17 @@ func (b *buffer) space() []byte {
 
 func (b *buffer) filled(n int) { b.end += n }
 
+// append holds p behind the rest, in as much memory as that takes.
+func (b *buffer) append(p []byte) {
+	for len(p) > 0 {
+		n := copy(b.space(), p)
+		b.filled(n)
+		if p = p[n:]; len(p) > 0 {
+			b.grow(b.end + len(p))
+		}
+	}
+}
+
 // consume drops the first n bytes, and the memory with the last of them.
 func (b *buffer) consume(n int) {
 	b.start += n

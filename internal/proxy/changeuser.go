@@ -49,14 +49,11 @@ func (s *session) identifyAgain(own *wire.Conn, login wire.Login) (caller, error
 		login.Attributes = s.as.login.Attributes
 	}
 	login.MaxPacket = s.as.login.MaxPacket
-	if !s.caps.Has(wire.PluginAuth) { // it has answered the salt of its login
-		return s.admitted(login, s.salt)
+	var by proof // of no method: it is asked for
+	if !s.plugins {
+		by = proof{method: wire.PluginNative, salt: s.salt, token: login.Token} // it has answered the salt of its login
 	}
-	var err error
-	if s.salt, login.Token, err = switchToNative(own); err != nil {
-		return caller{}, err
-	}
-	return s.admitted(login, s.salt)
+	return s.authenticate(own, login, by)
 }
 
 // readWriter lets the handshake read what the session has received already.
@@ -64,15 +61,21 @@ type readWriter struct{ s *session }
 
 // Read reads from the client, the session's buffer first.
 func (rw readWriter) Read(p []byte) (int, error) {
-	if in := &rw.s.in; in.len() > 0 {
-		n := copy(p, in.bytes())
-		in.consume(n)
-		return n, nil
+	in := &rw.s.in
+	if in.len() == 0 {
+		if err := rw.s.client.fill(in); err != nil {
+			return 0, err
+		}
 	}
-	return rw.s.conn.Read(p)
+	n := copy(p, in.bytes())
+	in.consume(n)
+	return n, nil
 }
 
 // Write writes to the client.
 func (rw readWriter) Write(p []byte) (int, error) {
-	return rw.s.conn.Write(p)
+	if err := rw.s.client.write(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }

@@ -16,10 +16,14 @@ type command struct {
 	code   wire.Command
 	packet []byte // header included; valid until the session's buffer moves
 	whole  bool   // packet is all of it
+	before int    // bytes of the payload in front of a statement's text: its attributes
 }
 
 // payload is what stands behind the command's byte.
 func (c command) payload() []byte { return c.packet[wire.HeaderSize+1:] }
+
+// text is the statement, of a command that has one.
+func (c command) text() []byte { return c.payload()[c.before:] }
 
 // readCommand reads the command that b begins with. complete is false while it
 // can be told apart better with more bytes. A packet that is not numbered as the
@@ -47,6 +51,8 @@ func readCommand(b []byte) (c command, complete bool, err error) {
 // execute does what the client asked for.
 func (s *session) execute(c command) error {
 	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, time.Time{}
+	s.next, s.refused, s.renumber = 1, 0, nil
+	s.strikes.begin()
 	switch c.code {
 	case wire.ComQuit:
 		return io.EOF
@@ -55,8 +61,8 @@ func (s *session) execute(c command) error {
 	case wire.ComStmtClose:
 		return s.closeStatement(c)
 	}
-	if c.code.Shape() == wire.ShapeUnknown {
-		return s.refuse(c, unavailable(c.code))
+	if told := s.unavailable(c); told != nil {
+		return s.refuse(c, told)
 	}
 	if told, err := s.ready(); told != nil || err != nil {
 		if err != nil {
@@ -71,10 +77,11 @@ func (s *session) execute(c command) error {
 		return s.statement(c)
 	case wire.ComProcessKill:
 		if c.whole && len(c.payload()) == 4 {
-			thread := s.p.threadAtMember(binary.LittleEndian.Uint32(c.payload()), s.link)
-			binary.LittleEndian.PutUint32(c.payload(), thread)
+			return s.kill(c, killing{id: binary.LittleEndian.Uint32(c.payload())})
 		}
-	case wire.ComStmtExecute, wire.ComStmtFetch, wire.ComStmtReset, wire.ComStmtSendLongData:
+	case wire.ComProcessInfo:
+		s.showThreads(balancer.ThreadsAll, false)
+	case wire.ComStmtExecute, wire.ComStmtBulkExecute, wire.ComStmtFetch, wire.ComStmtReset, wire.ComStmtSendLongData:
 		return s.useStatement(c)
 	case wire.ComSetOption:
 		option := bytes.Clone(c.payload())
@@ -87,15 +94,28 @@ func (s *session) execute(c command) error {
 	return s.pass(c)
 }
 
-// unavailable is the answer to a command that is not passed on.
-func unavailable(code wire.Command) *wire.Error {
-	switch code {
+// unavailable is the answer to a command that is not passed on; nil for the others.
+func (s *session) unavailable(c command) *wire.Error {
+	const resets = 0x40 | 0x80 // REFRESH_REPLICA, REFRESH_SOURCE: RESET REPLICA, RESET MASTER
+	switch c.code {
 	case wire.ComBinlogDump, wire.ComBinlogDumpGTID, wire.ComRegisterReplica, wire.ComTableDump:
-		return wire.NewError(wire.CommandNotAvailable, "sqlring: replication (%s) does not go through the proxy; connect to a member", code)
+		return wire.NewError(wire.CommandNotAvailable, "sqlring: replication (%s) does not go through the proxy; connect to a member", c.code)
 	case wire.ComShutdown:
 		return wire.NewError(wire.CommandNotAvailable, "sqlring: a member is not shut down through the proxy")
+	case wire.ComRefresh:
+		if p := c.payload(); len(p) > 0 && p[0]&resets != 0 {
+			return wire.NewError(wire.CommandNotAvailable, "sqlring: a member's replication is not reset through the proxy")
+		}
+	case wire.ComStmtBulkExecute:
+		if s.caps.Has(wire.BulkOperations) {
+			return nil
+		}
+		return wire.NewError(wire.UnknownCommand, "Unknown command (%s)", c.code)
 	}
-	return wire.NewError(wire.UnknownCommand, "Unknown command (%s)", code)
+	if c.code.Shape() == wire.ShapeUnknown {
+		return wire.NewError(wire.UnknownCommand, "Unknown command (%s)", c.code)
+	}
+	return nil
 }
 
 // refuse answers a command without passing it on. One that is not there yet as a
@@ -127,7 +147,13 @@ func (s *session) tellInstead(c command, told *wire.Error, stuck bool) error {
 
 // statement passes a command that carries SQL.
 func (s *session) statement(c command) error {
-	text := c.payload()
+	if c.code == wire.ComQuery && s.caps.Has(wire.QueryAttributes) {
+		var ok bool
+		if c.before, ok = wire.Attributes(c.payload()); !ok { // nobody can say where its text begins
+			return s.refuse(c, wire.NewError(wire.MalformedPacket, "Malformed communication packet: query attributes (at most %d bytes of them pass)", bufferSize))
+		}
+	}
+	text := c.text()
 	s.current = balancer.Classify(text, c.whole)
 	if c.whole {
 		if s.current.Mentions.Has(balancer.MentionsLayout) && s.scanner().Feed(text) {
@@ -137,8 +163,12 @@ func (s *session) statement(c command) error {
 			return s.killByText(c)
 		}
 	}
+	if s.current.Kind != balancer.KindRead && s.current.Kind != balancer.KindChange && balancer.ChangesAccounts(text) {
+		defer s.p.accounts.Refresh()
+	}
 	if c.code == wire.ComQuery {
 		s.mem.stickTo(s.current.Stick)
+		s.showThreads(s.current.Threads, false)
 	} else {
 		s.preparing, s.mem.last = text, 0
 	}
@@ -179,7 +209,10 @@ func (s *session) ObserveOK(ok *wire.OK) {
 }
 
 // ObserveError counts.
-func (s *session) ObserveError(uint16) { s.p.count.errors.Add(1) }
+func (s *session) ObserveError(number uint16) {
+	s.refused = number
+	s.p.count.errors.Add(1)
+}
 
 // ObservePrepared remembers a prepared statement.
 func (s *session) ObservePrepared(made *wire.Prepared) {

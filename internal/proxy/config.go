@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -19,6 +22,7 @@ type Config struct {
 	Socket string // path of a unix socket to listen on; empty: none
 
 	MaxSessions    int           // client connections at once; default 4096
+	Limits         Limits        // what one client can take from others
 	LoginTimeout   time.Duration // from accept to the password; default 10 s
 	LoginBytes     int           // what a client may send before it is logged in; default 64 KiB
 	QueueTimeout   time.Duration // how long a command waits for an owner in all; default 30 s
@@ -27,6 +31,15 @@ type Config struct {
 	RefreshTimeout time.Duration // how long a failed login waits for newer accounts; default 1 s
 	WatchInterval  time.Duration // how often running sessions' clients are looked at; default 250 ms
 	DrainTimeout   time.Duration // how long Run lets sessions finish at its end; default 5 s
+
+	ProxyProtocol ProxyProtocol // balancers in front of us
+	// DecoyKey is a secret that all nodes of a ring have; see [Proxy.decoy]. Default: one
+	// of this process, by which unknown names can be told by asking two nodes.
+	DecoyKey []byte
+
+	TLS               ClientTLS
+	MemberTLS         MemberTLS
+	MemberCompression wire.Compression // of what goes to members and comes from them
 
 	Logger *slog.Logger // default: no log
 }
@@ -45,6 +58,11 @@ func (c Config) withDefaults() Config {
 	}
 	if c.LoginBytes == 0 {
 		c.LoginBytes = 64 << 10
+	}
+	c.Limits = c.Limits.withDefaults(c.MaxSessions)
+	if len(c.DecoyKey) == 0 {
+		c.DecoyKey = make([]byte, sha256.Size)
+		_, _ = rand.Read(c.DecoyKey) // never fails
 	}
 	def(&c.LoginTimeout, 10*time.Second)
 	def(&c.QueueTimeout, 30*time.Second) // an heir may have to apply 20 s of lag first
@@ -82,6 +100,7 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("%s is negative", f.name))
 		}
 	}
+	errs = append(errs, c.TLS.Validate(), c.MemberTLS.Validate(), c.Limits.validate())
 	const limit = 1 << 20 // a login is a packet of some hundred bytes
 	if c.LoginBytes > limit {
 		errs = append(errs, fmt.Errorf("LoginBytes is %d, more than %d", c.LoginBytes, limit))

@@ -3,23 +3,32 @@
 // A client logs in with its own account, checked against what the members keep
 // of it; a connection to the owner of unit "*" is opened on its behalf, as that
 // account; then packets are passed on in both directions, as they are and in the
-// pieces in which they arrive. The proxy keeps no user list, decodes no rows and
+// pieces in which they arrive. The proxy keeps no user list, decodes no rows (but
+// for connection ids, where a result lists them) and
 // gives no statement a meaning beyond what pkg/balancer says.
 //
 // Life of a session, one goroutine each, half-duplex:
 //
 //	accept.go     limits before anything is read
-//	login.go      greeting, account, password (verify.go)
+//	census.go     who is there: sessions by address, by account, not logged in yet
+//	proxyprotocol.go  the client's address, if a balancer says it
+//	login.go      greeting, and what a login ends in
+//	authenticate.go   account and password (verify.go), by the account's method;
+//	                  decoy.go: names that nobody has; secrets.go: what is remembered
+//	limits.go     who has failed too often; require.go: REQUIRE SSL and the like
+//	transport.go  TLS and compression, on either side; tls_*.go, compress_stream.go
 //	route.go      the way to the owner, and waiting for one
 //	link.go       the connection to a member; setup.go: slot, tracking
 //	session.go    one command after the other (command.go)
 //	relay.go      command there, response back; stream.go: the system calls
+//	large.go      commands of any size; file.go: the file of LOAD DATA LOCAL
 //	track.go      what the session is, read off its OK packets; collation.go
 //	prepared.go   its prepared statements, by text; execute.go: their use
 //	lease.go      what may still be acknowledged, and what was
 //	cut.go        a new view: who has to leave its member
 //	lost.go       what a client gets when the member goes away
-//	watch.go      clients that hang up while their query runs; kill.go
+//	watch.go      clients that hang up while their query runs
+//	kill.go       who ends whom; strikes.go: and no commit by it; threads.go: their ids
 //	drain.go      the end
 //
 // # Invariants
@@ -41,6 +50,12 @@
 //     block are its own goroutine's, and sessions, waiting sessions, bytes and
 //     time before login are bounded. A bound that is reached is counted
 //     ([Stats]) and told to the client.
+//   - TLS is judged by the connection, not by what a client says of it. Nothing that
+//     came in the clear counts as protected, and a link that is to have TLS is never
+//     made without.
+//   - What a command is made of has no size here: it is judged by the member, and
+//     streamed. The file of LOAD DATA LOCAL gets its last packet only while the link
+//     is that of the owner.
 //   - An idle session holds no buffer. One at work holds its command until some of
 //     the response has come.
 //
@@ -63,15 +78,27 @@
 // # Threads
 //
 // The connection id of the greeting is the session's own, from 1<<30 up, apart
-// from members' ids: a KILL of one is translated for the member (kill.go), a
-// KILL of the number that CONNECTION_ID() returns is passed on.
+// from members' ids. SELECT CONNECTION_ID(), SHOW PROCESSLIST and COM_PROCESS_INFO
+// speak of sessions by it; CONNECTION_ID() inside of other expressions and in
+// routines, and the tables of information_schema and performance_schema, have the
+// member's number. A KILL takes either (kill.go), and ends the client's connection
+// too, not only its link. A KILL QUERY is not passed to a session that commits, nor if
+// it does not say which session it means; what was done although one had come for it
+// is answered 08007, since MariaDB may have said OK before its replica had it.
 //
 // # Unknown accounts
 //
 // A client learns nothing of which accounts exist: an unknown name, a wrong
 // password and an account whose plugin is not supported get the same 1045 after
-// the same work; the log says which it was. That an account is locked is told
-// only to who knows its password.
+// the same work; the log says which it was. By which method a name that nobody has
+// is asked depends on the name and on a secret that the nodes share. That an account
+// is locked, or asks for TLS, is told only to who knows its password.
+//
+// # Passwords
+//
+// What a client has shown of its password is in this process's memory and nowhere
+// else, for as long as a session, or a new one of the account, may need it to log in
+// at a member (docs/adr/0008).
 //
 // It is tested over real sockets against a scripted member, and against real
 // servers with the drivers and tools that people use.

@@ -39,13 +39,22 @@ func (s *session) useStatement(c command) error {
 		}
 		return s.pass(c) // for the member to refuse
 	}
+	if p.statement.Kind == balancer.KindKill && c.code == wire.ComStmtExecute {
+		if known, err := s.killPrepared(c, p); known || err != nil {
+			return err
+		}
+	}
 	s.target, s.current = p, p.statement
 	switch c.code {
+	case wire.ComStmtBulkExecute: // says its types each time (MariaDB 10.11 demands it)
+		p.cursor = false
+		s.mem.stickTo(p.statement.Stick)
 	case wire.ComStmtExecute:
-		s.binding = wire.ParseExecute(c.payload(), p.parameters)
+		s.binding = wire.ParseExecute(c.payload(), p.parameters, s.caps)
 		p.learnTypes(s.binding)
 		p.cursor = false
 		s.mem.stickTo(p.statement.Stick)
+		s.showThreads(p.statement.Threads, true)
 	case wire.ComStmtFetch:
 		s.current = balancer.Statement{Kind: balancer.KindRead}
 	case wire.ComStmtSendLongData, wire.ComStmtReset:
@@ -57,7 +66,7 @@ func (s *session) useStatement(c command) error {
 	switch c.code {
 	case wire.ComStmtSendLongData:
 		p.long = true
-	case wire.ComStmtExecute, wire.ComStmtReset: // the member has used it, or forgotten it
+	case wire.ComStmtExecute, wire.ComStmtBulkExecute, wire.ComStmtReset: // the member has used it, or forgotten it
 		p.long = false
 	}
 	return nil
@@ -67,7 +76,7 @@ func (s *session) useStatement(c command) error {
 // statement. It needs no owner, and no answer.
 func (s *session) closeStatement(c command) error {
 	if !c.whole {
-		return s.refuse(c, unavailable(c.code))
+		return s.refuse(c, wire.NewError(wire.MalformedPacket, "Malformed communication packet"))
 	}
 	id, ok := statementID(c)
 	here := s.link != nil
@@ -132,12 +141,13 @@ func (s *session) outgoing(c command) []byte {
 	if c.code != wire.ComStmtExecute {
 		return c.packet
 	}
-	known := s.binding.Bound || p.bound == s.mem.generation || p.types == nil || s.binding.At == 0
+	b := s.binding
+	known := b.Bound || p.bound == s.mem.generation || p.types == nil || b.At == 0 || b.Count != uint64(p.parameters)
 	p.bound = s.mem.generation
 	if known {
 		return c.packet
 	}
-	return withTypes(c.packet, s.binding, p.types)
+	return withTypes(c.packet, b, p.types)
 }
 
 // withTypes puts the types of parameters into an execution that leaves them out,
@@ -148,9 +158,7 @@ func withTypes(packet []byte, b wire.Binding, types []byte) []byte {
 	if length+len(types) >= wire.MaxPayload {
 		return packet
 	}
-	at := wire.HeaderSize + 1 + b.At
+	const head = wire.HeaderSize + 1
 	whole := wire.AppendHeader(make([]byte, 0, len(packet)+len(types)), length+len(types), seq)
-	whole = append(whole, packet[wire.HeaderSize:at]...)
-	whole = append(append(whole, 1), types...)
-	return append(whole, packet[at+1:]...)
+	return b.Bind(append(whole, packet[wire.HeaderSize]), packet[head:], types)
 }

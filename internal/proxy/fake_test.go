@@ -24,6 +24,7 @@ type fake struct {
 	layout  autoinc.Layout // that sessions begin with
 	ignores bool           // SET of the slot has no effect
 	conns   []*fakeConn
+	threads bool // connections have ids of their own
 	seen    []string
 	done    sync.WaitGroup
 }
@@ -34,6 +35,14 @@ type fakeConn struct {
 	own     *wire.Conn
 	layout  autoinc.Layout
 	ignores bool
+	thread  uint32
+}
+
+// ownThreads gives each connection that comes an id of its own.
+func (f *fake) ownThreads() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.threads = true
 }
 
 func startFake(t testing.TB, answer func(*fakeConn, []byte)) *fake {
@@ -59,8 +68,11 @@ func (f *fake) run() {
 			return
 		}
 		f.mu.Lock()
-		c := &fakeConn{fake: f, Conn: conn, own: wire.NewConn(conn, 1<<30), layout: f.layout, ignores: f.ignores}
+		c := &fakeConn{fake: f, Conn: conn, own: wire.NewConn(conn, 1<<30), layout: f.layout, ignores: f.ignores, thread: 77}
 		f.conns = append(f.conns, c)
+		if f.threads {
+			c.thread = uint32(100 + len(f.conns))
+		}
 		f.mu.Unlock()
 		f.done.Go(c.run)
 	}
@@ -100,7 +112,7 @@ func (f *fake) member(id topology.MemberID) balancer.Member {
 func (c *fakeConn) run() {
 	defer c.Close()
 	greeting := wire.Greeting{
-		Version: "5.5.5-10.11.19-MariaDB", ThreadID: 77, Salt: wire.NewSalt(), Capabilities: wire.Offered, Plugin: wire.PluginNative,
+		Version: "5.5.5-10.11.19-MariaDB", ThreadID: c.thread, Salt: wire.NewSalt(), Capabilities: wire.Offered | wire.OfferedByMariaDB, Plugin: wire.PluginNative,
 	}
 	if c.own.Write(greeting.Append(nil)) != nil {
 		return

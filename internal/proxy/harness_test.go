@@ -299,13 +299,7 @@ func (c *raw) answer(payload []byte, user, password string, caps wire.Capability
 	if err := c.own.Write(login.Append(nil)); err != nil {
 		return err
 	}
-	if payload, err = c.own.Read(); err != nil {
-		return err
-	}
-	if payload[0] != 0 {
-		return wire.ParseError(payload)
-	}
-	return nil
+	return c.own.Finish(login.Plugin, greeting.Salt, wire.Credentials{Secret: wire.SecretOfPassword(password)})
 }
 
 // greetingThread returns the connection id of a greeting.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"encoding/binary"
 	"strconv"
 	"time"
 
@@ -9,43 +10,115 @@ import (
 	"github.com/sqlring/sqlring/pkg/balancer"
 )
 
-// threadAtMember translates a session's id, as its client knows it, to the
-// connection id at the member that l leads to. Other numbers, and sessions that
-// are elsewhere, are left as they are: the member says that it does not know them.
-func (p *Proxy) threadAtMember(id uint32, l *link) uint32 {
-	target := p.session(id)
-	if target == nil {
-		return id
-	}
-	at := target.atMember.Load()
-	if at == nil || at.route.Member.Addr != l.route.Member.Addr {
-		return id
-	}
-	return at.thread
+// killing is a client's wish to end a connection, or what it runs.
+type killing struct {
+	id          uint32 // as the client has it
+	query       bool   // only what runs
+	front, back []byte // of a statement, around the id; nil for COM_PROCESS_KILL
 }
 
-// killByText passes a KILL with the number that the member knows. Whether the
-// client may kill that session is for the member to say.
+// statement returns the command with the member's number.
+func (k killing) statement(thread uint32) []byte {
+	if k.front == nil {
+		return binary.LittleEndian.AppendUint32([]byte{byte(wire.ComProcessKill)}, thread)
+	}
+	text := strconv.AppendUint(append([]byte{byte(wire.ComQuery)}, k.front...), uint64(thread), 10)
+	return append(text, k.back...)
+}
+
+// killByText reads a KILL. The client may name a session by the id that it was
+// greeted with, by CONNECTION_ID(), or by the number that the member has for it.
 func (s *session) killByText(c command) error {
-	text := c.payload()
+	text := c.text()
 	k, ok := balancer.ParseKill(text)
-	if !ok || k.Thread > 1<<32-1 {
+	switch {
+	case !ok && k.Query:
+		return s.refuse(c, unkillable())
+	case !ok || k.Thread > 1<<32-1: // connections that break are told apart by those who lose them
 		return s.pass(c)
+	case k.Own:
+		k.Thread = uint64(s.id)
 	}
-	thread := s.p.threadAtMember(uint32(k.Thread), s.link)
-	if uint64(thread) == k.Thread {
-		return s.pass(c)
+	return s.kill(c, killing{id: uint32(k.Thread), query: k.Query, front: text[:k.Start], back: text[k.End:]})
+}
+
+// unkillable is the answer to a KILL QUERY of nobody knows whom: it might be of a
+// session that commits.
+func unkillable() *wire.Error {
+	return wire.NewError(wire.CommandNotAvailable,
+		"sqlring: KILL QUERY by user, by query id or of a computed number does not go through the proxy; give the connection id as a number")
+}
+
+// killPrepared executes a KILL that was prepared. known is false if it can not be
+// read: then it is the member's.
+func (s *session) killPrepared(c command, p *prepared) (known bool, err error) {
+	text := []byte(p.text)
+	k, ok := balancer.ParseKill(text)
+	switch {
+	case !ok && k.Query || !p.kept || !c.whole:
+		return true, s.refuse(c, unkillable())
+	case !ok:
+		return false, nil
+	case k.Own:
+		k.Thread = uint64(s.id)
+	case k.Asked:
+		b := wire.ParseExecute(c.payload(), p.parameters, s.caps)
+		if k.Thread, ok = b.Number(c.payload(), p.types); !ok {
+			return true, s.refuse(c, unkillable())
+		}
 	}
-	statement := append([]byte{byte(wire.ComQuery)}, text[:k.Start]...)
-	statement = strconv.AppendUint(statement, uint64(thread), 10)
-	statement = append(statement, text[k.End:]...)
+	if k.Thread > 1<<32-1 {
+		return false, nil
+	}
+	return true, s.kill(c, killing{id: uint32(k.Thread), query: k.Query, front: text[:k.Start], back: text[k.End:]})
+}
+
+// kill has the member kill a session, by the number that the member knows: whether
+// the client may is for the member to say. A KILL QUERY of a session that commits is
+// answered, and not passed on: it could not take the commit back, and might make the
+// member answer before its replica has the commit (strikes.go).
+func (s *session) kill(c command, k killing) (err error) {
+	target, thread := s.p.victim(k.id, s.link)
+	statement := k.statement(thread)
 	s.in.consume(len(c.packet))
-	packet, _ := wire.AppendPacket(nil, 0, statement)
-	c.packet, s.held = packet, 0
 	s.p.count.queries.Add(1)
-	s.delivered, s.midway, s.runs = false, true, maxRuns // no other member knows the thread
+	if target != nil && k.query {
+		landed, ok := target.strikes.strike(s.ctx)
+		if !ok {
+			if s.ctx.Err() != nil {
+				return s.ctx.Err()
+			}
+			s.p.log.Info("KILL QUERY of a session that commits was not passed on", "session", s.id, "target", target.id)
+			return s.done()
+		}
+		defer func() { landed(err == nil && s.refused == 0) }()
+	}
+	if err = s.killAtMember(c, statement); err != nil || s.refused != 0 || target == nil || k.query {
+		return err
+	}
+	if target == s {
+		return errKilled
+	}
+	target.interrupt()
+	return nil
+}
+
+// done answers a command with an OK of our own.
+func (s *session) done() error {
+	ok := wire.OK{Status: s.mem.status}
+	packet, _ := wire.AppendPacket(nil, 1, ok.Append(nil, 0))
+	return s.client.write(packet)
+}
+
+// killAtMember sends a KILL. It is never sent again: no other member knows the
+// thread.
+func (s *session) killAtMember(c command, statement []byte) error {
+	c.code = wire.Command(statement[0])
+	c.packet, s.held, s.target = s.framed(statement), 0, nil
+	s.delivered, s.midway, s.runs = false, true, maxRuns
 	s.response.Begin(c.code, s.caps, s)
-	sent, err := s.link.stream.exchange(packet, &s.out)
+	s.link.begin()
+	sent, err := s.link.stream.exchange(c.packet, &s.out)
 	if err != nil {
 		err = s.lost(c, sent, err)
 	} else {
@@ -53,6 +126,33 @@ func (s *session) killByText(c command) error {
 	}
 	s.midway = err != nil
 	return err
+}
+
+// framed returns a command of our own as a packet of the session's link.
+func (s *session) framed(command []byte) []byte {
+	if s.caps.Has(wire.QueryAttributes) {
+		command = wire.WithoutAttributes(command)
+	}
+	packet, _ := wire.AppendPacket(nil, 0, command)
+	return packet
+}
+
+// victim returns the session that a client means by id, be it the session's own or
+// the number that the member of l has for it, and the latter. It returns nil and id
+// if that is none of ours there: the member knows it, or says that it does not.
+func (p *Proxy) victim(id uint32, l *link) (*session, uint32) {
+	if target := p.session(id); target != nil {
+		if at := target.atMember.Load(); at != nil && at.route.Member.Addr == l.route.Member.Addr {
+			return target, at.thread
+		}
+		return nil, id
+	}
+	for _, target := range p.all() {
+		if at := target.atMember.Load(); at != nil && at.thread == id && at.route.Member.Addr == l.route.Member.Addr {
+			return target, id
+		}
+	}
+	return nil, id
 }
 
 // killStatement stops what runs on a link whose client has gone. Closing the

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -73,15 +74,20 @@ func (l *lease) record(gtid []byte) {
 // client is told. An empty gtid stands for one that the packet had no place for.
 func (s *session) acknowledge(gtid []byte) {
 	s.p.lease.record(gtid)
-	s.expired = s.expired || s.link.route.Epoch != s.p.epoch()
+	s.expired = s.expired || s.link.route.Epoch != s.p.epoch() || s.strikes.hit()
 }
 
-// withhold keeps from the client an answer that came when the lease was over.
+// withhold keeps from the client an answer that came when the lease was over, or to
+// a statement that a KILL may have made end before its replica had it.
 func (s *session) withhold(c command) error {
 	was := s.link.route
 	s.expired = false
 	s.p.count.expired.Add(1)
-	s.p.log.Info("answer came after the lease had ended", "session", s.id, "member", string(was.Member.ID),
+	why := fmt.Sprintf("after it had ceased to own unit %s", was.Unit)
+	if was.Epoch == s.p.epoch() {
+		why = "when a KILL QUERY had come for it"
+	}
+	s.p.log.Info("answer can not be passed on", "session", s.id, "member", string(was.Member.ID), "it_came", why,
 		"epoch", was.Epoch, "newest_epoch", s.p.epoch(), "delivered", s.delivered)
 	stuck := s.mem.sticks() != balancer.StickNone
 	s.dropLink()
@@ -90,6 +96,6 @@ func (s *session) withhold(c command) error {
 	}
 	s.p.count.outcomeUnknown.Add(1)
 	told := wire.NewError(wire.OutcomeUnknown,
-		"sqlring: member %s was done with this after it had ceased to own unit %s; whether it stays done is not known", was.Member.ID, was.Unit)
+		"sqlring: member %s was done with this %s; whether it stays done is not known", was.Member.ID, why)
 	return s.tellInstead(c, told, stuck)
 }

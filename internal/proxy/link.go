@@ -17,6 +17,7 @@ import (
 // It can be replaced while the client's connection stays.
 type link struct {
 	stream stream
+	packed *packedStream // stream, if it is compressed; else nil
 	conn   net.Conn
 	own    *wire.Conn     // for our own statements, between the client's
 	route  balancer.Route // its Member never changes; the rest is the session's own
@@ -30,7 +31,7 @@ type link struct {
 // caller is who a link is opened for: what is needed to log in anywhere.
 type caller struct {
 	login  wire.Login
-	digest wire.Digest
+	secret wire.Secret
 }
 
 // dial logs in to the member of route as the caller, with schema as the default
@@ -48,13 +49,14 @@ func (p *Proxy) dial(ctx context.Context, route balancer.Route, as caller, schem
 	l := &link{conn: conn, stream: newStream(conn), own: wire.NewConn(conn, setupBudget), route: route}
 	login := as.login
 	login.Database = schema
-	greeting, err := l.own.Login(login, as.digest)
+	greeting, err := p.handshake(l, login, as)
 	if err != nil {
 		_ = conn.Close()
 		return nil, memberError(route.Member.ID, err)
 	}
 	l.thread, l.caps = greeting.ThreadID, login.Capabilities|wire.SessionTrack
 	l.version, _ = topology.ParseVersion(greeting.Version) // unknown versions are treated as MariaDB's
+	p.learnGreeting(route.Member.ID, greeting)
 	p.count.linksTotal.Add(1)
 	return l, nil
 }
@@ -80,7 +82,7 @@ func (p *Proxy) open(ctx context.Context, route balancer.Route, as caller, mem *
 func memberError(id topology.MemberID, err error) error {
 	var e *wire.Error
 	if errors.As(err, &e) {
-		return &wire.Error{Number: e.Number, State: e.State, Message: fmt.Sprintf("member %s: %s", id, e.Message)}
+		return byMember(id, e)
 	}
 	return fmt.Errorf("member %s: %w", id, err)
 }
@@ -115,6 +117,13 @@ func (l *link) until(deadline time.Time) {
 	}
 }
 
+// begin says that the next command to the member begins.
+func (l *link) begin() {
+	if l.packed != nil {
+		l.packed.restart()
+	}
+}
+
 // stale reports whether the member has closed the link, or has something to say
 // without having been asked, which servers do before they close.
 func (l *link) stale() bool {
@@ -126,6 +135,7 @@ func (l *link) stale() bool {
 func (l *link) close() {
 	packet, _ := wire.AppendPacket(nil, 0, []byte{byte(wire.ComQuit)})
 	_ = l.conn.SetDeadline(time.Now().Add(pauseForOneWrite))
+	l.begin()
 	_ = l.stream.write(packet)
 	_ = l.conn.Close()
 }

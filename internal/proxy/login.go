@@ -1,10 +1,8 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -27,11 +25,18 @@ const (
 // error if there is nobody to serve; the client has been told why.
 func (s *session) login() error {
 	_ = s.conn.SetDeadline(time.Now().Add(s.p.cfg.LoginTimeout))
+	if s.place.evicted.Load() { // before there was a deadline to be moved
+		_ = s.conn.SetDeadline(time.Unix(1, 0))
+	}
 	own := wire.NewConn(s.conn, s.p.cfg.LoginBytes)
 	as, err := s.identify(own)
 	if err != nil {
+		if own.Seq() == 1 { // a client reads on when it has sent its login, and numbers count on from that
+			own.Restart(2, s.p.cfg.LoginBytes)
+		}
 		return s.loginFailed(own, err)
 	}
+	s.p.settled(s)
 	s.as, s.caps = as, as.login.Capabilities
 	s.mem.schema, s.mem.wants.capable = as.login.Database, s.caps.Has(wire.SessionTrack)
 	s.mem.status = wire.StatusAutocommit
@@ -41,11 +46,11 @@ func (s *session) login() error {
 		return s.loginFailed(own, err)
 	}
 	_ = s.conn.SetDeadline(time.Now().Add(s.p.cfg.LoginTimeout))
-	ok := wire.OK{Status: s.mem.status}
+	ok := wire.OK{Status: s.mem.status, Info: s.vouch()}
 	if err := own.Write(ok.Append(nil, 0)); err != nil {
 		return err
 	}
-	s.takeOver(own.Rest())
+	s.setOut(own.Rest())
 	s.clearDeadline()
 	return nil
 }
@@ -76,16 +81,25 @@ func (s *session) takeOver(early []byte) {
 func (s *session) identify(own *wire.Conn) (caller, error) {
 	greeting := wire.Greeting{
 		Version: versionBefore, ThreadID: s.id, Salt: wire.NewSalt(), Capabilities: wire.Offered,
-		Charset: charsetBefore, Status: wire.StatusAutocommit, Plugin: wire.PluginNative,
+		Charset: charsetBefore, Status: wire.StatusAutocommit, Plugin: s.p.defaultMethod(),
 	}
 	route, _ := s.p.views.View().OwnerOf(sessionUnit)
 	if route.Member.Version != "" {
-		greeting.Version = route.Member.Version
+		s.p.greetAs(route.Member.ID, route.Member.Version, &greeting)
+		greeting.Capabilities |= offeredBy(route.Member.Version)
 	}
+	greeting.Capabilities |= s.p.transports()
 	if err := own.Write(greeting.Append(nil)); err != nil {
 		return caller{}, err
 	}
-	payload, err := own.Read()
+	if err := s.introduce(own); err != nil {
+		return caller{}, err
+	}
+	if !s.p.locate(s) {
+		s.p.count.refuse(RefusedAddress)
+		return caller{}, wire.NewError(wire.TooManyConnections, "Too many connections (the proxy serves %d of one address)", s.p.cfg.Limits.PerAddress)
+	}
+	payload, err := s.hello(own, greeting.Capabilities)
 	if err != nil {
 		return caller{}, err
 	}
@@ -93,63 +107,19 @@ func (s *session) identify(own *wire.Conn) (caller, error) {
 	if err != nil {
 		return caller{}, err
 	}
+	login.Capabilities &= greeting.Capabilities
 	login.Token = append([]byte(nil), login.Token...)
 	login.Attributes = append([]byte(nil), login.Attributes...)
 	if !login.Capabilities.Has(wire.SecureConn) {
 		s.p.count.refuse(RefusedHandshake)
-		return caller{}, wire.NewError(wire.OldClient, "Client does not support the authentication protocol requested by the server; consider upgrading it")
+		return caller{}, oldClient()
 	}
-	salt := greeting.Salt
-	if login.Plugin != "" && login.Plugin != wire.PluginNative {
-		if salt, login.Token, err = switchToNative(own); err != nil {
-			return caller{}, err
-		}
+	s.plugins, s.salt = login.Capabilities.Has(wire.PluginAuth), greeting.Salt
+	by := proof{method: login.Plugin, salt: greeting.Salt, token: login.Token}
+	if by.method == "" { // from before there were plugins
+		by.method = wire.PluginNative
 	}
-	s.salt = salt
-	return s.admitted(login, salt)
-}
-
-// switchToNative asks the client to answer a new salt by mysql_native_password.
-func switchToNative(own *wire.Conn) (salt wire.Salt, token []byte, err error) {
-	salt = wire.NewSalt()
-	if err := own.Write(wire.AppendAuthSwitch(nil, wire.PluginNative, salt)); err != nil {
-		return salt, nil, err
-	}
-	payload, err := own.Read()
-	return salt, append([]byte(nil), payload...), err
-}
-
-// admitted turns a login into a caller, or into the error that the client gets.
-func (s *session) admitted(login wire.Login, salt wire.Salt) (caller, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, s.p.cfg.LoginTimeout)
-	defer cancel()
-	v := s.p.verify(ctx, credentials{user: login.User, from: s.from, salt: salt, token: login.Token})
-	if v.ok {
-		return caller{login: login, digest: v.digest}, nil
-	}
-	s.p.count.refuse(v.why)
-	level := slog.LevelDebug // anybody can cause any number of these
-	if v.why == RefusedPlugin || v.why == RefusedLocked {
-		level = slog.LevelInfo
-	}
-	s.p.log.Log(s.ctx, level, "login refused", "reason", v.why.String(), "user", shorten(login.User), "from", s.host(), "plugin", v.account.Plugin)
-	if v.why == RefusedLocked {
-		return caller{}, s.lockedError(v.account)
-	}
-	using := "NO"
-	if len(login.Token) > 0 {
-		using = "YES"
-	}
-	return caller{}, wire.NewError(wire.AccessDenied, "Access denied for user '%s'@'%s' (using password: %s)", shorten(login.User), s.host(), using)
-}
-
-func (s *session) lockedError(a topology.Account) error {
-	route, _ := s.p.views.View().OwnerOf(sessionUnit)
-	version, _ := topology.ParseVersion(route.Member.Version)
-	if version.Flavour == topology.FlavourMySQL {
-		return wire.NewError(wire.AccountLockedMySQL, "Access denied for user %s. Account is locked.", a.Name())
-	}
-	return wire.NewError(wire.AccountLockedMariaDB, "Access denied, this account is locked")
+	return s.authenticate(own, login, by)
 }
 
 // loginFailed tells the client why, as far as it is there to hear, and returns
@@ -167,6 +137,9 @@ func (s *session) loginFailed(own *wire.Conn, err error) error {
 	case errors.Is(err, wire.ErrMalformed):
 		s.p.count.refuse(RefusedHandshake)
 		told = wire.NewError(wire.BadHandshake, "Bad handshake: %v", err)
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.place.evicted.Load():
+		s.p.count.refuse(RefusedPending)
+		told = wire.NewError(wire.TooManyConnections, "Too many connections that have not logged in")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.p.count.refuse(RefusedTimeout)
 		told = wire.NewError(wire.NetReadTimeout, "Got timeout reading communication packets: not logged in after %v", s.p.cfg.LoginTimeout)
@@ -179,6 +152,29 @@ func (s *session) loginFailed(own *wire.Conn, err error) error {
 	_ = s.conn.SetDeadline(time.Now().Add(pauseForOneWrite))
 	_ = own.Write(told.Append(nil))
 	return err
+}
+
+// byMember is what a client gets of a member's error. What is said of its account or
+// its schema reads as if there were no proxy; all else says who it is from.
+func byMember(id topology.MemberID, e *wire.Error) *wire.Error {
+	const (
+		schemaDenied    = 1044
+		schemaUnknown   = 1049
+		tooManyOfUser   = 1203
+		exceedsResource = 1226
+		mustChange      = 1820 // said to each statement of a session that is confined to changing it
+		mustChangeFirst = 1862
+		lockedMySQL     = 3118
+		blockedForNow   = 3955 // FAILED_LOGIN_ATTEMPTS
+		lockedMariaDB   = 4151
+	)
+	switch e.Number {
+	case mustChange: // a session that can not be set up can not be served
+		return wire.NewError(wire.PasswordExpired, "Your password has expired. To log in you must change it using a client that supports expired passwords.")
+	case schemaDenied, schemaUnknown, tooManyOfUser, exceedsResource, mustChangeFirst, lockedMySQL, blockedForNow, lockedMariaDB:
+		return e
+	}
+	return &wire.Error{Number: e.Number, State: e.State, Message: fmt.Sprintf("member %s: %s", id, e.Message)}
 }
 
 // host is the client's address as it stands in messages.

@@ -87,13 +87,18 @@ func TestRefusalsTakeTheSameTime(t *testing.T) {
 	}
 }
 
-func TestCheckMatchesTheAddress(t *testing.T) {
+func TestVerifyMatchesTheAddress(t *testing.T) {
 	salt := wire.NewSalt()
+	p, err := New(Config{Addr: "127.0.0.1:0"}, newWorld(), newWorld())
+	if err != nil {
+		t.Fatal(err)
+	}
 	accounts := []topology.Account{native("app", "192.0.2.%", "a"), native("app", "localhost", "b")}
 	for from, password := range map[string]string{"192.0.2.9": "a", "127.0.0.1": "b", "": "b"} {
 		addr, _ := netip.ParseAddr(from)
-		v := check(accounts, credentials{user: "app", from: addr, salt: salt, token: wire.NewDigest(password).Token(salt)})
-		if !v.ok || v.digest != wire.NewDigest(password) {
+		by := proof{method: wire.PluginNative, salt: salt, token: wire.NewDigest(password).Token(salt)}
+		v := p.verify(t.Context(), p.candidate(accounts, "app", addr), by)
+		if !v.ok || v.secret != wire.SecretOfDigest(wire.NewDigest(password)) {
 			t.Errorf("from %q: %+v", from, v)
 		}
 	}

@@ -178,17 +178,27 @@ func (s *session) ready() (told *wire.Error, err error) {
 	if s.link == nil {
 		return s.relocate()
 	}
-	if view == s.view {
+	if s.confirm(view) {
 		return nil, nil
+	}
+	route, _ := view.OwnerOf(sessionUnit)
+	s.p.log.Info("session moves", "session", s.id, "from", string(s.was), "to", string(route.Member.ID), "epoch", route.Epoch)
+	return s.relocate()
+}
+
+// confirm reports whether the session's link leads to the owner by this view, and
+// takes over its epoch if it does.
+func (s *session) confirm(view *balancer.View) bool {
+	if view == s.view {
+		return true
 	}
 	was := s.link.route
 	route, ok := view.OwnerOf(sessionUnit)
-	if ok && same(was.Member, route.Member) && was.Member.Layout == route.Member.Layout && !s.link.cutOff.Load() {
-		s.link.route.Epoch, s.view = route.Epoch, view
-		return nil, nil
+	if !ok || !same(was.Member, route.Member) || was.Member.Layout != route.Member.Layout || s.link.cutOff.Load() {
+		return false
 	}
-	s.p.log.Info("session moves", "session", s.id, "from", string(was.Member.ID), "to", string(route.Member.ID), "epoch", route.Epoch)
-	return s.relocate()
+	s.link.route.Epoch, s.view = route.Epoch, view
+	return true
 }
 
 // relocate opens a link in place of one that was lost or leads to a member that

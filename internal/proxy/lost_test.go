@@ -254,3 +254,35 @@ func TestNoOwner(t *testing.T) {
 		t.Errorf("stats %+v", s)
 	}
 }
+
+// A report of progress is no part of a result: a link that is lost behind one is told
+// in its place, in sequence.
+func TestLinkLostBehindProgress(t *testing.T) {
+	f := startFaked(t, Config{}, func(c *fakeConn, _ []byte) {
+		for range 2 {
+			_ = c.own.Write([]byte("\xff\xff\xff\x01\x01\x02\x10\x27\x00\x11copy to tmp table"))
+		}
+		_ = c.Close()
+	})
+	c := dialRaw(t, f.Addr())
+	if err := c.login("app", appPassword, rawCaps&^wire.Mysql|wire.Progress); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.own.Send(wire.Query("ALTER TABLE t ENGINE=InnoDB")); err != nil {
+		t.Fatal(err)
+	}
+	c.own.Restart(1, 1<<16)
+	for i := range 3 {
+		payload, err := c.own.Read() // in sequence, or it is an error
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 0xFFFF
+		if i == 2 {
+			want = 1105
+		}
+		if n := errorOf(append(make([]byte, 4), payload...)); n != want {
+			t.Errorf("packet %d is %q", i, payload)
+		}
+	}
+}

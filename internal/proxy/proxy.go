@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -41,8 +43,18 @@ type Proxy struct {
 	count    counters
 	buffers  pool
 
+	guard   *guard
+	secrets secrets
+	crypts  turns // verifications of many rounds that may be under way
+	keys    func() (*wire.KeyPair, error)
+
+	codecs    *wire.Codecs
+	tls       *clientTLS       // nil: clients are offered none
+	memberTLS *MemberTLSConfig // nil: none
+
 	listeners []net.Listener
 	view      atomic.Pointer[balancer.View] // the newest that was taken in
+	greeting  atomic.Pointer[greeted]
 	lease     lease
 	tick      atomic.Uint32 // of the watch: a clock that costs nothing to read
 	draining  atomic.Bool
@@ -53,6 +65,7 @@ type Proxy struct {
 	next     chan struct{} // closed when the next view was taken in
 	sessions map[uint32]*session
 	lastID   uint32
+	census   census
 }
 
 // New returns a proxy that does not listen yet, or what Config.Validate says.
@@ -61,8 +74,19 @@ func New(cfg Config, views Views, accounts Accounts) (*Proxy, error) {
 		return nil, fmt.Errorf("proxy configuration: %w", err)
 	}
 	cfg = cfg.withDefaults()
+	clients, err := newClientTLS(cfg.TLS, cfg.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	members, err := cfg.MemberTLS.Load()
+	if err != nil {
+		return nil, fmt.Errorf("proxy: members: %w", err)
+	}
 	return &Proxy{
 		cfg: cfg, views: views, accounts: accounts, log: cfg.Logger,
+		guard: newGuard(cfg.Limits), crypts: make(turns, max(1, runtime.GOMAXPROCS(0)/2)), // the rest is for those who are in
+		keys: sync.OnceValues(wire.NewKeyPair), census: newCensus(),
+		codecs: wire.NewCodecs(inflateLimit), tls: clients, memberTLS: members,
 		next: make(chan struct{}), sessions: make(map[uint32]*session), lease: lease{since: time.Now()},
 	}, nil
 }

@@ -3,8 +3,6 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"os"
-	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
@@ -21,6 +19,9 @@ func (s *session) pass(c command) error {
 	s.delivered, s.midway = false, true
 	if c.whole {
 		s.held = len(c.packet)
+	}
+	if s.current.Kind == balancer.KindCommit {
+		defer s.strikes.commit()()
 	}
 	var err error
 	for s.runs = 1; ; s.runs++ {
@@ -59,6 +60,10 @@ func (s *session) runOnce(c command) error {
 		return s.tellInstead(c, told, false)
 	}
 	s.response.Begin(c.code, s.caps, s)
+	if c.code == wire.ComStmtExecute && s.target != nil && !s.binding.Cursor {
+		s.response.NoCursor()
+	}
+	s.link.begin()
 	switch {
 	case !c.whole:
 		return s.passLarge(c)
@@ -75,72 +80,14 @@ func (s *session) runOnce(c command) error {
 	return s.answer(c)
 }
 
-// passLarge streams a command that the buffer can not hold, looking at its SQL on
-// the way. The member runs it when it has all of it; so it is enough to hold back
-// the piece that shows that it may not run.
-func (s *session) passLarge(c command) error {
-	var frames wire.Frames
-	scan, first := s.scanner(), true
-	isText := c.code == wire.ComQuery || c.code == wire.ComStmtPrepare
-	for {
-		n, payload, ended := frames.Feed(s.in.bytes())
-		piece := s.in.bytes()[:n]
-		if first && len(payload) > 0 {
-			payload, first = payload[1:], false // the command's byte
-			if s.target != nil {
-				piece = s.outgoing(command{code: c.code, packet: piece})
-			}
-		}
-		if isText && scan.Feed(payload) {
-			s.dropLink()
-			return s.tellLast(reserved())
-		}
-		if isText {
-			s.current.Mentions |= balancer.Mention(payload) &^ balancer.MentionsNext
-		}
-		if c.code == wire.ComStmtPrepare && s.preparing != nil {
-			if s.preparing = append(s.preparing, payload...); len(s.preparing) > keptBytes {
-				s.preparing = nil
-			}
-		}
-		err := s.link.stream.write(piece)
-		s.in.consume(n)
-		if err != nil {
-			return s.lost(c, false, err)
-		}
-		if ended {
-			break
-		}
-		if s.in.len() > 0 {
-			continue
-		}
-		if err := s.fromClient(); err != nil {
-			s.dropLink() // it has not all of the command: nothing runs there
-			return err
-		}
-	}
-	if s.response.Done() {
-		return nil
-	}
-	if err := s.link.stream.fill(&s.out); err != nil {
-		return s.lost(c, true, err)
-	}
-	return s.answer(c)
-}
-
 // fromClient reads on in the midst of what the client sends.
 func (s *session) fromClient() error {
 	held := s.in.len()
 	err := s.client.fill(&s.in)
-	for errors.Is(err, os.ErrDeadlineExceeded) && s.ctx.Err() == nil {
-		until := time.Time{}
-		if s.p.draining.Load() { // what has begun may end
-			until = time.Unix(0, s.p.drainEnd.Load())
+	for err != nil {
+		if err = s.goOn(err); err != nil {
+			break
 		}
-		if !until.IsZero() && !time.Now().Before(until) {
-			return errDraining
-		}
-		_ = s.conn.SetReadDeadline(until)
 		err = s.client.fill(&s.in)
 	}
 	if err != nil {
@@ -158,12 +105,9 @@ func (s *session) answer(c command) error {
 			return s.withhold(c)
 		}
 		if len(forward) > 0 {
-			if err := s.client.write(forward); err != nil {
-				return fmt.Errorf("write to the client: %w", err)
+			if err := s.deliver(forward); err != nil {
+				return err
 			}
-			s.delivered = true
-			s.discharge()
-			s.p.count.bytesOut.Add(uint64(len(forward)))
 		}
 		if err != nil {
 			return memberError(s.link.route.Member.ID, err)
@@ -176,7 +120,7 @@ func (s *session) answer(c command) error {
 			}
 			return nil
 		case s.response.WantsFile():
-			if err := s.passFile(c); err != nil {
+			if told, err := s.passFile(c); told || err != nil {
 				return err
 			}
 			s.response.FileSent()
@@ -189,25 +133,19 @@ func (s *session) answer(c command) error {
 	}
 }
 
-// passFile passes the file of LOAD DATA LOCAL, which ends with an empty packet.
-func (s *session) passFile(c command) error {
-	for {
-		var packet wire.Frames
-		for ended := false; !ended; {
-			if s.in.len() == 0 {
-				if err := s.fromClient(); err != nil {
-					return err
-				}
-			}
-			var n int
-			n, _, ended = packet.Feed(s.in.bytes())
-			if err := s.link.stream.write(s.in.bytes()[:n]); err != nil {
-				return s.lost(c, true, err)
-			}
-			s.in.consume(n)
-		}
-		if packet.Size() == 0 {
-			return nil
-		}
+// deliver gives the client a piece of the response.
+func (s *session) deliver(piece []byte) error {
+	s.next = s.response.Seq()
+	if s.renumber != nil {
+		piece = s.renumber.Feed(nil, piece)
 	}
+	if err := s.client.write(piece); err != nil {
+		return fmt.Errorf("write to the client: %w", err)
+	}
+	s.p.count.bytesOut.Add(uint64(len(piece)))
+	if s.response.Begun() { // a report of progress takes nothing back
+		s.delivered = true
+		s.discharge()
+	}
+	return nil
 }

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -22,6 +24,9 @@ type session struct {
 	id     uint32
 	conn   net.Conn // the client's; deadlines may be set by anybody
 	client stream
+	tls    *tls.Conn // above conn; nil: none
+	shown  *x509.Certificate
+	packed *packedStream // client, if it is compressed; else nil
 	from   netip.Addr
 	ctx    context.Context // ends when the client has gone or the proxy stops
 	cancel context.CancelFunc
@@ -29,6 +34,8 @@ type session struct {
 	as      caller
 	caps    wire.Capability // agreed with the client
 	salt    wire.Salt       // of its last login
+	plugins bool            // the client can be asked to authenticate by another method
+	place   place           // in the proxy's census
 	in, out buffer          // from the client; from the member
 	mem     memory
 	link    *link          // nil: none at present
@@ -45,7 +52,10 @@ type session struct {
 	runs      int                // how often it was sent
 	delivered bool               // some of its response has reached the client
 	midway    bool               // it was begun, and its response has not ended
-	expired   bool               // its answer came when the lease was over
+	expired   bool               // its answer came when the lease was over, or behind a KILL QUERY
+	next      byte               // sequence number of the packet that the client expects
+	refused   uint16             // number of the last error in its response; 0: none
+	renumber  *wire.Renumber     // nil: its result has no connection ids
 	queued    bool               // it waits for an owner
 	until     time.Time          // how long it may wait in all; zero: it did not have to yet
 
@@ -53,6 +63,7 @@ type session struct {
 	lastTick uint32            // of the proxy, when the last command ended
 	looked   uint32            // phase at the watch's last look; the watch's own
 
+	strikes  strikes                 // KILLs of what runs here, counted by others
 	atMember atomic.Pointer[link]    // link, for others
 	opening  atomic.Pointer[attempt] // at a link, for others
 	phase    atomic.Uint32           // odd: at work. Counts up at every change
@@ -63,6 +74,7 @@ func newSession(p *Proxy, conn net.Conn) *session {
 	s := &session{p: p, conn: conn, from: addressOf(conn), client: newStream(conn)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.in.pool, s.out.pool = &p.buffers, &p.buffers
+	s.strikes = newStrikes()
 	return s
 }
 
@@ -81,7 +93,7 @@ func (s *session) run() {
 // end closes both connections. A statement that still runs is killed first.
 func (s *session) end() {
 	s.cancel()
-	_ = s.conn.Close()
+	s.leave()
 	if l := s.link; l != nil {
 		s.setLink(nil)
 		if s.midway {
@@ -100,6 +112,7 @@ func (s *session) end() {
 func (s *session) serve() error {
 	s.mark(false)
 	for {
+		s.begin()
 		c, err := s.await()
 		if err != nil {
 			return err
@@ -123,6 +136,9 @@ var (
 	errDraining      = errors.New("the proxy stops")
 	errSurplus       = errors.New("the member sent more than one response")
 	errLinkGone      = errors.New("the link was lost, and the session's state with it")
+	errNotOwner      = errors.New("the member is no longer the owner")
+	errRefused       = errors.New("the member refused a command because of its size, and closed")
+	errKilled        = errors.New("the session has killed itself")
 	errExpired       = errors.New("an answer came when the lease was over, after some of it was delivered")
 	errElsewhere     = errors.New("the command is to be run on another link") // never leaves pass
 )
@@ -164,6 +180,7 @@ func (s *session) clearDeadline() {
 // await waits for the client's next command, whole if the buffer can hold it,
 // else as much of it as the buffer can hold.
 func (s *session) await() (command, error) {
+	s.next = 1
 	for {
 		c, complete, err := readCommand(s.in.bytes())
 		if err != nil {
@@ -205,7 +222,7 @@ func (s *session) woken() error {
 // tell gives the client an error in place of a response.
 func (s *session) tell(e *wire.Error) error {
 	s.p.count.errors.Add(1)
-	packet, _ := wire.AppendPacket(nil, 1, e.Append(nil))
+	packet, _ := wire.AppendPacket(nil, max(s.next, 1), e.Append(nil))
 	return s.client.write(packet)
 }
 

@@ -235,3 +235,17 @@ func (l *link) retrack(mem *memory) error {
 	}
 	return nil
 }
+
+// offeredBy returns what clients are offered beyond [wire.Offered] in a ring of
+// members of this version: what the flavour has, whatever this one has.
+func offeredBy(version string) wire.Capability {
+	v, err := topology.ParseVersion(version)
+	switch {
+	case err != nil:
+	case v.Flavour == topology.FlavourMySQL:
+		return wire.OfferedByMySQL
+	case v.Flavour == topology.FlavourMariaDB:
+		return wire.OfferedByMariaDB
+	}
+	return 0
+}

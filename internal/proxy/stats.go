@@ -10,18 +10,25 @@ type Refusal uint8
 
 // The refusals.
 const (
-	RefusedFull      Refusal = iota // MaxSessions
-	RefusedFiles                    // the process is out of file descriptors
-	RefusedTimeout                  // not logged in within LoginTimeout
-	RefusedBytes                    // more than LoginBytes before login
-	RefusedHandshake                // not the protocol, or not one that is spoken here
-	RefusedUnknown                  // no such account from this address
-	RefusedPassword                 // wrong password
-	RefusedPlugin                   // the account's plugin is not supported
-	RefusedLocked                   // the account is locked
-	RefusedQueue                    // MaxQueued sessions wait for an owner already
-	RefusedOwner                    // no owner within QueueTimeout
-	RefusedBackend                  // the member refused, or did not answer
+	RefusedFull        Refusal = iota // MaxSessions
+	RefusedPending                    // pushed out by newer clients before it had logged in: Limits.Pending
+	RefusedAddress                    // Limits.PerAddress
+	RefusedAccount                    // Limits.PerAccount
+	RefusedRate                       // Limits.FailuresPerAddress
+	RefusedProxyHeader                // a PROXY header that is bad, not allowed here, or lacking
+	RefusedTransport                  // the account asks for TLS, or for a certificate that the client has not
+	RefusedFiles                      // the process is out of file descriptors
+	RefusedTimeout                    // not logged in within LoginTimeout
+	RefusedBytes                      // more than LoginBytes before login
+	RefusedHandshake                  // not the protocol, or not one that is spoken here
+	RefusedUnknown                    // no such account from this address
+	RefusedPassword                   // wrong password
+	RefusedPlugin                     // the account's plugin is not supported
+	RefusedLocked                     // the account is locked
+	RefusedTLS                        // the TLS handshake failed, or TLS is required
+	RefusedQueue                      // MaxQueued sessions wait for an owner already
+	RefusedOwner                      // no owner within QueueTimeout
+	RefusedBackend                    // the member refused, or did not answer
 	refusals
 )
 
@@ -30,6 +37,18 @@ func (r Refusal) String() string {
 	switch r {
 	case RefusedFull:
 		return "max_sessions"
+	case RefusedPending:
+		return "max_pending"
+	case RefusedAddress:
+		return "per_address"
+	case RefusedAccount:
+		return "per_account"
+	case RefusedRate:
+		return "failed_logins"
+	case RefusedProxyHeader:
+		return "proxy_header"
+	case RefusedTransport:
+		return "transport"
 	case RefusedFiles:
 		return "file_descriptors"
 	case RefusedTimeout:
@@ -46,6 +65,8 @@ func (r Refusal) String() string {
 		return "plugin"
 	case RefusedLocked:
 		return "locked"
+	case RefusedTLS:
+		return "tls"
 	case RefusedQueue:
 		return "max_queued"
 	case RefusedOwner:
@@ -75,6 +96,7 @@ type Stats struct {
 	Again         uint64            // commands run again on another link, of whose first run nothing was done or delivered
 	TooLate       uint64            // SETs of the slot that only the server noticed
 	HungUp        uint64            // clients that left while a statement ran
+	Slowed        uint64            // logins that had to wait since too many of their user had failed
 	Refused       map[string]uint64 // by Refusal
 }
 
@@ -82,7 +104,7 @@ type counters struct {
 	sessionsTotal, queuedTotal, queries, errors atomic.Uint64
 	bytesIn, bytesOut, linksTotal, linksLost    atomic.Uint64
 	outcomeUnknown, layoutChanged, hungUp       atomic.Uint64
-	linksCut, expired, again                    atomic.Uint64
+	linksCut, expired, again, slowed            atomic.Uint64
 	queued                                      atomic.Int64
 	refused                                     [refusals]atomic.Uint64
 }
@@ -103,6 +125,7 @@ func (p *Proxy) Stats() Stats {
 		LinksTotal: c.linksTotal.Load(), LinksLost: c.linksLost.Load(),
 		LinksCut: c.linksCut.Load(), Expired: c.expired.Load(), Again: c.again.Load(),
 		Unknown: c.outcomeUnknown.Load(), TooLate: c.layoutChanged.Load(), HungUp: c.hungUp.Load(),
+		Slowed:  c.slowed.Load(),
 		Refused: make(map[string]uint64, refusals),
 	}
 	for r := range refusals {

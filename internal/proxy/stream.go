@@ -8,7 +8,9 @@ import (
 
 // stream moves bytes on one connection for one goroutine. It is the seam between
 // a session's logic and how bytes are moved: rawStream where the connection is a
-// socket, plainStream otherwise. Both are woken by deadlines on the connection.
+// socket, tlsStream where TLS is above it, plainStream otherwise, and packedStream
+// above any of them where there is compression. All are woken by deadlines on the
+// connection.
 type stream interface {
 	// fill waits for bytes and reads them behind those that b holds. It takes
 	// memory for b only when there are bytes, if the connection can tell.
@@ -31,11 +33,14 @@ func newStream(conn net.Conn) stream {
 			return newRawStream(raw)
 		}
 	}
-	return &plainStream{conn}
+	return &plainStream{conn, rawOf(conn)}
 }
 
-// plainStream is a stream over any connection, such as one with TLS.
-type plainStream struct{ conn net.Conn }
+// plainStream is a stream over any connection.
+type plainStream struct {
+	conn net.Conn
+	raw  syscall.RawConn // the socket below; nil: none
+}
 
 func (s *plainStream) fill(b *buffer) error {
 	n, err := s.conn.Read(b.space())
@@ -59,7 +64,12 @@ func (s *plainStream) exchange(p []byte, b *buffer) (bool, error) {
 	return true, s.fill(b)
 }
 
-func (s *plainStream) peek() (pending, gone bool) { return false, false }
+func (s *plainStream) peek() (pending, gone bool) {
+	if s.raw == nil {
+		return false, false
+	}
+	return peekRaw(s.raw)
+}
 
 // rawStream makes the system calls itself, inside the poller's callbacks. Against
 // net.Conn's Read and Write this saves a futile read for each query and the
@@ -182,8 +192,10 @@ func (s *rawStream) tryExchange(fd uintptr) bool {
 	return false
 }
 
-func (s *rawStream) peek() (pending, gone bool) {
-	err := s.raw.Control(func(fd uintptr) { pending, gone = judgePeek(sysPeek(fd)) })
+func (s *rawStream) peek() (pending, gone bool) { return peekRaw(s.raw) }
+
+func peekRaw(raw syscall.RawConn) (pending, gone bool) {
+	err := raw.Control(func(fd uintptr) { pending, gone = judgePeek(sysPeek(fd)) })
 	return pending, gone || err != nil
 }
 

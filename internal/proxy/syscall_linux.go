@@ -24,7 +24,13 @@ func sysWrite(fd uintptr, p []byte) (int, syscall.Errno) {
 // sysPeek looks at the next byte without taking it.
 func sysPeek(fd uintptr) (int, syscall.Errno) {
 	var b [1]byte
-	n, _, err := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1,
+	return sysPeekAt(fd, b[:])
+}
+
+// sysPeekAt looks at the next bytes, at least one of room for them, without taking
+// them.
+func sysPeekAt(fd uintptr, p []byte) (int, syscall.Errno) {
+	n, _, err := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
 		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
 	return int(n), err
 }

@@ -23,7 +23,12 @@ func sysWrite(fd uintptr, p []byte) (int, syscall.Errno) {
 // sysPeek looks at the next byte without taking it.
 func sysPeek(fd uintptr) (int, syscall.Errno) {
 	var b [1]byte
-	n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return sysPeekAt(fd, b[:])
+}
+
+// sysPeekAt looks at the next bytes without taking them.
+func sysPeekAt(fd uintptr, p []byte) (int, syscall.Errno) {
+	n, _, err := syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 	return n, errno(err)
 }
 

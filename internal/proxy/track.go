@@ -96,6 +96,8 @@ func (m *memory) learnVariable(c wire.Change) bool {
 	case string(c.Name) == "last_gtid":
 		m.learnGTID(c.Value)
 		return false
+	case string(c.Name) == "statement_id": // MySQL reports it of every statement
+		return false
 	case string(c.Name) == "auto_increment_increment":
 		m.violated = m.violated || string(c.Value) != strconv.Itoa(m.layout.Stride)
 	case string(c.Name) == "auto_increment_offset":

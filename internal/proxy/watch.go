@@ -1,6 +1,9 @@
 package proxy
 
-import "time"
+import (
+	"net"
+	"time"
+)
 
 // lookAfterClients is called at every tick, from Run's goroutine. It finds
 // sessions whose client has gone while they are at work for it, and idle sessions
@@ -16,7 +19,7 @@ func (p *Proxy) lookAfterClients() {
 			continue
 		}
 		if phase&1 == 1 {
-			if _, gone := s.client.peek(); gone {
+			if _, gone := s.client.peek(); gone || hungUp(s.conn) {
 				p.count.hungUp.Add(1)
 				s.interrupt()
 			}
@@ -26,6 +29,19 @@ func (p *Proxy) lookAfterClients() {
 			s.wakeForStale(l)
 		}
 	}
+}
+
+// hungUp reports whether the client has gone for good, behind something that was not
+// read yet: its connection was reset, or what is left is its COM_QUIT. One that has
+// sent commands ahead, and then closed, may want them to be run.
+func hungUp(conn net.Conn) (gone bool) {
+	const quit = "\x01\x00\x00\x00\x01"
+	raw := rawOf(conn)
+	if raw == nil {
+		return false
+	}
+	err := raw.Control(func(fd uintptr) { gone = sysHungUp(fd, quit) })
+	return gone || err != nil
 }
 
 // wakeForStale tells an idle session that its link was closed, unless it has

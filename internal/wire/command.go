@@ -35,6 +35,7 @@ const (
 	ComStmtFetch        Command = 0x1C
 	ComBinlogDumpGTID   Command = 0x1E
 	ComResetConnection  Command = 0x1F
+	ComStmtBulkExecute  Command = 0xFA // MariaDB, with BulkOperations
 )
 
 // Shape says what the response to a command looks like.
@@ -64,7 +65,7 @@ func (c Command) Shape() Shape {
 		return ShapeSimple
 	case ComStatistics:
 		return ShapeText
-	case ComQuery, ComProcessInfo:
+	case ComQuery, ComProcessInfo, ComStmtBulkExecute:
 		return ShapeResult
 	case ComStmtExecute:
 		return ShapeExecute
@@ -103,6 +104,10 @@ func (c Command) String() string {
 		return "COM_BINLOG_DUMP_GTID"
 	case ComResetConnection:
 		return "COM_RESET_CONNECTION"
+	case ComRefresh:
+		return "COM_REFRESH"
+	case ComStmtBulkExecute:
+		return "COM_STMT_BULK_EXECUTE"
 	}
 	return "command 0x" + strconv.FormatUint(uint64(c), 16)
 }

@@ -11,29 +11,35 @@ type Fault uint8
 
 // The faults. The comment is what the server's manual says of the number.
 const (
-	Unspecified          Fault = iota // ER_UNKNOWN_ERROR
-	TooManyConnections                // ER_CON_COUNT_ERROR
-	BadHandshake                      // ER_HANDSHAKE_ERROR
-	AccessDenied                      // ER_ACCESS_DENIED_ERROR
-	AccountLockedMariaDB              // ER_ACCOUNT_HAS_BEEN_LOCKED on MariaDB
-	AccountLockedMySQL                // ER_ACCOUNT_HAS_BEEN_LOCKED on MySQL
-	OldClient                         // ER_NOT_SUPPORTED_AUTH_MODE
-	UnknownCommand                    // ER_UNKNOWN_COM_ERROR
-	CommandNotAvailable               // ER_NOT_SUPPORTED_YET
-	BadDatabase                       // ER_BAD_DB_ERROR
-	ShutdownInProgress                // ER_SERVER_SHUTDOWN
-	NoSuchThread                      // ER_NO_SUCH_THREAD
-	PacketTooLarge                    // ER_NET_PACKET_TOO_LARGE
-	PacketsOutOfOrder                 // ER_NET_PACKETS_OUT_OF_ORDER
-	NetReadError                      // ER_NET_READ_ERROR
-	NetReadTimeout                    // ER_NET_READ_INTERRUPTED
-	NetWriteError                     // ER_NET_ERROR_ON_WRITE
-	NetWriteTimeout                   // ER_NET_WRITE_INTERRUPTED
-	TransactionLost                   // ER_LOCK_DEADLOCK: applications run the transaction again
-	VariableReserved                  // ER_WRONG_VALUE_FOR_VAR… : a variable that is not the client's to set
-	NoOwner                           // ER_OPTION_PREVENTS_STATEMENT: drivers take it for a read-only server
-	UnknownStatement                  // ER_UNKNOWN_STMT_HANDLER
-	OutcomeUnknown                    // SQLSTATE "transaction resolution unknown": not to be run again blindly
+	Unspecified            Fault = iota // ER_UNKNOWN_ERROR
+	TooManyConnections                  // ER_CON_COUNT_ERROR
+	TooManyUserConnections              // ER_TOO_MANY_USER_CONNECTIONS
+	HostBlocked                         // ER_HOST_IS_BLOCKED
+	HostNotAllowed                      // ER_HOST_NOT_PRIVILEGED
+	PasswordExpired                     // ER_MUST_CHANGE_PASSWORD_LOGIN
+	BadHandshake                        // ER_HANDSHAKE_ERROR
+	AccessDenied                        // ER_ACCESS_DENIED_ERROR
+	AccountLockedMariaDB                // ER_ACCOUNT_HAS_BEEN_LOCKED on MariaDB
+	AccountLockedMySQL                  // ER_ACCOUNT_HAS_BEEN_LOCKED on MySQL
+	OldClient                           // ER_NOT_SUPPORTED_AUTH_MODE
+	UnknownCommand                      // ER_UNKNOWN_COM_ERROR
+	CommandNotAvailable                 // ER_NOT_SUPPORTED_YET
+	BadDatabase                         // ER_BAD_DB_ERROR
+	ShutdownInProgress                  // ER_SERVER_SHUTDOWN
+	NoSuchThread                        // ER_NO_SUCH_THREAD
+	PacketTooLarge                      // ER_NET_PACKET_TOO_LARGE
+	MalformedPacket                     // ER_MALFORMED_PACKET
+	PacketsOutOfOrder                   // ER_NET_PACKETS_OUT_OF_ORDER
+	NetReadError                        // ER_NET_READ_ERROR
+	InsecureTransport                   // ER_SECURE_TRANSPORT_REQUIRED
+	NetReadTimeout                      // ER_NET_READ_INTERRUPTED
+	NetWriteError                       // ER_NET_ERROR_ON_WRITE
+	NetWriteTimeout                     // ER_NET_WRITE_INTERRUPTED
+	TransactionLost                     // ER_LOCK_DEADLOCK: applications run the transaction again
+	VariableReserved                    // ER_WRONG_VALUE_FOR_VAR… : a variable that is not the client's to set
+	NoOwner                             // ER_OPTION_PREVENTS_STATEMENT: drivers take it for a read-only server
+	UnknownStatement                    // ER_UNKNOWN_STMT_HANDLER
+	OutcomeUnknown                      // SQLSTATE "transaction resolution unknown": not to be run again blindly
 )
 
 // Code returns the server error number and SQLSTATE of f (MySQL manual, "Server
@@ -43,6 +49,14 @@ func (f Fault) Code() (number uint16, state string) {
 	switch f {
 	case TooManyConnections:
 		return 1040, "08004"
+	case TooManyUserConnections:
+		return 1203, "42000"
+	case HostBlocked:
+		return 1129, "HY000"
+	case HostNotAllowed:
+		return 1130, "HY000"
+	case PasswordExpired:
+		return 1862, "HY000"
 	case BadHandshake:
 		return 1043, "08S01"
 	case AccessDenied:
@@ -65,8 +79,12 @@ func (f Fault) Code() (number uint16, state string) {
 		return 1094, "HY000"
 	case PacketTooLarge:
 		return 1153, "08S01"
+	case MalformedPacket:
+		return 1835, "HY000"
 	case PacketsOutOfOrder:
 		return 1156, "08S01"
+	case InsecureTransport:
+		return 3159, "HY000"
 	case NetReadError:
 		return 1158, "08S01"
 	case NetReadTimeout:

@@ -1,16 +1,15 @@
 package wire
 
 // Frames finds where a client's message ends in a stream of bytes that is passed
-// on and not kept: a command larger than a buffer, or the file of LOAD DATA
-// LOCAL. A message is one packet, or several that continue each other. The zero
-// value stands before a message.
+// on and not kept: a command larger than a buffer. A message is one packet, or several
+// that continue each other. The zero value stands before a message.
 type Frames struct {
 	header [HeaderSize]byte
 	have   int  // bytes of the header that have been seen
 	skip   int  // payload bytes of the packet that are still to come
 	more   bool // the packet is continued by the next one
 	begun  bool
-	size   int // payload of the message so far
+	seq    byte
 }
 
 // Feed takes the next bytes of the stream. It returns how many of them it used,
@@ -29,8 +28,7 @@ func (f *Frames) Feed(b []byte) (n int, payload []byte, ended bool) {
 		f.have++
 		n++
 		if f.have == HeaderSize {
-			f.skip, _ = Header(f.header[:])
-			f.size += f.skip
+			f.skip, f.seq = Header(f.header[:])
 			f.have, f.begun, f.more = 0, true, f.skip == MaxPayload
 		}
 	}
@@ -39,6 +37,5 @@ func (f *Frames) Feed(b []byte) (n int, payload []byte, ended bool) {
 	return n + pass, b[n : n+pass], f.skip == 0 && !f.more
 }
 
-// Size returns the payload bytes of the message as declared so far; after the
-// end 0 means an empty message, which ends the file of LOAD DATA LOCAL.
-func (f *Frames) Size() int { return f.size }
+// Seq returns the sequence number of the packet that was begun last.
+func (f *Frames) Seq() byte { return f.seq }

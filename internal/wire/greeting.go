@@ -22,11 +22,16 @@ func (g *Greeting) Append(dst []byte) []byte {
 	dst = append(append(append(dst, 10), g.Version...), 0)
 	dst = binary.LittleEndian.AppendUint32(dst, g.ThreadID)
 	dst = append(append(dst, g.Salt[:8]...), 0)
-	dst = binary.LittleEndian.AppendUint16(dst, uint16(g.Capabilities))
+	caps := g.Capabilities
+	if caps&extended != 0 {
+		caps &^= Mysql // which is how a MariaDB says that there are extended ones
+	}
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(caps))
 	dst = append(dst, g.Charset)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(g.Status))
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(g.Capabilities>>16))
-	dst = append(dst, SaltSize+1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	dst = append(dst, SaltSize+1, 0, 0, 0, 0, 0, 0)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(caps>>32))
 	dst = append(append(dst, g.Salt[8:]...), 0)
 	return append(append(dst, g.Plugin...), 0)
 }
@@ -50,7 +55,10 @@ func ParseGreeting(payload []byte) (Greeting, error) {
 	g.Charset = r.Byte()
 	g.Status = Status(r.Uint16())
 	g.Capabilities |= Capability(r.Uint16()) << 16
-	r.Take(1 + 10) // length of the salt, reserved
+	r.Take(1 + 6) // length of the salt, reserved
+	if more := Capability(r.Uint32()) << 32; !g.Capabilities.Has(Mysql) {
+		g.Capabilities |= more
+	}
 	copy(g.Salt[8:], r.Take(SaltSize-8))
 	r.Take(1)
 	if r.Bad() {
@@ -72,7 +80,7 @@ func parseAuthSwitch(payload []byte) (plugin string, salt Salt, err error) {
 	r := NewReader(payload)
 	r.Take(1)
 	plugin = string(r.CString())
-	if plugin != PluginNative {
+	if plugin != PluginNative && plugin != PluginSha2 {
 		return plugin, salt, nil
 	}
 	copy(salt[:], r.Take(SaltSize))

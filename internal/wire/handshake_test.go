@@ -89,7 +89,6 @@ func TestParseLogin(t *testing.T) {
 		{"attributes longer than the packet", head(old|PluginAuth|ConnectAttrs) + "app\x00\x00shop\x00p\x00\xfc\xff\xff", false, "", ""},
 		{"lenenc token that is no length", head(old|PluginAuthLen) + "app\x00\xfbabc", false, "", ""},
 		{"before 4.1", "\x85\xa6\x03\x00\x00\x00\x01app\x00", false, "", ""},
-		{"TLS was not offered", head(old | SSL), false, "", ""},
 		{"empty", "", false, "", ""},
 	}
 	for _, tt := range tests {
@@ -108,7 +107,7 @@ func TestParseLogin(t *testing.T) {
 func TestParseLoginMasksWhatWasNotOffered(t *testing.T) {
 	l := Login{Capabilities: ^SSL &^ (PluginAuthLen | ConnectAttrs), User: "a", Plugin: PluginNative, Database: "d"}
 	got, err := ParseLogin(l.Append(nil))
-	if err != nil || got.Capabilities&^Offered != 0 {
+	if err != nil || got.Capabilities&^offeredByAny != 0 {
 		t.Errorf("%#x, %v", got.Capabilities, err)
 	}
 }
@@ -130,10 +129,11 @@ func TestParseChangeUser(t *testing.T) {
 // Whatever a client agreed on, its member's connection is framed in the same way,
 // and does the same; only session tracking is always on.
 func TestCapabilityParity(t *testing.T) {
-	servers := []Capability{^Capability(0), Offered, Offered &^ (Mysql | LocalFiles | ConnectAttrs)}
-	for bit := range 32 {
-		client := (Capability(1)<<bit | Protocol41 | SecureConn) & Offered
-		for _, chosen := range []Capability{client, Offered, Offered&^client | Protocol41 | SecureConn} {
+	const all = offeredByAny
+	servers := []Capability{^Capability(0), all, all &^ (Mysql | LocalFiles | ConnectAttrs)}
+	for bit := range 64 {
+		client := (Capability(1)<<bit | Protocol41 | SecureConn) & all
+		for _, chosen := range []Capability{client, all, all&^client | Protocol41 | SecureConn} {
 			for _, server := range servers {
 				got, err := chosen.Towards(server)
 				if err != nil {
@@ -142,7 +142,7 @@ func TestCapabilityParity(t *testing.T) {
 				if differ := (got ^ chosen) & passed; differ != 0 {
 					t.Errorf("client %#x: bits %#x differ towards the member", chosen, differ)
 				}
-				if !got.Has(SessionTrack | Mysql) {
+				if !got.Has(SessionTrack) {
 					t.Errorf("client %#x: the member gets %#x", chosen, got)
 				}
 				if got.Has(SSL) || got.Has(Compress) {
@@ -154,9 +154,9 @@ func TestCapabilityParity(t *testing.T) {
 }
 
 func TestServerThatCanNotFrame(t *testing.T) {
-	for rest := uint32(framing | SecureConn | PluginAuth | SessionTrack); rest != 0; rest &= rest - 1 {
-		bit := Capability(1) << bits.TrailingZeros32(rest)
-		if _, err := Offered.Towards(^Capability(0) &^ bit); err == nil {
+	for rest := uint64(framing | SecureConn | PluginAuth | SessionTrack); rest != 0; rest &= rest - 1 {
+		bit := Capability(1) << bits.TrailingZeros64(rest)
+		if _, err := Capability(offeredByAny).Towards(^Capability(0) &^ bit); err == nil {
 			t.Errorf("a server without %#x was accepted", bit)
 		}
 	}
@@ -166,7 +166,23 @@ func TestServerThatCanNotFrame(t *testing.T) {
 }
 
 // fakeLogin lets script answer a Conn.Login.
-func fakeLogin(t *testing.T, script func(*Conn)) (Greeting, error) {
+func fakeLogin(t *testing.T, script func(*Conn)) (g Greeting, err error) {
+	t.Helper()
+	between(t, func(c *Conn) {
+		g, err = c.Login(Login{Capabilities: Offered, User: "app", Database: "shop"}, SecretOfDigest(NewDigest("secret")), false)
+	}, script)
+	return g, err
+}
+
+// loginAs lets script answer a Conn.Login with a secret.
+func loginAs(t *testing.T, s Secret, secure bool, script func(*Conn)) (err error) {
+	t.Helper()
+	between(t, func(c *Conn) { _, err = c.Login(Login{Capabilities: Offered, User: "app"}, s, secure) }, script)
+	return err
+}
+
+// between connects two sides.
+func between(t *testing.T, client, server func(*Conn)) {
 	t.Helper()
 	here, there := net.Pipe()
 	defer here.Close()
@@ -176,12 +192,11 @@ func fakeLogin(t *testing.T, script func(*Conn)) (Greeting, error) {
 	go func() {
 		defer close(done)
 		defer there.Close()
-		script(NewConn(there, 1<<16))
+		server(NewConn(there, 1<<16))
 	}()
-	g, err := NewConn(here, 1<<16).Login(Login{Capabilities: Offered, User: "app", Database: "shop"}, NewDigest("secret"))
+	client(NewConn(here, 1<<16))
 	_ = here.Close()
 	<-done
-	return g, err
 }
 
 func TestLoginAsClient(t *testing.T) {
@@ -247,6 +262,10 @@ func TestFaults(t *testing.T) {
 	}{
 		{Unspecified, 1105, "HY000"},
 		{TooManyConnections, 1040, "08004"},
+		{TooManyUserConnections, 1203, "42000"},
+		{HostBlocked, 1129, "HY000"},
+		{HostNotAllowed, 1130, "HY000"},
+		{PasswordExpired, 1862, "HY000"},
 		{BadHandshake, 1043, "08S01"},
 		{AccessDenied, 1045, "28000"},
 		{AccountLockedMariaDB, 4151, "HY000"},
@@ -258,8 +277,10 @@ func TestFaults(t *testing.T) {
 		{ShutdownInProgress, 1053, "08S01"},
 		{NoSuchThread, 1094, "HY000"},
 		{PacketTooLarge, 1153, "08S01"},
+		{MalformedPacket, 1835, "HY000"},
 		{PacketsOutOfOrder, 1156, "08S01"},
 		{NetReadError, 1158, "08S01"},
+		{InsecureTransport, 3159, "HY000"},
 		{NetReadTimeout, 1159, "08S01"},
 		{NetWriteError, 1160, "08S01"},
 		{NetWriteTimeout, 1161, "08S01"},
@@ -293,7 +314,7 @@ func FuzzParseLogin(f *testing.F) {
 	f.Add([]byte("\x85\xa6\x03\x00\x00\x00\x01app\x00"))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		l, err := ParseLogin(payload)
-		if err == nil && (l.Capabilities&^Offered != 0 || len(l.User)+len(l.Token)+len(l.Attributes) > len(payload)) {
+		if err == nil && (l.Capabilities&^offeredByAny != 0 || len(l.User)+len(l.Token)+len(l.Attributes) > len(payload)) {
 			t.Errorf("%+v", l)
 		}
 		_, _ = ParseChangeUser(payload, Offered)

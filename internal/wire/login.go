@@ -16,11 +16,12 @@ type Login struct {
 	Database     string
 	Plugin       string // empty if the client does not know of plugins
 	Attributes   []byte // connection attributes as they came, without their length
+	ZstdLevel    byte   // 1 to 22; 0 without ZstdCompress
 }
 
 // ParseLogin reads the answer to a greeting. Bits that were not offered do not
-// count, whatever a client says. A client of the protocol before 4.1, and one
-// that asks for TLS, which is not offered, are refused as malformed.
+// count, whatever a client says; those of Transport are for the caller to judge. A
+// client of the protocol before 4.1 is refused as malformed.
 func ParseLogin(payload []byte) (Login, error) {
 	var l Login
 	r := NewReader(payload)
@@ -28,13 +29,13 @@ func ParseLogin(payload []byte) (Login, error) {
 	if r.Bad() || !said.Has(Protocol41) {
 		return l, fmt.Errorf("%w: a client of the protocol before 4.1", ErrMalformed)
 	}
-	if said.Has(SSL) {
-		return l, fmt.Errorf("%w: TLS was asked for and not offered", ErrMalformed)
-	}
-	l.Capabilities = said & Offered
 	l.MaxPacket = r.Uint32()
 	l.Charset = r.Byte()
-	r.Take(23)
+	r.Take(19)
+	if more := Capability(r.Uint32()) << 32; !said.Has(Mysql) {
+		said |= more
+	}
+	l.Capabilities = said & offeredByAny
 	l.User = string(r.CString())
 	switch {
 	case l.Capabilities.Has(PluginAuthLen):
@@ -48,6 +49,9 @@ func ParseLogin(payload []byte) (Login, error) {
 		l.Database = string(r.CString())
 	}
 	l.tail(&r)
+	if l.Capabilities.Has(ZstdCompress) && r.Len() > 0 {
+		l.ZstdLevel = r.Byte()
+	}
 	if r.Bad() {
 		return Login{}, fmt.Errorf("%w: answer to the greeting", ErrMalformed)
 	}
@@ -97,9 +101,13 @@ func (l *Login) Append(dst []byte) []byte {
 	}
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(caps))
 	dst = binary.LittleEndian.AppendUint32(dst, l.MaxPacket)
-	dst = append(append(dst, l.Charset), make([]byte, 23)...)
+	dst = append(append(dst, l.Charset), make([]byte, 19)...)
+	if caps.Has(Mysql) {
+		caps &^= extended
+	}
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(caps>>32))
 	dst = append(append(dst, l.User...), 0)
-	dst = AppendBytes(dst, l.Token) // a token is 20 bytes: one length byte by either rule
+	dst = AppendBytes(dst, l.Token) // a token is 32 bytes at most: one length byte by either rule
 	if caps.Has(ConnectWithDB) {
 		dst = append(append(dst, l.Database...), 0)
 	}
@@ -109,57 +117,59 @@ func (l *Login) Append(dst []byte) []byte {
 	if caps.Has(ConnectAttrs) {
 		dst = AppendBytes(dst, l.Attributes)
 	}
+	if caps.Has(ZstdCompress) {
+		dst = append(dst, l.ZstdLevel)
+	}
 	return dst
 }
 
 // Login logs in to the server at the other end as the client that l describes,
-// with its digest instead of a password. l.Capabilities are those the client
-// agreed on. It returns the server's greeting. A refusal by the server is an
-// *Error; a server that wants another method than mysql_native_password is an
-// error that names it.
-func (c *Conn) Login(l Login, digest Digest) (Greeting, error) {
+// with the secret that the client has shown. secure says that nobody can listen:
+// only then does a password go over the wire as it is. l.Capabilities are those the
+// client agreed on. It returns the server's greeting. A refusal by the server is an
+// *Error; a server that wants another method than is possible is an ErrMethod.
+func (c *Conn) Login(l Login, secret Secret, secure bool) (Greeting, error) {
+	g, err := c.Greeting()
+	if err != nil {
+		return g, err
+	}
+	return g, c.Answer(g, l, Credentials{Secret: secret, Secure: secure})
+}
+
+// Greeting reads the greeting of the server at the other end. A server that
+// refuses a client at once is an *Error.
+func (c *Conn) Greeting() (Greeting, error) {
 	payload, err := c.Read()
 	if err != nil {
 		return Greeting{}, err
 	}
-	g, err := ParseGreeting(payload)
-	if err != nil {
-		return g, err
-	}
-	if l.Capabilities, err = l.Capabilities.Towards(g.Capabilities); err != nil {
-		return g, err
-	}
-	l.Plugin, l.Token = PluginNative, digest.Token(g.Salt)
-	if err := c.Write(l.Append(nil)); err != nil {
-		return g, err
-	}
-	return g, c.finishLogin(digest)
+	return ParseGreeting(payload)
 }
 
-func (c *Conn) finishLogin(digest Digest) error {
-	for {
-		payload, err := c.Read()
-		switch {
-		case err != nil:
-			return err
-		case len(payload) == 0:
-			return fmt.Errorf("%w: empty answer to a login", ErrMalformed)
-		case payload[0] == headerOK:
-			return nil
-		case payload[0] == headerErr:
-			return ParseError(payload)
-		case payload[0] != headerEOF:
-			return fmt.Errorf("%w: answer %#x to a login", ErrMalformed, payload[0])
-		}
-		plugin, salt, err := parseAuthSwitch(payload)
-		if err != nil {
-			return err
-		}
-		if plugin != PluginNative {
-			return fmt.Errorf("the server wants authentication by %q, only %s is supported", plugin, PluginNative)
-		}
-		if err := c.Write(digest.Token(salt)); err != nil {
-			return err
-		}
+// Credentials are what it takes to answer a greeting besides a client's Login.
+type Credentials struct {
+	Secret Secret
+	Secure bool       // nobody can listen; see Conn.Login
+	Own    Capability // what of Transport this connection has
+}
+
+// Answer answers the greeting g; Login says how.
+func (c *Conn) Answer(g Greeting, l Login, with Credentials) error {
+	caps, err := l.Capabilities.Towards(g.Capabilities)
+	if err != nil {
+		return err
 	}
+	l.Capabilities = caps | with.Own
+	c.attributes = l.Capabilities.Has(QueryAttributes)
+	l.Plugin = PluginNative
+	if g.Plugin == PluginSha2 && !with.Secret.unclear {
+		l.Plugin = PluginSha2 // saves a switch
+	}
+	if l.Token, err = with.Secret.token(l.Plugin, g.Salt); err != nil {
+		return err
+	}
+	if err := c.Write(l.Append(nil)); err != nil {
+		return err
+	}
+	return c.Finish(l.Plugin, g.Salt, with)
 }

@@ -9,7 +9,7 @@ import (
 	"fmt"
 )
 
-// PluginNative is the name of the authentication method that this package knows.
+// PluginNative is the authentication method of MariaDB, and of MySQL up to 5.7.
 const PluginNative = "mysql_native_password"
 
 // SaltSize is the size of a native salt in bytes.

@@ -62,6 +62,8 @@ type Conn struct {
 	budget int    // bytes that the peer may still send
 	buf    []byte // received; buf[read:] is not consumed yet
 	read   int
+
+	attributes bool // statements carry attributes: QueryAttributes was agreed on
 }
 
 // NewConn returns a Conn over rw whose peer may send at most budget bytes in all,
@@ -80,6 +82,10 @@ func (c *Conn) Seq() byte { return c.seq }
 // Rest returns what was received and not read: the bytes of a peer that did not
 // wait for an answer. They stay where they are.
 func (c *Conn) Rest() []byte { return c.buf[c.read:] }
+
+// Over goes on over rw, with the same numbers and budget. What was received and
+// not read does not go along: it has come another way.
+func (c *Conn) Over(rw io.ReadWriter) { c.rw, c.buf, c.read = rw, nil, 0 }
 
 // Shrink gives back the memory of a Conn that will not be used for a while.
 func (c *Conn) Shrink() {

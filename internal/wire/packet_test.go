@@ -72,8 +72,8 @@ func TestAppendPacketSplits(t *testing.T) {
 			}
 			got, packets, ended = append(got, piece...), packets[n:], end
 		}
-		if !bytes.Equal(got, payload) || len(packets) != 0 || f.Size() != size {
-			t.Errorf("%d bytes: %d came back, %d are left, size %d", size, len(got), len(packets), f.Size())
+		if !bytes.Equal(got, payload) || len(packets) != 0 || f.Seq() != byte(254+size/MaxPayload) {
+			t.Errorf("%d bytes: %d came back, %d are left, the last is %d", size, len(got), len(packets), f.Seq())
 		}
 	}
 }

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 )
 
 // Prepared is what a server says of a statement that it has prepared.
@@ -10,6 +11,7 @@ type Prepared struct {
 	ID         uint32
 	Columns    uint16
 	Parameters uint16
+	Bare       bool // the definitions of both do not follow
 }
 
 // LastPrepared is the id by which MariaDB lets a client name the statement that
@@ -24,6 +26,9 @@ func ParsePrepared(payload []byte, p *Prepared) error {
 	*p = Prepared{ID: id, Columns: f.Uint16(), Parameters: f.Uint16()}
 	if f.Bad() || header != headerOK {
 		return fmt.Errorf("%w: prepared statement", ErrMalformed)
+	}
+	if f.Take(1 + 2); f.Len() > 0 { // filler, warnings; what follows is there with OptionalMetadata alone
+		p.Bare = f.Byte() == 0
 	}
 	return nil
 }
@@ -49,6 +54,9 @@ func (c *Conn) Prepare(caps Capability, budget int) (Prepared, error) {
 	}
 	for _, n := range []uint16{p.Parameters, p.Columns} {
 		packets := int(n)
+		if p.Bare && caps.Has(OptionalMetadata) {
+			packets = 0
+		}
 		if n > 0 && !caps.Has(DeprecateEOF) {
 			packets++
 		}
@@ -65,31 +73,105 @@ func (c *Conn) Prepare(caps Capability, budget int) (Prepared, error) {
 // (protocol manual, "COM_STMT_EXECUTE").
 type Binding struct {
 	Cursor bool   // rows may be asked for by COM_STMT_FETCH
-	At     int    // where in the payload it says whether types follow; 0: no parameters, or it was cut short
-	Types  []byte // two bytes for each parameter; nil: those of the execution before, or cut short
+	Count  uint64 // of values: those of parameters, and of attributes behind them
+	At     int    // where in the payload types stand, or would; 0: no values, or it was cut short
 	Bound  bool   // types follow
+	Types  []byte // of the statement's own parameters; nil: those of the execution before, or cut short
+	Values int    // where in the payload values stand; 0: cut short
 }
 
-// executeHead is the size of what a COM_STMT_EXECUTE begins with: id, flags,
-// number of iterations.
-const executeHead = 9
+const (
+	executeHead = 9    // id, flags, number of iterations
+	flagCursors = 0x07 // of the flags: the kinds of cursor
+	flagCounted = 0x08 // of the flags, PARAMETER_COUNT_AVAILABLE: the number of values is given
+)
 
 // ParseExecute reads the beginning of the payload of a COM_STMT_EXECUTE, the
-// command's byte aside, of a statement with so many parameters. Types alias the
-// payload.
-func ParseExecute(payload []byte, parameters uint16) Binding {
-	var b Binding
+// command's byte aside, of a statement with so many parameters, on a connection of
+// caps. Types alias the payload.
+//
+// With QueryAttributes the number of values and the name of each are there for every
+// statement with parameters, whatever the flags say (seen on MySQL 9.7).
+func ParseExecute(payload []byte, parameters uint16, caps Capability) Binding {
+	b := Binding{Count: uint64(parameters)}
 	if len(payload) < executeHead {
 		return b
 	}
-	b.Cursor = payload[4] != 0
-	at := executeHead + (int(parameters)+7)/8
-	if parameters == 0 || len(payload) <= at {
+	b.Cursor = payload[4]&flagCursors != 0
+	r := NewReader(payload)
+	r.Take(executeHead)
+	named := caps.Has(QueryAttributes)
+	if named && (parameters > 0 || payload[4]&flagCounted != 0) {
+		b.Count = r.Uint()
+	}
+	if b.Count == 0 || b.Count > uint64(len(payload)) || r.Bad() {
 		return b
 	}
-	b.At, b.Bound = at, payload[at] == 1
-	if end := at + 1 + 2*int(parameters); b.Bound && len(payload) >= end {
-		b.Types = payload[at+1 : end : end]
+	r.Take(int(b.Count+7) / 8)
+	b.Bound = r.Byte() == 1
+	if r.Bad() {
+		b.Bound = false
+		return b
+	}
+	b.At = len(payload) - r.Len()
+	if !b.Bound {
+		b.Values = b.At
+		return b
+	}
+	own := b.At
+	for i := range b.Count {
+		if r.Take(2); named {
+			r.Bytes()
+		}
+		if i < uint64(parameters) {
+			own = len(payload) - r.Len()
+		}
+	}
+	if !r.Bad() {
+		b.Types, b.Values = payload[b.At:own:own], len(payload)-r.Len()
 	}
 	return b
+}
+
+// Bind appends to dst the payload, from which b was read and which has no types,
+// with types.
+func (b *Binding) Bind(dst, payload, types []byte) []byte {
+	start := len(dst)
+	dst = append(append(dst, payload[:b.At]...), types...)
+	dst[start+b.At-1] = 1
+	return append(dst, payload[b.At:]...)
+}
+
+// Number returns the value of the only parameter of an execution, if it is an
+// integer, or text of one. types are the parameter's where the execution leaves them
+// out. ok is false if that can not be read.
+func (b *Binding) Number(payload, types []byte) (n uint64, ok bool) {
+	if b.Bound {
+		types = b.Types
+	}
+	const null = 1 // of the null bitmap, the byte before the flag of types
+	if b.Count != 1 || b.Values == 0 || len(types) < 2 || payload[b.At-2]&null != 0 {
+		return 0, false
+	}
+	r := NewReader(payload[b.Values:])
+	size := 0
+	switch types[0] {
+	case typeLonglong:
+		size = 8
+	case typeLong, typeInt24:
+		size = 4
+	case typeShort:
+		size = 2
+	case typeTiny:
+		size = 1
+	case typeVarchar, typeVarString, typeString, typeBlob:
+		n, err := strconv.ParseUint(string(r.Bytes()), 10, 64)
+		return n, err == nil && !r.Bad()
+	default:
+		return 0, false
+	}
+	for i, digit := range r.Take(size) {
+		n |= uint64(digit) << (8 * i)
+	}
+	return n, !r.Bad()
 }

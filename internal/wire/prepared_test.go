@@ -73,16 +73,62 @@ func TestParseExecute(t *testing.T) {
 		{"empty", "", 3, Binding{}},
 		{"no parameters", head, 0, Binding{}},
 		{"a cursor", "\x07\x00\x00\x00\x01\x01\x00\x00\x00", 0, Binding{Cursor: true}},
-		{"types", head + "\x00\x01" + "\x08\x00\xfd\x00" + "values", 2, Binding{At: 10, Bound: true, Types: []byte("\x08\x00\xfd\x00")}},
-		{"types of before", head + "\x00\x00" + "values", 2, Binding{At: 10}},
-		{"nine parameters have two bytes of nulls", head + "\x00\x00\x00" + "values", 9, Binding{At: 11}},
+		{"types", head + "\x00\x01" + "\x08\x00\xfd\x00" + "values", 2, Binding{At: 11, Bound: true, Types: []byte("\x08\x00\xfd\x00")}},
+		{"types of before", head + "\x00\x00" + "values", 2, Binding{At: 11}},
+		{"nine parameters have two bytes of nulls", head + "\x00\x00\x00" + "values", 9, Binding{At: 12}},
 		{"cut short before it says", head + "\x00", 2, Binding{}},
-		{"types cut short", head + "\x00\x01\x08", 2, Binding{At: 10, Bound: true}},
+		{"types cut short", head + "\x00\x01\x08", 2, Binding{At: 11, Bound: true}},
 	}
 	for _, tt := range tests {
-		got := ParseExecute([]byte(tt.payload), tt.parameters)
+		got := ParseExecute([]byte(tt.payload), tt.parameters, 0)
 		if got.Cursor != tt.want.Cursor || got.At != tt.want.At || got.Bound != tt.want.Bound || !bytes.Equal(got.Types, tt.want.Types) {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
 	}
+}
+
+// Responses to our own commands: whatever a server says, they end.
+func FuzzOwnCommands(f *testing.F) {
+	for _, s := range [][]byte{
+		packets(okInsert), packets("\x01", def, eof, "\x011", eof), packets("\x01\x00", "\x011", endRows), packets(errPlain),
+		packets(prepareOK(2, 1), def, eof, def, def, eof), packets(prepareOK(2, 1)+"\x00", eof, eof), packets("\x02", def, def, "\xfb\x011", endRows),
+	} {
+		f.Add(s, uint64(0))
+		f.Add(s, uint64(DeprecateEOF|OptionalMetadata))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, agreed uint64) {
+		caps := Capability(agreed)
+		row, ok, err := NewConn(canned{bytes.NewReader(stream), io.Discard}, 0).Result(caps, 1<<16)
+		if err == nil && row != nil && ok != nil || len(row) > 64 {
+			t.Errorf("%q, %q", row, ok)
+		}
+		if ok != nil {
+			var read OK
+			_ = ParseOK(ok, &read)
+		}
+		_, _ = NewConn(canned{bytes.NewReader(stream), io.Discard}, 0).Prepare(caps, 1<<16)
+	})
+}
+
+// However a stream is cut, its messages end at the same place.
+func FuzzFrames(f *testing.F) {
+	f.Add(packets(okPlain, "", "abc"), uint8(1))
+	f.Add(AppendHeader(nil, MaxPayload, 0), uint8(3))
+	f.Fuzz(func(t *testing.T, stream []byte, size uint8) {
+		run := func(size int) (used int, ended bool, payload []byte) {
+			var m Frames
+			for piece := range chunks(stream, size) {
+				for len(piece) > 0 && !ended {
+					n, p, end := m.Feed(piece)
+					used, ended, payload, piece = used+n, end, append(payload, p...), piece[n:]
+				}
+			}
+			return used, ended, payload
+		}
+		used, ended, payload := run(len(stream) + 1)
+		used2, ended2, payload2 := run(int(size) + 1)
+		if used != used2 || ended != ended2 || !bytes.Equal(payload, payload2) {
+			t.Errorf("whole: %d bytes, %v, %q; in pieces: %d, %v, %q", used, ended, payload, used2, ended2, payload2)
+		}
+	})
 }

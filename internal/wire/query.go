@@ -4,10 +4,13 @@ import "fmt"
 
 // Send writes commands in one piece, each a packet of its own; their responses
 // are read one after the other by Result. A command must be smaller than
-// MaxPayload.
+// MaxPayload. Where statements can have attributes, they are sent with none.
 func (c *Conn) Send(commands ...[]byte) error {
 	var packets []byte
 	for _, command := range commands {
+		if c.attributes {
+			command = WithoutAttributes(command)
+		}
 		packets, _ = AppendPacket(packets, 0, command)
 	}
 	_, err := c.rw.Write(packets)
@@ -34,9 +37,14 @@ func (c *Conn) Result(caps Capability, budget int) (row []string, ok []byte, err
 	case payload[0] == headerErr:
 		return nil, nil, ParseError(payload)
 	}
-	head := NewReader(payload)
-	columns := head.Uint()
+	columns, defs, err := parseHead(payload, caps)
+	if err != nil {
+		return nil, nil, err
+	}
 	skip := columns
+	if !defs {
+		skip = 0
+	}
 	if !caps.Has(DeprecateEOF) {
 		skip++
 	}

@@ -49,6 +49,9 @@ type Response struct {
 	state   state
 	cursor  bool // the command may open a cursor instead of sending rows
 	classic bool // the connection has EOF packets behind definitions
+	caps    Capability
+	begun   bool // something has passed that is no report of progress
+	seq     byte // number of the packet that comes next
 	skip    int  // bytes of the current packet that are still to pass
 	more    bool // the current packet is continued by the next one
 	left    uint64
@@ -60,7 +63,7 @@ type Response struct {
 
 // Begin starts on the response to command on a connection of caps, told to see.
 func (r *Response) Begin(command Command, caps Capability, see Observer) {
-	*r = Response{classic: !caps.Has(DeprecateEOF), see: see}
+	*r = Response{classic: !caps.Has(DeprecateEOF), caps: caps, see: see}
 	switch command.Shape() {
 	case ShapeSimple:
 		r.state = stateSimple
@@ -78,6 +81,11 @@ func (r *Response) Begin(command Command, caps Capability, see Observer) {
 	}
 }
 
+// NoCursor says that the command has not asked for a cursor. Then rows follow
+// whatever the status says: a cursor inside of a routine shows in it too (seen on
+// MariaDB 10.11).
+func (r *Response) NoCursor() { r.cursor = false }
+
 // Done reports whether the response has ended.
 func (r *Response) Done() bool { return r.state == stateDone && r.skip == 0 && !r.more }
 
@@ -87,6 +95,14 @@ func (r *Response) WantsFile() bool { return r.state == stateFile && r.skip == 0
 
 // FileSent says that the client has sent its file, the empty packet included.
 func (r *Response) FileSent() { r.state = stateHead }
+
+// Begun reports whether something of the response has been passed on that can not
+// be followed by an error in its place: anything but reports of progress.
+func (r *Response) Begun() bool { return r.begun }
+
+// Seq returns the sequence number of the packet that the client expects after what
+// was passed on. It is not defined before the first packet.
+func (r *Response) Seq() byte { return r.seq }
 
 // Feed reads b, which begins with the rest of an earlier call. It returns what
 // can be passed on to the client, at the front of b, and the rest, at its end:
@@ -110,9 +126,9 @@ func (r *Response) Feed(b []byte) (forward, rest []byte, err error) {
 		if r.Done() || r.WantsFile() || len(b)-read < HeaderSize {
 			return b[:write], b[read:], nil
 		}
-		length, _ := Header(b[read:])
+		length, seq := Header(b[read:])
 		if r.more { // continues a packet that was judged by its beginning
-			r.skip, r.more = HeaderSize+length, length == MaxPayload
+			r.skip, r.more, r.seq = HeaderSize+length, length == MaxPayload, seq+1
 			continue
 		}
 		whole := r.whole(length)
@@ -126,6 +142,7 @@ func (r *Response) Feed(b []byte) (forward, rest []byte, err error) {
 			if err := r.pass(length); err != nil {
 				return b[:write], b[read:], err
 			}
+			r.begun, r.seq = true, seq+1
 			continue
 		}
 		if length > MaxInspect {
@@ -138,7 +155,7 @@ func (r *Response) Feed(b []byte) (forward, rest []byte, err error) {
 		if err != nil {
 			return b[:write], b[read:], err
 		}
-		read, write = read+HeaderSize+length, write+n
+		read, write, r.seq = read+HeaderSize+length, write+n, seq+1
 	}
 }
 
@@ -183,6 +200,9 @@ func (r *Response) pass(length int) error {
 	case stateText:
 		r.state = stateDone
 	case stateHead:
+		if !r.caps.Has(LocalFiles) {
+			return fmt.Errorf("%w: a file is asked for that the client has not offered", ErrMalformed)
+		}
 		r.state = stateFile
 	case stateDefs:
 		r.next(stateDefsEnd)
@@ -224,8 +244,11 @@ func (r *Response) endOfDefs() {
 // fields moves on to the columns of a prepared statement, if it has any.
 func (r *Response) fields() {
 	r.state, r.left = stateFields, r.columns
-	if r.left == 0 {
+	switch {
+	case r.left == 0:
 		r.state = stateDone
+	case r.made.Bare:
+		r.undefined(stateFieldsEnd)
 	}
 }
 
@@ -236,14 +259,11 @@ func (r *Response) inspect(packet, dst []byte) (int, error) {
 	if len(payload) == 0 {
 		return 0, fmt.Errorf("%w: empty packet in a response", ErrMalformed)
 	}
+	if payload[0] == headerErr {
+		return copy(dst, packet), r.failed(payload)
+	}
+	r.begun = true
 	switch first := payload[0]; {
-	case first == headerErr:
-		if len(payload) < 3 {
-			return 0, fmt.Errorf("%w: error packet", ErrMalformed)
-		}
-		r.see.ObserveError(binary.LittleEndian.Uint16(payload[1:]))
-		r.state = stateDone
-		return copy(dst, packet), nil
 	case r.state == statePrepared:
 		err := r.prepared(payload)
 		return copy(dst, packet), err
@@ -258,15 +278,47 @@ func (r *Response) inspect(packet, dst []byte) (int, error) {
 	return 0, fmt.Errorf("%w: packet %#x in a response", ErrMalformed, payload[0])
 }
 
+// failed reads an error packet. One with an impossible number is a report of
+// progress, to a client that asked for such (MariaDB manual, "Progress reporting").
+func (r *Response) failed(payload []byte) error {
+	const progress = 0xFFFF
+	if len(payload) < 3 {
+		return fmt.Errorf("%w: error packet", ErrMalformed)
+	}
+	number := binary.LittleEndian.Uint16(payload[1:])
+	if number == progress && r.caps.Has(Progress) {
+		return nil
+	}
+	r.begun, r.state = true, stateDone
+	r.see.ObserveError(number)
+	return nil
+}
+
 // columnCount reads the head of a result set.
 func (r *Response) columnCount(payload []byte) error {
-	f := NewReader(payload)
-	r.left = f.Uint()
-	if f.Bad() || f.Len() > 0 || r.left == 0 {
-		return fmt.Errorf("%w: column count", ErrMalformed)
+	columns, defs, err := parseHead(payload, r.caps)
+	if err != nil {
+		return err
 	}
-	r.state = stateDefs
+	r.left, r.state = columns, stateDefs
+	if !defs {
+		r.undefined(stateDefsEnd)
+	}
 	return nil
+}
+
+// parseHead reads how many columns a result has, and whether their definitions
+// follow (MySQL manual, "Optional Result Set Metadata").
+func parseHead(payload []byte, caps Capability) (columns uint64, defs bool, err error) {
+	f := NewReader(payload)
+	columns, defs = f.Uint(), true
+	if caps.Has(OptionalMetadata) {
+		defs = f.Byte() != 0
+	}
+	if f.Bad() || f.Len() > 0 || columns == 0 {
+		return 0, false, fmt.Errorf("%w: column count", ErrMalformed)
+	}
+	return columns, defs, nil
 }
 
 // prepared reads the head of a prepared statement, and writes to it what the
@@ -275,14 +327,25 @@ func (r *Response) prepared(payload []byte) error {
 	if err := ParsePrepared(payload, &r.made); err != nil {
 		return err
 	}
+	r.made.Bare = r.made.Bare && r.caps.Has(OptionalMetadata)
 	r.columns, r.left = uint64(r.made.Columns), uint64(r.made.Parameters)
 	r.see.ObservePrepared(&r.made)
 	r.made.putID(payload)
 	r.state = stateParams
-	if r.left == 0 {
+	switch {
+	case r.left == 0:
 		r.fields()
+	case r.made.Bare:
+		r.undefined(stateParamsEnd)
 	}
 	return nil
+}
+
+// undefined moves on over definitions that the client has asked not to get. The EOF
+// behind them is there all the same.
+func (r *Response) undefined(end state) {
+	r.left = 1
+	r.next(end)
 }
 
 // defsEnd reads the EOF packet behind definitions. Its status may say that a
@@ -300,64 +363,4 @@ func (r *Response) defsEnd(payload []byte) error {
 	}
 	r.endOfDefs()
 	return nil
-}
-
-// ended reads the OK or EOF packet that ends a result, and says so.
-func (r *Response) ended(packet, dst []byte) (int, error) {
-	payload := packet[HeaderSize:]
-	if payload[0] == headerEOF && r.classic {
-		if len(payload) != 5 {
-			return 0, fmt.Errorf("%w: EOF packet", ErrMalformed)
-		}
-		r.ok = OK{
-			Warnings: binary.LittleEndian.Uint16(payload[1:]),
-			Status:   classicStatus(payload),
-			Mute:     true,
-		}
-		r.see.ObserveOK(&r.ok)
-		r.result()
-		return copy(dst, packet), nil
-	}
-	if err := ParseOK(payload, &r.ok); err != nil {
-		return 0, err
-	}
-	had, info := len(r.ok.Changes), r.ok.Info
-	r.see.ObserveOK(&r.ok)
-	r.result()
-	if len(r.ok.Changes) == had && !(had == 0 && r.ok.Status.Has(StatusSessionChanged)) {
-		return copy(dst, packet), nil
-	}
-	return shorten(packet, dst, &r.ok, len(info)), nil
-}
-
-// classicStatus returns the status of an EOF packet, of five bytes, and takes out
-// of it that the session has changed: it has no place to say how, and most of
-// what the member is made to report does not concern the client.
-func classicStatus(payload []byte) Status {
-	status := Status(binary.LittleEndian.Uint16(payload[3:])) &^ StatusSessionChanged
-	binary.LittleEndian.PutUint16(payload[3:], uint16(status))
-	return status
-}
-
-// result moves on from the end of a result.
-func (r *Response) result() {
-	more := r.ok.Status.Has(StatusMoreResults) && r.state != stateSimple
-	r.state = stateDone
-	if more {
-		r.state = stateHead
-	}
-}
-
-// shorten writes packet to dst with ok's changes, which are fewer than the
-// packet's own, and without their mark if none are left.
-func shorten(packet, dst []byte, ok *OK, info int) int {
-	seq, header := packet[3], packet[HeaderSize]
-	var space [256]byte
-	payload := space[:0]
-	if room := 64 + info + len(ok.Changes); room > len(space) {
-		payload = make([]byte, 0, room)
-	}
-	payload = ok.Append(payload, header)
-	head := AppendHeader(dst[:0], len(payload), seq)
-	return len(head) + copy(dst[len(head):], payload)
 }

@@ -102,6 +102,15 @@ func TestResponseEnds(t *testing.T) {
 		{"several results, the last an error", ComQuery, modern, packets("\x01", def, "\x011", endMore, errPlain)},
 		{"more is promised by the definitions' end only", ComQuery, classic, packets("\x01", def, eofMore, "\x011", eof)},
 		{"a simple command has no more results", ComPing, modern, packets(okMore)},
+		{"bulk execution", ComStmtBulkExecute, modern, packets(okInsert)},
+		{"bulk execution, returning", ComStmtBulkExecute, modern, packets("\x01", def, "\x00\x00\x04\x00\x00\x00", endRows)},
+		{"optional metadata", ComQuery, modern | OptionalMetadata, packets("\x01\x01", def, "\x011", endRows)},
+		{"no metadata", ComQuery, modern | OptionalMetadata, packets("\x01\x00", "\x011", endRows)},
+		{"no metadata, classic", ComQuery, classic | OptionalMetadata, packets("\x01\x00", eof, "\x011", eof)},
+		{"prepare, no metadata", ComStmtPrepare, modern | OptionalMetadata, packets(prepareOK(2, 1) + "\x00")},
+		{"prepare, no metadata, classic", ComStmtPrepare, classic | OptionalMetadata, packets(prepareOK(2, 1)+"\x00", eof, eof)},
+		{"prepare, no metadata, columns only", ComStmtPrepare, classic | OptionalMetadata, packets(prepareOK(2, 0)+"\x00", eof)},
+		{"prepare, metadata", ComStmtPrepare, modern | OptionalMetadata, packets(prepareOK(1, 1)+"\x01", def, def)},
 		{"prepare, nothing", ComStmtPrepare, modern, packets(prepareOK(0, 0))},
 		{"prepare, both, classic", ComStmtPrepare, classic, packets(prepareOK(2, 1), def, eof, def, def, eof)},
 		{"prepare, both, modern", ComStmtPrepare, modern, packets(prepareOK(2, 1), def, def, def)},
@@ -209,6 +218,7 @@ func TestResponseRefuses(t *testing.T) {
 	}{
 		{"empty packet", ComQuery, packets(""), ErrMalformed},
 		{"no columns", ComQuery, packets("\x01\x01"), ErrMalformed},
+		{"a file that nobody offered", ComQuery, packets(file), ErrMalformed},
 		{"OK cut short", ComQuery, packets("\x00\x00"), ErrMalformed},
 		{"error cut short", ComQuery, packets("\xff\x01"), ErrMalformed},
 		{"rows after a ping", ComPing, packets("\x01"), ErrMalformed},
@@ -221,7 +231,7 @@ func TestResponseRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var r Response
-			r.Begin(tt.command, Offered, &transcript{})
+			r.Begin(tt.command, Offered&^LocalFiles, &transcript{})
 			if _, _, err := feed(&r, tt.stream, 5); !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}
@@ -261,15 +271,13 @@ func FuzzResponse(f *testing.F) {
 		packets("\x01", def, "\x011", endMore, okSetNames), packets(prepareOK(2, 1), def, eof, def, def, eof), packets("\x01", def, eofOpen),
 	} {
 		for _, command := range []Command{ComQuery, ComStmtExecute, ComStmtPrepare, ComStmtFetch, ComPing, ComStatistics} {
-			f.Add(s, byte(command), uint8(3), true, true)
-			f.Add(s, byte(command), uint8(1), false, false)
+			f.Add(s, byte(command), uint8(3), uint64(DeprecateEOF|LocalFiles), true)
+			f.Add(s, byte(command), uint8(1), uint64(OptionalMetadata|Progress), false)
 		}
 	}
-	f.Fuzz(func(t *testing.T, stream []byte, command byte, size uint8, modern, strip bool) {
-		caps := Protocol41
-		if modern {
-			caps |= DeprecateEOF
-		}
+	f.Fuzz(func(t *testing.T, stream []byte, command byte, size uint8, agreed uint64, strip bool) {
+		caps := Protocol41 | Capability(agreed)
+		modern := caps.Has(DeprecateEOF)
 		run := func(size int) (string, []string) {
 			var r Response
 			seen := transcript{strip: strip}

@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sqlring/sqlring/pkg/autoinc"
@@ -132,6 +133,7 @@ func TestMention(t *testing.T) {
 		{"SELECT 1; x", MentionsNext},
 		{"select GET_LOCK(1)", MentionsUserLock},
 		{"auto_increment_offset", MentionsLayout},
+		{"SELECT Connection_ID()", MentionsThread},
 	}
 	for _, tt := range tests {
 		if got := Mention([]byte(tt.text)); got != tt.want {
@@ -153,6 +155,16 @@ func TestParseKill(t *testing.T) {
 		{"/* x */ KILL HARD QUERY 9", true, 9, "9"},
 		{"KILL SOFT 9", true, 9, "9"},
 		{"KILL QUERY ID 9", false, 0, ""},
+		{"KILL CONNECTION_ID()", true, 0, "CONNECTION_ID()"},
+		{"kill query connection_id ( ) ;", true, 0, "connection_id ( )"},
+		{"KILL CONNECTION ?", true, 0, "?"},
+		{"KILL ?", true, 0, "?"},
+		{"KILL CONNECTION_ID()+1", false, 0, ""},
+		{"KILL CONNECTION_ID", false, 0, ""},
+		{"KILL ?+1", false, 0, ""},
+		{"KILL 7 + 1", false, 0, ""},
+		{"KILL -1", false, 0, ""},
+		{"KILL 99999999999999999999", false, 0, ""},
 		{"KILL USER app", false, 0, ""},
 		{"KILL 7; SELECT 1", false, 0, ""},
 		{"KILL @x", false, 0, ""},
@@ -164,5 +176,72 @@ func TestParseKill(t *testing.T) {
 		if ok != tt.ok || k.Thread != tt.thread || tt.text[k.Start:k.End] != tt.number {
 			t.Errorf("%q: %v %+v", tt.text, ok, k)
 		}
+		lower := strings.ToLower(tt.text)
+		if k.Query != strings.Contains(lower, "query") || k.Own != (ok && strings.Contains(lower, "connection_id")) || k.Asked != (ok && strings.Contains(lower, "?")) {
+			t.Errorf("%q: %+v", tt.text, k)
+		}
 	}
+}
+
+// Connection ids are found where they stand in the first column, and nowhere else.
+func TestClassifyFindsThreads(t *testing.T) {
+	tests := []struct {
+		text string
+		want Threads
+	}{
+		{"SHOW PROCESSLIST", ThreadsAll},
+		{"/* top */ show /* all */ full processlist;", ThreadsAll},
+		{"SHOW PROCESSLIST; SELECT 1", ThreadsNone},
+		{"SHOW FULL TABLES", ThreadsNone},
+		{"SELECT * FROM information_schema.PROCESSLIST", ThreadsNone},
+		{"SELECT CONNECTION_ID()", ThreadsOwn},
+		{"select connection_id ( ) ;", ThreadsOwn},
+		{"SELECT CONNECTION_ID() AS id", ThreadsOwn},
+		{"SELECT CONNECTION_ID() id", ThreadsOwn},
+		{"SELECT CONNECTION_ID() `id`, 7 FROM t", ThreadsOwn},
+		{"SELECT CONNECTION_ID() FROM DUAL", ThreadsOwn},
+		{"SELECT CONNECTION_ID", ThreadsNone},
+		{"SELECT CONNECTION_ID(1)", ThreadsNone},
+		{"SELECT CONNECTION_ID()+1", ThreadsNone},
+		{"SELECT CONNECTION_ID() = 7", ThreadsNone},
+		{"SELECT CONNECTION_ID() MOD 7", ThreadsNone},
+		{"SELECT CONNECTION_ID() IN (7)", ThreadsNone},
+		{"SELECT (CONNECTION_ID())", ThreadsNone},
+		{"SELECT 1, CONNECTION_ID()", ThreadsNone},
+		{"SELECT DISTINCT CONNECTION_ID()", ThreadsNone},
+		{"SELECT 'CONNECTION_ID()'", ThreadsNone},
+		{"SELECT CONNECTION_ID(); SELECT 1", ThreadsNone},
+		{"INSERT INTO t SELECT CONNECTION_ID()", ThreadsNone},
+	}
+	for _, tt := range tests {
+		if got := Classify([]byte(tt.text), true).Threads; got != tt.want {
+			t.Errorf("%q: %d, want %d", tt.text, got, tt.want)
+		}
+	}
+}
+
+// What is found of a statement stays inside of it, whatever it is.
+func FuzzClassify(f *testing.F) {
+	for _, text := range []string{
+		"SELECT CONNECTION_ID() AS id", "SHOW FULL PROCESSLIST", "KILL QUERY 7", "KILL CONNECTION_ID()", "KILL ?", "/*!50000 KILL 7 */",
+		"SET STATEMENT a=1 FOR SELECT GET_LOCK('a',1)", "SELECT 1; SELECT @a", "-- x\nCOMMIT", "LOAD DATA LOCAL INFILE 'x' INTO TABLE t",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		k, ok := ParseKill([]byte(text))
+		if k.Start < 0 || k.End < k.Start || k.End > len(text) || ok && (k.Start == k.End || k.Own && k.Asked) {
+			t.Fatalf("%+v", k)
+		}
+		s := Classify([]byte(text), true)
+		if s.Threads != ThreadsNone && s.Kind != KindRead {
+			t.Fatalf("%+v", s)
+		}
+		if ok && s.Kind != KindKill && !s.Mentions.Has(MentionsNext) {
+			t.Fatalf("a KILL is %s", s.Kind)
+		}
+		if part := Classify([]byte(text), false); part.Stick == StickNone {
+			t.Fatal("the beginning of a statement leaves nothing behind")
+		}
+	})
 }

@@ -13,6 +13,7 @@ const (
 	MentionsUserLock                      // get_lock, …_lock(s): GET_LOCK and its relatives
 	MentionsVariable                      // a single @: a user variable, or an e-mail address
 	MentionsNext                          // a semicolon with something behind it
+	MentionsThread                        // connection_id: CONNECTION_ID()
 )
 
 // Has reports whether any of want is in m.
@@ -36,6 +37,8 @@ func Mention(text []byte) Mentions {
 			m |= MentionsTracking
 		case startsFold(after, "lock"):
 			m |= MentionsUserLock
+		case startsFold(after, "id") && endsFold(before, "connection"):
+			m |= MentionsThread
 		}
 	}
 	for i := 0; ; {

@@ -87,6 +87,7 @@ type Statement struct {
 	Kind     Kind
 	Stick    Stick
 	Mentions Mentions
+	Threads  Threads
 }
 
 // Classify says what text is by its first word and by what it mentions. whole
@@ -102,6 +103,9 @@ func Classify(text []byte, whole bool) Statement {
 		s.Kind, s.Stick = KindOther, StickTruncated
 	case s.Stick == StickNone && s.Mentions.Has(MentionsUserLock):
 		s.Stick = StickUserLock
+	}
+	if s.Kind == KindRead {
+		s.Threads = threadsOf(word, rest, s.Mentions)
 	}
 	return s
 }

@@ -1,0 +1,81 @@
+package app
+
+import (
+	"crypto/sha256"
+	"net/netip"
+	"strings"
+
+	"github.com/sqlring/sqlring/internal/proxy"
+)
+
+// LimitsConfig is what clients can take from each other. 0 stands for the default,
+// -1 for no limit. See proxy.Limits.
+type LimitsConfig struct {
+	PerAddress         int `yaml:"per_address"`          // sessions of one client address; default: no limit
+	PerAccount         int `yaml:"per_account"`          // sessions of one account; default: no limit
+	Pending            int `yaml:"pending"`              // clients that have not logged in; default 1024
+	FailuresPerAddress int `yaml:"failures_per_address"` // failed logins per second; default 10
+	FailuresPerAccount int `yaml:"failures_per_account"` // the same; default 10
+}
+
+// ProxyProtocolConfig is which balancers in front of the proxy may say for whom they
+// connect.
+type ProxyProtocolConfig struct {
+	Networks []string `yaml:"networks,omitempty"` // addresses, or networks as 192.0.2.0/24
+	Required bool     `yaml:"required"`           // refuse TCP clients that do not come by them
+}
+
+func (c Config) limits() proxy.Limits { return proxy.Limits(c.Proxy.Limits) }
+
+// proxyProtocol returns the networks as the proxy takes them; those that can not be
+// read are faults before.
+func (c Config) proxyProtocol() proxy.ProxyProtocol {
+	p := proxy.ProxyProtocol{Required: c.Proxy.ProxyProtocol.Required}
+	for _, text := range c.Proxy.ProxyProtocol.Networks {
+		if network, ok := parseNetwork(text); ok {
+			p.Networks = append(p.Networks, network)
+		}
+	}
+	return p
+}
+
+func parseNetwork(text string) (netip.Prefix, bool) {
+	if !strings.Contains(text, "/") {
+		addr, err := netip.ParseAddr(text)
+		return netip.PrefixFrom(addr, addr.BitLen()), err == nil && addr.Zone() == ""
+	}
+	network, err := netip.ParsePrefix(text)
+	return network.Masked(), err == nil
+}
+
+func (c Config) limitFaults(l *faultList) {
+	for _, e := range []struct {
+		path  string
+		limit int
+	}{
+		{"per_address", c.Proxy.Limits.PerAddress},
+		{"per_account", c.Proxy.Limits.PerAccount},
+		{"pending", c.Proxy.Limits.Pending},
+		{"failures_per_address", c.Proxy.Limits.FailuresPerAddress},
+		{"failures_per_account", c.Proxy.Limits.FailuresPerAccount},
+	} {
+		if e.limit < -1 {
+			l.add("proxy.limits."+e.path, "%d is less than -1, which is no limit", e.limit)
+		}
+	}
+	p := c.Proxy.ProxyProtocol
+	for _, text := range p.Networks {
+		if _, ok := parseNetwork(text); !ok {
+			l.add("proxy.proxy_protocol.networks", "%q is neither an address nor a network as 192.0.2.0/24", text)
+		}
+	}
+	if p.Required && len(p.Networks) == 0 {
+		l.add("proxy.proxy_protocol.required", "no networks are named: nobody could connect over TCP")
+	}
+}
+
+// decoyKey derives a secret of all nodes from the one that they have in common.
+func decoyKey(managerPassword string) []byte {
+	sum := sha256.Sum256([]byte("sqlring decoy\x00" + managerPassword))
+	return sum[:]
+}

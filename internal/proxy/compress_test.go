@@ -1,0 +1,102 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/sqlring/sqlring/internal/wire"
+)
+
+// packedRaw logs in with compression, and TLS if cfg is given, and speaks it by the
+// proxy's own stream.
+func packedRaw(t *testing.T, f *Proxy, by wire.Compression, cfg *tls.Config) *raw {
+	t.Helper()
+	c := dialRaw(t, f.Addr())
+	caps := rawCaps | by.Bit()
+	var err error
+	if cfg != nil {
+		err = c.loginTLS(cfg, caps)
+	} else {
+		err = c.login("app", appPassword, caps)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	codecs := wire.NewCodecs(1 << 30)
+	s := newPackedStream(&plainStream{c.conn, nil}, wire.Packer{Codecs: codecs, By: by}, &f.buffers, nil)
+	c.own.Over(s)
+	return c
+}
+
+func TestCompressedClients(t *testing.T) {
+	a := newAuthority(t)
+	answered := strings.Repeat("a row ", 10000)
+	f := startFaked(t, Config{TLS: a.clients(TLSPreferred)}, func(c *fakeConn, command []byte) {
+		if strings.HasPrefix(string(command[1:]), "SELECT") {
+			c.rows(1, row(answered), row(answered))
+			return
+		}
+		c.ok()
+	})
+	for _, by := range []wire.Compression{wire.CompressionZlib, wire.CompressionZstd} {
+		for name, cfg := range map[string]*tls.Config{"plain": nil, "TLS": a.trust()} {
+			t.Run(by.String()+" over "+name, func(t *testing.T) {
+				c := packedRaw(t, f.Proxy, by, cfg)
+				for i := range 300 { // more than the numbers of packets
+					if n, _ := c.query("SELECT " + strings.Repeat("x", i*10)); n != 0 {
+						t.Fatalf("turn %d: error %d", i, n)
+					}
+					if n, _ := c.query("DO 1"); n != 0 {
+						t.Fatalf("turn %d: error %d", i, n)
+					}
+				}
+				if n, _ := c.query("SELECT '" + strings.Repeat("long ", 200<<10) + "'"); n != 0 {
+					t.Errorf("a large one: error %d", n)
+				}
+				_ = c.conn.Close()
+				waitFor(t, "the session ends", func() bool { return f.Stats().Sessions == 0 })
+			})
+		}
+	}
+}
+
+// A compressed packet of a stranger's making ends his session, and nothing else.
+func TestCompressedHostile(t *testing.T) {
+	bomb := wire.Packer{Codecs: wire.NewCodecs(1 << 30), By: wire.CompressionZlib}
+	zeros, _ := bomb.Append(nil, 0, make([]byte, 8<<20))
+	for _, tt := range []struct {
+		name string
+		in   []byte
+	}{
+		{"wrong number", []byte("\x05\x00\x00\x07\x00\x00\x00\x01\x00\x00\x00\x0e")},
+		{"nothing in it", []byte("\x00\x00\x00\x00\x00\x00\x00")},
+		{"not compressed as it says", []byte("\x05\x00\x00\x00\xff\x00\x00\x01\x00\x00\x00\x0e")},
+		{"a bomb that says that it is small", func() []byte { b := bytes.Clone(zeros); b[4], b[5], b[6] = 100, 0, 0; return b }()},
+		{"half a packet", zeros[:1000]},
+		{"half a header", []byte("\x05\x00\x00")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := startFaked(t, Config{}, nil)
+			other := f.client(t)
+			c := dialRaw(t, f.Addr())
+			if err := c.login("app", appPassword, rawCaps|wire.Compress); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = c.conn.Write(tt.in)
+			_ = c.conn.(*net.TCPConn).CloseWrite()
+			if _, err := io.Copy(io.Discard, c.conn); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !strings.Contains(err.Error(), "reset") {
+				t.Error(err)
+			}
+			waitFor(t, "the session ends", func() bool { return f.Stats().Sessions == 1 })
+			if n, _ := other.query("SELECT 1"); n != 0 {
+				t.Errorf("another client got error %d", n)
+			}
+		})
+	}
+}

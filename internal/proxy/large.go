@@ -1,0 +1,130 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+)
+
+// A command that the buffer can not hold is streamed, in any number of packets, with
+// no more memory than a small one. How large it may be is for the member to judge, by
+// its own max_allowed_packet: servers answer 1153 as soon as they have seen enough,
+// and close the connection (MariaDB 10.11 and MySQL 9.7). So does this side.
+
+// lingerTime is how long a client that was refused in the midst of a command may go on
+// with it, so that it gets to read why.
+const lingerTime = time.Second
+
+// passLarge streams a command, looking at its SQL on the way. The member runs it when
+// it has all of it; so it is enough to hold back the piece that shows that it may not
+// run.
+func (s *session) passLarge(c command) error {
+	l := large{session: s, c: c, scan: s.scanner(), first: true}
+	for {
+		n, payload, ended := l.frames.Feed(s.in.bytes())
+		piece, ok := l.look(s.in.bytes()[:n], payload)
+		if !ok {
+			s.dropLink()
+			err := s.tellLast(reserved())
+			s.in.consume(n)
+			l.linger(ended)
+			return err
+		}
+		err := s.link.stream.write(piece)
+		s.in.consume(n)
+		if s.next = l.frames.Seq() + 1; err != nil {
+			return l.broken(ended, err)
+		}
+		if ended {
+			break
+		}
+		if s.in.len() > 0 {
+			continue
+		}
+		if err := s.fromClient(); err != nil {
+			s.dropLink() // it has not all of the command: nothing runs there
+			return err
+		}
+	}
+	if s.response.Done() {
+		return nil
+	}
+	if err := s.link.stream.fill(&s.out); err != nil {
+		return s.lost(c, true, err)
+	}
+	return l.answer()
+}
+
+// large is a command that is passed on piece by piece.
+type large struct {
+	*session
+	c      command
+	frames wire.Frames
+	scan   *balancer.Scanner
+	first  bool // nothing of it was looked at yet
+}
+
+// look looks at the next piece, and what it holds of the command's payload. It returns
+// the piece as it is to be sent; not ok, if it shows that the command may not run.
+func (l *large) look(piece, payload []byte) (send []byte, ok bool) {
+	if l.first && len(payload) > 0 {
+		payload, l.first = payload[1+l.c.before:], false // the command's byte, attributes
+		if l.target != nil {
+			piece = l.outgoing(command{code: l.c.code, packet: piece})
+		}
+	}
+	if l.c.code != wire.ComQuery && l.c.code != wire.ComStmtPrepare {
+		return piece, true
+	}
+	if l.scan.Feed(payload) {
+		return nil, false
+	}
+	l.current.Mentions |= balancer.Mention(payload) &^ balancer.MentionsNext
+	if l.c.code == wire.ComStmtPrepare && l.preparing != nil {
+		if l.preparing = append(l.preparing, payload...); len(l.preparing) > keptBytes {
+			l.preparing = nil
+		}
+	}
+	return piece, true
+}
+
+// broken finds out why the member does not take the command: it may have refused it,
+// which is no loss of a link, or be gone.
+func (l *large) broken(ended bool, cause error) error {
+	l.link.until(time.Now().Add(pauseForOneWrite))
+	if l.link.stream.fill(&l.out) != nil {
+		return l.lost(l.c, false, cause)
+	}
+	forward, _, err := l.response.Feed(l.out.bytes())
+	if err != nil || l.refused == 0 {
+		return l.lost(l.c, false, cause)
+	}
+	if err := l.deliver(forward); err != nil {
+		return err
+	}
+	l.linger(ended)
+	return errRefused
+}
+
+// answer passes the response. A refusal because of the command's size is the end.
+func (l *large) answer() error {
+	err := l.session.answer(l.c)
+	if tooLarge, _ := wire.PacketTooLarge.Code(); err == nil && l.refused == tooLarge {
+		return errRefused
+	}
+	return err
+}
+
+// linger lets the client send the rest of the command, for a while.
+func (l *large) linger(ended bool) {
+	_ = l.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	for !ended {
+		if l.in.len() == 0 && l.client.fill(&l.in) != nil {
+			return
+		}
+		var n int
+		n, _, ended = l.frames.Feed(l.in.bytes())
+		l.in.consume(n)
+	}
+}
