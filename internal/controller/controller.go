@@ -189,7 +189,7 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 		err := c.interruptible(actx, step.Member, func(ctx context.Context) error { return c.fleet.Execute(ctx, m, step.Action) })
 		// Whether it worked or not: what was seen before now says nothing any more.
 		c.acted[step.Member], c.tried[step.Member] = c.cfg.Clock(), c.cfg.Clock()
-		c.seized[step.Member] = c.seized[step.Member] || err == nil
+		c.seized[step.Member] = (c.seized[step.Member] || err == nil) && !errors.Is(err, errInterrupted) // its statement may still be under way
 		c.eyes.Poke(step.Member)
 		return err
 	case topology.StepCommit:
@@ -236,8 +236,12 @@ func (c *Controller) trusted() topology.Observations {
 		if held && o.Asked.After(c.began) && o.Asked.After(c.acted[o.Member]) {
 			continue
 		}
+		since := c.began
+		if acted := c.acted[o.Member]; acted.After(since) {
+			since = acted
+		}
 		seen = seen.With(topology.Observation{
-			Member: o.Member, At: o.At, Reach: topology.ReachUnknown, Since: o.Since,
+			Member: o.Member, At: o.At, Reach: topology.ReachUnknown, Since: since,
 			Error: "not probed since the last action",
 		})
 	}

@@ -47,7 +47,11 @@ func TestAnActionThatWorkedIsNotGivenUp(t *testing.T) {
 	w.initRing(t)
 	c := w.controller()
 	defer c.interrupting(t.Context())()
-	if err := c.interruptible(t.Context(), "m1", func(context.Context) error { return nil }); err != nil {
+	late := func(context.Context) error { // the word comes when it is done already
+		c.deed.Load().giveUp(errInterrupted)
+		return nil
+	}
+	if err := c.interruptible(t.Context(), "m1", late); err != nil {
 		t.Error(err)
 	}
 	broken := errors.New("broken")

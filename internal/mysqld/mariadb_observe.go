@@ -35,7 +35,8 @@ func setCache(name string, number uint64) string {
 // endlessWait: a semi-sync timer of a day or more never degrades by itself.
 const endlessWait = 24 * time.Hour
 
-// The first round trip: everything but the heartbeats and the link.
+// The first round trip: everything but the heartbeats and the link. Who waits for
+// an acknowledgement is read before the position: what it waits for is in that.
 const (
 	stateStatement = `SELECT
 		@@global.server_id, @@global.gtid_domain_id, @@global.sqlring_boot.key_cache_age_threshold,
@@ -65,18 +66,18 @@ const (
 )
 
 func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) error {
-	first, err := c.batch(ctx, stateStatement+";"+statusStatement+";"+schemasStatement+";"+hostsStatement+
+	first, err := c.batch(ctx, statusStatement+";"+stateStatement+";"+schemasStatement+";"+hostsStatement+
 		"; SELECT COUNT(*) "+appsCondition, c.ours[0], c.ours[1])
 	if err != nil {
 		return err
 	}
-	if len(first) != 5 || len(first[0].rows) != 1 {
+	if len(first) != 5 || len(first[1].rows) != 1 {
 		return fmt.Errorf("the server gave %d of 5 results", len(first))
 	}
-	if err := readState(first[0], c, o); err != nil {
+	if err := readState(first[1], c, o); err != nil {
 		return err
 	}
-	readSemiSync(first[1], o)
+	readSemiSync(first[0], o)
 	for _, row := range first[2].rows {
 		o.Schemas = append(o.Schemas, row[0])
 	}

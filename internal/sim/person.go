@@ -24,7 +24,7 @@ func (w *World) person() int {
 	}
 	switch {
 	case !under || why == "":
-	case strings.Contains(why, "--accept-loss") && !op.AcceptLoss && !w.onSomeDisk(op.Mark):
+	case strings.Contains(why, "--accept-loss") && !topology.Accepted(w.log.snap, op, w.leader().eyes.Observations(), w.clock()) && !w.onSomeDisk(op.Mark):
 		w.say("person", "accepts the loss")
 		err := w.log.commit(topology.Command{At: w.clock(), By: "dba@n1", Why: "no disk has it", Change: topology.Accept(w.log.snap, op, w.leader().eyes.Observations(), w.clock())})
 		if err != nil {

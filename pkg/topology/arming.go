@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -69,9 +70,11 @@ func upkeepSemiSync(s *Snapshot, m Member, o Observations, now time.Time) (Step,
 		return disarmed(s, m, o, now)
 	case !wanted:
 		return Step{}, true // the last of the ring, and its acker is being healed
-	case stalled(m, acker, o) && m.SemiSync == SemiSyncArmed:
-		return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "its acker %s came back with all that waits, and acknowledges none of it", acker.ID), false
-	case stalled(m, acker, o):
+	}
+	if why := ackless(m, acker, o, now); why != "" {
+		if m.SemiSync == SemiSyncArmed {
+			return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "%s", why), false
+		}
 		return disarmed(s, m, o, now)
 	}
 	if _, linked := follow(s, acker, m, true, o, now); !linked && m.SemiSync != SemiSyncArmed {
@@ -84,10 +87,6 @@ func upkeepSemiSync(s *Snapshot, m Member, o Observations, now time.Time) (Step,
 		return commit(OrderSemiSync{Member: m.ID, From: m.SemiSync, To: SemiSyncArmed}, "its commits wait for its acker"), false
 	case ok || step.Kind == StepDo:
 		return step, ok
-	case m.SemiSync == SemiSyncArmed && seen.SemiSync.Enabled && seen.SemiSync.Ackers == 0:
-		// An acker that was cut off and comes back can hang a MariaDB that is armed, in
-		// ending its earlier connection.
-		return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "its acker %s is not connected", acker.ID), false
 	case m.SemiSync == SemiSyncArmed && strangerAcks(seen.SemiSync, acker):
 		// What another one alone has received must not count as safe.
 		return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "%s", step.Why), false
@@ -99,15 +98,37 @@ func upkeepSemiSync(s *Snapshot, m Member, o Observations, now time.Time) (Step,
 	return disarmed(s, m, o, now) // its acker has to be linked first
 }
 
+// ackless says why the commits of a member wait for an acknowledgement that will
+// not come, "" if they do not. A server counts the connection of an acker that was
+// cut off for as long as it does not notice, so the acker's own word counts too. An
+// acker that comes back from a cut can hang a MariaDB that is still armed, in
+// ending its earlier connection: it is disarmed before.
+func ackless(m, acker Member, o Observations, now time.Time) string {
+	seen, _ := o.Of(m.ID)
+	down, answers := o.Good(acker.ID, now)
+	switch {
+	case !seen.SemiSync.Enabled:
+		return ""
+	case seen.SemiSync.Ackers == 0:
+		return fmt.Sprintf("its acker %s is not connected", acker.ID)
+	case answers && down.Link.Upstream == m.Addr && down.Link.lost(now):
+		return fmt.Sprintf("its acker %s has lost it", acker.ID)
+	case stalled(m, acker, o):
+		return fmt.Sprintf("its acker %s came back with all that waits, and acknowledges none of it", acker.ID)
+	}
+	return ""
+}
+
 // ackersConnected orders off the semi-sync of an owner whose acker has gone: while
 // an operation runs nobody mends that link, and every commit would wait for it.
-func ackersConnected(s *Snapshot, alive []Member, o Observations) (Step, bool) {
+func ackersConnected(s *Snapshot, alive []Member, o Observations, now time.Time) (Step, bool) {
 	for _, m := range alive {
-		seen, _ := o.Of(m.ID)
-		if m.SemiSync == SemiSyncArmed && seen.SemiSync.Enabled && seen.SemiSync.Ackers == 0 {
-			return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "its acker is not connected"), false
+		acker, _ := s.Downstream(m.ID)
+		why := ackless(m, acker, o, now)
+		if why != "" && m.SemiSync == SemiSyncArmed {
+			return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "%s", why), false
 		}
-		if m.SemiSync != SemiSyncArmed && seen.SemiSync.Enabled && seen.SemiSync.Ackers == 0 {
+		if why != "" {
 			return do(m.ID, Action{Kind: ActDisarm}, "raft has ordered its semi-sync %s", m.SemiSync), false
 		}
 	}

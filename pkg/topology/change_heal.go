@@ -164,11 +164,11 @@ func (a CountAgain) apply(s *Snapshot, c Command) error {
 	switch {
 	case op.Kind != OperationHeal || a.Member == op.Member:
 		return fmt.Errorf("%w: %s does not heal the loss of another one", ErrLaw, op.ID)
-	case i < 0 || (s.Members[i].State != MemberDown && s.Members[i].State != MemberReturning):
+	case i < 0 || (s.Members[i].State != MemberDown && s.Members[i].State != MemberReturning && s.Members[i].State != MemberHeld):
 		return fmt.Errorf("%w: %s is not out of the ring", ErrStale, a.Member)
 	}
 	m := &s.Members[i]
-	m.State, m.Why, m.Cut, m.Boot = MemberActive, "", nil, s.issueBoot()
+	m.State, m.Why, m.Cut, m.Boot, m.Unproven = MemberActive, "", nil, s.issueBoot(), false
 	s.record(c, "heal", m.ID, fmt.Sprintf("%s: %s counts again", op.ID, m.ID))
 	return nil
 }
@@ -195,7 +195,7 @@ func (e EndHeal) apply(s *Snapshot, c Command) error {
 	case op.Heir == "":
 	case e.Withhold:
 		for i := range s.Units {
-			if s.Units[i].Owner == "" {
+			if heir, _ := s.Member(s.Units[i].Heir); s.Units[i].Owner == "" && (s.Units[i].Heir == "" || heir.State != MemberActive) {
 				s.Units[i].Heir = op.Heir
 			}
 		}

@@ -28,7 +28,7 @@ func (b BeginRejoin) apply(s *Snapshot, c Command) error {
 	case s.Members[i].State != MemberDown && s.Members[i].State != MemberQuarantined && s.Members[i].State != MemberHeld:
 		return fmt.Errorf("%w: %s is %s, only a member that is out can be let back in", ErrStale, b.Member, s.Members[i].State)
 	}
-	op := Operation{Kind: OperationRejoin, Member: b.Member, Cursor: RejoinJudge, LetFlow: b.LetFlow}
+	op := Operation{Kind: OperationRejoin, Member: b.Member, Cursor: RejoinJudge, LetFlow: b.LetFlow, Same: b.Same}
 	if s.Members[i].State == MemberQuarantined {
 		op.Quarantine = s.Members[i].Why
 	}
@@ -36,8 +36,10 @@ func (b BeginRejoin) apply(s *Snapshot, c Command) error {
 	if err != nil {
 		return err
 	}
-	s.Members[i].State, s.Members[i].Why, s.Members[i].Boot = MemberReturning, "it is being let back in", s.issueBoot()
-	s.Members[i].Unproven = s.Members[i].Unproven || !b.Same
+	s.Members[i].State, s.Members[i].Why = MemberReturning, "it is being let back in"
+	if !b.Same { // the token of one that was never away stays: it is the proof
+		s.Members[i].Boot, s.Members[i].Unproven = s.issueBoot(), true
+	}
 	s.record(c, "rejoin", b.Member, fmt.Sprintf("%s: %s answers again", id, b.Member))
 	return nil
 }

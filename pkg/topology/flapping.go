@@ -37,7 +37,7 @@ func cooling(s *Snapshot, id MemberID, now time.Time) (losses int, until time.Ti
 		pause *= 2
 	}
 	until = last.Add(min(pause, flapLongest))
-	if !now.Before(until) {
+	if !now.Before(until) || last.After(now) { // or the clock of another leader said so
 		return losses, time.Time{}
 	}
 	return losses, until

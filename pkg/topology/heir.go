@@ -30,15 +30,19 @@ func (h heal) chooseHeir() Step {
 	if last, ok := seen.Position().Last(h.lost.Identity); ok {
 		cut = cut.With(last)
 	}
-	if among(h.alive, h.op.Heir) {
+	stays := false // it has what it acknowledged itself
+	if keeper := h.keeper(); keeper != "" {
+		heir, stays = keeper, true
+		seen, _ = h.o.Of(heir)
+	} else if among(h.alive, h.op.Heir) {
 		heir = h.op.Heir
+		stays = heir == h.op.Former
 		seen, _ = h.o.Of(heir)
 	}
 	if len(h.s.ownerless()) == 0 {
 		return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Cut: cut}, "%s owned nothing", h.lost.ID)
 	}
-	stays := heir == h.op.Former // it has what it acknowledged itself
-	unsure := !stays && h.op.MarkUnknown || (h.s.Ring.Durability == DurabilitySemiSync && !h.ackerAlive())
+	unsure := !stays && (h.op.MarkUnknown || h.s.Ring.Durability == DurabilitySemiSync && !h.ackerAlive())
 	if unsure && !h.op.AcceptLoss && !h.hasAll(seen) {
 		return missed("no acker of %s is left, and what it acknowledged is not known for sure; bring %s back, or give up what only it has: sqlring ring heal --accept-loss",
 			h.lost.ID, h.lost.ID)
@@ -51,6 +55,17 @@ func (h heal) chooseHeir() Step {
 			missing, heir, seen.Position(), h.lost.ID)
 	}
 	return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Heir: heir, Cut: cut}, "it has the most of %s", h.lost.ID)
+}
+
+// keeper returns the survivor for whom units are withheld already, empty for none:
+// they are still his, whoever else is lost.
+func (h heal) keeper() MemberID {
+	for _, u := range h.s.ownerless() {
+		if among(h.alive, u.Heir) {
+			return u.Heir
+		}
+	}
+	return ""
 }
 
 // readmitted returns the step that lets a member count again that was restarted
@@ -67,6 +82,9 @@ func (h heal) readmitted(heir Observation) (Step, bool) {
 		if !counts || !seen.Position().Covers(h.op.Mark) || !ownIsWhole(h.s, m, h.o, h.now) {
 			continue
 		}
+		if !isActive(m) && len(h.beyond(m, seen)) > 0 {
+			continue // to be judged, not to flow
+		}
 		if seen.SemiSync.Enabled || !seen.ReadOnly || seen.Apps > 0 {
 			step, _ := shut(m, seen)
 			return step, true
@@ -75,9 +93,6 @@ func (h heal) readmitted(heir Observation) (Step, bool) {
 			return do(m.ID, prepareAction(h.s, m, false), "%s", why), true
 		}
 		if !isActive(m) {
-			if len(h.beyond(m, seen)) > 0 {
-				continue // to be judged, not to flow
-			}
 			return commit(CountAgain{Operation: h.op.ID, Member: m.ID}, "%s has everything that was acknowledged, and nothing that the others lack", m.ID), true
 		}
 		return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it was restarted, and has everything that was acknowledged: it counts again"), true
@@ -86,11 +101,11 @@ func (h heal) readmitted(heir Observation) (Step, bool) {
 }
 
 // beyond returns in which domains a member that is out has come further than the
-// others and than what was acknowledged.
+// survivors, the lost one, and what was acknowledged.
 func (h heal) beyond(m Member, seen Observation) Position {
 	known := h.op.Mark
-	for _, other := range h.s.Members {
-		if theirs, good := h.o.Good(other.ID, h.now); good && other.ID != m.ID {
+	for _, other := range append(slices.Clone(h.alive), h.lost) {
+		if theirs, good := h.o.Good(other.ID, h.now); good {
 			known = known.Union(theirs.Position())
 		}
 	}

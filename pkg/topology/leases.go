@@ -18,9 +18,9 @@ func healLeases(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	record := RecordMark{Operation: op.ID}
 	for _, w := range o.Writers {
 		record.Mark = record.Mark.Union(w.Acked)
-		for _, unit := range s.ownerless() {
-			record.Unknown = record.Unknown || unit.ID == w.Unit && !slices.ContainsFunc(unit.Proxies, w.began)
-		}
+	}
+	for _, unit := range s.ownerless() {
+		record.Unknown = record.Unknown || !remembered(unit, o, now)
 	}
 	for _, m := range s.Members { // what was cut off with a member is not asked of its heirs' heirs
 		if last, ok := m.Cut.Last(m.Identity); ok && m.State != MemberActive && m.ID != op.Member {
@@ -29,6 +29,23 @@ func healLeases(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	}
 	record.Unknown = record.Unknown && !op.Armed && s.Ring.Durability == DurabilitySemiSync && len(s.ownerless()) > 0
 	return commit(record, "no lease of an ended epoch is left")
+}
+
+// remembered reports whether all that was acknowledged since the unit was granted is
+// known: the proxies that were there then say it, and no others can have (S12).
+func remembered(unit Unit, o Observations, now time.Time) bool {
+	for _, w := range o.Writers {
+		if w.Unit == unit.ID && !slices.ContainsFunc(unit.Proxies, w.began) {
+			return false
+		}
+	}
+	for _, p := range unit.Proxies {
+		says := func(w Writer) bool { return w.Unit == unit.ID && w.began(p) && now.Sub(w.At) <= LeaseTTL }
+		if !slices.ContainsFunc(o.Writers, says) {
+			return false
+		}
+	}
+	return true
 }
 
 // leasesOver reports whether no proxy can acknowledge a write of an epoch that a

@@ -78,6 +78,7 @@ type Operation struct {
 	// Words of the DBA.
 	AcceptLoss bool       `json:"accept_loss,omitempty"` // heal: go on without what is missing of Mark
 	Without    []MemberID `json:"without,omitempty"`     // whose process was gone when that was said; it covers no later loss
+	Same       bool       `json:"same,omitempty"`        // rejoin: the process that was admitted last answered when it began
 	Quarantine string     `json:"quarantine,omitempty"`  // rejoin: why the member was in quarantine before
 	LetFlow    bool       `json:"let_flow,omitempty"`    // rejoin: the tail flows, whatever it is
 }

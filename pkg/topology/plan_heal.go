@@ -39,7 +39,7 @@ func nextHeal(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	case len(alive) == 0:
 		return missed("no survivor of the loss of %s is left: bring it back, and the ring comes up again; or give up what only it has: sqlring ring heal --accept-loss", lost.ID)
 	}
-	if step, ok := ackersConnected(s, alive, o); !ok {
+	if step, ok := ackersConnected(s, alive, o, now); !ok {
 		return step
 	}
 	h := heal{s: s, op: op, lost: lost, alive: alive, o: o, now: now}

@@ -32,7 +32,10 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		if now.Sub(seen.Since) > silentFor && (seen.Reach == ReachRefused || seen.Reach == ReachSilent) {
 			return commit(GiveUpRejoin{Operation: op.ID}, "member %s is lost again: %s", m.ID, describeReach(seen, now))
 		}
-		return unheard(m.ID, seen, now)
+		if seen.Reach == ReachDenied && now.Sub(seen.Since) > unheardFor {
+			return commit(GiveUpRejoin{Operation: op.ID}, "member %s can not be acted on: %s", m.ID, describeReach(seen, now))
+		}
+		return meanwhile(s, m, unheard(m.ID, seen, now), o, now)
 	}
 	alive, step, ok := roll(s, o, now)
 	if !ok {
@@ -48,16 +51,19 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	if op.Cursor != RejoinJudge && seen.Boot != m.Boot {
 		return commit(GiveUpRejoin{Operation: op.ID}, "member %s was restarted meanwhile", m.ID)
 	}
-	if step, ok := ackersConnected(s, alive, o); !ok {
+	if op.Same && op.Cursor == RejoinJudge && seen.Boot != m.Boot {
+		return commit(GiveUpRejoin{Operation: op.ID}, "member %s was restarted meanwhile", m.ID)
+	}
+	if step, ok := ackersConnected(s, alive, o, now); !ok {
 		return step
 	}
 	switch op.Cursor {
 	case RejoinJudge:
-		return rejoinJudge(s, op, m, seen, alive, o)
+		return meanwhile(s, m, rejoinJudge(s, op, m, seen, alive, o), o, now)
 	case RejoinPrepare:
-		return rejoinPrepare(s, op, m, seen, o, now)
+		return meanwhile(s, m, rejoinPrepare(s, op, m, seen, o, now), o, now)
 	case RejoinCatchUp:
-		return rejoinCatchUp(s, op, m, upstream, o, now)
+		return meanwhile(s, m, rejoinCatchUp(s, op, m, upstream, o, now), o, now)
 	case RejoinSplice:
 		return rejoinSplice(s, op, m, upstream, o, now)
 	case RejoinAdmit:
@@ -128,15 +134,11 @@ func above(held, has Position, alive []Member) (cut, end Position) {
 // older copy, and the only other member that knows out of reach: then it gets a new
 // identity, under which it can give out no number twice.
 func rejoinPrepare(s *Snapshot, op Operation, m Member, seen Observation, o Observations, now time.Time) Step {
-	if _, used := seen.Binlog.Last(m.Identity); used && m.Unproven {
-		for _, other := range s.Members {
-			if _, answers := o.Good(other.ID, now); !answers && other.ID != m.ID {
-				if step, ok := detached(m, seen); !ok { // no identity changes while replication runs
-					return step
-				}
-				return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "%s can not be asked whether it has later transactions of %s", other.ID, m.ID)
-			}
+	if _, used := seen.Binlog.Last(m.Identity); used && m.Unproven && !ownIsWhole(s, m, o, now) {
+		if step, ok := detached(m, seen); !ok { // no identity changes while replication runs
+			return step
 		}
+		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "not every other member can be asked whether it has later transactions of %s", m.ID)
 	}
 	if why := unprepared(s, m, seen); why != "" {
 		return do(m.ID, prepareAction(s, m, false), "%s", why)
@@ -151,16 +153,22 @@ func rejoinCatchUp(s *Snapshot, op Operation, m, upstream Member, o Observations
 		return step
 	}
 	if step, ok := caughtUp(m, upstream, o); !ok {
-		return meanwhile(s, m, step, o, now)
+		return step
 	}
 	return advance(op, RejoinSplice, "%s has what %s has", m.ID, upstream.ID)
 }
 
-// meanwhile is step, which waits while m catches up, or what the others need: that
-// may take hours, and the ring is whole without it.
+// meanwhile is step, or what the others need while that waits: it may take hours,
+// and the ring is whole without m. The one that m is about to leave is let alone.
 func meanwhile(s *Snapshot, m Member, step Step, o Observations, now time.Time) Step {
+	if step.Kind != StepWait && step.Kind != StepStuck {
+		return step
+	}
+	seen, _ := o.Of(m.ID)
+	upstream, _ := formerUpstream(s, m.ID)
 	for _, other := range s.Members {
-		if other.State != MemberActive || other.ID == m.ID {
+		leaves := seen.Link.Upstream == other.Addr && other.ID != upstream.ID
+		if other.State != MemberActive || other.ID == m.ID || leaves {
 			continue
 		}
 		if kept := upkeepMember(s, other, o, now); kept.Kind == StepDo || kept.Kind == StepCommit {

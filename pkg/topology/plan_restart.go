@@ -115,7 +115,7 @@ func diskWhole(s *Snapshot, op Operation, m Member, seen Observation, o Observat
 // canRegain reports whether a member that answers may be in the ring that comes
 // up: it is in it, or it is out and holds nothing of its own above its cut.
 func canRegain(m Member, seen Observation) bool {
-	out := m.State == MemberDown || m.State == MemberReturning
+	out := m.State == MemberDown || m.State == MemberReturning || m.State == MemberHeld
 	return seen.Reach == ReachAnswers &&
 		(m.State == MemberActive || out && seen.Binlog.Seq(m.Identity) <= m.Cut.Seq(m.Identity))
 }

@@ -59,12 +59,20 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 			return step
 		}
 		if losses, until := cooling(s, m.ID, now); !until.IsZero() {
+			if step, closed := shut(m, seen); !closed {
+				return step
+			}
 			return wait("member %s answers again, and was lost %d times within %s: it is let back in at %s; at once: sqlring master rejoin %s",
 				m.ID, losses, flapWindow, until.UTC().Format("15:04:05 UTC"), m.ID)
 		}
 		return commit(BeginRejoin{Member: m.ID, Same: seen.Boot == m.Boot}, "member %s answers again", m.ID)
 	case m.State == MemberDown:
 		return wait("member %s is out: %s", m.ID, describeReach(seen, now))
+	case m.State == MemberHeld && good:
+		if step, closed := shut(m, seen); !closed {
+			return step
+		}
+		return wait("%s", heldOut(m))
 	case heldOut(m) != "":
 		return wait("%s", heldOut(m))
 	case !good:
@@ -93,6 +101,8 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		return link
 	}
 	switch {
+	case inherits && m.SemiSync != SemiSyncArmed && semi.Kind == StepStuck:
+		return semi
 	case inherits && m.SemiSync != SemiSyncArmed:
 		return wait("%s has no acker, and degraded is refuse: writes wait until it has one", m.ID)
 	case inherits && !seen.ReadOnly:

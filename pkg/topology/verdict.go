@@ -202,9 +202,12 @@ const unheardFor = 10 * time.Second
 
 // unheard waits for a member that can not be acted on and not be counted out.
 func unheard(id MemberID, seen Observation, now time.Time) Step {
-	step := wait("member %s does not answer: %s", id, describeReach(seen, now))
-	if !seen.Since.IsZero() {
-		step.Until = seen.Since.Add(unheardFor)
+	step, since := wait("member %s does not answer: %s", id, describeReach(seen, now)), seen.Since
+	if seen.Reach == ReachAnswers {
+		since = seen.At // its last answer is old
+	}
+	if !since.IsZero() {
+		step.Until = since.Add(unheardFor)
 	}
 	return step
 }

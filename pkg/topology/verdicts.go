@@ -57,13 +57,12 @@ func evidenceOf(s *Snapshot, m Member, o Observations, now time.Time) []string {
 }
 
 // Accept returns the DBA's word that op goes on without what is lost, as far as
-// can be seen now. Whoever answers with the process that was admitted and is lost
-// later is not covered by it.
+// is known now. Who is lost later is not covered by it.
 func Accept(s *Snapshot, op Operation, o Observations, now time.Time) AcceptLoss {
 	word := AcceptLoss{Operation: op.ID}
 	for _, m := range s.Members {
 		seen, good := o.Good(m.ID, now)
-		if isActive(m) && (!good || seen.Boot != m.Boot) {
+		if isActive(m) && (good && seen.Boot != m.Boot || failing(seen, now)) {
 			word.Without = append(word.Without, m.ID)
 		}
 	}
