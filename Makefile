@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help demo build servers test race lint check sim faults conformance fuzz clean
+.PHONY: help demo build servers test race lint check sim faults conformance bench fuzz clean
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ faults: servers ## 20 rounds of each fault on real servers, 15 minutes of load; 
 
 conformance: build ## other people's suites, drivers and WordPress, directly and through the proxy; SUITE=name runs one (hours; apt-get, npm)
 	cache=$$(./scripts/install-conformance.sh) && $(GO) run ./conformance -cache "$$cache" $(if $(SUITE),-suite $(SUITE))
+
+bench: build servers ## what sqlring costs beside HAProxy: ROUNDS=3 SECONDS=5 (20 min)
+	./scripts/install-bench.sh && $(GO) run ./bench -rounds $(or $(ROUNDS),3) -seconds $(or $(SECONDS),5)
 
 fuzz: ## each fuzz target for a minute
 	./scripts/fuzz.sh 1m

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what the tests start or call, if it is missing: Debian's MariaDB
-# server and client programs, sysbench, and ip for network namespaces; and MySQL 9.7, which is
-# put beside the system (get-mysql97.sh). No service is started or touched.
+# server and client programs, sysbench, ip for network namespaces; HAProxy and MySQL 9.7 are
+# put beside the system (install-bench.sh, get-mysql97.sh). No service is started.
 set -euo pipefail
 "$(dirname "$0")/get-mysql97.sh"
+"$(dirname "$0")/install-bench.sh"
 missing=()
 command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server-core)
 command -v mariadb-dump >/dev/null || missing+=(mariadb-client)

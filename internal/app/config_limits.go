@@ -11,6 +11,7 @@ import (
 // LimitsConfig is what clients can take from each other. 0 stands for the default,
 // -1 for no limit. See proxy.Limits.
 type LimitsConfig struct {
+	Sessions           int `yaml:"sessions"`             // all of this node; default 4096, there is no "no limit"
 	PerAddress         int `yaml:"per_address"`          // sessions of one client address; default: no limit
 	PerAccount         int `yaml:"per_account"`          // sessions of one account; default: no limit
 	Pending            int `yaml:"pending"`              // clients that have not logged in; default 1024
@@ -25,7 +26,13 @@ type ProxyProtocolConfig struct {
 	Required bool     `yaml:"required"`           // refuse TCP clients that do not come by them
 }
 
-func (c Config) limits() proxy.Limits { return proxy.Limits(c.Proxy.Limits) }
+func (c Config) limits() proxy.Limits {
+	l := c.Proxy.Limits
+	return proxy.Limits{
+		PerAddress: l.PerAddress, PerAccount: l.PerAccount, Pending: l.Pending,
+		FailuresPerAddress: l.FailuresPerAddress, FailuresPerAccount: l.FailuresPerAccount,
+	}
+}
 
 // proxyProtocol returns the networks as the proxy takes them; those that can not be
 // read are faults before.
@@ -62,6 +69,9 @@ func (c Config) limitFaults(l *faultList) {
 		if e.limit < -1 {
 			l.add("proxy.limits."+e.path, "%d is less than -1, which is no limit", e.limit)
 		}
+	}
+	if n := c.Proxy.Limits.Sessions; n < 0 {
+		l.add("proxy.limits.sessions", "%d is less than 0, which is the default", n)
 	}
 	p := c.Proxy.ProxyProtocol
 	for _, text := range p.Networks {

@@ -105,7 +105,7 @@ func (a *App) startProxy(ctx context.Context) error {
 	p, err := proxy.New(proxy.Config{
 		Node: a.cfg.Node, Eyes: a.monitor,
 		Addr: a.cfg.Proxy.Listen, Socket: a.cfg.Proxy.Socket, Logger: a.logger.With("part", "proxy"),
-		Limits: a.cfg.limits(), ProxyProtocol: a.cfg.proxyProtocol(), DecoyKey: decoyKey(manager),
+		MaxSessions: a.cfg.Proxy.Limits.Sessions, Limits: a.cfg.limits(), ProxyProtocol: a.cfg.proxyProtocol(), DecoyKey: decoyKey(manager),
 		TLS: a.cfg.clientTLS(), MemberTLS: a.cfg.memberTLS(), MemberCompression: a.cfg.memberCompression(),
 	}, a.monitor, a.monitor)
 	if err != nil {
