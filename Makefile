@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help demo build servers test race lint check sim faults conformance bench fuzz clean
+.PHONY: help demo build servers test race lint check sim faults conformance bench oracle fuzz clean
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ conformance: build ## other people's suites, drivers and WordPress, directly and
 
 bench: build servers ## what sqlring costs beside HAProxy: ROUNDS=3 SECONDS=5 (20 min)
 	./scripts/install-bench.sh && $(GO) run ./bench -rounds $(or $(ROUNDS),3) -seconds $(or $(SECONDS),5)
+
+oracle: servers ## our reading of SQL against MySQL's own digest, vitess and TiDB (1 min)
+	cd internal/oracle && SQLRING_CORPUS=$$(../../scripts/get-corpus.sh) SQLRING_REQUIRE_SERVERS=1 $(GO) test -timeout 15m ./...
 
 fuzz: ## each fuzz target for a minute
 	./scripts/fuzz.sh 1m

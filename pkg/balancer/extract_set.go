@@ -1,0 +1,203 @@
+package balancer
+
+import "strings"
+
+// set reads SET in all its forms, assignment by assignment.
+func (x *extraction) set() {
+	x.facts.Verb = VerbSet
+	switch first := x.peek(0); {
+	case first.is("password"):
+		x.facts.Verb, x.facts.Complete = VerbAccount, false
+		x.add(EffectAccount, EffectCommits)
+		return
+	case first.is("default") && x.peek(1).is("role"):
+		x.facts.Verb, x.facts.Complete = VerbAccount, false
+		x.add(EffectAccount, EffectCommits)
+		return
+	case first.is("role"):
+		x.add(EffectRole)
+		return
+	case first.is("resource"):
+		x.add(EffectResourceGroup)
+		return
+	case first.is("session") && x.peek(1).named("authorization"):
+		x.add(EffectSessionUser)
+		return
+	case first.named("statement") && x.peek(1).isName():
+		x.statementFor()
+		return
+	}
+	for !x.ended() {
+		x.assignment()
+	}
+}
+
+// assignment reads one assignment, up to the comma behind it.
+func (x *extraction) assignment() {
+	scope := ""
+	if x.peek(0).is("global", "session", "local", "persist", "persist_only") {
+		scope = x.peek(0).word
+		x.at++
+	}
+	t := x.peek(0)
+	switch {
+	case t.is("transaction"):
+		x.setTransaction(scope)
+		return
+	case t.is("names", "character", "charset") && !isAssignment(x.peek(1)):
+		x.add(EffectCharset)
+		x.at++
+	case t.kind == '@' && x.peek(1).kind == '@':
+		x.at += 2
+		single := true
+		if x.peek(0).is("global", "session", "local", "persist", "persist_only") && x.peek(1).kind == '.' {
+			scope, single = x.peek(0).word, false
+			x.at += 2
+		}
+		x.setVariable(scope, single)
+	case t.kind == '@':
+		x.add(EffectUserVariable)
+		x.at += 2
+	case t.isName():
+		x.setVariable(scope, false)
+	default:
+		x.unknown()
+		x.at = len(x.items)
+		return
+	}
+	x.assigned()
+}
+
+func isAssignment(t item) bool { return t.kind == '=' || t.kind == TokenAssign || t.kind == '.' }
+
+// assigned reads a value, up to the comma behind it.
+func (x *extraction) assigned() {
+	if isAssignment(x.peek(0)) {
+		x.at++
+	}
+	start, depth := x.at, 0
+	for ; !x.ended(); x.at++ {
+		switch k := x.peek(0).kind; {
+		case k == '(':
+			depth++
+		case k == ')':
+			depth--
+		case k == ',' && depth == 0:
+			x.value(start)
+			x.at++
+			return
+		}
+	}
+	x.value(start)
+}
+
+// value scans the expression from start on, up to the current item.
+func (x *extraction) value(start int) {
+	inner := extraction{items: x.items[start:x.at], dialect: x.dialect, facts: Facts{Complete: true}}
+	inner.scan()
+	x.facts.Effects |= inner.facts.Effects
+	x.facts.Complete = x.facts.Complete && inner.facts.Complete
+	for _, t := range inner.facts.Tables {
+		x.addTable(t.Schema, t.Name, t.Written)
+	}
+}
+
+// setTransaction reads SET [scope] TRANSACTION: without a scope it is for the next
+// transaction only.
+func (x *extraction) setTransaction(scope string) {
+	switch scope {
+	case "":
+		x.add(EffectNextTransaction)
+	case "global":
+		x.add(EffectGlobalVariable)
+	default:
+		x.add(EffectSystemVariable)
+	}
+	x.at = len(x.items)
+}
+
+// setVariable reads the name of a variable and notes what setting it does. single says
+// that it is written @@name, which for some means the next transaction's.
+func (x *extraction) setVariable(scope string, single bool) {
+	name := strings.ToLower(x.peek(0).name)
+	if !x.peek(0).isName() {
+		x.unknown()
+		return
+	}
+	x.at++
+	if x.peek(0).kind == '.' { // key_cache.key_buffer_size, NEW.column
+		x.at += 2
+		x.add(EffectGlobalVariable)
+		return
+	}
+	switch scope {
+	case "global", "persist", "persist_only":
+		x.add(EffectGlobalVariable)
+		if name == "auto_increment_increment" || name == "auto_increment_offset" {
+			x.add(EffectLayout)
+		}
+		return
+	}
+	if single && (name == "transaction_isolation" || name == "tx_isolation" || name == "transaction_read_only" || name == "tx_read_only") {
+		x.add(EffectNextTransaction)
+		return
+	}
+	x.add(variableEffect(name))
+}
+
+// variableEffect returns what setting a session variable is.
+func variableEffect(name string) Effect {
+	switch name {
+	case "autocommit":
+		return EffectAutocommit
+	case "sql_mode":
+		return EffectSQLMode
+	case "auto_increment_increment", "auto_increment_offset":
+		return EffectLayout
+	case "insert_id", "last_insert_id", "identity", "timestamp", "rand_seed1", "rand_seed2", "pseudo_thread_id", "error_count", "warning_count":
+		return EffectPseudoVariable
+	case "gtid_next", "sql_log_bin", "sql_log_off", "gtid_domain_id", "gtid_seq_no", "server_id", "pseudo_slave_mode", "pseudo_replica_mode", "skip_replication",
+		"binlog_format", "binlog_row_image", "original_commit_timestamp", "original_server_version", "immediate_server_version", "gtid_next_list", "wsrep_on", "log_bin":
+		return EffectReplication
+	case "profiling":
+		return EffectProfiling
+	case "optimizer_trace":
+		return EffectOptimizerTrace
+	case "debug", "debug_sync":
+		return EffectUnknown
+	}
+	switch {
+	case strings.HasPrefix(name, "session_track_"):
+		return EffectTracking
+	case strings.HasPrefix(name, "character_set_"), strings.HasPrefix(name, "collation_"):
+		return EffectCharset
+	}
+	return EffectSystemVariable
+}
+
+// statementFor reads MariaDB's SET STATEMENT … FOR statement: the settings last as long
+// as the statement, whose kind is the whole one's.
+func (x *extraction) statementFor() {
+	start, depth := x.at+1, 0
+	for x.at++; !x.ended(); x.at++ {
+		switch t := x.peek(0); {
+		case t.kind == '(':
+			depth++
+		case t.kind == ')':
+			depth--
+		case t.is("for") && depth == 0 && x.at+1 < len(x.items):
+			settings := extraction{items: x.items[start:x.at], dialect: x.dialect, facts: Facts{Complete: true}}
+			for !settings.ended() {
+				settings.assignment()
+			}
+			inner := extract(x.items[x.at+1:], x.dialect)
+			kept := EffectsOf(EffectLayout, EffectReplication, EffectTracking, EffectUnknown, EffectRoutine, EffectUserVariable, EffectUserLock, EffectPseudoVariable)
+			x.facts = inner
+			x.facts.Effects |= settings.facts.Effects & kept
+			x.facts.Complete = inner.Complete && settings.facts.Complete
+			x.at = len(x.items)
+			return
+		}
+	}
+	x.unknown()
+}

@@ -1,0 +1,142 @@
+package balancer
+
+import "bytes"
+
+// Plan is what is known of all statements with one digest. It is immutable.
+//
+// It is made from the digest alone (see [MakePlan]), so that it holds for every
+// statement with that digest: values do not matter to it, and where one may matter
+// to its reader ([Key]) it says where the value stands.
+type Plan struct {
+	Statements []Facts // one for each of a batch; none for an empty text
+	Effects    Effects // of all of them
+	key        []byte
+	hash       uint64
+}
+
+// Facts is what is known of one statement.
+type Facts struct {
+	Verb    Verb
+	Effects Effects
+	Tables  []Table
+	// Complete says that Tables has all that the text names. Others may still be
+	// touched: behind views, by triggers and routines.
+	Complete bool
+	Schema   string // of USE, CREATE DATABASE and the like
+	Keys     []Key  // what every row that it touches is known to have, of its only table
+}
+
+// Table is a table, or a view, that a statement names.
+type Table struct {
+	Schema  string // "" for the session's default schema
+	Name    string // as written: whether case matters depends on the server
+	Written bool   // rows or definition are changed, or may be
+}
+
+// Key is an equality that limits a statement to rows that have it: column = value,
+// at the top of WHERE.
+type Key struct {
+	Column string
+	Value  int // index in [Digester.Values]; it counts only if that has Count 1
+}
+
+// IsRead reports whether the plan's statements are reads that any member with the
+// session's data answers alike, and that leave nothing behind: no locks, no effects
+// on the session, no part of what the session or the member itself did before.
+func (p *Plan) IsRead() bool {
+	for i := range p.Statements {
+		if !p.Statements[i].IsRead() {
+			return false
+		}
+	}
+	return len(p.Statements) > 0
+}
+
+// IsRead is [Plan.IsRead] of one statement.
+func (f *Facts) IsRead() bool { return f.Verb == VerbRead && f.Effects&^harmless == 0 }
+
+// harmless are the effects that a read may have and go to any member.
+const harmless = 1<<EffectBatch | 1<<EffectWaits
+
+// Matches reports whether the plan is that of a key with this hash.
+func (p *Plan) Matches(hash uint64, key []byte) bool {
+	return p.hash == hash && bytes.Equal(p.key, key)
+}
+
+// AppendDigest appends the digest's text to into and returns it.
+func (p *Plan) AppendDigest(into []byte) []byte { return appendKey(into, p.key) }
+
+// planSetSize is how many plans a set has room for.
+const planSetSize = 4
+
+// PlanSet is a small immutable set of plans, newest first. Nil is the empty set.
+//
+// It is the unit of sharing: sessions on several goroutines share a table of
+// atomic pointers to sets, read without locks, and replace a set by the one that
+// [PlanSet.With] returns. Of two that do so at once one is lost, which costs a plan
+// that is made again.
+type PlanSet struct {
+	plans [planSetSize]*Plan
+}
+
+// Find returns the plan of a key, nil if the set does not have it.
+func (s *PlanSet) Find(hash uint64, key []byte) *Plan {
+	if s == nil {
+		return nil
+	}
+	for _, p := range s.plans {
+		if p == nil {
+			return nil
+		}
+		if p.Matches(hash, key) {
+			return p
+		}
+	}
+	return nil
+}
+
+// With returns a set with p in it; the oldest plan of a full set is left out.
+func (s *PlanSet) With(p *Plan) *PlanSet {
+	with := &PlanSet{plans: [planSetSize]*Plan{p}}
+	if s == nil {
+		return with
+	}
+	i := 1
+	for _, old := range s.plans {
+		if old != nil && i < planSetSize && !old.Matches(p.hash, p.key) {
+			with.plans[i] = old
+			i++
+		}
+	}
+	return with
+}
+
+// PlanCache is a bounded table of plans, for one goroutine and for servers of one
+// flavour. Where several goroutines share one, each set is an atomic pointer of theirs.
+type PlanCache struct {
+	sets []*PlanSet
+}
+
+// NewPlanCache returns a cache with room for about size plans, at least 4.
+func NewPlanCache(size int) *PlanCache {
+	sets := 1
+	for sets*planSetSize < size {
+		sets *= 2
+	}
+	return &PlanCache{sets: make([]*PlanSet, sets)}
+}
+
+// Plan returns the plan of what d has digested, from the cache or a new one. It
+// allocates nothing if the cache has it.
+func (c *PlanCache) Plan(d *Digester, dialect Dialect) *Plan {
+	hash := d.Hash()
+	set := &c.sets[hash&uint64(len(c.sets)-1)]
+	if p := (*set).Find(hash, d.Key()); p != nil && d.Whole() {
+		return p
+	}
+	p := MakePlan(d, dialect)
+	if d.Whole() {
+		*set = (*set).With(p)
+	}
+	return p
+}
