@@ -38,13 +38,14 @@ type write struct {
 // workload is a steady load whose every write is accounted for: inserts, and
 // transfers between bank accounts in transactions.
 type workload struct {
-	db     *sql.DB
-	stop   context.CancelFunc
-	wait   sync.WaitGroup
-	mu     sync.Mutex // guards what follows
-	writes []write
-	moves  []write
-	broken int // client connections that broke
+	db      *sql.DB
+	stop    context.CancelFunc
+	wait    sync.WaitGroup
+	mu      sync.Mutex // guards what follows
+	writes  []write
+	moves   []write
+	refused error // the last answer to a client that connects
+	broken  int   // client connections that broke
 }
 
 const (
@@ -119,6 +120,9 @@ func (w *workload) run(ctx context.Context, client, rate int, do func(context.Co
 		if conn == nil {
 			fresh, err := w.db.Conn(ctx)
 			if err != nil {
+				w.mu.Lock()
+				w.refused = err
+				w.mu.Unlock()
 				continue // nothing was written
 			}
 			conn = fresh
@@ -292,4 +296,11 @@ func (w *workload) counts() (okN, failedN, unknownN, broken int) {
 		}
 	}
 	return okN, failedN, unknownN, w.broken
+}
+
+// lastRefusal is what a client was told last that could not connect.
+func (w *workload) lastRefusal() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.refused
 }

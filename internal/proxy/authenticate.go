@@ -23,8 +23,8 @@ func (s *session) authenticate(own *wire.Conn, login wire.Login, by proof) (call
 		s.p.count.slowed.Add(1)
 		sleep(ctx, pause)
 	}
-	if s.p.accounts.Accounts() == nil { // nobody is known yet
-		s.p.refreshed(ctx)
+	if told := s.p.awaitAccounts(ctx); told != nil {
+		return caller{}, told
 	}
 	c := s.p.candidate(s.p.accounts.Accounts(), login.User, s.from)
 	v, by, err := s.examine(ctx, own, c, by)
@@ -84,13 +84,19 @@ func (s *session) examine(ctx context.Context, own *wire.Conn, c candidate, by p
 	return s.p.verify(ctx, c, by), by, nil
 }
 
-// switchMethod asks the client to answer a new salt by another method.
+// switchMethod asks the client to answer a salt by another method. The salt is a new
+// one, but to a change of user in front of MariaDB: its servers have one for the life of
+// a connection, and its C client relies on that (seen on 10.11, answers the salt of its
+// login whatever it is asked).
 func (s *session) switchMethod(own *wire.Conn, method string) (proof, error) {
 	if !s.plugins {
 		s.p.count.refuse(RefusedHandshake)
 		return proof{}, oldClient()
 	}
 	by := proof{method: method, salt: wire.NewSalt()}
+	if changes := s.caps != 0; changes && s.p.flavour() == topology.FlavourMariaDB {
+		by.salt = s.salt
+	}
 	s.salt = by.salt
 	if err := own.Write(wire.AppendAuthSwitch(nil, method, by.salt)); err != nil {
 		return by, err

@@ -107,6 +107,19 @@ func (p *Proxy) enlist(s *session, account string) bool {
 	return true
 }
 
+// enlistAgain counts a session by the account that it had before it was to have
+// another one, however many that has.
+func (p *Proxy) enlistAgain(s *session, account string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.place.account == account {
+		return
+	}
+	take(p.census.accounts, s.place.account)
+	p.census.accounts[account]++
+	s.place.account = account
+}
+
 // settled says that a session has logged in.
 func (p *Proxy) settled(s *session) {
 	p.mu.Lock()

@@ -1,14 +1,22 @@
 package proxy
 
 import (
+	"errors"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
+// maxFailedChanges is how many changes of user may fail on one connection. From then
+// on MariaDB knows the command no more, whoever is named; those that do not fail do
+// not start the count again.
+const maxFailedChanges = 3
+
 // changeUser turns the session into one of another account, which is checked as
-// at login, with a fresh salt, and gets a link of its own. A client that fails is
-// told and sent away, as servers do.
+// at login, with a fresh salt, and gets a link of its own. If that fails, the client
+// is told; it stays who it was, in a session without memory (MariaDB), or is sent
+// away (MySQL).
 func (s *session) changeUser(c command) error {
 	if !c.whole {
 		return s.tellLast(wire.NewError(wire.PacketTooLarge, "Got a packet bigger than %d bytes before login", bufferSize))
@@ -21,23 +29,60 @@ func (s *session) changeUser(c command) error {
 	if err != nil {
 		return s.loginFailed(own, err)
 	}
-	as, err := s.identifyAgain(own, login)
-	if err != nil {
-		return s.loginFailed(own, err)
-	}
-	if s.link != nil {
-		s.link.close()
-		s.setLink(nil)
-	}
-	wants := subscription{capable: s.mem.wants.capable}
-	s.as, s.mem = as, memory{schema: login.Database, status: wire.StatusAutocommit, wants: wants}
-	s.clearDeadline()
-	if err := s.connectOrFail(); err != nil {
-		return s.loginFailed(own, err)
+	account := s.place.account
+	if err := s.becomes(own, login); err != nil {
+		return s.staysWho(own, account, err)
 	}
 	s.takeOver(own.Rest())
 	ok := wire.OK{Status: s.mem.status}
 	return own.Write(ok.Append(nil, 0))
+}
+
+// becomes makes the session one of the account that login names. The old link is given
+// back in any case: servers undo what a session has before they look who comes.
+func (s *session) becomes(own *wire.Conn, login wire.Login) error {
+	if s.denied >= maxFailedChanges {
+		s.giveBack()
+		return wire.NewError(wire.UnknownCommand, "Unknown command")
+	}
+	as, err := s.identifyAgain(own, login)
+	s.giveBack()
+	if err != nil {
+		return err
+	}
+	was, schema := s.as, s.mem.schema
+	s.as, s.mem.schema = as, login.Database
+	s.clearDeadline()
+	if err := s.connectOrFail(); err != nil {
+		s.as, s.mem.schema = was, schema
+		return err
+	}
+	return nil
+}
+
+// giveBack ends the link in an orderly way, and with it what the session has there.
+func (s *session) giveBack() {
+	if s.link != nil {
+		s.link.close()
+		s.setLink(nil)
+	}
+	s.mem.forget()
+}
+
+// staysWho tells a client why it can not become another one. It can go on as the one
+// that it was, counted as one of account, if it has been told, and if its server would
+// let it.
+func (s *session) staysWho(own *wire.Conn, account string, err error) error {
+	var told *wire.Error
+	if !errors.As(err, &told) || s.p.flavour() == topology.FlavourMySQL {
+		return s.loginFailed(own, err)
+	}
+	s.denied++
+	s.p.count.errors.Add(1)
+	s.p.enlistAgain(s, account)
+	s.takeOver(own.Rest())
+	s.clearDeadline()
+	return own.Write(told.Append(nil))
 }
 
 // identifyAgain checks a client that changes its user.

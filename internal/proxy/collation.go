@@ -51,6 +51,9 @@ func (s *session) after() error {
 			"session", s.id, "user", s.as.login.User, "slot", s.mem.layout.String())
 		return errLayoutChanged
 	}
+	if s.link != nil && s.link.confined {
+		return s.release()
+	}
 	track := s.current.Mentions.Has(balancer.MentionsTracking)
 	if s.link == nil || !track && !s.mem.askCollation {
 		return nil

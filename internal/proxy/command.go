@@ -51,7 +51,7 @@ func readCommand(b []byte) (c command, complete bool, err error) {
 // execute does what the client asked for.
 func (s *session) execute(c command) error {
 	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, time.Time{}
-	s.next, s.refused, s.renumber = 1, 0, nil
+	s.next, s.refused, s.renumber, s.retell = 1, 0, nil, nil
 	s.strikes.begin()
 	switch c.code {
 	case wire.ComQuit:
@@ -69,6 +69,11 @@ func (s *session) execute(c command) error {
 			return err
 		}
 		return s.refuse(c, told)
+	}
+	if s.link.confined {
+		if told := s.beyondConfines(c); told != nil {
+			return s.refuse(c, told)
+		}
 	}
 	switch c.code {
 	case wire.ComResetConnection:
@@ -155,6 +160,10 @@ func (s *session) statement(c command) error {
 	}
 	text := c.text()
 	s.current = balancer.Classify(text, c.whole)
+	s.current.Listed = s.current.Listed || balancer.IsSystemSchema(s.mem.schema) && balancer.ListsThreads(text)
+	if s.link.confined && (s.current.Stick == balancer.StickBatch || !c.whole) {
+		return s.refuse(c, s.mustChangePassword())
+	}
 	if c.whole {
 		if s.current.Mentions.Has(balancer.MentionsLayout) && s.scanner().Feed(text) {
 			return s.refuse(c, reserved())
@@ -169,6 +178,9 @@ func (s *session) statement(c command) error {
 	if c.code == wire.ComQuery {
 		s.mem.stickTo(s.current.Stick)
 		s.showThreads(s.current.Threads, false)
+		if s.current.Kind == balancer.KindRead && showsStatus(text) {
+			s.showStatus(false)
+		}
 	} else {
 		s.preparing, s.mem.last = text, 0
 	}
@@ -203,6 +215,8 @@ func (s *session) ObserveOK(ok *wire.OK) {
 	case s.mem.wrote:
 		s.mem.wrote = false
 		s.acknowledge(s.mem.lastGTID)
+	case s.link.confined && s.current.Kind != balancer.KindRead: // it may have changed its password; nobody has said by which GTID
+		s.acknowledge(nil)
 	case ok.Mute && (s.code == wire.ComQuery || s.code == wire.ComStmtExecute) && s.current.Kind != balancer.KindRead && !ok.Status.Has(wire.StatusMoreResults) && !s.mem.inTransaction():
 		s.acknowledge(nil) // INSERT … RETURNING to a client that gets EOF packets
 	}
@@ -216,7 +230,7 @@ func (s *session) ObserveError(number uint16) {
 
 // ObservePrepared remembers a prepared statement.
 func (s *session) ObservePrepared(made *wire.Prepared) {
-	p := &prepared{statement: s.current, parsed: s.mem.parsing(), schema: s.mem.schema}
+	p := &prepared{statement: s.current, parsed: s.mem.parsing(), schema: s.mem.schema, status: showsStatus(s.preparing)}
 	made.ID = s.mem.remember(*made, p, s.preparing)
 }
 
@@ -232,7 +246,7 @@ func (s *session) reset(c command) error {
 		payload, err = s.link.setup(&s.mem, true)
 		return err
 	})
-	ok := wire.OK{Status: wire.StatusAutocommit}
+	var ok wire.OK
 	switch {
 	case err == nil:
 		if err := wire.ParseOK(payload, &ok); err != nil {
@@ -255,6 +269,7 @@ func (s *session) reset(c command) error {
 			s.midway = false
 			return s.tell(told)
 		}
+		ok.Status = s.mem.status
 	}
 	s.midway = false
 	s.ObserveOK(&ok)

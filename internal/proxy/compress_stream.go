@@ -14,6 +14,11 @@ const inflateLimit = 256 << 20
 // packedStream is a stream with compression, over one that has the bytes as they
 // travel. Both sides of an exchange number their compressed packets on and on, and
 // begin anew with the next command: restart.
+//
+// The packets inside of an answer are numbered on from the compressed ones, and so
+// are those of a client's file: they are numbered anew. Commands are left as they are,
+// since several may come in one compressed packet, each numbered from 0: libmariadb
+// sends a COM_STMT_CLOSE, which has no answer, together with the next command.
 type packedStream struct {
 	under  stream
 	codecs *wire.Codecs
@@ -23,6 +28,7 @@ type packedStream struct {
 
 	sent, got wire.Numbers
 	next      byte // number of the next packet inside, sent or received
+	answered  bool // what is received goes on with what was sent, and is numbered so
 
 	// stay decides whether to go on when the deadline has passed in the midst of a
 	// compressed packet, where reading can not be broken off. nil: it does not.
@@ -39,11 +45,12 @@ func newPackedStream(under stream, by wire.Packer, buffers *pool, early []byte) 
 	return s
 }
 
-// restart begins with the next command.
-func (s *packedStream) restart() {
-	s.next, s.reader.Next = 0, 0
-	if s.reader.Within() { // a client that did not wait: the command has begun in it
-		s.reader.Next = 1
+// restart begins with the next command. here says that some of it was received
+// already: then compressed packets are numbered on, as servers do.
+func (s *packedStream) restart(here bool) {
+	s.next = 0
+	if !here && !s.reader.Within() {
+		s.reader.Next = 0
 	}
 }
 
@@ -54,7 +61,11 @@ func (s *packedStream) fill(b *buffer) error {
 	}
 	space := b.space()
 	n, err := s.reader.Read(space)
-	s.got.Renumber(space[:n], &s.next)
+	if s.answered {
+		s.got.Renumber(space[:n], &s.next)
+	} else {
+		s.got.Count(space[:n], &s.next)
+	}
 	b.filled(n)
 	if n > 0 {
 		return nil
@@ -104,7 +115,7 @@ func (s *packedStream) Write(p []byte) (int, error) {
 		rest := p[written:]
 		length, _ := wire.Header(rest)
 		n := min(wire.HeaderSize+length, len(rest))
-		s.restart()
+		s.restart(false)
 		if err := s.write(rest[:n]); err != nil {
 			return written, err
 		}

@@ -19,6 +19,7 @@
 //	transport.go  TLS and compression, on either side; tls_*.go, compress_stream.go
 //	route.go      the way to the owner, and waiting for one
 //	link.go       the connection to a member; setup.go: slot, tracking
+//	confined.go   sessions that have to change their password first
 //	session.go    one command after the other (command.go)
 //	relay.go      command there, response back; stream.go: the system calls
 //	large.go      commands of any size; file.go: the file of LOAD DATA LOCAL
@@ -27,6 +28,7 @@
 //	lease.go      what may still be acknowledged, and what was
 //	cut.go        a new view: who has to leave its member
 //	lost.go       what a client gets when the member goes away
+//	status.go     SHOW STATUS, of the client's own connection
 //	watch.go      clients that hang up while their query runs
 //	kill.go       who ends whom; strikes.go: and no commit by it; threads.go: their ids
 //	drain.go      the end
@@ -79,9 +81,13 @@
 //
 // The connection id of the greeting is the session's own, from 1<<30 up, apart
 // from members' ids. SELECT CONNECTION_ID(), SHOW PROCESSLIST and COM_PROCESS_INFO
-// speak of sessions by it; CONNECTION_ID() inside of other expressions and in
-// routines, and the tables of information_schema and performance_schema, have the
-// member's number. A KILL takes either (kill.go), and ends the client's connection
+// speak of sessions by it. So do, in statements that name such a table, the columns with
+// connection ids of information_schema.processlist and innodb_trx, and of the tables of
+// performance_schema; a number that is a session's id, in quotes or not or as an integer
+// parameter, becomes the member's on the way there. The member's number it is in other
+// expressions with CONNECTION_ID(), in routines, behind views, derived tables and
+// aggregates, in sys, and in rows that are fetched from a cursor. A KILL takes either, as
+// a number, a parameter or a user variable (kill.go), and ends the client's connection
 // too, not only its link. A KILL QUERY is not passed to a session that commits, nor if
 // it does not say which session it means; what was done although one had come for it
 // is answered 08007, since MariaDB may have said OK before its replica had it.

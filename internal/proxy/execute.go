@@ -55,6 +55,9 @@ func (s *session) useStatement(c command) error {
 		p.cursor = false
 		s.mem.stickTo(p.statement.Stick)
 		s.showThreads(p.statement.Threads, true)
+		if p.status {
+			s.showStatus(true)
+		}
 	case wire.ComStmtFetch:
 		s.current = balancer.Statement{Kind: balancer.KindRead}
 	case wire.ComStmtSendLongData, wire.ComStmtReset:
@@ -135,6 +138,9 @@ func (s *session) settle() (told *wire.Error, err error) {
 func (s *session) outgoing(c command) []byte {
 	p := s.target
 	if p == nil {
+		if s.current.Listed && c.whole && (c.code == wire.ComQuery || c.code == wire.ComStmtPrepare) {
+			return s.translatedCommand(c)
+		}
 		return c.packet
 	}
 	binary.LittleEndian.PutUint32(c.payload(), p.at)
@@ -144,10 +150,14 @@ func (s *session) outgoing(c command) []byte {
 	b := s.binding
 	known := b.Bound || p.bound == s.mem.generation || p.types == nil || b.At == 0 || b.Count != uint64(p.parameters)
 	p.bound = s.mem.generation
-	if known {
-		return c.packet
+	packet := c.packet
+	if !known {
+		packet = withTypes(c.packet, b, p.types)
 	}
-	return withTypes(c.packet, b, p.types)
+	if p.statement.Listed && c.whole {
+		packet = s.translatedExecution(packet, p)
+	}
+	return packet
 }
 
 // withTypes puts the types of parameters into an execution that leaves them out,

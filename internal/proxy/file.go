@@ -16,6 +16,10 @@ import (
 // that it has got one.
 func (s *session) passFile(c command) (told bool, err error) {
 	s.delivered = false // an error may stand in place of what follows
+	if s.packed != nil {
+		s.packed.answered = true
+		defer func() { s.packed.answered = false }()
+	}
 	var broken error
 	for more := false; ; {
 		for s.in.len() < wire.HeaderSize {

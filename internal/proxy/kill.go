@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"strconv"
 	"time"
 
@@ -27,10 +28,18 @@ func (k killing) statement(thread uint32) []byte {
 }
 
 // killByText reads a KILL. The client may name a session by the id that it was
-// greeted with, by CONNECTION_ID(), or by the number that the member has for it.
+// greeted with, by CONNECTION_ID(), by the number that the member has for it, or by a
+// user variable that has one of those.
 func (s *session) killByText(c command) error {
 	text := c.text()
 	k, ok := balancer.ParseKill(text)
+	if ok && k.Variable {
+		var lost bool
+		var err error
+		if k.Thread, ok, lost, err = s.variable(c, text[k.Start:k.End]); lost || err != nil {
+			return err
+		}
+	}
 	switch {
 	case !ok && k.Query:
 		return s.refuse(c, unkillable())
@@ -42,11 +51,37 @@ func (s *session) killByText(c command) error {
 	return s.kill(c, killing{id: uint32(k.Thread), query: k.Query, front: text[:k.Start], back: text[k.End:]})
 }
 
+// variable reads a user variable that has a number, from the link of the session. ok is
+// false for one that has none. lost says that the link was lost on it, and the client
+// told.
+func (s *session) variable(c command, name []byte) (n uint64, ok, lost bool, err error) {
+	s.delivered, s.midway, s.runs = false, true, maxRuns
+	var row []string
+	err = s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
+		if err = s.link.own.Send(wire.Query("SELECT " + string(name))); err == nil {
+			row, _, err = s.link.own.Result(s.link.caps, setupBudget)
+		}
+		return err
+	})
+	if refused := (*wire.Error)(nil); errors.As(err, &refused) {
+		err = nil
+	}
+	if err != nil {
+		s.in.consume(len(c.packet))
+		return 0, false, true, s.lost(c, false, err)
+	}
+	s.midway = false
+	if len(row) == 1 {
+		n, err = strconv.ParseUint(row[0], 10, 64)
+	}
+	return n, len(row) == 1 && err == nil, false, nil
+}
+
 // unkillable is the answer to a KILL QUERY of nobody knows whom: it might be of a
 // session that commits.
 func unkillable() *wire.Error {
 	return wire.NewError(wire.CommandNotAvailable,
-		"sqlring: KILL QUERY by user, by query id or of a computed number does not go through the proxy; give the connection id as a number")
+		"sqlring: KILL QUERY by user, by query id or of a computed number does not go through the proxy; give the connection id as a number, or in a user variable")
 }
 
 // killPrepared executes a KILL that was prepared. known is false if it can not be
@@ -61,6 +96,17 @@ func (s *session) killPrepared(c command, p *prepared) (known bool, err error) {
 		return false, nil
 	case k.Own:
 		k.Thread = uint64(s.id)
+	case k.Variable:
+		var lost bool
+		if k.Thread, ok, lost, err = s.variable(c, text[k.Start:k.End]); lost || err != nil {
+			return true, err
+		}
+		switch {
+		case !ok && k.Query:
+			return true, s.refuse(c, unkillable())
+		case !ok:
+			return false, nil
+		}
 	case k.Asked:
 		b := wire.ParseExecute(c.payload(), p.parameters, s.caps)
 		if k.Thread, ok = b.Number(c.payload(), p.types); !ok {
@@ -82,8 +128,12 @@ func (s *session) kill(c command, k killing) (err error) {
 	statement := k.statement(thread)
 	s.in.consume(len(c.packet))
 	s.p.count.queries.Add(1)
-	if target != nil && k.query {
-		landed, ok := target.strikes.strike(s.ctx)
+	if target != nil && (k.query || target != s) {
+		announce := target.strikes.end
+		if k.query {
+			announce = target.strikes.strike
+		}
+		landed, ok := announce(s.ctx)
 		if !ok {
 			if s.ctx.Err() != nil {
 				return s.ctx.Err()
@@ -92,6 +142,10 @@ func (s *session) kill(c command, k killing) (err error) {
 			return s.done()
 		}
 		defer func() { landed(err == nil && s.refused == 0) }()
+	}
+	if thread != k.id {
+		s.renumber = &wire.Renumber{}
+		s.renumber.BeginKill(thread, k.id)
 	}
 	if err = s.killAtMember(c, statement); err != nil || s.refused != 0 || target == nil || k.query {
 		return err

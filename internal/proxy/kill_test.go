@@ -324,6 +324,43 @@ func TestStrikesThatCount(t *testing.T) {
 	}
 }
 
+// Who has lost his link knows whether he was killed, once the KILL was answered.
+func TestStrikesThatEnd(t *testing.T) {
+	k := newStrikes()
+	if k.over() {
+		t.Error("nobody has killed it")
+	}
+	landed, ok := k.end(t.Context())
+	if !ok {
+		t.Fatal("not announced")
+	}
+	landed(false)
+	if k.over() {
+		t.Error("what the member has refused counts")
+	}
+	done := k.commit()
+	landed, ok = k.end(t.Context())
+	if !ok {
+		t.Fatal("a connection that commits can be killed")
+	}
+	go func() {
+		time.Sleep(20 * time.Millisecond)
+		landed(true)
+	}()
+	if !k.over() || !k.over() {
+		t.Error("a KILL on its way was not waited for")
+	}
+	if k.hit() {
+		t.Error("it is no KILL of what runs")
+	}
+	done()
+	slow := newStrikes()
+	_, _ = slow.end(t.Context()) // never answered
+	if start := time.Now(); !slow.over() || time.Since(start) > 2*strikePatience {
+		t.Errorf("waited for %v", time.Since(start))
+	}
+}
+
 // Nobody can spoil what another account does by KILLs that he is not entitled to.
 func TestRealKillOfAnotherAccount(t *testing.T) {
 	onBoth(t, func(t *testing.T, f *fronted) {

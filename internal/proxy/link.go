@@ -24,8 +24,9 @@ type link struct {
 	caps   wire.Capability
 	thread uint32 // connection id at the member
 
-	version topology.ServerVersion
-	cutOff  atomic.Bool // its deadline is past and stays so
+	version  topology.ServerVersion
+	confined bool        // the member wants another password first; see confined.go
+	cutOff   atomic.Bool // its deadline is past and stays so
 }
 
 // caller is who a link is opened for: what is needed to log in anywhere.
@@ -35,7 +36,7 @@ type caller struct {
 }
 
 // dial logs in to the member of route as the caller, with schema as the default
-// schema. A member's refusal comes back as the member worded it, behind its name.
+// schema. A member's refusal comes back as the member worded it; see refusedBy.
 func (p *Proxy) dial(ctx context.Context, route balancer.Route, as caller, schema string) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.BackendTimeout)
 	defer cancel()
@@ -52,7 +53,7 @@ func (p *Proxy) dial(ctx context.Context, route balancer.Route, as caller, schem
 	greeting, err := p.handshake(l, login, as)
 	if err != nil {
 		_ = conn.Close()
-		return nil, memberError(route.Member.ID, err)
+		return nil, refusedBy(route.Member.ID, err)
 	}
 	l.thread, l.caps = greeting.ThreadID, login.Capabilities|wire.SessionTrack
 	l.version, _ = topology.ParseVersion(greeting.Version) // unknown versions are treated as MariaDB's
@@ -82,7 +83,7 @@ func (p *Proxy) open(ctx context.Context, route balancer.Route, as caller, mem *
 func memberError(id topology.MemberID, err error) error {
 	var e *wire.Error
 	if errors.As(err, &e) {
-		return byMember(id, e)
+		return &wire.Error{Number: e.Number, State: e.State, Message: fmt.Sprintf("member %s: %s", id, e.Message)}
 	}
 	return fmt.Errorf("member %s: %w", id, err)
 }
@@ -120,7 +121,7 @@ func (l *link) until(deadline time.Time) {
 // begin says that the next command to the member begins.
 func (l *link) begin() {
 	if l.packed != nil {
-		l.packed.restart()
+		l.packed.restart(false)
 	}
 }
 

@@ -39,7 +39,6 @@ func (s *session) login() error {
 	s.p.settled(s)
 	s.as, s.caps = as, as.login.Capabilities
 	s.mem.schema, s.mem.wants.capable = as.login.Database, s.caps.Has(wire.SessionTrack)
-	s.mem.status = wire.StatusAutocommit
 	_ = s.conn.SetDeadline(time.Time{})
 	s.mark(true)
 	if err := s.connectOrFail(); err != nil {
@@ -154,27 +153,30 @@ func (s *session) loginFailed(own *wire.Conn, err error) error {
 	return err
 }
 
-// byMember is what a client gets of a member's error. What is said of its account or
-// its schema reads as if there were no proxy; all else says who it is from.
-func byMember(id topology.MemberID, e *wire.Error) *wire.Error {
+// refusedBy is what a client gets whose link was refused: the member's own words, as
+// if there were no proxy. Only where they speak of the address that the link comes
+// from, which is the proxy's, they say who it is from: an account may miss a host part.
+func refusedBy(id topology.MemberID, err error) error {
 	const (
-		schemaDenied    = 1044
-		schemaUnknown   = 1049
-		tooManyOfUser   = 1203
-		exceedsResource = 1226
-		mustChange      = 1820 // said to each statement of a session that is confined to changing it
-		mustChangeFirst = 1862
-		lockedMySQL     = 3118
-		blockedForNow   = 3955 // FAILED_LOGIN_ATTEMPTS
-		lockedMariaDB   = 4151
+		tooMany          = 1040 // the only one of these that is said before there are states
+		accessDenied     = 1045
+		hostBlocked      = 1129
+		hostNotAllowed   = 1130
+		oldClients       = 1251
+		deniedNoPassword = 1698
 	)
-	switch e.Number {
-	case mustChange: // a session that can not be set up can not be served
-		return wire.NewError(wire.PasswordExpired, "Your password has expired. To log in you must change it using a client that supports expired passwords.")
-	case schemaDenied, schemaUnknown, tooManyOfUser, exceedsResource, mustChangeFirst, lockedMySQL, blockedForNow, lockedMariaDB:
-		return e
+	var e *wire.Error
+	if !errors.As(err, &e) {
+		return memberError(id, err)
 	}
-	return &wire.Error{Number: e.Number, State: e.State, Message: fmt.Sprintf("member %s: %s", id, e.Message)}
+	switch e.Number {
+	case accessDenied, hostBlocked, hostNotAllowed, oldClients, deniedNoPassword:
+		return memberError(id, err)
+	case tooMany:
+		_, state := wire.TooManyConnections.Code()
+		return &wire.Error{Number: e.Number, State: state, Message: e.Message}
+	}
+	return e
 }
 
 // host is the client's address as it stands in messages.

@@ -82,6 +82,9 @@ func (s *session) lost(c command, complete bool, cause error) error {
 	if s.ctx.Err() != nil {
 		return s.ctx.Err() // we broke it: the client has gone, or the proxy stops
 	}
+	if s.strikes.over() { // servers say nothing then (MariaDB 10.11, MySQL 9.7)
+		return errKilled
+	}
 	sticks := s.mem.sticks()
 	f := judge(loss{
 		delivered: s.delivered, complete: complete, statement: changes(c.code),
@@ -144,6 +147,9 @@ func undone[T ~string](member T) *wire.Error {
 // be by the member itself; it is better told while it waits for nothing. An open
 // transaction is left for its next command to fail.
 func (s *session) lostIdle() error {
+	if s.strikes.over() {
+		return errKilled
+	}
 	s.p.count.linksLost.Add(1)
 	s.p.log.Info("idle link lost", "session", s.id, "member", string(s.link.route.Member.ID),
 		"transaction", s.mem.inTransaction(), "sticks_for", s.mem.sticks().String())

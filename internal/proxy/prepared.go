@@ -19,6 +19,7 @@ type prepared struct {
 	statement  balancer.Statement
 	text       string
 	kept       bool // text is all of it
+	status     bool // it is a SHOW STATUS
 	parsed     parsing
 	schema     string // the default one, when it was prepared
 	parameters uint16
@@ -195,7 +196,11 @@ func (s *session) prepareIn(p *prepared, elsewhere bool) error {
 			return p.fails(err)
 		}
 	}
-	if err := l.own.Send(append([]byte{byte(wire.ComStmtPrepare)}, p.text...)); err != nil {
+	text := []byte(p.text)
+	if p.statement.Listed {
+		text = s.translated(text)
+	}
+	if err := l.own.Send(append([]byte{byte(wire.ComStmtPrepare)}, text...)); err != nil {
 		return err
 	}
 	made, err := l.own.Prepare(l.caps, keptBytes)

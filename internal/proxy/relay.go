@@ -139,6 +139,9 @@ func (s *session) deliver(piece []byte) error {
 	if s.renumber != nil {
 		piece = s.renumber.Feed(nil, piece)
 	}
+	if s.retell != nil {
+		piece = s.retell.Feed(nil, piece)
+	}
 	if err := s.client.write(piece); err != nil {
 		return fmt.Errorf("write to the client: %w", err)
 	}

@@ -43,6 +43,7 @@ func (s *session) connect() (told *wire.Error, err error) {
 		if err == nil {
 			s.view = view
 			s.setLink(l)
+			s.mem.beginsAs(l.own.Status())
 			if s.p.owns(route.Member) {
 				return nil, nil
 			}

@@ -36,6 +36,7 @@ type session struct {
 	salt    wire.Salt       // of its last login
 	plugins bool            // the client can be asked to authenticate by another method
 	place   place           // in the proxy's census
+	denied  int             // changes of user that failed
 	in, out buffer          // from the client; from the member
 	mem     memory
 	link    *link          // nil: none at present
@@ -56,6 +57,7 @@ type session struct {
 	next      byte               // sequence number of the packet that the client expects
 	refused   uint16             // number of the last error in its response; 0: none
 	renumber  *wire.Renumber     // nil: its result has no connection ids
+	retell    *wire.Retell       // nil: its result says nothing of the connection
 	queued    bool               // it waits for an owner
 	until     time.Time          // how long it may wait in all; zero: it did not have to yet
 
@@ -138,7 +140,7 @@ var (
 	errLinkGone      = errors.New("the link was lost, and the session's state with it")
 	errNotOwner      = errors.New("the member is no longer the owner")
 	errRefused       = errors.New("the member refused a command because of its size, and closed")
-	errKilled        = errors.New("the session has killed itself")
+	errKilled        = errors.New("the session was killed")
 	errExpired       = errors.New("an answer came when the lease was over, after some of it was delivered")
 	errElsewhere     = errors.New("the command is to be run on another link") // never leaves pass
 )

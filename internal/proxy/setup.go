@@ -38,7 +38,8 @@ const (
 
 // setup makes a fresh session on a member ready: slot, tracking, and what mem
 // remembers of an earlier connection. reset first takes back what the last user
-// of it has done. It returns the payload of the OK packet to that.
+// of it has done. It returns the payload of the OK packet to that. A link whose
+// password has to be changed first stays as it is, and is confined.
 func (l *link) setup(mem *memory, reset bool) (ok []byte, err error) {
 	read, set := readBack, track
 	if l.version.Flavour == topology.FlavourMySQL {
@@ -61,6 +62,10 @@ func (l *link) setup(mem *memory, reset bool) (ok []byte, err error) {
 		mem.forget()
 	}
 	row, _, err := l.own.Result(l.caps, setupBudget)
+	if l.confined = wantsPassword(err); l.confined {
+		mem.layout, mem.violated = l.route.Member.Layout, false
+		return nil, l.skip(len(commands) - 1)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the session's slot: %w", err)
 	}

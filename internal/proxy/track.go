@@ -53,6 +53,14 @@ func (m *memory) forget() {
 	m.stick, m.status = balancer.StickNone, wire.StatusAutocommit
 }
 
+// beginsAs takes the status of a session whose login has just ended. One that was
+// given variables of an earlier one goes on with what these have made of it.
+func (m *memory) beginsAs(status wire.Status) {
+	if len(m.variables) == 0 {
+		m.status = status &^ wire.StatusSessionChanged
+	}
+}
+
 // learn reads the changes that an OK packet reports and reduces them to what the
 // client asked for. What it returns is valid until the next call.
 func (m *memory) learn(ok *wire.OK, statement balancer.Statement) []byte {

@@ -132,7 +132,7 @@ func (s *session) setOut(early []byte) {
 // begin says that the client's next command begins.
 func (s *session) begin() {
 	if s.packed != nil {
-		s.packed.restart()
+		s.packed.restart(s.in.len() > 0)
 	}
 }
 
@@ -199,6 +199,7 @@ func (p *Proxy) handshake(l *link, login wire.Login, as caller) (wire.Greeting, 
 	if by != wire.CompressionNone {
 		packer := wire.Packer{Codecs: p.codecs, By: by}
 		l.packed = newPackedStream(l.stream, packer, &p.buffers, l.own.Rest())
+		l.packed.answered = true
 		l.stream = l.packed
 		l.own.Over(l.packed)
 	}

@@ -137,3 +137,18 @@ func (t turns) enter(ctx context.Context) bool {
 }
 
 func (t turns) leave() { <-t }
+
+// awaitAccounts waits until the members' accounts were read once: just after a
+// start nobody is known, and nobody is to be refused, or counted, for that.
+func (p *Proxy) awaitAccounts(ctx context.Context) *wire.Error {
+	const pause = 20 * time.Millisecond
+	for p.accounts.Accounts() == nil {
+		p.refreshed(ctx)
+		select {
+		case <-ctx.Done():
+			return wire.NewError(wire.NoOwner, "sqlring: no member's accounts could be read yet; waited %v", p.cfg.LoginTimeout)
+		case <-time.After(pause):
+		}
+	}
+	return nil
+}

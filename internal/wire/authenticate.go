@@ -27,7 +27,7 @@ type answering struct {
 
 // Finish answers what the server asks after a first packet that has answered salt by
 // plugin, until it has decided. How often it may ask is bounded by the connection's
-// budget.
+// budget. Status tells then how the session begins.
 func (c *Conn) Finish(plugin string, salt Salt, with Credentials) error {
 	a := answering{secret: with.Secret, secure: with.Secure, plugin: plugin, salt: salt}
 	for {
@@ -40,7 +40,10 @@ func (c *Conn) Finish(plugin string, salt Salt, with Credentials) error {
 		}
 		switch payload[0] {
 		case headerOK:
-			return nil
+			var ok OK
+			err := ParseOK(payload, &ok)
+			c.status = ok.Status
+			return err
 		case headerErr:
 			return ParseError(payload)
 		case headerEOF:
@@ -55,6 +58,11 @@ func (c *Conn) Finish(plugin string, salt Salt, with Credentials) error {
 		}
 	}
 }
+
+// Status returns what the server has said of the session at the end of its login:
+// whether statements are committed by themselves, and how backslashes are read, are
+// the server's to choose. It is 0 before.
+func (c *Conn) Status() Status { return c.status }
 
 // switchMethod answers anew by the method that the server wants.
 func (c *Conn) switchMethod(a *answering, payload []byte) (err error) {

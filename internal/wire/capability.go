@@ -30,6 +30,7 @@ const (
 	PluginAuth      Capability = 1 << 19
 	ConnectAttrs    Capability = 1 << 20
 	PluginAuthLen   Capability = 1 << 21 // PLUGIN_AUTH_LENENC_CLIENT_DATA
+	Expired         Capability = 1 << 22 // CAN_HANDLE_EXPIRED_PASSWORDS
 	SessionTrack    Capability = 1 << 23
 	DeprecateEOF    Capability = 1 << 24
 
@@ -50,7 +51,7 @@ const extended Capability = 0xFFFF_FFFF << 32
 // they change packets, or what a statement does.
 const passed = Mysql | FoundRows | LongFlag | NoSchema | ODBC | LocalFiles | IgnoreSpace |
 	Protocol41 | Interactive | IgnoreSigpipe | Transactions |
-	MultiStatements | MultiResults | PSMultiResults | DeprecateEOF |
+	MultiStatements | MultiResults | PSMultiResults | DeprecateEOF | Expired |
 	OptionalMetadata | QueryAttributes | Progress | BulkOperations | ExtendedMetadata
 
 // framing are the bits of passed that change packets and that a server would
@@ -71,7 +72,7 @@ const (
 	Offered = Mysql | FoundRows | LongFlag | NoSchema | ODBC | LocalFiles | IgnoreSpace |
 		Protocol41 | Interactive | IgnoreSigpipe | Transactions |
 		MultiStatements | MultiResults | PSMultiResults | DeprecateEOF |
-		ConnectWithDB | SecureConn | PluginAuth | ConnectAttrs | PluginAuthLen | SessionTrack
+		ConnectWithDB | SecureConn | PluginAuth | ConnectAttrs | PluginAuthLen | SessionTrack | Expired
 	// OfferedByMySQL is what MySQL has beyond that.
 	OfferedByMySQL = OptionalMetadata | QueryAttributes
 	// OfferedByMariaDB is what MariaDB has beyond it.

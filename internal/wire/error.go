@@ -16,7 +16,7 @@ const (
 	TooManyUserConnections              // ER_TOO_MANY_USER_CONNECTIONS
 	HostBlocked                         // ER_HOST_IS_BLOCKED
 	HostNotAllowed                      // ER_HOST_NOT_PRIVILEGED
-	PasswordExpired                     // ER_MUST_CHANGE_PASSWORD_LOGIN
+	PasswordToBeChanged                 // ER_MUST_CHANGE_PASSWORD
 	BadHandshake                        // ER_HANDSHAKE_ERROR
 	AccessDenied                        // ER_ACCESS_DENIED_ERROR
 	AccountLockedMariaDB                // ER_ACCOUNT_HAS_BEEN_LOCKED on MariaDB
@@ -55,8 +55,8 @@ func (f Fault) Code() (number uint16, state string) {
 		return 1129, "HY000"
 	case HostNotAllowed:
 		return 1130, "HY000"
-	case PasswordExpired:
-		return 1862, "HY000"
+	case PasswordToBeChanged:
+		return 1820, "HY000"
 	case BadHandshake:
 		return 1043, "08S01"
 	case AccessDenied:

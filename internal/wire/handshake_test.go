@@ -265,7 +265,7 @@ func TestFaults(t *testing.T) {
 		{TooManyUserConnections, 1203, "42000"},
 		{HostBlocked, 1129, "HY000"},
 		{HostNotAllowed, 1130, "HY000"},
-		{PasswordExpired, 1862, "HY000"},
+		{PasswordToBeChanged, 1820, "HY000"},
 		{BadHandshake, 1043, "08S01"},
 		{AccessDenied, 1045, "28000"},
 		{AccountLockedMariaDB, 4151, "HY000"},

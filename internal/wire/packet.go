@@ -63,7 +63,8 @@ type Conn struct {
 	buf    []byte // received; buf[read:] is not consumed yet
 	read   int
 
-	attributes bool // statements carry attributes: QueryAttributes was agreed on
+	attributes bool   // statements carry attributes: QueryAttributes was agreed on
+	status     Status // that a login has left
 }
 
 // NewConn returns a Conn over rw whose peer may send at most budget bytes in all,

@@ -142,6 +142,35 @@ func (b *Binding) Bind(dst, payload, types []byte) []byte {
 	return append(dst, payload[b.At:]...)
 }
 
+// Renumber changes the integers among the parameters of an execution in place. types
+// are the parameters' where the execution leaves them out. It stops at what it can not
+// read.
+func (b *Binding) Renumber(payload, types []byte, parameters uint16, to func(uint64) uint64) {
+	if b.Bound {
+		types = b.Types
+	}
+	if b.Values == 0 || b.Count < uint64(parameters) {
+		return
+	}
+	nulls := payload[b.At-1-int(b.Count+7)/8 : b.At-1]
+	r := NewReader(payload[b.Values:])
+	for i := range int(parameters) {
+		if len(types) < 2 {
+			return
+		}
+		kind := types[0]
+		types = types[2:]
+		if nulls[i/8]&(1<<(i%8)) != 0 {
+			continue
+		}
+		rest := r.rest
+		if !r.value(kind) || r.Bad() {
+			return
+		}
+		renumberInteger(kind, rest, to)
+	}
+}
+
 // Number returns the value of the only parameter of an execution, if it is an
 // integer, or text of one. types are the parameter's where the execution leaves them
 // out. ok is false if that can not be read.

@@ -167,7 +167,16 @@ func TestParseKill(t *testing.T) {
 		{"KILL 99999999999999999999", false, 0, ""},
 		{"KILL USER app", false, 0, ""},
 		{"KILL 7; SELECT 1", false, 0, ""},
-		{"KILL @x", false, 0, ""},
+		{"KILL @x", true, 0, "@x"},
+		{"KILL QUERY @`a b`;", true, 0, "@`a b`"},
+		{"KILL CONNECTION @$x.y", true, 0, "@$x.y"},
+		{"KILL @'a'", true, 0, "@'a'"},
+		{"KILL @'a\\'b'", false, 0, ""},
+		{"KILL @x+1", false, 0, ""},
+		{"KILL @x:=7", false, 0, ""},
+		{"KILL @@x", false, 0, ""},
+		{"KILL @", false, 0, ""},
+		{"KILL @'", false, 0, ""},
 		{"KILL", false, 0, ""},
 		{"SELECT 7", false, 0, ""},
 	}
@@ -177,7 +186,7 @@ func TestParseKill(t *testing.T) {
 			t.Errorf("%q: %v %+v", tt.text, ok, k)
 		}
 		lower := strings.ToLower(tt.text)
-		if k.Query != strings.Contains(lower, "query") || k.Own != (ok && strings.Contains(lower, "connection_id")) || k.Asked != (ok && strings.Contains(lower, "?")) {
+		if k.Query != strings.Contains(lower, "query") || k.Own != (ok && strings.Contains(lower, "connection_id")) || k.Asked != (ok && strings.Contains(lower, "?")) || k.Variable != (ok && strings.Contains(lower, "@")) {
 			t.Errorf("%q: %+v", tt.text, k)
 		}
 	}

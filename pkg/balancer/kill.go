@@ -11,12 +11,13 @@ type Kill struct {
 	Query      bool // KILL QUERY: the connection stays
 	Own        bool // CONNECTION_ID() stands for the number
 	Asked      bool // a parameter stands for it
+	Variable   bool // a user variable stands for it
 	Thread     uint64
 	Start, End int
 }
 
-// ParseKill reads KILL [HARD | SOFT] [CONNECTION | QUERY] number, CONNECTION_ID() or
-// a parameter. ok is false for anything else, KILL USER and KILL QUERY ID of MariaDB
+// ParseKill reads KILL [HARD | SOFT] [CONNECTION | QUERY] number, CONNECTION_ID(), a
+// parameter or a user variable. ok is false for anything else, KILL USER and KILL QUERY ID of MariaDB
 // included; Query is set as far as it was read.
 func ParseKill(text []byte) (k Kill, ok bool) {
 	word, rest := firstWord(text)
@@ -36,6 +37,10 @@ func ParseKill(text []byte) (k Kill, ok bool) {
 	case len(word) == 0 && len(rest) > 0 && rest[0] == '?':
 		k.Asked = true
 		k.End++
+	case len(word) == 0 && len(rest) > 0 && rest[0] == '@':
+		size := userVariable(rest)
+		k.Variable = size > 0
+		k.End += size
 	case is(word, "connection_id"):
 		size := emptyCall(rest)
 		k.Own = size > 0
@@ -51,6 +56,29 @@ func ParseKill(text []byte) (k Kill, ok bool) {
 		return Kill{Query: k.Query}, false
 	}
 	return k, true
+}
+
+// userVariable returns the size of the user variable that text, which begins with @,
+// begins with; 0 if it is none.
+func userVariable(text []byte) int {
+	if len(text) < 2 {
+		return 0
+	}
+	if quote := text[1]; quote == '`' || quote == '\'' || quote == '"' {
+		end := bytes.IndexByte(text[2:], quote)
+		if end <= 0 || bytes.IndexByte(text[2:2+end], '\\') >= 0 {
+			return 0
+		}
+		return 2 + end + 1
+	}
+	end := 1
+	for end < len(text) && (isWord(text[end]) || text[end] == '.') {
+		end++
+	}
+	if end == 1 {
+		return 0
+	}
+	return end
 }
 
 // emptyCall returns the size of "()", spaces included, that text begins with; 0 if

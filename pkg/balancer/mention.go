@@ -14,6 +14,7 @@ const (
 	MentionsVariable                      // a single @: a user variable, or an e-mail address
 	MentionsNext                          // a semicolon with something behind it
 	MentionsThread                        // connection_id: CONNECTION_ID()
+	MentionsSystem                        // information_schema, performance_schema
 )
 
 // Has reports whether any of want is in m.
@@ -39,6 +40,8 @@ func Mention(text []byte) Mentions {
 			m |= MentionsUserLock
 		case startsFold(after, "id") && endsFold(before, "connection"):
 			m |= MentionsThread
+		case startsFold(after, "schema") && (endsFold(before, "information") || endsFold(before, "performance")):
+			m |= MentionsSystem
 		}
 	}
 	for i := 0; ; {

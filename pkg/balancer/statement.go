@@ -88,6 +88,7 @@ type Statement struct {
 	Stick    Stick
 	Mentions Mentions
 	Threads  Threads
+	Listed   bool // it may read a table that has connection ids
 }
 
 // Classify says what text is by its first word and by what it mentions. whole
@@ -104,6 +105,7 @@ func Classify(text []byte, whole bool) Statement {
 	case s.Stick == StickNone && s.Mentions.Has(MentionsUserLock):
 		s.Stick = StickUserLock
 	}
+	s.Listed = s.Mentions.Has(MentionsSystem) && ListsThreads(text)
 	if s.Kind == KindRead {
 		s.Threads = threadsOf(word, rest, s.Mentions)
 	}
