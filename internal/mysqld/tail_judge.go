@@ -199,7 +199,7 @@ func (j *judgement) count(g topology.GTID) {
 	if !slices.Contains(j.foreign, g.Domain) {
 		j.foreign = append(j.foreign, g.Domain)
 	}
-	j.refuse("%s is of domain %d, not of the member's own %d: the ring went on without it", g, g.Domain, j.own)
+	j.refuse("%s is of domain %d, not of the member's own %s: the ring went on without it", g, g.Domain, domainList(j.own))
 }
 
 func (j *judgement) refuse(format string, args ...any) {

@@ -309,7 +309,7 @@ func TestTailAfterARestartKnowsWhoseItIs(t *testing.T) {
 		{"a cut that names the others too", up.see(t).Binlog.Without(up.identity).Union(cut), topology.TailMayFlow, 1},
 		{"nothing of it was passed on", topology.Position{{Domain: 101, Server: 101}}, topology.TailConflict, 3}, // two of DDL before
 	} {
-		a := topology.Action{Kind: topology.ActReadTail, After: c.cut, Layout: up.slot}
+		a := topology.Action{Kind: topology.ActReadTail, After: c.cut, Layout: up.slot, Identity: up.identity}
 		if err := fleet.Execute(t.Context(), member, a); err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}

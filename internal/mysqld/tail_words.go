@@ -1,6 +1,9 @@
 package mysqld
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // What the text of a statement event says. The server writes the words that are
 // told here itself, in one form only; a text that is merely like them is none of
@@ -76,4 +79,13 @@ func firstWords(text string) string {
 	}
 	words := strings.Fields(text)
 	return strings.Join(words[:min(len(words), 4)], " ")
+}
+
+// domainList writes domains for a sentence: 101, 99.
+func domainList(domains []uint32) string {
+	words := make([]string, len(domains))
+	for i, d := range domains {
+		words[i] = strconv.FormatUint(uint64(d), 10)
+	}
+	return strings.Join(words, ", ")
 }
