@@ -54,6 +54,7 @@ func (s *session) useStatement(c command) error {
 		p.learnTypes(s.binding)
 		p.cursor = false
 		s.mem.stickTo(p.statement.Stick)
+		s.own = p.own
 		s.showThreads(p.statement.Threads, true)
 		if p.status {
 			s.showStatus(true)

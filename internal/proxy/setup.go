@@ -148,7 +148,10 @@ func (m *memory) subscribe(row []string) error {
 	if len(row) < 5 {
 		return fmt.Errorf("%w: %d values of a session", wire.ErrMalformed, len(row))
 	}
-	m.wants.variables = row[2]
+	if m.shown = false; m.wants.known {
+		return nil
+	}
+	m.wants.known, m.wants.variables = true, row[2]
 	m.wants.set("session_track_schema", row[3])
 	m.wants.set("session_track_state_change", row[4])
 	if len(row) > 5 {
@@ -164,6 +167,11 @@ func (m *memory) resubscribe(row []string) error {
 	var now memory
 	if err := now.subscribe(row); err != nil {
 		return err
+	}
+	if m.shown { // these are its own
+		now.wants.capable = m.wants.capable
+		m.wants, m.shown = now.wants, false
+		return nil
 	}
 	if now.wants.variables != "*" {
 		m.wants.variables = now.wants.variables
@@ -212,6 +220,12 @@ func literal(value string) string {
 	if _, err := strconv.ParseFloat(value, 64); err == nil && !strings.ContainsAny(value, "xXnNiIpP_") {
 		return value
 	}
+	return quoted(value)
+}
+
+// quoted writes a string as SQL, for a session that knows backslashes or has none to
+// write.
+func quoted(value string) string {
 	return "'" + strings.NewReplacer("'", "''", `\`, `\\`).Replace(value) + "'"
 }
 

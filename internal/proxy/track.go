@@ -30,6 +30,7 @@ type memory struct {
 	layout   autoinc.Layout // that the member's sessions have to have
 	violated bool           // another one was reported
 	wants    subscription
+	shown    bool // the link has wants itself, for the command under way
 	scratch  []byte
 }
 
@@ -37,6 +38,7 @@ type memory struct {
 // proxy has switched on beyond that is taken out of the client's packets.
 type subscription struct {
 	capable   bool   // CLIENT_SESSION_TRACK
+	known     bool   // the rest is; another link changes none of it
 	variables string // session_track_system_variables as the client knows it
 	schema    bool   // session_track_schema
 	state     bool   // session_track_state_change
@@ -50,6 +52,7 @@ func (m *memory) forget() {
 	clear(m.variables)
 	m.statements.forget()
 	m.option, m.askCollation = nil, false
+	m.wants.known, m.shown = false, false
 	m.stick, m.status = balancer.StickNone, wire.StatusAutocommit
 }
 
@@ -85,11 +88,11 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement) []byte {
 			m.learnGTID(change.Value)
 		case wire.ChangeTransaction, wire.ChangeIsolation:
 		}
-		if m.wants.capable && m.wants.change(change) {
+		if m.wants.capable && (m.shown || m.wants.change(change)) {
 			kept = append(kept, change.Raw...)
 		}
 	}
-	if unnamed && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
+	if unnamed && !m.shown && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
 		m.stickTo(balancer.StickState)
 	}
 	m.scratch = kept[:0]
