@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"os"
+	"runtime"
 
 	"github.com/sqlring/sqlring/internal/wire"
 )
@@ -55,6 +56,9 @@ func (s *packedStream) restart(here bool) {
 }
 
 func (s *packedStream) fill(b *buffer) error {
+	if s.reader.Within() { // it waits for nothing: a client with much to inflate takes turns with the others
+		runtime.Gosched()
+	}
 	if err := s.reader.Open(); err != nil { // waits without memory
 		b.release()
 		return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
 )
@@ -127,4 +128,38 @@ func TestRealCommandsInOneCompressedPacket(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A client that was refused in the midst of a compressed command may go on for a
+// moment, so that it gets to read why, and not for longer: neither by sending nothing
+// in the midst of a packet, nor by sending what takes long to inflate.
+func TestCompressedClientsDoNotLinger(t *testing.T) {
+	f := startFaked(t, Config{}, nil)
+	packer := wire.Packer{Codecs: wire.NewCodecs(1 << 30), By: wire.CompressionZlib}
+	refused := append(wire.AppendHeader(nil, wire.MaxPayload, 0), "\x03SELECT '"+strings.Repeat("x", 40_000)+"'; SET auto_increment_offset=1; '"...)
+	begin, seq := packer.Append(nil, 0, refused)
+	zeros, _ := packer.Append(nil, seq, make([]byte, wire.MaxPayload-len(refused)+wire.HeaderSize))
+	for name, rest := range map[string][]byte{"half a packet": zeros[:100], "a bomb": zeros} {
+		t.Run(name, func(t *testing.T) {
+			c := dialRaw(t, f.Addr())
+			if err := c.login("app", appPassword, rawCaps|wire.Compress); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			if _, err := c.conn.Write(append(bytes.Clone(begin), rest...)); err != nil {
+				t.Fatal(err)
+			}
+			if name == "a bomb" {
+				go func() {
+					for _, err := c.conn.Write(nil); err == nil; { // packets without an end
+						_, err = c.conn.Write(zeros)
+					}
+				}()
+			}
+			waitFor(t, "the session ends", func() bool { return f.Stats().Sessions == 0 })
+			if took := time.Since(began); took > 4*lingerTime {
+				t.Errorf("it ended after %v", took)
+			}
+		})
+	}
 }

@@ -116,10 +116,13 @@ func (l *large) answer() error {
 	return err
 }
 
-// linger lets the client send the rest of the command, for a while.
+// linger lets the client send the rest of the command, for a while: what it has sent
+// compressed, a gigabyte in a megabyte, is no reason to read for longer.
 func (l *large) linger(ended bool) {
-	_ = l.conn.SetReadDeadline(time.Now().Add(lingerTime))
-	for !ended {
+	end := time.Now().Add(lingerTime)
+	l.leaving = true
+	_ = l.conn.SetReadDeadline(end)
+	for !ended && time.Now().Before(end) {
 		if l.in.len() == 0 && l.client.fill(&l.in) != nil {
 			return
 		}
