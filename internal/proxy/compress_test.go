@@ -5,13 +5,16 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // packedRaw logs in with compression, and TLS if cfg is given, and speaks it by the
@@ -159,6 +162,45 @@ func TestCompressedClientsDoNotLinger(t *testing.T) {
 			waitFor(t, "the session ends", func() bool { return f.Stats().Sessions == 0 })
 			if took := time.Since(began); took > 4*lingerTime {
 				t.Errorf("it ended after %v", took)
+			}
+		})
+	}
+}
+
+// What would be inflated for long ends its session before the member, or this side,
+// has worked through it. As many bytes that are worth something pass, and so do fewer
+// of nothing.
+func TestRealCompressedBomb(t *testing.T) {
+	f := inFrontOf(t, topology.FlavourMariaDB, Config{}, "max_allowed_packet=512M")
+	noise, draw := make([]byte, 80<<20), rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = 'a' + byte(draw.Uint32()&15)
+	}
+	for _, tt := range []struct {
+		name    string
+		text    string
+		refused bool
+	}{
+		{"nothing", strings.Repeat("x", 80<<20), true},
+		{"noise", string(noise), false},
+		{"less of nothing", strings.Repeat("x", 48<<20), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if raceDetector {
+				t.Skip("compressing takes minutes")
+			}
+			before := f.Stats().Refused["bomb"]
+			db := f.app(t, func(c *mysql.Config) {
+				c.MaxAllowedPacket, c.ReadTimeout, c.WriteTimeout = 1<<30, time.Minute, time.Minute
+				_ = c.Apply(mysql.EnableCompression(true))
+			})
+			var got int
+			err := db.QueryRowContext(t.Context(), "SELECT LENGTH('"+tt.text+"')").Scan(&got)
+			if (err != nil) != tt.refused || err == nil && got != len(tt.text) {
+				t.Errorf("%d bytes, %v", got, err)
+			}
+			if got := f.Stats().Refused["bomb"] > before; got != tt.refused {
+				t.Errorf("counted as a bomb: %v", got)
 			}
 		})
 	}

@@ -23,17 +23,19 @@ func (s *session) passLarge(c command) error {
 	l := large{session: s, c: c, scan: s.scanner(), first: true}
 	for {
 		n, payload, ended := l.frames.Feed(s.in.bytes())
+		s.next = l.frames.Seq() + 1
 		piece, ok := l.look(s.in.bytes()[:n], payload)
-		if !ok {
-			s.dropLink()
-			err := s.tellLast(reserved())
-			s.in.consume(n)
-			l.linger(ended)
-			return err
+		switch {
+		case !ok:
+			return l.refuse(n, ended, reserved())
+		case s.packed != nil && s.packed.bomb():
+			s.p.count.refuse(RefusedBomb)
+			return l.refuse(n, ended, wire.NewError(wire.PacketTooLarge,
+				"sqlring: more than %d MiB in one command, compressed by more than %d to 1; send it without compression", bombSize>>20, bombRatio))
 		}
 		err := s.link.stream.write(piece)
 		s.in.consume(n)
-		if s.next = l.frames.Seq() + 1; err != nil {
+		if err != nil {
 			return l.broken(ended, err)
 		}
 		if ended {
@@ -87,6 +89,15 @@ func (l *large) look(piece, payload []byte) (send []byte, ok bool) {
 		}
 	}
 	return piece, true
+}
+
+// refuse ends the session in the midst of a command, of which n bytes are held.
+func (l *large) refuse(n int, ended bool, told *wire.Error) error {
+	l.dropLink() // it has not all of the command: nothing runs there
+	err := l.tellLast(told)
+	l.in.consume(n)
+	l.linger(ended)
+	return err
 }
 
 // broken finds out why the member does not take the command: it may have refused it,
