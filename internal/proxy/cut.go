@@ -25,6 +25,7 @@ func (p *Proxy) takeIn() {
 	close(p.next)
 	p.next = make(chan struct{})
 	p.mu.Unlock()
+	p.prunePools(view)
 	p.cut()
 	if p.cfg.Eyes != nil {
 		p.cfg.Eyes.LeasesChanged()
