@@ -52,6 +52,7 @@ func readCommand(b []byte) (c command, complete bool, err error) {
 func (s *session) execute(c command) error {
 	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, time.Time{}
 	s.next, s.refused, s.renumber, s.retell, s.plan, s.instead = 1, 0, nil, nil, nil, nil
+	s.own = own{}
 	s.strikes.begin()
 	switch c.code {
 	case wire.ComQuit:
@@ -211,6 +212,7 @@ func (s *session) statement(c command) error {
 	}
 	if c.code == wire.ComQuery {
 		s.mem.applies(s.current, s.plan, c.whole)
+		s.own = s.ownOf(text, s.current)
 		s.showThreads(s.current.Threads, false)
 		if s.current.Kind == balancer.KindRead && showsStatus(text) {
 			s.showStatus(false)
@@ -252,6 +254,7 @@ func (s *session) ObserveOK(ok *wire.OK) {
 	if s.target != nil {
 		s.mem.statements.opens(s.target, ok.Status.Has(wire.StatusCursorExists) && !ok.Status.Has(wire.StatusLastRowSent))
 	}
+	s.own.ends(s.mem.variables["completion_type"])
 	switch {
 	case s.mem.wrote:
 		s.mem.wrote = false
@@ -272,7 +275,7 @@ func (s *session) ObserveError(number uint16) {
 
 // ObservePrepared remembers a prepared statement.
 func (s *session) ObservePrepared(made *wire.Prepared) {
-	p := &prepared{statement: s.current, plan: s.plan, parsed: s.mem.parsing(), schema: s.mem.schema, status: showsStatus(s.preparing)}
+	p := &prepared{statement: s.current, plan: s.plan, parsed: s.mem.parsing(), schema: s.mem.schema, status: showsStatus(s.preparing), own: s.ownOf(s.preparing, s.current)}
 	made.ID = s.mem.remember(*made, p, s.preparing)
 	s.link.at.shelf.put(p)
 }

@@ -70,6 +70,7 @@ func (s *session) useStatement(c command) error {
 		s.binding = wire.ParseExecute(c.payload(), p.parameters, s.caps)
 		s.mem.statements.learnTypes(p, s.binding)
 		s.mem.statements.opens(p, false)
+		s.own = p.own
 		s.showThreads(p.statement.Threads, true)
 		if p.status {
 			s.showStatus(true)

@@ -21,6 +21,7 @@ type prepared struct {
 	text       string
 	kept       bool // text is all of it
 	status     bool // it is a SHOW STATUS
+	own        own
 	parsed     parsing
 	schema     string // the default one, when it was prepared
 	parameters uint16

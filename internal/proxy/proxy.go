@@ -49,7 +49,7 @@ type Proxy struct {
 	keys    func() (*wire.KeyPair, error)
 
 	codecs    *wire.Codecs
-	tls       *clientTLS       // nil: clients are offered none
+	tls       *tlsFiles        // nil: clients are offered none
 	memberTLS *MemberTLSConfig // nil: none
 
 	listeners []net.Listener
@@ -80,11 +80,11 @@ func New(cfg Config, views Views, accounts Accounts) (*Proxy, error) {
 		return nil, fmt.Errorf("proxy configuration: %w", err)
 	}
 	cfg = cfg.withDefaults()
-	clients, err := newClientTLS(cfg.TLS, cfg.Logger)
+	clients, err := cfg.TLS.follow(cfg.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
-	members, err := cfg.MemberTLS.Load()
+	members, err := cfg.MemberTLS.Follow(cfg.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("proxy: members: %w", err)
 	}

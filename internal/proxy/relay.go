@@ -62,6 +62,11 @@ func (s *session) runOnce(c command) error {
 	} else if told != nil {
 		return s.tellInstead(c, told, false)
 	}
+	if s.own.tracking {
+		if err := s.showTracking(); err != nil {
+			return s.lost(c, false, err)
+		}
+	}
 	s.response.Begin(c.code, s.caps, s)
 	if c.code == wire.ComStmtExecute && s.target != nil && !s.binding.Cursor {
 		s.response.NoCursor()

@@ -62,6 +62,7 @@ type session struct {
 	delivered bool               // some of its response has reached the client
 	midway    bool               // it was begun, and its response has not ended
 	expired   bool               // its answer came when the lease was over, or behind a KILL QUERY
+	own       own                // what it has to do with the connection itself
 	next      byte               // sequence number of the packet that the client expects
 	refused   uint16             // number of the last error in its response; 0: none
 	renumber  *wire.Renumber     // nil: its result has no connection ids

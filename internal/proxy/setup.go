@@ -170,6 +170,11 @@ func (m *memory) resubscribe(row []string) error {
 	if err := now.read(row); err != nil {
 		return err
 	}
+	if m.shown { // these are its own
+		now.wants.capable = m.wants.capable
+		m.wants, m.shown = now.wants, false
+		return nil
+	}
 	if now.wants.variables != "*" {
 		m.wants.variables = now.wants.variables
 	}
@@ -217,6 +222,12 @@ func literal(value string) string {
 	if _, err := strconv.ParseFloat(value, 64); err == nil && !strings.ContainsAny(value, "xXnNiIpP_") {
 		return value
 	}
+	return quoted(value)
+}
+
+// quoted writes a string as SQL, for a session that knows backslashes or has none to
+// write.
+func quoted(value string) string {
 	return "'" + strings.NewReplacer("'", "''", `\`, `\\`).Replace(value) + "'"
 }
 

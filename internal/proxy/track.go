@@ -45,6 +45,7 @@ type memory struct {
 	layout   autoinc.Layout // that the member's sessions have to have
 	violated bool           // another one was reported
 	wants    subscription
+	shown    bool // the link has wants itself, for the command under way
 	scratch  []byte
 }
 
@@ -70,6 +71,7 @@ func (m *memory) forget() {
 	m.stick, m.once, m.status = balancer.StickNone, balancer.StickNone, wire.StatusAutocommit
 	m.asks, m.rowCount = false, 0
 	m.left()
+	m.shown = false
 }
 
 // learn reads the changes that an OK packet reports and reduces them to what the
@@ -96,11 +98,11 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement) []byte {
 			m.learnGTID(change.Value)
 		case wire.ChangeTransaction, wire.ChangeIsolation:
 		}
-		if m.wants.capable && m.wants.change(change) {
+		if m.wants.capable && (m.shown || m.wants.change(change)) {
 			kept = append(kept, change.Raw...)
 		}
 	}
-	if unnamed && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
+	if unnamed && !m.shown && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
 		m.stickTo(balancer.StickState)
 	}
 	m.scratch = kept[:0]
