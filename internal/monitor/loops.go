@@ -94,7 +94,7 @@ func (m *Monitor) noteLag(origin topology.MemberID, track *lagguard.Track, seen 
 			reading.Seen = b.Seq
 		}
 	}
-	m.lags[key] = lagguard.Sharper(m.lags[key], lagguard.Estimate(track.Beats(), reading), 2*m.cfg.Beat)
+	m.lags[key] = lagguard.Sharper(m.lags[key], track.Estimate(reading), 2*m.cfg.Beat)
 }
 
 // beatLoop writes heartbeats on one member until ctx ends. A member without the

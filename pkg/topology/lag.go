@@ -53,6 +53,16 @@ const (
 	MaxLagThreshold = 24 * time.Hour
 )
 
+// String lists the levels, for example "warn 1s/500ms (1s, 5s), …": enter/leave (hold,
+// release).
+func (t LagThresholds) String() string {
+	level := func(name string, at LagThreshold) string {
+		return fmt.Sprintf("%s %s/%s (%s, %s)", name, at.Enter, at.Leave, at.Hold, at.Release)
+	}
+	return fmt.Sprintf("%s, %s, %s, broken (%s, %s), unknown (0s, %s)", level("warn", t.Warn), level("throttle", t.Throttle),
+		level("drain", t.Drain), t.BrokenHold, t.BrokenRelease, t.KnownHold)
+}
+
 // Validate returns an error that names the level and the field if the thresholds do
 // not rise from level to level, or are outside of their bounds.
 func (t LagThresholds) Validate() error {
