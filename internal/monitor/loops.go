@@ -78,7 +78,7 @@ func (m *Monitor) note(seen topology.Observation) {
 		m.cfg.Logger.Info("member reach", "member", string(seen.Member), "reach", seen.Reach.String(), "error", seen.Error)
 	}
 	m.publishView()
-	m.publishReads()
+	m.publishLag()
 	m.seen.tell()
 }
 

@@ -81,16 +81,19 @@ type Monitor struct {
 	tracks map[topology.MemberID]*lagguard.Track
 	lags   map[pair]lagguard.Lag
 	states map[pair]lagguard.State // origin and member alike: the member itself
+	meters map[pair]lagguard.Meter // of the origin's transactions, at the member
+	moved  []lagguard.Transition   // oldest first, at most maxTransitions
 	fast   bool                    // a member lags
 	view   *balancer.View
 	proxy  Proxy // nil: none yet
 	pokes  map[topology.MemberID]chan struct{}
 
-	reads atomic.Pointer[balancer.Reads] // stored under mu
+	reads   atomic.Pointer[balancer.Reads]   // stored under mu
+	picture atomic.Pointer[lagguard.Picture] // stored under mu
 
 	seen   broadcast // of obs
 	routed broadcast // of view
-	read   broadcast // of reads
+	read   broadcast // of reads and picture
 }
 
 type pair struct{ origin, member topology.MemberID }
@@ -104,6 +107,7 @@ func New(cfg Config, snapshots Snapshots, prober Prober) *Monitor {
 		tracks:   map[topology.MemberID]*lagguard.Track{},
 		lags:     map[pair]lagguard.Lag{},
 		states:   map[pair]lagguard.State{},
+		meters:   map[pair]lagguard.Meter{},
 		pokes:    map[topology.MemberID]chan struct{}{},
 		seen:     newBroadcast(), routed: newBroadcast(), read: newBroadcast(),
 	}
@@ -145,7 +149,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 		}
 		m.forget(snap)
 		m.publishView()
-		m.publishReads()
+		m.publishLag()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -238,5 +242,6 @@ func (m *Monitor) forget(snap *topology.Snapshot) {
 		return !origin || !member
 	}
 	maps.DeleteFunc(m.lags, func(key pair, _ lagguard.Lag) bool { return gone(key) })
+	maps.DeleteFunc(m.meters, func(key pair, _ lagguard.Meter) bool { return gone(key) })
 	maps.DeleteFunc(m.states, func(key pair, _ lagguard.State) bool { return gone(key) })
 }

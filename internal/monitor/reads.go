@@ -1,13 +1,16 @@
 package monitor
 
 import (
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/lagguard"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
+
+// maxTransitions bounds the changes of level that are remembered.
+const maxTransitions = 512
 
 // Reads returns the picture that reads are routed by, replaced at every probe of a
 // member; nil before there is a ring. It does not block, allocate or lock, and is
@@ -18,18 +21,93 @@ func (m *Monitor) Reads() *balancer.Reads { return m.reads.Load() }
 // before Reads is called, so that nothing is missed between the two.
 func (m *Monitor) ReadsChanged() <-chan struct{} { return m.read.wait() }
 
-// publishReads builds the picture anew and publishes it. It follows publishView,
+// Picture returns what is known of the lag of every member and pair, replaced
+// together with Reads; nil before there is a ring. It does not block, and is safe for
+// concurrent use.
+func (m *Monitor) Picture() *lagguard.Picture { return m.picture.Load() }
+
+// Transitions returns the newest changes of a member's level that this node has seen,
+// oldest first, at most 512. It is safe for concurrent use.
+func (m *Monitor) Transitions() []lagguard.Transition {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.moved)
+}
+
+// publishLag builds both pictures anew and publishes them. It follows publishView,
 // whose entries it shares.
-func (m *Monitor) publishReads() {
+func (m *Monitor) publishLag() {
 	m.mu.Lock()
 	// Stored inside the lock: of two that publish at a time the later one has the
 	// newer state.
-	m.reads.Store(m.buildReads(m.snapshots.Snapshot(), time.Now()))
+	snap, now := m.snapshots.Snapshot(), time.Now()
+	before := m.picture.Load()
+	picture := m.buildPicture(snap, before, now)
+	moved := lagguard.Transitions(before, picture)
+	if n := len(m.moved) + len(moved) - maxTransitions; n > 0 {
+		m.moved = slices.Clone(m.moved[min(n, len(m.moved)):])
+	}
+	m.moved = append(m.moved, moved...)
+	m.picture.Store(picture)
+	m.reads.Store(m.buildReads(snap, picture, now))
 	m.mu.Unlock()
 	m.read.tell()
+	for _, t := range moved {
+		m.cfg.Logger.Info("lag level", "member", string(t.Member), "from", t.From.String(), "to", t.To.String(), "why", t.Why)
+	}
 }
 
-func (m *Monitor) buildReads(snap *topology.Snapshot, now time.Time) *balancer.Reads {
+func (m *Monitor) buildPicture(snap *topology.Snapshot, before *lagguard.Picture, now time.Time) *lagguard.Picture {
+	if snap.Ring == nil {
+		return nil
+	}
+	p := &lagguard.Picture{At: now, Ring: snap.Ring.Name, Thresholds: snap.LagThresholds()}
+	var order []topology.MemberID
+	for _, origin := range snap.Members {
+		if origin.State != topology.MemberActive {
+			continue
+		}
+		order = append(order, origin.ID)
+		p.Members = append(p.Members, m.memberLag(snap, origin.ID, before, now))
+		for _, member := range snap.Members {
+			if member.State == topology.MemberActive && member.ID != origin.ID {
+				key := pair{origin.ID, member.ID}
+				p.Pairs = append(p.Pairs, lagguard.PairLag{
+					Origin: origin.ID, Member: member.ID,
+					Lag: m.lags[key], State: m.states[key], Flow: m.flow(origin, member, now),
+				})
+			}
+		}
+	}
+	p.Hop = lagguard.Blame(order, p.Pairs, p.Thresholds.Warn.Leave)
+	return p
+}
+
+// memberLag is the worst state of a member: its own, and that with respect to each
+// other member of the ring.
+func (m *Monitor) memberLag(snap *topology.Snapshot, id topology.MemberID, before *lagguard.Picture, now time.Time) lagguard.MemberLag {
+	worst, behind := m.states[pair{id, id}], topology.MemberID("")
+	for _, origin := range snap.Members {
+		if origin.ID == id || origin.State != topology.MemberActive {
+			continue
+		}
+		if state := m.states[pair{origin.ID, id}]; lagguard.Worst(worst, state) != worst {
+			worst, behind = state, origin.ID
+		}
+	}
+	seen, _ := m.obs.Of(id)
+	lag := lagguard.MemberLag{
+		Member: id, Level: worst.Level, Since: now, From: worst.From, Why: worst.Why, Behind: behind, Seen: seen.At,
+	}
+	if was, ok := before.Member(id); ok {
+		if lag.From = was.Level; was.Level == lag.Level {
+			lag.Since, lag.From = was.Since, was.From
+		}
+	}
+	return lag
+}
+
+func (m *Monitor) buildReads(snap *topology.Snapshot, picture *lagguard.Picture, now time.Time) *balancer.Reads {
 	view := m.view
 	if view == nil {
 		return nil
@@ -37,12 +115,13 @@ func (m *Monitor) buildReads(snap *topology.Snapshot, now time.Time) *balancer.R
 	reads := &balancer.Reads{At: now, Members: make([]balancer.Readable, 0, len(view.Members))}
 	for _, entry := range view.Members { // sorted by id
 		member, ok := snap.Member(entry.ID)
-		if !ok {
+		lag, active := picture.Member(entry.ID)
+		if !ok || !active {
 			continue
 		}
-		readable := balancer.Readable{Member: entry, Site: member.Site, Weight: member.Weight}
-		state := m.level(snap, member.ID)
-		readable.Level, readable.Why = state.Level, state.Why
+		readable := balancer.Readable{
+			Member: entry, Level: lag.Level, Why: lag.Why, Site: member.Site, Weight: member.Weight,
+		}
 		if seen, _ := m.obs.Of(member.ID); seen.Reach == topology.ReachAnswers {
 			// As old as the question: what was answered may be as old as that.
 			readable.At, readable.Position, readable.Domain = seen.Asked, seen.Visible(), seen.Domain
@@ -50,99 +129,4 @@ func (m *Monitor) buildReads(snap *topology.Snapshot, now time.Time) *balancer.R
 		reads.Members = append(reads.Members, readable)
 	}
 	return reads
-}
-
-// level returns the worst state of a member: its own, and that with respect to each
-// other member of the ring.
-func (m *Monitor) level(snap *topology.Snapshot, id topology.MemberID) lagguard.State {
-	worst := m.states[pair{id, id}]
-	for _, origin := range snap.Members {
-		if origin.ID != id && origin.State == topology.MemberActive {
-			worst = lagguard.Worst(worst, m.states[pair{origin.ID, id}])
-		}
-	}
-	return worst
-}
-
-// noteLevels moves the states of a member on by what a probe has found: that of the
-// member itself, and of each pair.
-func (m *Monitor) noteLevels(seen topology.Observation) {
-	snap := m.snapshots.Snapshot()
-	own := sampleOf(snap, seen)
-	m.step(pair{seen.Member, seen.Member}, own, seen.At)
-	for origin := range m.tracks {
-		if key := (pair{origin, seen.Member}); origin != seen.Member {
-			m.step(key, lagguard.Sample{Lag: m.lags[key], Why: own.Why}, seen.At)
-		}
-	}
-	m.fast = m.lagging(snap)
-}
-
-func (m *Monitor) step(key pair, sample lagguard.Sample, now time.Time) {
-	before := m.states[key]
-	next := lagguard.Step(lagguard.DefaultThresholds(), before, sample, now)
-	m.states[key] = next
-	if next.Level != before.Level {
-		m.cfg.Logger.Info("lag level", "origin", string(key.origin), "member", string(key.member),
-			"from", before.Level.String(), "to", next.Level.String(), "why", next.Why)
-	}
-}
-
-// sampleOf judges a member by itself: whether it can be believed, and whether its
-// replication stands still. It lags behind nobody there.
-func sampleOf(snap *topology.Snapshot, seen topology.Observation) lagguard.Sample {
-	member, _ := snap.Member(seen.Member)
-	unknown := lagguard.Lag{At: seen.At}
-	switch {
-	case seen.Reach != topology.ReachAnswers:
-		return lagguard.Sample{Lag: unknown, Why: fmt.Sprintf("it is %s: %s", seen.Reach, seen.Error)}
-	case seen.Boot != member.Boot:
-		return lagguard.Sample{Lag: unknown, Why: "its process is not the one that was admitted: it was restarted"}
-	}
-	sample := lagguard.Sample{Lag: lagguard.Lag{Known: true, At: seen.At}}
-	if upstream, ok := snap.Upstream(seen.Member); ok {
-		sample.Halted, sample.Why = halted(seen.Link, upstream)
-	}
-	return sample
-}
-
-// halted reports whether a link stands still, and how.
-func halted(link topology.Link, upstream topology.Member) (bool, string) {
-	switch {
-	case link.Upstream == "":
-		return true, fmt.Sprintf("it follows nobody, it should follow %s", upstream.ID)
-	case link.ApplierErrno != 0:
-		return true, fmt.Sprintf("its applier stopped with error %d: %s", link.ApplierErrno, link.ApplierError)
-	case link.Applier == topology.ThreadStopped:
-		return true, "its applier is stopped"
-	case link.Receiver == topology.ThreadStopped:
-		return true, fmt.Sprintf("its receiver is stopped: %d %s", link.ReceiverErrno, link.ReceiverError)
-	}
-	return false, ""
-}
-
-// lagging reports whether a member of the ring lags, so that it pays to look often.
-func (m *Monitor) lagging(snap *topology.Snapshot) bool {
-	warn := lagguard.DefaultThresholds().Warn
-	active := func(id topology.MemberID) bool {
-		member, ok := snap.Member(id)
-		return ok && member.State == topology.MemberActive
-	}
-	for key, state := range m.states {
-		lag := state.Lag()
-		if lag.Known && (lag.Low >= warn.Leave || state.Level.Lags()) && active(key.origin) && active(key.member) {
-			return true
-		}
-	}
-	return false
-}
-
-// pace returns an interval, or the fast one while a member lags.
-func (m *Monitor) pace(usual time.Duration) time.Duration {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fast {
-		return min(usual, m.cfg.Fast)
-	}
-	return usual
 }
