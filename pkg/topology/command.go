@@ -58,6 +58,10 @@ func changeKinds() map[string]Change {
 		"judge_tail":        JudgeTail{},
 		"readmit":           Readmit{},
 		"give_up_rejoin":    GiveUpRejoin{},
+
+		"set_lag_thresholds": SetLagThresholds{},
+		"set_throttle":       SetThrottle{},
+		"clear_throttle":     ClearThrottle{},
 	}
 }
 
