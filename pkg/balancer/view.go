@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -24,6 +25,14 @@ type Unit struct {
 	ID    topology.UnitID
 	Owner topology.MemberID // "" if nobody owns it: writes wait
 	Epoch uint64            // counts changes of the owner
+	// Draining and Grace are those of [topology.Unit]: what was begun in the unit
+	// goes on in this epoch, for at most Grace from when the proxy took the first such
+	// view in, and is cut then; nothing is begun in it. Commands that would begin
+	// something wait as they do without an owner. Once all has had its final answer
+	// the proxy reports [topology.Writer].Quiet, and calls LeasesChanged. A later view
+	// of the same epoch without Draining takes that back.
+	Draining bool
+	Grace    time.Duration
 }
 
 // View is an immutable picture of the ring as a proxy routes by it. Members and
