@@ -68,6 +68,7 @@ type session struct {
 	strikes  strikes                 // KILLs of what runs here, counted by others
 	atMember atomic.Pointer[link]    // link, for others
 	opening  atomic.Pointer[attempt] // at a link, for others
+	working  atomic.Bool             // something of it may be under way in its unit: draining.go
 	phase    atomic.Uint32           // odd: at work. Counts up at every change
 	staled   atomic.Bool             // the watch has found link closed
 }
@@ -94,11 +95,13 @@ func (s *session) run() {
 
 // end closes both connections. A statement that still runs is killed first.
 func (s *session) end() {
+	defer s.idle()
 	s.cancel()
 	s.leave()
 	if l := s.link; l != nil {
 		s.setLink(nil)
 		if s.midway {
+			s.p.lease.unanswered.Store(true)
 			s.p.killStatement(l, s.as)
 			_ = l.conn.Close()
 		} else {
@@ -128,6 +131,7 @@ func (s *session) serve() error {
 			return err
 		}
 		s.lastTick = s.p.tick.Load()
+		s.rest()
 		s.mark(false)
 	}
 }
