@@ -92,6 +92,9 @@ func (s *session) lost(c command, complete bool, cause error) error {
 		movable: s.held > 0 && sticks == balancer.StickNone && s.runs < maxRuns && c.code != wire.ComStmtClose,
 	})
 	member := s.link.route.Member.ID
+	if complete {
+		s.p.lease.unanswered.Store(true) // the member may still be at it
+	}
 	if !s.link.cutOff.Load() {
 		s.p.count.linksLost.Add(1)
 		s.p.suspect(member)
@@ -184,6 +187,9 @@ func (s *session) ready() (told *wire.Error, err error) {
 				return nil, err
 			}
 		}
+	}
+	if told := s.enter(); told != nil {
+		return told, nil
 	}
 	view := s.p.view.Load()
 	if s.link == nil {

@@ -32,7 +32,7 @@ func (s *session) connect() (told *wire.Error, err error) {
 		changed := s.p.changed()
 		view := s.p.view.Load()
 		route, ok := view.OwnerOf(sessionUnit)
-		if !ok {
+		if !ok || route.Draining {
 			told := wire.NewError(wire.NoOwner, "sqlring: %s (unit %s, epoch %d; waited %v)", route.Why, route.Unit, route.Epoch, s.p.cfg.QueueTimeout)
 			if told := s.wait(changed, s.p.cfg.QueueTimeout, refusal{RefusedOwner, told}); told != nil {
 				return told, nil
@@ -109,6 +109,9 @@ func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal)
 		p.count.refuse(or.why)
 		return or.told
 	}
+	working := s.working.Load()
+	s.idle()
+	defer s.working.Store(working)
 	timer := time.NewTimer(min(pause, left))
 	defer timer.Stop()
 	select {

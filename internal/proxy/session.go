@@ -82,6 +82,7 @@ type session struct {
 	interrupted atomic.Bool
 	known       atomic.Pointer[caller]  // as, for others
 	opening     atomic.Pointer[attempt] // at a link, for others
+	working     atomic.Bool             // something of it may be under way in its unit: draining.go
 	phase       atomic.Uint32           // odd: at work. Counts up at every change
 	staled      atomic.Bool             // the watch has found link closed
 }
@@ -108,10 +109,12 @@ func (s *session) run() {
 
 // end closes both connections. A statement that still runs is killed first.
 func (s *session) end() {
+	defer s.idle()
 	_ = s.regain()
 	s.cancel()
 	s.leave()
 	if l := s.link; l != nil && s.midway {
+		s.p.lease.unanswered.Store(true)
 		s.discard(l)
 		s.p.killStatement(l, s.as)
 		_ = l.conn.Close()
@@ -142,6 +145,7 @@ func (s *session) serve() error {
 		s.lastTick = s.p.tick.Load()
 		s.mem.once = balancer.StickNone
 		s.rest()
+		s.answered()
 		s.mark(false)
 	}
 }
