@@ -20,6 +20,7 @@ const collationOfConnection = "collation_connection"
 // another member gives too; in all other cases it is to be asked for.
 func (m *memory) recollate(text []byte) {
 	delete(m.variables, collationOfConnection)
+	m.settled = false
 	text = bytes.ToLower(text)
 	m.askCollation = !bytes.Contains(text, []byte("names")) || bytes.Contains(text, []byte("collat"))
 }
@@ -40,6 +41,7 @@ func (l *link) learnCollation(mem *memory) error {
 		return fmt.Errorf("read the session's collation: %w", err)
 	}
 	mem.variables[collationOfConnection] = row[0]
+	mem.settled = false
 	return nil
 }
 
@@ -63,6 +65,7 @@ func (s *session) after() error {
 	}
 	read := s.current.Kind == balancer.KindRead
 	s.current = balancer.Statement{}
+	s.mem.hasLast = false // it is about what we ask now
 	err := s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
 		if s.mem.askCollation {
 			if err := s.link.learnCollation(&s.mem); err != nil {

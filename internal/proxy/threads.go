@@ -57,7 +57,7 @@ func (p *Proxy) greeted(l *link) map[uint64]uint64 {
 		return ids
 	}
 	for _, s := range p.all() {
-		if at := s.atMember.Load(); at != nil && at.route.Member.Addr == l.route.Member.Addr {
+		if at := s.at(); at != nil && at.route.Member.Addr == l.route.Member.Addr {
 			ids[uint64(at.thread)] = uint64(s.id)
 		}
 	}
@@ -74,7 +74,7 @@ func (s *session) thread(id uint64) (thread uint64, ok bool) {
 	if target == nil {
 		return 0, false
 	}
-	at := target.atMember.Load()
+	at := target.at()
 	if at == nil || at.route.Member.Addr != s.link.route.Member.Addr {
 		return 0, false
 	}
