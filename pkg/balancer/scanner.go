@@ -82,9 +82,26 @@ func (s *Scanner) Feed(text []byte) bool {
 				break
 			}
 		}
+		was := *s
 		s.step(text[i])
+		if i+longRun < len(text) && text[i+longRun] == text[i] && *s == was {
+			i += run(text[i:]) - 1
+		}
 	}
 	return s.found
+}
+
+// longRun is from how many equal bytes on it is worth looking whether they change
+// anything: what did not change by one of them does not by the next.
+const longRun = 16
+
+// run returns how many equal bytes text begins with.
+func run(text []byte) int {
+	n := 1
+	for n < len(text) && text[n] == text[0] {
+		n++
+	}
+	return n
 }
 
 // Found reports whether an assignment has been found, the text being at its end.

@@ -118,6 +118,34 @@ func TestScannerLongLiteral(t *testing.T) {
 	}
 }
 
+// Long runs of one byte are passed at once, and mean what they mean byte by byte.
+func TestScannerPassesRuns(t *testing.T) {
+	starts := []string{"", "'", "`", "SET ", "SET x", "SET x=", "SET x=(", "/*", "/*!", "/*+", "-- ", "#", "SELECT 1;", "SET @", "SET STATEMENT "}
+	ends := []string{"", "SET auto_increment_offset=1", ";SET auto_increment_offset=1", "' ;SET auto_increment_offset=1", ", auto_increment_offset=1", "), auto_increment_offset=1", "*/;SET auto_increment_offset=1", "\nSET auto_increment_offset=1", "@auto_increment_offset=1"}
+	found := 0
+	for _, start := range starts {
+		for _, end := range ends {
+			for _, c := range []byte("\x00 x'`\"@;(),=*/-+!#\\\n7\xff") {
+				text := []byte(start + strings.Repeat(string([]byte{c}), 101) + end)
+				var whole, single Scanner
+				whole.Feed(text)
+				for i := range text {
+					single.Feed(text[i : i+1])
+				}
+				if whole.Found() != single.Found() {
+					t.Errorf("%q: %v at once, %v byte by byte", text, whole.Found(), single.Found())
+				}
+				if single.Found() {
+					found++
+				}
+			}
+		}
+	}
+	if found < 100 {
+		t.Errorf("found %d times", found)
+	}
+}
+
 func FuzzScanner(f *testing.F) {
 	for _, text := range []string{
 		"SET auto_increment_increment=5", "/*!50000 SET @@session.`auto_increment_offset` := 5 */",
