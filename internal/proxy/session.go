@@ -68,6 +68,7 @@ type session struct {
 	runs      int                // how often it was sent
 	delivered bool               // some of its response has reached the client
 	midway    bool               // it was begun, and its response has not ended
+	leaving   bool               // it was refused in the midst of it: the session ends
 	expired   bool               // its answer came when the lease was over, or behind a KILL QUERY
 	own       own                // what it has to do with the connection itself
 	next      byte               // sequence number of the packet that the client expects

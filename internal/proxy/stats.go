@@ -25,6 +25,7 @@ const (
 	RefusedPassword                   // wrong password
 	RefusedPlugin                     // the account's plugin is not supported
 	RefusedLocked                     // the account is locked
+	RefusedBomb                       // a command that is made to be inflated
 	RefusedTLS                        // the TLS handshake failed, or TLS is required
 	RefusedQueue                      // MaxQueued sessions wait for an owner already
 	RefusedOwner                      // no owner within QueueTimeout
@@ -66,6 +67,8 @@ func (r Refusal) String() string {
 		return "plugin"
 	case RefusedLocked:
 		return "locked"
+	case RefusedBomb:
+		return "bomb"
 	case RefusedTLS:
 		return "tls"
 	case RefusedQueue:
