@@ -90,6 +90,9 @@ func nextText(w io.Writer, next []string) {
 
 // titleOf names an operation: "op2 (heal m1)".
 func titleOf(op api.Operation) string {
+	if op.Unit != "" {
+		return fmt.Sprintf("%s (%s %s)", op.ID, op.Kind, op.Unit)
+	}
 	if op.Member == "" {
 		return fmt.Sprintf("%s (%s)", op.ID, op.Kind)
 	}

@@ -188,6 +188,20 @@ func (c *Client) AcceptLoss(ctx context.Context, id string, r AcceptLossRequest)
 	return out, err
 }
 
+// PlanMove returns the plan of Move without starting anything.
+func (c *Client) PlanMove(ctx context.Context, unit string, r MoveRequest) (MovePlan, error) {
+	var out MoveResponse
+	err := c.call(ctx, http.MethodPost, "/v1/units/"+url.PathEscape(unit)+"/move?dry_run=true", r, &out)
+	return out.Plan, err
+}
+
+// Move starts to give a unit another owner.
+func (c *Client) Move(ctx context.Context, unit string, r MoveRequest) (MoveResponse, error) {
+	var out MoveResponse
+	err := c.call(ctx, http.MethodPost, "/v1/units/"+url.PathEscape(unit)+"/move", r, &out)
+	return out, err
+}
+
 // PlanRejoin returns the plan of Rejoin without starting anything.
 func (c *Client) PlanRejoin(ctx context.Context, name string, r RejoinRequest) (RejoinPlan, error) {
 	var out RejoinResponse

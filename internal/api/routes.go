@@ -30,6 +30,7 @@ func (s *Server) mux() http.Handler {
 	s.lagRoutes(api)
 	s.throttleRoutes(api)
 	s.frenoRoutes(mux)
+	s.unitRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metricsHandler())

@@ -62,6 +62,12 @@ func changeKinds() map[string]Change {
 		"set_lag_thresholds": SetLagThresholds{},
 		"set_throttle":       SetThrottle{},
 		"clear_throttle":     ClearThrottle{},
+		"begin_move":         BeginMove{},
+		"drain_unit":         DrainUnit{},
+		"take_unit":          TakeUnit{},
+		"fence_unit":         FenceUnit{},
+		"turn_back":          TurnBack{},
+		"end_move":           EndMove{},
 	}
 }
 
