@@ -101,7 +101,7 @@ func TestSetLagThresholds(t *testing.T) {
 	if set, err := s.unix.SetLagThresholds(t.Context(), req); err != nil || set != plan {
 		t.Fatalf("%+v %v", set, err)
 	}
-	want := "dba@n1: set the lag thresholds: warn 1s/500ms (1s, 5s), throttle 5s/2s (1s, 10s), drain 30s/5s (5s, 30s), broken (9s, 30s), unknown (0s, 1s): link"
+	want := "dba@n1: set the lag thresholds: warn 1s/500ms (1s, 5s), throttle 5s/2s (1s, 10s), drain 30s/5s (5s, 30s), broken (9s, 5s), unknown (0s, 1s): link"
 	if len(node.Asked) != 1 || node.Asked[0] != want {
 		t.Errorf("got  %q\nwant %q", node.Asked, want)
 	}
