@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help demo build servers test race lint check sim faults conformance bench oracle fuzz clean
+.PHONY: help demo build servers test race lint check sim faults conformance bench oracle fuzz clean rules alerts
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,3 +50,9 @@ fuzz: ## each fuzz target for a minute
 
 clean: ## remove what was built
 	rm -rf bin
+
+rules: ## the alerting rules, by Debian's promtool (fetched, not installed)
+	tools=$$(./scripts/get-prometheus.sh) && SQLRING_PROMETHEUS="$$tools" $(GO) test -count=1 ./deploy -run "TestPromtool|TestEveryAlert|Asks?ForWhatIsServed|TestSamples" -v | grep -E "^(---|ok|FAIL)|^    "
+
+alerts: servers ## a member dies under Debian's Prometheus and Alertmanager: the alerts fire and resolve (4 min)
+	tools=$$(./scripts/get-prometheus.sh) && SQLRING_PROMETHEUS="$$tools" SQLRING_ALERTS=1 $(GO) test -count=1 -timeout 15m ./deploy -run TestAlertsFireAndResolve -v

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,15 +25,16 @@ func (s *Server) metricsHandler() http.Handler {
 
 // descs are the metrics of a node. What is not known is absent.
 type descs struct {
-	build, leads, hasLeader, health, ready              *prometheus.Desc
-	memberUp, memberAge, memberReadOnly, memberState    *prometheus.Desc
-	memberSlot, semiSyncArmed, semiSyncOn, ackers       *prometheus.Desc
-	memberLost, semiSyncOrder                           *prometheus.Desc
-	lagLow, lagHigh, lagKnown                           *prometheus.Desc
-	violations, index                                   *prometheus.Desc
-	sessions, queued, queries, errors, refused, apiFull *prometheus.Desc
+	build, leads, hasLeader, health, ready           *prometheus.Desc
+	memberUp, memberAge, memberReadOnly, memberState *prometheus.Desc
+	memberSlot, semiSyncArmed, semiSyncOn, ackers    *prometheus.Desc
+	memberLost, semiSyncOrder                        *prometheus.Desc
+	lagLow, lagHigh, lagKnown                        *prometheus.Desc
+	violations, index, apiFull                       *prometheus.Desc
 
 	operationDescs
+	memberDescs
+	proxyDescs
 }
 
 func newDescs() descs {
@@ -64,22 +66,19 @@ func newDescs() descs {
 		violations: d("violations", "Ways in which what is seen breaks what is meant.", "severity"),
 		index:      d("state_index", "Raft index of the last change applied here."),
 
-		sessions: d("proxy_sessions", "Clients that are connected."),
-		queued:   d("proxy_queued_statements", "Statements that wait for admission."),
-		queries:  d("proxy_queries_total", "Commands relayed."),
-		errors:   d("proxy_errors_total", "Error packets sent to clients, refusals aside."),
-		refused:  d("proxy_refused_total", "Refusals, by reason.", "reason"),
-		apiFull:  d("api_refused_connections_total", "Connections closed because too many were open."),
+		apiFull: d("api_refused_connections_total", "Connections closed because too many were open."),
 
 		operationDescs: describeOperations(d),
+		memberDescs:    describeMembers(d),
+		proxyDescs:     describeProxy(d),
 	}
 }
 
 func (d descs) all() []*prometheus.Desc {
-	return append(d.operationDescs.all(),
+	return append(slices.Concat(d.operationDescs.all(), d.memberDescs.all(), d.proxyDescs.all()),
 		d.build, d.leads, d.hasLeader, d.health, d.ready, d.memberUp, d.memberAge, d.memberReadOnly, d.memberState,
 		d.memberSlot, d.memberLost, d.semiSyncOrder, d.semiSyncArmed, d.semiSyncOn, d.ackers, d.lagLow, d.lagHigh, d.lagKnown,
-		d.violations, d.index, d.sessions, d.queued, d.queries, d.errors, d.refused, d.apiFull,
+		d.violations, d.index, d.apiFull,
 	)
 }
 
@@ -106,6 +105,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectOperations(e, l)
 	c.collectUnits(e, l)
 	c.collectMembers(e, l)
+	c.collectLinks(e, l)
 	c.collectLags(e, l)
 	c.collectProxy(e, l)
 }
@@ -184,15 +184,5 @@ func (c *collector) collectLags(e emitter, l look) {
 			e.gauge(c.descs.lagLow, lag.Low.Seconds(), labels...)
 			e.gauge(c.descs.lagHigh, lag.High.Seconds(), labels...)
 		}
-	}
-}
-
-func (c *collector) collectProxy(e emitter, l look) {
-	e.gauge(c.descs.sessions, float64(l.proxy.Sessions))
-	e.gauge(c.descs.queued, float64(l.proxy.Queued))
-	e.counter(c.descs.queries, l.proxy.Queries)
-	e.counter(c.descs.errors, l.proxy.Errors)
-	for reason, n := range l.proxy.Refused {
-		e.counter(c.descs.refused, n, reason)
 	}
 }

@@ -41,5 +41,10 @@ func (n node) ProxyStats() api.ProxyStats {
 	return api.ProxyStats{
 		Listen: n.app.proxy.Addr(), Socket: n.app.cfg.Proxy.Socket,
 		Sessions: s.Sessions, Queued: s.Queued, Queries: s.Queries, Errors: s.Errors, Refused: s.Refused,
+		Traffic: api.ProxyTraffic{
+			Sessions: s.SessionsTotal, Waited: s.QueuedTotal, ReceivedBytes: s.BytesIn, SentBytes: s.BytesOut,
+			Links: s.LinksTotal, LinksLost: s.LinksLost, LinksCut: s.LinksCut,
+			OutcomeUnknown: s.Unknown, Repeated: s.Again, Abandoned: s.HungUp, Slowed: s.Slowed,
+		},
 	}
 }
