@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help demo build servers test race lint check sim faults conformance bench oracle fuzz clean rules alerts
+.PHONY: help demo build servers test race lint check sim faults conformance bench oracle fuzz clean rules alerts page
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,3 +56,6 @@ rules: ## the alerting rules, by Debian's promtool (fetched, not installed)
 
 alerts: servers ## a member dies under Debian's Prometheus and Alertmanager: the alerts fire and resolve (4 min)
 	tools=$$(./scripts/get-prometheus.sh) && SQLRING_PROMETHEUS="$$tools" SQLRING_ALERTS=1 $(GO) test -count=1 -timeout 15m ./deploy -run TestAlertsFireAndResolve -v
+
+page: servers ## the web page in Debian's Chromium, over a ring whose owner dies; PICTURES=docs takes the screenshots anew (2 to 6 min)
+	browser=$$(./scripts/install-chromium.sh) && SQLRING_CHROMIUM="$$browser" SQLRING_SCREENSHOTS=$(abspath $(PICTURES)) $(GO) test -count=1 -timeout 15m ./deploy -run TestPage -v

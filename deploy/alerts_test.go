@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -59,7 +58,7 @@ func (r *received) when(alert, status string) (time.Time, error) {
 // alerts arrive; it is started again, they are resolved.
 func TestAlertsFireAndResolve(t *testing.T) {
 	prometheus := tool(t, "SQLRING_PROMETHEUS", "usr/bin/prometheus")
-	alertmanager := tool(t, "SQLRING_PROMETHEUS", "usr/bin/prometheus-alertmanager")
+	alertmanager := tool(t, "SQLRING_PROMETHEUS", "bin/alertmanager")
 	if os.Getenv("SQLRING_ALERTS") == "" {
 		t.Skip("SKIPPED-NO-TOOL: it takes three minutes; `make alerts` runs it")
 	}
@@ -135,7 +134,7 @@ func startPrometheus(t *testing.T, program, alertmanager, node string) string {
 	t.Helper()
 	rulesPath, err := filepath.Abs(rulesFile)
 	if err != nil {
-		t.Fatal(errors.Join(err))
+		t.Fatal(err)
 	}
 	dir, addr := t.TempDir(), freeAddr(t)
 	write(t, filepath.Join(dir, "prometheus.yml"), fmt.Sprintf(`

@@ -80,7 +80,7 @@ func TestOpenAPIListsEveryRouteAndGETChangesNothing(t *testing.T) {
 	for _, path := range []string{
 		"/v1/status", "/v1/members", "/v1/units", "/v1/lag", "/v1/autoinc", "/v1/operations", "/v1/operations/{id}",
 		"/v1/events", "/v1/version", "/v1/ring/init", "/v1/operations/{id}/abort",
-		"/v1/topology", "/v1/heal", "/v1/why", "/v1/members/{name}/rejoin", "/v1/operations/{id}/accept-loss",
+		"/v1/topology", "/v1/heal", "/v1/why", "/v1/history", "/v1/members/{name}/rejoin", "/v1/operations/{id}/accept-loss",
 	} {
 		methods, ok := doc.Paths[path]
 		if !ok {
@@ -93,8 +93,8 @@ func TestOpenAPIListsEveryRouteAndGETChangesNothing(t *testing.T) {
 			}
 		}
 	}
-	if len(doc.Paths) != 16 {
-		t.Errorf("the document has %d paths, this test knows 16", len(doc.Paths))
+	if len(doc.Paths) != 17 {
+		t.Errorf("the document has %d paths, this test knows 17", len(doc.Paths))
 	}
 	if node.Snapshot() != before || len(node.Asked) != 0 {
 		t.Errorf("reading changed the state: %q", node.Asked)

@@ -46,6 +46,7 @@ type Server struct {
 	routes    http.Handler
 	listeners []listening
 	refused   atomic.Uint64
+	past      history
 }
 
 type listening struct {
@@ -130,6 +131,7 @@ func (s *Server) Run(ctx context.Context) error {
 			return server.Close() // somebody is slow: the connection is cut
 		})
 	}
+	group.Go(func() error { s.sampling(ctx); return nil })
 	if len(s.listeners) == 0 {
 		<-ctx.Done()
 	}
