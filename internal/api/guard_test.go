@@ -80,7 +80,7 @@ func TestOpenAPIListsEveryRouteAndGETChangesNothing(t *testing.T) {
 	for _, path := range []string{
 		"/v1/status", "/v1/members", "/v1/units", "/v1/lag", "/v1/autoinc", "/v1/operations", "/v1/operations/{id}",
 		"/v1/events", "/v1/version", "/v1/ring/init", "/v1/operations/{id}/abort",
-		"/v1/topology", "/v1/heal", "/v1/why", "/v1/history", "/v1/members/{name}/rejoin", "/v1/operations/{id}/accept-loss",
+		"/v1/topology", "/v1/heal", "/v1/why", "/v1/history", "/v1/autoinc/verify", "/v1/autoinc/headroom", "/v1/autoinc/plan", "/v1/members/{name}/rejoin", "/v1/operations/{id}/accept-loss",
 	} {
 		methods, ok := doc.Paths[path]
 		if !ok {
@@ -88,13 +88,13 @@ func TestOpenAPIListsEveryRouteAndGETChangesNothing(t *testing.T) {
 			continue
 		}
 		if _, reads := methods["get"]; reads {
-			if status, body := s.get(t, strings.Replace(path, "{id}", "op1", 1)); status != 200 {
+			if status, body := s.get(t, strings.NewReplacer("{id}", "op1", "autoinc/plan", "autoinc/plan?stride=32").Replace(path)); status != 200 {
 				t.Errorf("GET %s: %d %s", path, status, body)
 			}
 		}
 	}
-	if len(doc.Paths) != 17 {
-		t.Errorf("the document has %d paths, this test knows 17", len(doc.Paths))
+	if len(doc.Paths) != 20 {
+		t.Errorf("the document has %d paths, this test knows 20", len(doc.Paths))
 	}
 	if node.Snapshot() != before || len(node.Asked) != 0 {
 		t.Errorf("reading changed the state: %q", node.Asked)

@@ -18,7 +18,7 @@ func (s *Server) metricsHandler() http.Handler {
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{look: s.look, refused: &s.refused, descs: newDescs(), tally: &tally{}},
+		&collector{look: s.look, refused: &s.refused, descs: newDescs(), tally: &tally{}, keys: &s.keys},
 	)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
@@ -35,6 +35,7 @@ type descs struct {
 	operationDescs
 	memberDescs
 	proxyDescs
+	keyDescs
 }
 
 func newDescs() descs {
@@ -71,11 +72,12 @@ func newDescs() descs {
 		operationDescs: describeOperations(d),
 		memberDescs:    describeMembers(d),
 		proxyDescs:     describeProxy(d),
+		keyDescs:       describeKeys(d),
 	}
 }
 
 func (d descs) all() []*prometheus.Desc {
-	return append(slices.Concat(d.operationDescs.all(), d.memberDescs.all(), d.proxyDescs.all()),
+	return append(slices.Concat(d.operationDescs.all(), d.memberDescs.all(), d.proxyDescs.all(), d.keyDescs.all()),
 		d.build, d.leads, d.hasLeader, d.health, d.ready, d.memberUp, d.memberAge, d.memberReadOnly, d.memberState,
 		d.memberSlot, d.memberLost, d.semiSyncOrder, d.semiSyncArmed, d.semiSyncOn, d.ackers, d.lagLow, d.lagHigh, d.lagKnown,
 		d.violations, d.index, d.apiFull,
@@ -88,6 +90,7 @@ type collector struct {
 	refused *atomic.Uint64
 	descs   descs
 	tally   *tally
+	keys    *keyspace
 }
 
 // Describe implements prometheus.Collector.
@@ -108,6 +111,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectLinks(e, l)
 	c.collectLags(e, l)
 	c.collectProxy(e, l)
+	c.collectKeys(e, l)
 }
 
 // emitter writes samples.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/lagguard"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -20,8 +21,8 @@ var (
 )
 
 // Node is what the API needs of a node. Every method is safe for concurrent use
-// and returns at once, but Propose, which returns within the deadline of ctx.
-// What is returned is not changed afterwards.
+// and returns at once, but Propose and those that ask a member, which return
+// within the deadline of ctx. What is returned is not changed afterwards.
 type Node interface {
 	Name() topology.NodeID
 	Snapshot() *topology.Snapshot
@@ -37,6 +38,10 @@ type Node interface {
 	// topology.Apply, ErrNotLeader or ErrOutcomeUnknown, wrapped.
 	Propose(ctx context.Context, by string, change topology.Change, why string) error
 	ProxyStats() ProxyStats
+	// AskCounting asks a member by what it gives out ids.
+	AskCounting(ctx context.Context, m topology.Member) (Counting, error)
+	// AskColumns lists a member's AUTO_INCREMENT columns, the most used first.
+	AskColumns(ctx context.Context, m topology.Member) ([]autoinc.Column, error)
 }
 
 // ProxyStats is what the proxy of a node has done since the node was started.

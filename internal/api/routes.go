@@ -26,6 +26,7 @@ func (s *Server) mux() http.Handler {
 	s.healRoutes(api)
 	s.whyRoutes(api)
 	s.historyRoutes(api)
+	s.countingRoutes(api)
 	s.changeRoutes(api)
 	s.rejoinRoutes(api)
 	s.pageRoutes(mux)

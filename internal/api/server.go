@@ -47,6 +47,8 @@ type Server struct {
 	listeners []listening
 	refused   atomic.Uint64
 	past      history
+	keys      keyspace
+	asking    chan struct{} // holds a token while a request asks the members
 }
 
 type listening struct {
@@ -56,7 +58,7 @@ type listening struct {
 
 // New returns a server that does not listen yet.
 func New(cfg Config, node Node) *Server {
-	s := &Server{cfg: cfg.withDefaults(), node: node}
+	s := &Server{cfg: cfg.withDefaults(), node: node, asking: make(chan struct{}, 1)}
 	s.routes = s.mux()
 	return s
 }
@@ -132,6 +134,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	group.Go(func() error { s.sampling(ctx); return nil })
+	group.Go(func() error { s.sampleKeys(ctx); return nil })
 	if len(s.listeners) == 0 {
 		<-ctx.Done()
 	}
