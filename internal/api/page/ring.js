@@ -2,12 +2,12 @@
 // goes from who is followed to who follows, with its lag.
 import { s, millis } from "./dom.js";
 
-const W = 560, H = 430, CX = W / 2, CY = H / 2, DISC = 38;
+const W = 600, H = 430, CX = W / 2, CY = H / 2, DISC = 38;
 const late = 1000; // ms; from here on an edge is drawn as a warning
 
 const place = (i, n) => {
   const turn = (n === 2 ? Math.PI : -Math.PI / 2) + (2 * Math.PI * i) / n;
-  const radius = n === 2 ? 135 : n > 6 ? 165 : 150;
+  const radius = n === 2 ? 135 : n === 3 ? 150 : n < 7 ? 170 : 190;
   return { turn, radius, x: CX + radius * Math.cos(turn), y: CY + radius * Math.sin(turn) };
 };
 
