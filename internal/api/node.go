@@ -37,6 +37,9 @@ type Node interface {
 	// topology.Apply, ErrNotLeader or ErrOutcomeUnknown, wrapped.
 	Propose(ctx context.Context, by string, change topology.Change, why string) error
 	ProxyStats() ProxyStats
+	// Ties reads, on a member, what ties schemas together. It returns within the
+	// deadline of ctx, or 30 s.
+	Ties(ctx context.Context, id topology.MemberID) ([]topology.Tie, error)
 }
 
 // ProxyStats is what the proxy of a node has done since the node was started.

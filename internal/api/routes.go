@@ -28,6 +28,7 @@ func (s *Server) mux() http.Handler {
 	s.changeRoutes(api)
 	s.rejoinRoutes(api)
 	s.unitRoutes(api)
+	s.drainRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metricsHandler())

@@ -64,6 +64,12 @@ func changeKinds() map[string]Change {
 		"fence_unit":        FenceUnit{},
 		"turn_back":         TurnBack{},
 		"end_move":          EndMove{},
+		"begin_divide":      BeginDivide{},
+		"end_divide":        EndDivide{},
+		"pin_unit":          PinUnit{},
+		"unpin_unit":        UnpinUnit{},
+		"drain_member":      DrainMember{},
+		"resume_member":     ResumeMember{},
 	}
 }
 

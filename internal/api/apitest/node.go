@@ -36,6 +36,9 @@ type Node struct {
 	// Lag is the lag of every pair; default 3 to 7 ms.
 	Lag lagguard.Lag
 
+	Tied   []topology.Tie // what ties schemas together
+	Drains bool           // each Snapshot without an operation begins what a drain needs
+
 	Asked []string // every change that was proposed, "by: change: why"
 }
 
@@ -96,6 +99,13 @@ func (n *Node) propose(change topology.Change, by, why string) error {
 	return err
 }
 
+// Ties implements api.Node.
+func (n *Node) Ties(context.Context, topology.MemberID) ([]topology.Tie, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.Tied, nil
+}
+
 // Name implements api.Node.
 func (n *Node) Name() topology.NodeID { return n.ID }
 
@@ -106,6 +116,9 @@ func (n *Node) Snapshot() *topology.Snapshot {
 	state := n.State
 	if n.Walk {
 		n.walk()
+	}
+	if _, busy := n.State.Running(); n.Drains && !busy {
+		n.drain()
 	}
 	return state
 }
