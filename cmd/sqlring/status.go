@@ -21,6 +21,7 @@ func (c *cli) statusCommand() *cobra.Command {
 		Long: `Shows the ring: its health, who leads, each member with its state, slot and lag,
 the units and their owners, the operation that runs, and what is wrong.
 
+LEVEL is the lag level: reads are spread over members that are fresh or warn (docs/lag.md).
 LAG says for each origin how stale the member is: "3 ms (+4)" is at least 3 ms
 and at most 3+4 ms. What is not known is shown as unknown, never as 0.
 
@@ -129,14 +130,14 @@ func stepText(s *api.Step) string {
 }
 
 func memberTable(w io.Writer, members []api.Member, stride int) {
-	rows := [][]string{{"MEMBER", "STATE", "REACH", "OWNS", "SLOT", "READ-ONLY", "SEMI-SYNC", "FOLLOWS", "LAG", "ADDRESS"}}
+	rows := [][]string{{"MEMBER", "STATE", "REACH", "LEVEL", "OWNS", "SLOT", "READ-ONLY", "SEMI-SYNC", "FOLLOWS", "LAG", "ADDRESS"}}
 	for _, m := range members {
 		state := m.State
 		if m.Drained {
 			state += ", drained"
 		}
 		rows = append(rows, []string{
-			m.Name, state, m.Reach, orDash(strings.Join(m.Owns, ",")), fmt.Sprintf("%d/%d", m.Slot, stride),
+			m.Name, state, m.Reach, m.Lag.Level, orDash(strings.Join(m.Owns, ",")), fmt.Sprintf("%d/%d", m.Slot, stride),
 			yesNo(m.ReadOnly), semiSyncText(m.SemiSync), orDash(m.Upstream), lagText(m), m.Addr,
 		})
 	}

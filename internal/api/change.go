@@ -62,11 +62,14 @@ func (s *Server) started(kind topology.OperationKind) *Operation {
 	return nil
 }
 
+// admin is in whose name changes are made: whoever may open the socket.
+func (s *Server) admin() string { return fmt.Sprintf("dba@%s", s.node.Name()) }
+
 // propose commits a change in the name of the local admin.
 func (s *Server) propose(ctx context.Context, change topology.Change, why string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Propose)
 	defer cancel()
-	by := fmt.Sprintf("dba@%s", s.node.Name())
+	by := s.admin()
 	err := s.node.Propose(ctx, by, change, why)
 	if err != nil {
 		return err

@@ -82,6 +82,7 @@ func TestOpenAPIListsEveryRouteAndGETChangesNothing(t *testing.T) {
 		"/v1/events", "/v1/version", "/v1/ring/init", "/v1/operations/{id}/abort",
 		"/v1/topology", "/v1/heal", "/v1/why", "/v1/members/{name}/rejoin", "/v1/operations/{id}/accept-loss",
 		"/v1/units/{name}/move", "/v1/units/{name}/pin", "/v1/units/{name}/unpin", "/v1/members/{name}/drain", "/v1/members/{name}/resume",
+		"/v1/lag/thresholds", "/v1/throttles", "/v1/throttles/set", "/v1/throttles/clear",
 	}
 	for _, path := range known {
 		methods, ok := doc.Paths[path]

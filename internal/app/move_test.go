@@ -14,7 +14,7 @@ import (
 
 // proxyDrains says whether the proxy lets work end in a unit that is Draining. While
 // it does not, what is under way is cut after the grace.
-const proxyDrains = false
+const proxyDrains = true
 
 // movers are the inserting clients of a move: with the tellers, 500 writes a second.
 const movers = 24

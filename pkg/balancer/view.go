@@ -52,6 +52,8 @@ type Route struct {
 	Unit   topology.UnitID
 	Epoch  uint64
 	Why    Why
+	// Draining says that nothing may be begun there: see [Unit].
+	Draining bool
 }
 
 // Why is the reason for a route, or for there being none.
@@ -107,7 +109,7 @@ func (v *View) OwnerOf(unit topology.UnitID) (route Route, ok bool) {
 			return Route{Unit: unit, Why: WhyNoUnit}, false
 		}
 	}
-	route = Route{Unit: u.ID, Epoch: u.Epoch, Why: why}
+	route = Route{Unit: u.ID, Epoch: u.Epoch, Why: why, Draining: u.Draining}
 	if u.Owner == "" {
 		route.Why = WhyNoOwner
 		return route, false

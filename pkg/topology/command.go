@@ -70,6 +70,10 @@ func changeKinds() map[string]Change {
 		"unpin_unit":        UnpinUnit{},
 		"drain_member":      DrainMember{},
 		"resume_member":     ResumeMember{},
+
+		"set_lag_thresholds": SetLagThresholds{},
+		"set_throttle":       SetThrottle{},
+		"clear_throttle":     ClearThrottle{},
 	}
 }
 

@@ -193,6 +193,18 @@ type Tail struct {
 // wrote itself.
 func (o Observation) Position() Position { return o.Applied.Union(o.Binlog) }
 
+// Visible returns what a read on the member is sure to see: what it applied of others
+// and committed, and its own transactions. One of others that only stands in the
+// binlog is still being committed. Of its own the newest may be too, but nobody has
+// been told of those yet.
+func (o Observation) Visible() Position {
+	own, ok := o.Binlog.Last(o.Domain)
+	if !ok {
+		return o.Applied
+	}
+	return o.Applied.With(own)
+}
+
 // PositionBefore returns the newest position of the member that was read before
 // now, and when; ok is false if there is none.
 func (o Observation) PositionBefore(now time.Time) (p Position, at time.Time, ok bool) {

@@ -66,6 +66,8 @@ type Ring struct {
 	Stride     int            `json:"stride"` // auto_increment_increment of every member
 	Durability Durability     `json:"durability"`
 	Degraded   DegradedPolicy `json:"degraded"`
+	// Lag is when a member is in which lag level; nil: [DefaultLagThresholds].
+	Lag *LagThresholds `json:"lag,omitempty"`
 }
 
 // Unit is what has one writer.
@@ -157,6 +159,9 @@ type Snapshot struct {
 	NextIdentity  uint32      `json:"next_identity"`
 	NextOperation uint64      `json:"next_operation"`
 	NextBoot      uint64      `json:"next_boot"`
+	// Throttles are the rules that hold applications back, sorted by application;
+	// those that are over among them.
+	Throttles []ThrottleRule `json:"throttles,omitempty"`
 }
 
 // NewSnapshot returns the state of a node that has seen no command.

@@ -38,6 +38,9 @@ type Node struct {
 
 	Tied   []topology.Tie // what ties schemas together
 	Drains bool           // each Snapshot without an operation begins what a drain needs
+	// Levels are the lag levels of members; default fresh. Moved are their changes.
+	Levels map[topology.MemberID]lagguard.Level
+	Moved  []lagguard.Transition
 
 	Asked []string // every change that was proposed, "by: change: why"
 }
