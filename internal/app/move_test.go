@@ -40,8 +40,10 @@ func playMoves(t *testing.T, members, rounds int) {
 		took = append(took, op.Ended.Sub(op.Began))
 		eventually(t, 20*time.Second, "the ring is whole again", func() error {
 			status, err := r.client.Status(t.Context())
-			if err == nil && (status.Health != "ok" || status.Operation != nil) {
-				err = fmt.Errorf("health %s %v: %s", status.Health, status.Reasons, r.why(t))
+			for _, m := range status.Members {
+				if err == nil && len(m.Owns) > 0 && (m.SemiSync.Ordered != "armed" || status.Operation != nil) {
+					err = fmt.Errorf("%s owns %v, semi-sync %s, operation %v: %s", m.Name, m.Owns, m.SemiSync.Ordered, status.Operation, r.why(t))
+				}
 			}
 			return err
 		})

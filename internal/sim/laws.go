@@ -173,11 +173,20 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 			continue
 		}
 		l.audited(after, c, u)
-		if u.Owner != "" {
+		if u.Owner != "" && l.admitted(after, u.Owner) {
 			l.granted(l.w.server(u.Owner), u)
 			l.handedOver(before, c, u)
 		}
 	}
+}
+
+// admitted reports whether a member's process is the one that is meant. One that died
+// while its grant was on its way takes no write; its loss is healed, and what its disk
+// has is asked again.
+func (l *laws) admitted(snap *topology.Snapshot, id topology.MemberID) bool {
+	m, _ := snap.Member(id)
+	s := l.w.server(id)
+	return s.power != dead && s.mem.boot == m.Boot
 }
 
 // audited checks that a change of owner left its line (I12).
