@@ -86,7 +86,11 @@ func nodeChanges() map[string]func(n *apitest.Node) {
 		"restarting":  func(n *apitest.Node) { n.BeginRestart(topology.RestartLink) },
 		"finds-m1":    func(n *apitest.Node) { n.Lost = nil },
 		"quarantines": func(n *apitest.Node) { quarantine(n) },
-		"quiet-lag":   func(n *apitest.Node) { n.Lag.At = time.Now().Add(-time.Minute) },
+		"tied": func(n *apitest.Node) {
+			n.Tied = []topology.Tie{{Object: "view shop.total", Home: "shop", Names: []string{"stock"}}, {Object: "procedure wild.p", Home: "wild", Unread: "it executes texts"}}
+		},
+		"drains-members": func(n *apitest.Node) { n.Drains = true },
+		"quiet-lag":      func(n *apitest.Node) { n.Lag.At = time.Now().Add(-time.Minute) },
 	}
 }
 

@@ -47,6 +47,9 @@ type Node interface {
 	AskCounting(ctx context.Context, m topology.Member) (Counting, error)
 	// AskColumns lists a member's AUTO_INCREMENT columns, the most used first.
 	AskColumns(ctx context.Context, m topology.Member) ([]autoinc.Column, error)
+	// Ties reads, on a member, what ties schemas together. It returns within the
+	// deadline of ctx, or 30 s.
+	Ties(ctx context.Context, id topology.MemberID) ([]topology.Tie, error)
 }
 
 // ProxyStats is what the proxy of a node has done since the node was started.

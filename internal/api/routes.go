@@ -34,6 +34,7 @@ func (s *Server) mux() http.Handler {
 	s.frenoRoutes(mux)
 	s.unitRoutes(api)
 	s.pageRoutes(mux)
+	s.drainRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metricsHandler())

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/api"
@@ -38,6 +39,14 @@ func (n node) LastStep() (topology.Step, time.Time) {
 
 func (n node) Propose(ctx context.Context, by string, change topology.Change, why string) error {
 	return n.app.Propose(ctx, by, change, why)
+}
+
+func (n node) Ties(ctx context.Context, id topology.MemberID) ([]topology.Tie, error) {
+	m, ok := n.app.store.Snapshot().Member(id)
+	if !ok {
+		return nil, fmt.Errorf("read what ties schemas: %q is not a member", id)
+	}
+	return n.app.fleet.Ties(ctx, m)
 }
 
 func (n node) ProxyStats() api.ProxyStats {

@@ -70,6 +70,11 @@ func (f *Fleet) Accounts(ctx context.Context, m topology.Member) ([]topology.Acc
 	return f.Member(m).Accounts(ctx)
 }
 
+// Ties reads what joins schemas on m: see [Member.Ties].
+func (f *Fleet) Ties(ctx context.Context, m topology.Member) ([]topology.Tie, error) {
+	return f.Member(m).Ties(ctx)
+}
+
 // Execute does one action on m: see [Member.Execute].
 func (f *Fleet) Execute(ctx context.Context, m topology.Member, a topology.Action) error {
 	return f.Member(m).Execute(ctx, a)

@@ -58,16 +58,22 @@ func changeKinds() map[string]Change {
 		"judge_tail":        JudgeTail{},
 		"readmit":           Readmit{},
 		"give_up_rejoin":    GiveUpRejoin{},
+		"begin_move":        BeginMove{},
+		"drain_unit":        DrainUnit{},
+		"take_unit":         TakeUnit{},
+		"fence_unit":        FenceUnit{},
+		"turn_back":         TurnBack{},
+		"end_move":          EndMove{},
+		"begin_divide":      BeginDivide{},
+		"end_divide":        EndDivide{},
+		"pin_unit":          PinUnit{},
+		"unpin_unit":        UnpinUnit{},
+		"drain_member":      DrainMember{},
+		"resume_member":     ResumeMember{},
 
 		"set_lag_thresholds": SetLagThresholds{},
 		"set_throttle":       SetThrottle{},
 		"clear_throttle":     ClearThrottle{},
-		"begin_move":         BeginMove{},
-		"drain_unit":         DrainUnit{},
-		"take_unit":          TakeUnit{},
-		"fence_unit":         FenceUnit{},
-		"turn_back":          TurnBack{},
-		"end_move":           EndMove{},
 	}
 }
 

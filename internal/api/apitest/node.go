@@ -36,6 +36,8 @@ type Node struct {
 	// Lag is the lag of every pair; default 3 to 7 ms.
 	Lag lagguard.Lag
 
+	Tied   []topology.Tie // what ties schemas together
+	Drains bool           // each Snapshot without an operation begins what a drain needs
 	// Levels are the lag levels of members; default fresh. Moved are their changes.
 	Levels map[topology.MemberID]lagguard.Level
 	Moved  []lagguard.Transition
@@ -104,6 +106,13 @@ func (n *Node) propose(change topology.Change, by, why string) error {
 	return err
 }
 
+// Ties implements api.Node.
+func (n *Node) Ties(context.Context, topology.MemberID) ([]topology.Tie, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.Tied, nil
+}
+
 // Name implements api.Node.
 func (n *Node) Name() topology.NodeID { return n.ID }
 
@@ -114,6 +123,9 @@ func (n *Node) Snapshot() *topology.Snapshot {
 	state := n.State
 	if n.Walk {
 		n.walk()
+	}
+	if _, busy := n.State.Running(); n.Drains && !busy {
+		n.drain()
 	}
 	return state
 }
