@@ -58,7 +58,7 @@ safety check.`,
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "see", Title: "See:"}, &cobra.Group{ID: "change", Title: "Change:"})
 	addTo(root, "run", c.serveCommand(), c.demoCommand(), c.configCommand())
 	addTo(root, "see", c.statusCommand(), c.masterCommand(), c.unitCommand(), c.lagCommand(), c.autoincCommand(), c.eventCommand(), c.whyCommand())
-	addTo(root, "change", c.ringCommand(), c.operationCommand())
+	addTo(root, "change", c.ringCommand(), c.operationCommand(), c.throttleCommand())
 	root.AddCommand(c.versionCommand(), c.manualCommand())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		switch c.format {

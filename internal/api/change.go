@@ -62,11 +62,14 @@ func (s *Server) started(kind topology.OperationKind) *Operation {
 	return nil
 }
 
+// admin is in whose name changes are made: whoever may open the socket.
+func (s *Server) admin() string { return fmt.Sprintf("dba@%s", s.node.Name()) }
+
 // propose commits a change in the name of the local admin.
 func (s *Server) propose(ctx context.Context, change topology.Change, why string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Propose)
 	defer cancel()
-	by := fmt.Sprintf("dba@%s", s.node.Name())
+	by := s.admin()
 	err := s.node.Propose(ctx, by, change, why)
 	if err != nil {
 		return err
@@ -107,6 +110,10 @@ func (s *Server) abortOperation(ctx context.Context, in *abortInput) (*answer[Op
 	if err != nil {
 		return nil, proposeProblem(l, what, err)
 	}
-	op.State, op.Ended = topology.OperationAborted, time.Now().UTC()
+	if op.Kind == topology.OperationMove && op.Cursor != topology.MoveReady && op.Cursor != topology.MoveDrain {
+		op.Cursor = topology.MoveBack // it goes on, the other way
+	} else {
+		op.State, op.Ended = topology.OperationAborted, time.Now().UTC()
+	}
 	return &answer[Operation]{l.operation(op)}, nil
 }

@@ -33,6 +33,12 @@ func TestMetrics(t *testing.T) {
 		`sqlring_lag_low_seconds{member="m2",origin="m1"} 0.003`,
 		`sqlring_lag_high_seconds{member="m2",origin="m1"} 0.0065`,
 		`sqlring_lag_known{member="m2",origin="m1"} 1`,
+		`sqlring_lag_level{level="fresh",member="m2"} 1`,
+		`sqlring_lag_level{level="throttle",member="m2"} 0`,
+		`sqlring_lag_transactions{member="m2",origin="m1"} 0`,
+		`sqlring_lag_apply_rate{member="m2",origin="m1"} 100`,
+		`sqlring_throttle_rules 0`,
+		`sqlring_throttle_checks_total{code="429"} 0`,
 		`sqlring_unit_owner{member="m1",unit="*"} 1`,
 		`sqlring_unit_epoch{unit="*"} 1`,
 		`sqlring_violations{severity="broken"} 0`,
@@ -60,12 +66,13 @@ func TestMetricsOfTheUnknownAreAbsent(t *testing.T) {
 		n.Spoil = func(o *topology.Observation) { o.At = time.Now().Add(-time.Hour) }
 	})
 	_, body := serve(t, node).get(t, "/metrics")
-	for _, name := range []string{"sqlring_lag_low_seconds{", "sqlring_lag_high_seconds{", "sqlring_member_read_only{", "sqlring_member_semi_sync_on{"} {
+	for _, name := range []string{"sqlring_lag_low_seconds{", "sqlring_lag_high_seconds{", "sqlring_member_read_only{", "sqlring_member_semi_sync_on{", "sqlring_lag_transactions{", "sqlring_lag_level_seconds{"} {
 		if strings.Contains(body, name) {
 			t.Errorf("%s} is there: %s", name, grep(body, name))
 		}
 	}
 	for _, line := range []string{
+		`sqlring_lag_level{level="unknown",member="m2"} 1`, `sqlring_lag_level{level="fresh",member="m2"} 0`,
 		`sqlring_lag_known{member="m2",origin="m1"} 0`, `sqlring_member_up{member="m1"} 0`,
 		`sqlring_raft_has_leader 0`, `sqlring_ready 0`, `sqlring_ring_health{health="down"} 1`,
 	} {
@@ -155,7 +162,8 @@ func TestDocsListEveryMetric(t *testing.T) {
 	}
 	healing := threeMembers(t, topology.InitRing{})
 	healing.BeginHeal("m1", topology.HealDrain)
-	ring := apitest.NewRing()
+	ring := apitest.NewRing() // with a member that lags, so that nothing is absent
+	ring.Levels = map[topology.MemberID]lagguard.Level{"m2": lagguard.LevelThrottle}
 	ring.Columns = []autoinc.Column{{Schema: "shop", Table: "orders", Column: "id", Max: 127, Next: 100}}
 	s := serve(t, ring)
 	s.get(t, "/v1/autoinc/headroom") // it reads the columns

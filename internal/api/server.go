@@ -49,6 +49,7 @@ type Server struct {
 	past      history
 	keys      keyspace
 	asking    chan struct{} // holds a token while a request asks the members
+	checks    checkCounts
 }
 
 type listening struct {

@@ -125,7 +125,6 @@ func (c Config) tlsFileFaults() []fault {
 			l.check("proxy.tls", c.clientTLS().Check())
 		}
 	}
-	_, err := c.memberTLS().Load()
-	l.check("member_tls", err)
+	l.check("member_tls", c.memberTLS().Check())
 	return l.found
 }

@@ -42,7 +42,7 @@ func (a *App) startFleet(context.Context) error {
 	if err != nil {
 		return err
 	}
-	tls, err := a.cfg.memberTLS().Load()
+	tls, err := a.cfg.memberTLS().Follow(a.logger.With("part", "members"))
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,9 @@ type Config struct {
 	LoginBytes     int           // what a client may send before it is logged in; default 64 KiB
 	QueueTimeout   time.Duration // how long a command waits for an owner in all; default 30 s
 	MaxQueued      int           // sessions that may wait for an owner; default MaxSessions
+	MemberLinks    int           // connections to one member at once; default 100
+	LinkIdle       time.Duration // how long a connection that nobody needs is kept; default 5 min
+	LinkLifetime   time.Duration // after which a connection is not used again; default 1 h
 	BackendTimeout time.Duration // to connect, log in and set up at a member; default 5 s
 	RefreshTimeout time.Duration // how long a failed login waits for newer accounts; default 1 s
 	WatchInterval  time.Duration // how often running sessions' clients are looked at; default 250 ms
@@ -56,6 +59,9 @@ func (c Config) withDefaults() Config {
 	if c.MaxQueued == 0 {
 		c.MaxQueued = c.MaxSessions
 	}
+	if c.MemberLinks == 0 {
+		c.MemberLinks = 100
+	}
 	if c.LoginBytes == 0 {
 		c.LoginBytes = 64 << 10
 	}
@@ -66,6 +72,8 @@ func (c Config) withDefaults() Config {
 	}
 	def(&c.LoginTimeout, 10*time.Second)
 	def(&c.QueueTimeout, 30*time.Second) // an heir may have to apply 20 s of lag first
+	def(&c.LinkIdle, 5*time.Minute)
+	def(&c.LinkLifetime, time.Hour)
 	def(&c.BackendTimeout, 5*time.Second)
 	def(&c.RefreshTimeout, time.Second)
 	def(&c.WatchInterval, 250*time.Millisecond)
@@ -89,6 +97,9 @@ func (c Config) Validate() error {
 		{"MaxSessions", int64(c.MaxSessions)},
 		{"LoginBytes", int64(c.LoginBytes)},
 		{"MaxQueued", int64(c.MaxQueued)},
+		{"MemberLinks", int64(c.MemberLinks)},
+		{"LinkIdle", int64(c.LinkIdle)},
+		{"LinkLifetime", int64(c.LinkLifetime)},
 		{"LoginTimeout", int64(c.LoginTimeout)},
 		{"QueueTimeout", int64(c.QueueTimeout)},
 		{"BackendTimeout", int64(c.BackendTimeout)},

@@ -20,11 +20,13 @@ func (p *Proxy) takeIn() {
 	if view == p.view.Load() || goesBack(p.view.Load(), view) {
 		return
 	}
-	p.view.Store(view) // from here on no older lease is held
+	before := p.view.Swap(view) // from here on no older lease is held
+	p.lease.leave(before, view, p.atWork)
 	p.mu.Lock()
 	close(p.next)
 	p.next = make(chan struct{})
 	p.mu.Unlock()
+	p.prunePools(view)
 	p.cut()
 	if p.cfg.Eyes != nil {
 		p.cfg.Eyes.LeasesChanged()

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -28,6 +29,8 @@ type lease struct {
 	mu    sync.Mutex
 	acked topology.Position // what clients were told to be done, of all epochs
 	since time.Time         // since when acked is complete
+	// unanswered: work was cut by a view, and what became of it is not known.
+	unanswered atomic.Bool
 }
 
 // Eyes is who watches the members, and is told what the proxy is the first to
@@ -43,7 +46,9 @@ type Eyes interface {
 // epoch it knows of, and what it has acknowledged. Giving a lease back is atomic,
 // so Holding is never set. It is safe for concurrent use.
 func (p *Proxy) Writers() []topology.Writer {
-	w := topology.Writer{Node: p.cfg.Node, Unit: sessionUnit, Epoch: p.epoch(), At: time.Now()}
+	view := p.view.Load()
+	route, _ := view.OwnerOf(sessionUnit)
+	w := topology.Writer{Node: p.cfg.Node, Unit: sessionUnit, Epoch: route.Epoch, Quiet: p.quiet(view), At: time.Now()}
 	p.lease.mu.Lock()
 	w.Acked, w.Since = p.lease.acked, p.lease.since
 	p.lease.mu.Unlock()

@@ -29,6 +29,7 @@ const (
 	RefusedQueue                      // MaxQueued sessions wait for an owner already
 	RefusedOwner                      // no owner within QueueTimeout
 	RefusedBackend                    // the member refused, or did not answer
+	RefusedLinks                      // all connections to the member were in use for QueueTimeout
 	refusals
 )
 
@@ -73,6 +74,8 @@ func (r Refusal) String() string {
 		return "no_owner"
 	case RefusedBackend:
 		return "member"
+	case RefusedLinks:
+		return "member_links"
 	}
 	return fmt.Sprintf("refusal_%d", uint8(r))
 }

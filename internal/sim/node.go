@@ -26,7 +26,7 @@ type node struct {
 	fleet   *fleet
 	ctl     *controller.Controller
 	proxy   *proxy
-	writers map[topology.NodeID]topology.Writer // what other nodes have said
+	writers map[topology.NodeID]report // what other nodes have said
 
 	turn    int // counts planned ticks; only the last one counts
 	ticking bool
@@ -45,7 +45,7 @@ func (n *node) start() {
 	n.up = true
 	n.w.say(string(n.id), "starts")
 	n.proxy = newProxy(n.w, n)
-	n.writers = map[topology.NodeID]topology.Writer{}
+	n.writers = map[topology.NodeID]report{}
 	if n.leads {
 		n.fleet = newFleet(n.w, n)
 		n.eyes = newEyes(n.w, n)

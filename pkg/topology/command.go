@@ -58,6 +58,16 @@ func changeKinds() map[string]Change {
 		"judge_tail":        JudgeTail{},
 		"readmit":           Readmit{},
 		"give_up_rejoin":    GiveUpRejoin{},
+
+		"set_lag_thresholds": SetLagThresholds{},
+		"set_throttle":       SetThrottle{},
+		"clear_throttle":     ClearThrottle{},
+		"begin_move":         BeginMove{},
+		"drain_unit":         DrainUnit{},
+		"take_unit":          TakeUnit{},
+		"fence_unit":         FenceUnit{},
+		"turn_back":          TurnBack{},
+		"end_move":           EndMove{},
 	}
 }
 

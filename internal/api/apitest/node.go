@@ -40,6 +40,9 @@ type Node struct {
 	Columns []autoinc.Column
 	// Counts changes what a member says of how it counts; nil leaves it as meant.
 	Counts func(id topology.MemberID, c *api.Counting)
+	// Levels are the lag levels of members; default fresh. Moved are their changes.
+	Levels map[topology.MemberID]lagguard.Level
+	Moved  []lagguard.Transition
 
 	Asked []string // every change that was proposed, "by: change: why"
 }
