@@ -158,6 +158,9 @@ func (l look) whyMember(m topology.Member) []string {
 		lines = append(lines, "Its commits wait for nobody, by order (semi-sync degraded): what it alone has is lost if its disk is.")
 	case topology.SemiSyncOff:
 	}
+	if m.State == topology.MemberActive {
+		lines = append(lines, l.whyLevel(m.ID))
+	}
 	if len(m.Cut) > 0 {
 		lines = append(lines, fmt.Sprintf("When it was taken out the survivors had its own transactions up to %s (the cut).", m.Cut))
 	}

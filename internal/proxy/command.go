@@ -52,7 +52,7 @@ func readCommand(b []byte) (c command, complete bool, err error) {
 func (s *session) execute(c command) error {
 	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, time.Time{}
 	s.next, s.refused, s.renumber, s.retell, s.plan, s.instead = 1, 0, nil, nil, nil, nil
-	s.own = own{}
+	s.own, s.elsewhere = own{}, false
 	s.strikes.begin()
 	switch c.code {
 	case wire.ComQuit:
@@ -67,6 +67,11 @@ func (s *session) execute(c command) error {
 	}
 	if told := s.understand(&c); told != nil {
 		return s.refuse(c, told)
+	}
+	if c.code == wire.ComQuery && c.whole {
+		if known, err := s.forUs(c); known || err != nil {
+			return err
+		}
 	}
 	if told, err := s.ready(); told != nil || err != nil {
 		if err != nil {
@@ -243,7 +248,7 @@ func (s *session) ObserveOK(ok *wire.OK) {
 		s.mem.ended(ok, was, s.plan)
 	}
 	if ok.InsertID != 0 && (s.code == wire.ComQuery || s.code == wire.ComStmtExecute || s.code == wire.ComStmtBulkExecute) {
-		s.mem.insertID, s.mem.unsure = ok.InsertID, true
+		s.mem.insertID, s.mem.unsure, s.link.at.unsure = ok.InsertID, true, true
 	}
 	if len(ok.Changes) > 0 {
 		ok.Changes = s.mem.learn(ok, s.current)

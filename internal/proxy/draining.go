@@ -24,6 +24,7 @@ func (s *session) enter() *wire.Error {
 	if s.mem.inTransaction() && s.working.Load() {
 		return nil
 	}
+	defer s.leaveQueue()
 	for {
 		changed := s.p.changed()
 		s.working.Store(true)

@@ -64,21 +64,26 @@ func (p *Proxy) epoch() uint64 {
 
 // record notes a transaction whose client is about to be told that it is done.
 // One whose GTID is not known, or can not be read, makes acked incomplete so far.
-func (l *lease) record(gtid []byte) {
+func (l *lease) record(gtid []byte) topology.Position {
 	position, err := topology.ParsePosition(string(gtid))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil || len(position) == 0 {
 		l.since = time.Now()
-		return
+		return nil
 	}
 	l.acked = l.acked.Union(position)
+	return position
 }
 
 // acknowledge is called when the member says that a write is done, before the
 // client is told. An empty gtid stands for one that the packet had no place for.
 func (s *session) acknowledge(gtid []byte) {
-	s.p.lease.record(gtid)
+	position := s.p.lease.record(gtid)
+	if s.account != nil { // it is logged in
+		s.account.add(position)
+	}
+	s.written.add(position)
 	s.expired = s.expired || s.link.route.Epoch != s.p.epoch() || s.strikes.hit()
 }
 

@@ -29,6 +29,7 @@ type linkPool struct {
 
 	waiting atomic.Int32 // len(waiters)
 	ended   atomic.Bool  // closed
+	active  atomic.Int32 // links that sessions have
 
 	mu      sync.Mutex
 	links   []*link // all that are open, taken or not

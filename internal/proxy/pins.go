@@ -42,9 +42,6 @@ func (m *memory) applies(s balancer.Statement, plan *balancer.Plan, whole bool) 
 	if plan.Effects.Has(balancer.EffectBatch) {
 		m.once = balancer.StickBatch
 	}
-	if plan.Effects.Has(balancer.EffectSetsLastInsertID) {
-		m.unsure = true
-	}
 	m.pins |= plan.Effects & pinning
 	unknown := plan.Effects.Has(balancer.EffectUnknown) && s.Stick == balancer.StickUnknown
 	if unknown || len(plan.Statements) == 1 && plan.Statements[0].Verb == balancer.VerbCall {

@@ -112,6 +112,13 @@ func (s *session) answer(c command) error {
 		switch {
 		case s.expired:
 			return s.withhold(c)
+		case s.refused != 0 && s.link != nil && s.link.reading.Load() && !s.delivered && refusesToWrite(s.refused):
+			s.elsewhere, s.refused = true, 0
+			s.out.drop()
+			s.midway = false
+			s.rest()
+			s.midway = true
+			return errElsewhere
 		case err == nil && len(rest) == 0 && s.response.Done():
 			s.restEarly(c)
 		}

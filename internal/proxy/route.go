@@ -39,7 +39,7 @@ func (s *session) connect() (told *wire.Error, err error) {
 			}
 			continue
 		}
-		l, err := s.acquire(route, changed)
+		l, err := s.acquire(route, changed, false)
 		if err == nil {
 			s.view = view
 			s.setLink(l)
@@ -71,12 +71,12 @@ func (s *session) connect() (told *wire.Error, err error) {
 }
 
 // open opens a link that a cut can give up.
-func (s *session) open(route balancer.Route) (*link, error) {
+func (s *session) open(route balancer.Route, reading bool) (*link, error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	s.opening.Store(&attempt{route.Member, cancel})
+	s.opening.Store(&attempt{route.Member, reading, cancel})
 	defer s.opening.Store(nil)
-	if !s.p.owns(route.Member) { // the cut may have come before
+	if !s.p.serves(route.Member, reading) { // the cut may have come before
 		return nil, context.Canceled
 	}
 	return s.p.open(ctx, route, s.as, s.mem.schema)

@@ -40,13 +40,20 @@ type session struct {
 	in, out buffer          // from the client; from the member
 	mem     memory
 	link    *link          // that it has; nil: none at present
-	kept    kept           // that it has given back
+	kept    [2]kept        // that it has given back: for reads elsewhere the second
+	latest  int            // which of them was given back last
 	view    *balancer.View // the one that link was chosen or confirmed by
 
-	linkKey    linkKey // of links that it can use
-	attrs      string  // its connection attributes
-	asker      bool    // its account is known to ask for what the last statement has left
-	generation uint64  // of the accounts, when it logged in
+	linkKey     linkKey              // of links that it can use
+	attrs       string               // its connection attributes
+	account     *token               // what its account has written
+	written     token                // what it has written itself
+	consistency balancer.Consistency // of its reads
+	elsewhere   bool                 // the command under way was tried at another member than the owner
+	drawn       uint32               // tick of draws
+	draws       [2]uint64
+	asker       bool   // its account is known to ask for what the last statement has left
+	generation  uint64 // of the accounts, when it logged in
 
 	// Of the command under way:
 	code      wire.Command
@@ -61,6 +68,7 @@ type session struct {
 	runs      int                // how often it was sent
 	delivered bool               // some of its response has reached the client
 	midway    bool               // it was begun, and its response has not ended
+	leaving   bool               // it was refused in the midst of it: the session ends
 	expired   bool               // its answer came when the lease was over, or behind a KILL QUERY
 	own       own                // what it has to do with the connection itself
 	next      byte               // sequence number of the packet that the client expects
@@ -110,7 +118,7 @@ func (s *session) run() {
 // end closes both connections. A statement that still runs is killed first.
 func (s *session) end() {
 	defer s.idle()
-	_ = s.regain()
+	s.abandon()
 	s.cancel()
 	s.leave()
 	if l := s.link; l != nil && s.midway {
@@ -145,6 +153,7 @@ func (s *session) serve() error {
 		s.lastTick = s.p.tick.Load()
 		s.mem.once = balancer.StickNone
 		s.rest()
+		s.notePins()
 		s.answered()
 		s.mark(false)
 	}
@@ -182,8 +191,6 @@ func (s *session) at() *link {
 // setLink replaces the link, which is closed by the caller.
 func (s *session) setLink(l *link) {
 	s.link = l
-	s.kept = kept{}
-	s.resting.Store(nil)
 	s.atMember.Store(l)
 	s.staled.Store(false)
 	if l == nil {

@@ -99,6 +99,10 @@ func TestRealMemberTLSFilesAreFollowed(t *testing.T) {
 	r.server.Exec(t, "CREATE USER known@'%' IDENTIFIED BY 'pw' REQUIRE SUBJECT '/O=test/CN=sqlring'")
 	r.world.setAccounts(native("known", "%", "pw"))
 	outcome := func() string {
+		r.server.Exec(t, "KILL USER known") // what is connected stays so, and would be used
+		waitFor(t, "its connections end", func() bool {
+			return r.server.Query(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE user='known'") == "0"
+		})
 		r.memberTLS.files.mu.Lock()
 		r.memberTLS.files.looked = time.Time{} // the second has passed
 		r.memberTLS.files.mu.Unlock()
