@@ -66,15 +66,15 @@ func newDescs() descs {
 		apiFull: d("api_refused_connections_total", "Connections closed because too many were open."),
 
 		operationDescs: describeOperations(d),
+		lagDescs:       describeLag(d),
 		memberDescs:    describeMembers(d),
 		proxyDescs:     describeProxy(d),
 		keyDescs:       describeKeys(d),
-		lagDescs:       describeLag(d),
 	}
 }
 
 func (d descs) all() []*prometheus.Desc {
-	return append(slices.Concat(d.operationDescs.all(), d.lagDescs.all(), d.memberDescs.all(), d.proxyDescs.all(), d.keyDescs.all()),
+	return append(slices.Concat(d.operationDescs.all(), d.memberDescs.all(), d.proxyDescs.all(), d.keyDescs.all(), d.lagDescs.all()),
 		d.build, d.leads, d.hasLeader, d.health, d.ready, d.memberUp, d.memberAge, d.memberReadOnly, d.memberState,
 		d.memberSlot, d.memberLost, d.semiSyncOrder, d.semiSyncArmed, d.semiSyncOn, d.ackers,
 		d.violations, d.index, d.apiFull,

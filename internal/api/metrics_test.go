@@ -162,8 +162,8 @@ func TestDocsListEveryMetric(t *testing.T) {
 	}
 	healing := threeMembers(t, topology.InitRing{})
 	healing.BeginHeal("m1", topology.HealDrain)
-	ring := apitest.NewRing() // with a member that lags, so that nothing is absent
-	ring.Levels = map[topology.MemberID]lagguard.Level{"m2": lagguard.LevelThrottle}
+	ring := apitest.NewRing()
+	ring.Levels = map[topology.MemberID]lagguard.Level{"m2": lagguard.LevelThrottle} // so that nothing is absent
 	ring.Columns = []autoinc.Column{{Schema: "shop", Table: "orders", Column: "id", Max: 127, Next: 100}}
 	s := serve(t, ring)
 	s.get(t, "/v1/autoinc/headroom") // it reads the columns

@@ -46,10 +46,10 @@ type Server struct {
 	routes    http.Handler
 	listeners []listening
 	refused   atomic.Uint64
+	checks    checkCounts
 	past      history
 	keys      keyspace
 	asking    chan struct{} // holds a token while a request asks the members
-	checks    checkCounts
 }
 
 type listening struct {

@@ -36,13 +36,13 @@ type Node struct {
 	// Lag is the lag of every pair; default 3 to 7 ms.
 	Lag lagguard.Lag
 
+	// Levels are the lag levels of members; default fresh. Moved are their changes.
+	Levels map[topology.MemberID]lagguard.Level
+	Moved  []lagguard.Transition
 	// Columns are the AUTO_INCREMENT columns of every member.
 	Columns []autoinc.Column
 	// Counts changes what a member says of how it counts; nil leaves it as meant.
 	Counts func(id topology.MemberID, c *api.Counting)
-	// Levels are the lag levels of members; default fresh. Moved are their changes.
-	Levels map[topology.MemberID]lagguard.Level
-	Moved  []lagguard.Transition
 
 	Asked []string // every change that was proposed, "by: change: why"
 }
