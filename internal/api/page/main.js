@@ -45,14 +45,14 @@ function draw(status, map, heal) {
   show(byID("reasons"), { reasons: status.reasons, next: status.next }, panels.reasons);
   show(byID("ring-body"), { ring: status.ring, members: status.members.map(drawn), edges: map.edges, units: status.units.map((u) => ({ owner: u.owner })) }, drawRing);
   show(byID("operation"), { operation: status.operation, step: status.step && { ...status.step, at: null }, heal }, panels.operation);
-  show(byID("members"), { members: status.members.map(({ age_ms, reach_since_ms, ...m }) => m), stride: status.stride }, panels.members);
+  show(byID("members"), { members: status.members.map(({ age_ms, reach_since_ms, lag, ...m }) => ({ ...m, level: lag.level, level_why: lag.why })), stride: status.stride }, panels.members);
   show(byID("units"), status.units, panels.units);
   show(byID("events"), state.events, panels.events);
   drawLoad(status.proxy);
   drawLags(map.edges);
 }
 
-const drawn = (m) => ({ name: m.name, addr: m.addr, state: m.state, reach: m.reach, why: m.why, owns: m.owns, slot: m.slot, read_only: m.read_only });
+const drawn = (m) => ({ name: m.name, addr: m.addr, state: m.state, reach: m.reach, why: m.why, owns: m.owns, slot: m.slot, read_only: m.read_only, level: m.lag.level });
 
 function drawLoad(proxy) {
   const rates = state.samples.map((x, i, all) => {

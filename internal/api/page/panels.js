@@ -64,11 +64,11 @@ function link(m) {
 function lags(m) {
   const origins = Object.keys(m.lag_ms).sort();
   if (origins.length === 0) return "–";
-  return origins.map((origin, i) => {
+  return [...origins.map((origin, i) => {
     const low = m.lag_ms[origin], known = low !== null;
     const text = known ? millis(low + m.lag_err_ms[origin]) : "unknown";
     return [i > 0 && " · ", h("span", { class: "muted" }, `${origin} `), h("span", { class: known ? (low >= 1000 ? "warn-text" : "") : "warn-text" }, text)];
-  }).flat();
+  }).flat(), m.level !== "fresh" && h("span", { class: "sub warn-text" }, `level ${m.level}${m.level_why ? `: ${m.level_why}` : ""}`)];
 }
 
 function semiSync(sync) {

@@ -20,7 +20,7 @@ export function drawRing({ members, edges, units, ring }) {
   const bottom = Math.max(CY + at.values().next().value.radius + 14, ...rows.map((y) => y + DISC + 44));
   const told = lines.map((e) => `${e.member} follows ${e.meant || e.seen}, ${edgeWords(e)}`).join("; ");
   return s("svg", { viewBox: `0 ${top} ${W} ${bottom - top}`, class: "ring-map", role: "img", "aria-label": `Ring ${ring} of ${members.length} members. ${told}.` },
-    center(units), lines.map((e) => edge(e, at, members.length)), members.map((m) => disc(m, at.get(m.name))));
+    center(units), lines.map((e) => edge(e, at, members)), members.map((m) => disc(m, at.get(m.name))));
 }
 
 export const edgeWords = (e) => {
@@ -41,11 +41,14 @@ function center(units) {
   ];
 }
 
-function edge(e, at, n) {
-  const from = at.get(e.meant || e.seen), to = at.get(e.member);
+// slow are the lag levels at which a member's edge is drawn as a warning.
+const slow = ["warn", "throttle", "drain"];
+
+function edge(e, at, members) {
+  const from = at.get(e.meant || e.seen), to = at.get(e.member), n = members.length;
   const steps = (to.i - from.i + n) % n;
   const known = e.lag_ms !== null && e.lag_ms !== undefined;
-  let kind = known ? (e.lag_ms >= late ? "late" : "") : "unknown";
+  let kind = known ? (e.lag_ms >= late || slow.includes(members[to.i].level) ? "late" : "") : "unknown";
   if (e.known && !e.ok) kind = "broken";
   const path = steps === 1 ? around(from, to) : across(from, to);
   const words = kind === "broken" ? "broken" : known ? `≤ ${millis(e.lag_ms + e.lag_err_ms)}` : "unknown";
