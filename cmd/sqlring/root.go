@@ -59,7 +59,7 @@ safety check.`,
 	addTo(root, "run", c.serveCommand(), c.demoCommand(), c.configCommand())
 	addTo(root, "see", c.statusCommand(), c.masterCommand(), c.unitCommand(), c.lagCommand(), c.autoincCommand(), c.eventCommand(), c.whyCommand())
 	addTo(root, "change", c.ringCommand(), c.operationCommand(), c.throttleCommand())
-	root.AddCommand(c.versionCommand())
+	root.AddCommand(c.versionCommand(), c.manualCommand())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		switch c.format {
 		case "table", "json", "yaml":

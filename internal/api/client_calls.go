@@ -243,3 +243,19 @@ func (c *Client) Rejoin(ctx context.Context, name string, r RejoinRequest) (Rejo
 	err := c.call(ctx, http.MethodPost, "/v1/members/"+url.PathEscape(name)+"/rejoin", r, &out)
 	return out, err
 }
+
+// VerifyAutoinc asks every member by what it gives out ids.
+func (c *Client) VerifyAutoinc(ctx context.Context) (VerifyReport, error) {
+	return fetch[VerifyReport](ctx, c, "/v1/autoinc/verify")
+}
+
+// Headroom returns how long the keys of the limit columns last that are used most.
+func (c *Client) Headroom(ctx context.Context, limit int) (HeadroomReport, error) {
+	return fetch[HeadroomReport](ctx, c, fmt.Sprintf("/v1/autoinc/headroom?limit=%d", limit))
+}
+
+// PlanResize returns what another stride would do. A *Problem of kind
+// ProblemRefused means that the ring can not be resized to it.
+func (c *Client) PlanResize(ctx context.Context, stride int) (ResizePlan, error) {
+	return fetch[ResizePlan](ctx, c, fmt.Sprintf("/v1/autoinc/plan?stride=%d", stride))
+}

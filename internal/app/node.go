@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/lagguard"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -53,5 +54,19 @@ func (n node) ProxyStats() api.ProxyStats {
 	return api.ProxyStats{
 		Listen: n.app.proxy.Addr(), Socket: n.app.cfg.Proxy.Socket,
 		Sessions: s.Sessions, Queued: s.Queued, Queries: s.Queries, Errors: s.Errors, Refused: s.Refused,
+		Traffic: api.ProxyTraffic{
+			Sessions: s.SessionsTotal, Waited: s.QueuedTotal, ReceivedBytes: s.BytesIn, SentBytes: s.BytesOut,
+			Links: s.LinksTotal, LinksLost: s.LinksLost, LinksCut: s.LinksCut,
+			OutcomeUnknown: s.Unknown, Repeated: s.Again, Abandoned: s.HungUp, Slowed: s.Slowed,
+		},
 	}
+}
+
+func (n node) AskCounting(ctx context.Context, m topology.Member) (api.Counting, error) {
+	c, err := n.app.fleet.Counting(ctx, m)
+	return api.Counting(c), err
+}
+
+func (n node) AskColumns(ctx context.Context, m topology.Member) ([]autoinc.Column, error) {
+	return n.app.fleet.Columns(ctx, m)
 }

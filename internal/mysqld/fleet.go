@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -91,4 +92,14 @@ func (f *Fleet) Close() {
 		m.Close()
 	}
 	f.retired = nil
+}
+
+// Counting asks m by what it gives out ids: see [Member.Counting].
+func (f *Fleet) Counting(ctx context.Context, m topology.Member) (Counting, error) {
+	return f.Member(m).Counting(ctx)
+}
+
+// Columns lists the AUTO_INCREMENT columns of m: see [Member.Columns].
+func (f *Fleet) Columns(ctx context.Context, m topology.Member) ([]autoinc.Column, error) {
+	return f.Member(m).Columns(ctx)
 }

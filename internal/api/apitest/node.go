@@ -41,6 +41,10 @@ type Node struct {
 	// Levels are the lag levels of members; default fresh. Moved are their changes.
 	Levels map[topology.MemberID]lagguard.Level
 	Moved  []lagguard.Transition
+	// Columns are the AUTO_INCREMENT columns of every member.
+	Columns []autoinc.Column
+	// Counts changes what a member says of how it counts; nil leaves it as meant.
+	Counts func(id topology.MemberID, c *api.Counting)
 
 	Asked []string // every change that was proposed, "by: change: why"
 }
@@ -207,6 +211,30 @@ func (n *Node) Propose(_ context.Context, by string, change topology.Change, why
 		return n.Refuse
 	}
 	return n.propose(change, by, why)
+}
+
+// AskCounting implements api.Node: a member that is not lost counts as it is meant.
+func (n *Node) AskCounting(_ context.Context, m topology.Member) (api.Counting, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.Lost[m.ID] {
+		return api.Counting{}, fmt.Errorf("read the auto_increment layout of %s: connection refused", m.ID)
+	}
+	c := api.Counting{Global: m.Layout(n.State.Ring.Stride), Open: 2}
+	if n.Counts != nil {
+		n.Counts(m.ID, &c)
+	}
+	return c, nil
+}
+
+// AskColumns implements api.Node.
+func (n *Node) AskColumns(_ context.Context, m topology.Member) ([]autoinc.Column, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.Lost[m.ID] {
+		return nil, fmt.Errorf("read the auto_increment columns of %s: connection refused", m.ID)
+	}
+	return n.Columns, nil
 }
 
 // ProxyStats implements api.Node.
