@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -80,11 +81,11 @@ func (s *server) wasLost() bool {
 // of a neighbour's receiver.
 const probeAge = 2100 * time.Millisecond
 
-// doubted reports whether neither the leader nor every neighbour reaches the
-// member: more can not be known about it. Nobody reaches one that is frozen.
+// doubted reports whether neither a node that may lead nor every neighbour reaches
+// the member: more can not be known about it. Nobody reaches one that is frozen.
 func (s *server) doubted() bool {
 	w := s.w
-	if w.net.whole(w.leader().host(), s.host()) {
+	if !slices.ContainsFunc(w.voters(), func(v *node) bool { return !w.net.whole(v.host(), s.host()) }) {
 		return false
 	}
 	if s.power == frozen {

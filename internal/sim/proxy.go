@@ -22,13 +22,17 @@ type proxy struct {
 	acked topology.Position
 }
 
-func newProxy(w *World, n *node) *proxy {
-	p := &proxy{w: w, n: n, began: w.clock()}
-	if !n.leads {
+func newProxy(w *World, n *node) *proxy { return &proxy{w: w, n: n, began: w.clock()} }
+
+// timed reports whether its lease ends by itself: it is not the only proxy.
+func (p *proxy) timed() bool { return len(p.w.nodes) > 1 }
+
+// begin has it ask for leases and report, for as long as it lives.
+func (p *proxy) begin() {
+	if p.timed() {
 		p.renew()
 		p.report()
 	}
-	return p
 }
 
 // learn takes in a snapshot; an older one than the last is late mail.
@@ -43,7 +47,7 @@ func (p *proxy) learn(snap *topology.Snapshot) {
 	}
 	p.owner, p.epoch, p.until = u.Owner, u.Epoch, 0
 	p.w.say(string(p.n.id), "proxy: epoch %d, owner %q", p.epoch, p.owner)
-	if !p.n.leads {
+	if p.timed() {
 		p.ask()
 		p.tell()
 	} else {
@@ -58,7 +62,7 @@ func (p *proxy) learn(snap *topology.Snapshot) {
 
 // holds reports whether a write of that epoch may be acknowledged now.
 func (p *proxy) holds(epoch uint64) bool {
-	return !p.dead && p.owner != "" && p.epoch == epoch && (p.n.leads || p.w.now < p.until)
+	return !p.dead && p.owner != "" && p.epoch == epoch && (!p.timed() || p.w.now < p.until)
 }
 
 // renew asks for the lease again and again.
@@ -70,18 +74,23 @@ func (p *proxy) renew() {
 	p.w.after(topology.LeaseTTL/3, p.renew)
 }
 
-// ask asks the leader for the lease. It counts from when it was asked for.
+// ask asks whom it takes for the leader. The lease counts from when it was asked
+// for.
 func (p *proxy) ask() {
-	asked, epoch, leader := p.w.now, p.epoch, p.w.leader()
+	asked, epoch, leader := p.w.now, p.epoch, p.n.knows
+	if !p.timed() {
+		return
+	}
 	p.w.net.send(p.n.host(), leader.host(), func() {
-		u, _ := p.w.log.snap.Unit(topology.UnitRest)
-		if !leader.up || u.Epoch != epoch || u.Owner == "" {
-			return
-		}
-		p.w.net.send(leader.host(), p.n.host(), func() {
-			if !p.dead && p.epoch == epoch {
-				p.until = max(p.until, asked+topology.LeaseTTL)
-			}
+		leader.grant(p.n, epoch, func() {
+			p.w.after(p.n.stutter(), func() { // a busy process reads its answers late
+				if p.w.opt.Mutation.FromAnswer {
+					asked = p.w.now
+				}
+				if !p.dead && p.epoch == epoch {
+					p.until = max(p.until, asked+topology.LeaseTTL)
+				}
+			})
 		})
 	})
 }
@@ -96,9 +105,11 @@ func (p *proxy) report() {
 }
 
 func (p *proxy) tell() {
-	said, leader := p.writer(), p.w.leader()
+	said, leader, sent := p.writer(), p.n.knows, p.w.now
 	p.w.net.send(p.n.host(), leader.host(), func() {
-		if last := leader.writers[said.Node]; leader.up && !last.At.After(said.At) {
+		late := p.w.now-sent > topology.LeaseTTL/2 // the call was given up by then
+		if leader.up && leader.fleet != nil && !leader.fleet.over && !late {
+			said.At = p.w.clock()
 			leader.writers[said.Node] = said
 			leader.wake()
 		}
@@ -107,7 +118,7 @@ func (p *proxy) tell() {
 
 func (p *proxy) writer() topology.Writer {
 	return topology.Writer{
-		Node: p.n.id, Unit: topology.UnitRest, Epoch: p.epoch, Holding: p.owner != "", Acked: p.acked, Since: p.began, At: p.w.clock(),
+		Node: p.n.id, Unit: topology.UnitRest, Epoch: p.epoch, Acked: p.acked, Since: p.began, At: p.w.clock(), Timed: p.timed(),
 	}
 }
 
@@ -120,15 +131,15 @@ func (p *proxy) die() {
 	}
 }
 
-// addWriters fills in what the leader knows of the proxies.
-func (w *World) addWriters(seen *topology.Observations) {
-	leader := w.leader()
-	for _, n := range w.nodes {
-		seen.Nodes = append(seen.Nodes, n.id)
-		if n == leader {
+// addWriters fills in what the node knows of the proxies: its own it asks itself.
+func (n *node) addWriters(seen *topology.Observations) {
+	for _, other := range n.w.nodes {
+		seen.Nodes = append(seen.Nodes, other.id)
+		if other == n {
 			seen.Writers = append(seen.Writers, n.proxy.writer())
-		} else if said, ok := leader.writers[n.id]; ok {
+		} else if said, ok := n.writers[other.id]; ok {
 			seen.Writers = append(seen.Writers, said)
 		}
 	}
+	seen.Grants = n.given()
 }

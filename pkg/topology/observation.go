@@ -236,7 +236,11 @@ type Writer struct {
 	Holding bool      `json:"holding"` // it may still acknowledge writes of an epoch before
 	Acked   Position  `json:"acked"`   // the newest transactions that it acknowledged
 	Since   time.Time `json:"since"`   // since when Acked is complete: when the proxy was started; tells processes apart
-	At      time.Time `json:"at"`
+	// At is when the leader heard it, on the leader's clock.
+	At time.Time `json:"at"`
+	// Timed says that the proxy acts on a lease that ends by itself (LeaseTTL after it
+	// was asked for). A proxy that is the only one there is needs none.
+	Timed bool `json:"timed,omitempty"`
 }
 
 // began reports whether w is of that process.
@@ -247,6 +251,10 @@ type Observations struct {
 	Members []Observation `json:"members"` // sorted by member
 	Writers []Writer      `json:"writers"` // sorted by node, then unit
 	Nodes   []NodeID      `json:"nodes"`   // the nodes whose proxies may hold leases
+	Grants  []Grant       `json:"grants"`  // what this leadership has given; the newest for each node and unit
+	// Led is since when this node leads without a break. Zero: it is not the leader
+	// that asks.
+	Led time.Time `json:"led,omitzero"`
 }
 
 // MaxAge is how old an observation may be for anything to be done because of
@@ -280,5 +288,6 @@ func (o Observations) With(m Observation) Observations {
 	} else {
 		members = slices.Insert(members, i, m)
 	}
-	return Observations{Members: members, Writers: o.Writers, Nodes: o.Nodes}
+	o.Members = members
+	return o
 }

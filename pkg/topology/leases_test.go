@@ -1,0 +1,65 @@
+package topology
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// The leader of three nodes moves a unit: who is waited for, and for how long.
+func TestLeasesOfSeveralNodes(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	long, moment := 10*LeaseTTL, 100*time.Millisecond
+	knows := func(node NodeID, epoch uint64, heard time.Duration) Writer {
+		return Writer{Node: node, Unit: UnitRest, Epoch: epoch, At: ago(heard), Timed: true}
+	}
+	given := func(node NodeID, epoch uint64, left time.Duration) Grant {
+		return Grant{Node: node, Unit: UnitRest, Epoch: epoch, Until: now.Add(left)}
+	}
+	untimed := knows("n2", 4, 0)
+	untimed.Timed = false
+	tests := []struct {
+		name string
+		led  time.Duration
+		who  []Writer
+		gave []Grant
+		wait string // the node that is waited for; empty: nobody
+	}{
+		{"all have taken the new epoch in", moment, []Writer{knows("n1", 5, 0), knows("n2", 5, 0), knows("n3", 5, long)}, nil, ""},
+		{"one has not been heard of by a new leader", moment, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, nil, "n3"},
+		{"the same, after a while", LeaseTTL + 1, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, nil, ""},
+		{"at the very end of the while", LeaseTTL, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, nil, "n3"},
+		{"a lease of the silent one is alive", long, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, []Grant{given("n3", 4, moment)}, "n3"},
+		{"it ends this moment", long, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, []Grant{given("n3", 4, 0)}, "n3"},
+		{"it has ended", long, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, []Grant{given("n3", 4, -1)}, ""},
+		{"a lease of the new epoch does not count", long, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, []Grant{given("n3", 5, moment)}, ""},
+		{"one speaks, lags, and its lease has ended", long, []Writer{knows("n1", 5, 0), knows("n2", 4, 0), knows("n3", 5, 0)}, []Grant{given("n2", 4, -1)}, ""},
+		{"one speaks, and needs no lease", long, []Writer{knows("n1", 5, 0), untimed, knows("n3", 5, 0)}, nil, "n2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &Snapshot{Units: []Unit{{ID: UnitRest, Epoch: 5, Since: ago(-long)}}} // by a clock that goes wrong
+			o := Observations{Nodes: []NodeID{"n1", "n2", "n3"}, Writers: tt.who, Grants: tt.gave, Led: ago(tt.led)}
+			step, over := leasesOver(s, o, now)
+			if over != (tt.wait == "") || !strings.Contains(step.Why, tt.wait) {
+				t.Errorf("over %t, %q; want to wait for %q", over, step.Why, tt.wait)
+			}
+		})
+	}
+}
+
+// Who joined after the grant may have acknowledged: its silence makes the mark
+// unknown.
+func TestMarkOfANodeThatJoinedLater(t *testing.T) {
+	now, began := time.Unix(1_000_000, 0), time.Unix(1, 0)
+	unit := Unit{ID: UnitRest, Proxies: []ProxyStart{{Node: "n1", Since: began}}}
+	o := Observations{Nodes: []NodeID{"n1"}, Writers: []Writer{{Node: "n1", Unit: UnitRest, Since: began, At: now}}}
+	if !remembered(unit, o, now) {
+		t.Error("the only proxy speaks, and its word is not enough")
+	}
+	o.Nodes = append(o.Nodes, "n2")
+	if remembered(unit, o, now) {
+		t.Error("what n2 acknowledged is not known")
+	}
+}
