@@ -10,6 +10,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/controller"
+	"github.com/sqlring/sqlring/internal/lease"
 	"github.com/sqlring/sqlring/internal/monitor"
 	"github.com/sqlring/sqlring/internal/mysqld"
 	"github.com/sqlring/sqlring/internal/proxy"
@@ -25,6 +26,8 @@ type App struct {
 	fleet      *mysqld.Fleet
 	monitor    *monitor.Monitor
 	controller *controller.Controller
+	book       *lease.Book   // what this node has given while it leads
+	holder     *lease.Holder // what its proxy was given
 	proxy      *proxy.Proxy
 	api        *api.Server
 
@@ -72,6 +75,7 @@ func (a *App) start(ctx context.Context) error {
 		{"open the replicated state", a.startStore},
 		{"reach the members", a.startFleet},
 		{"watch the members", a.startMonitor},
+		{"hold leases", a.startLeases},
 		{"lead the ring", a.startController},
 		{"serve clients", a.startProxy},
 		{"serve the API", a.startAPI},

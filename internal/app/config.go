@@ -41,12 +41,6 @@ type ListenConfig struct {
 	Socket string `yaml:"socket"` // absolute path of a unix socket; empty: none
 }
 
-// RaftConfig is how a node talks to the other nodes.
-type RaftConfig struct {
-	Listen  string `yaml:"listen"`  // host:port; default 127.0.0.1:7406
-	Profile string `yaml:"profile"` // timeouts: lan (default), fast or wan
-}
-
 // AccountConfig is an account on the members.
 type AccountConfig struct {
 	User string `yaml:"user"` // default sqlring, and sqlring_repl for replication
@@ -75,7 +69,7 @@ func DefaultConfig(node topology.NodeID, dir string) Config {
 		Node: node, Dir: dir,
 		Proxy:       ProxyConfig{Listen: "127.0.0.1:3406", TLS: ClientTLSConfig{Mode: "preferred", MinVersion: "TLSv1.2"}},
 		API:         ListenConfig{Listen: "127.0.0.1:8406"},
-		Raft:        RaftConfig{Listen: "127.0.0.1:7406", Profile: "lan"},
+		Raft:        RaftConfig{Listen: "127.0.0.1:7406", Profile: "lan", Role: roleVoter},
 		Manager:     AccountConfig{User: "sqlring"},
 		Replication: AccountConfig{User: "sqlring_repl"},
 		MemberTLS:   MemberTLSConfig{Mode: "disabled"}, MemberCompression: "none",
@@ -106,6 +100,7 @@ func LoadConfig(path string) (Config, error) {
 	}
 	cfg, at, found := decodeConfig(data)
 	values := append(append(cfg.faults(), cfg.passwordFaults()...), cfg.tlsFileFaults()...)
+	values = append(values, cfg.raftFileFaults()...)
 	found = append(found, withoutFollowing(values, found)...)
 	if len(found) == 0 {
 		return cfg, nil

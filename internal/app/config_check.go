@@ -67,7 +67,7 @@ func (c Config) faults() []fault {
 		l.add("dir", "%q is relative to wherever the node is started: use an absolute path", c.Dir)
 	}
 	c.listenFaults(&l)
-	oneOf(&l, "raft.profile", c.Raft.Profile, "lan", "fast", "wan")
+	c.raftFaults(&l)
 	c.accountFaults(&l)
 	c.memberFaults(&l)
 	c.tlsFaults(&l)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sqlring/sqlring/internal/api"
-	"github.com/sqlring/sqlring/internal/controller"
 	"github.com/sqlring/sqlring/internal/monitor"
 	"github.com/sqlring/sqlring/internal/mysqld"
 	"github.com/sqlring/sqlring/internal/proxy"
@@ -18,22 +17,23 @@ import (
 )
 
 func (a *App) startStore(context.Context) error {
-	profile, err := store.ParseProfile(a.cfg.Raft.Profile)
+	cfg, err := a.cfg.store()
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(a.cfg.Dir, 0o700); err != nil {
 		return err
 	}
-	s, err := store.Open(store.Config{
-		NodeID: a.cfg.Node, Dir: filepath.Join(a.cfg.Dir, "raft"), Bind: a.cfg.Raft.Listen,
-		Bootstrap: true, Profile: profile, Logger: a.logger.With("part", "store"),
-	})
+	cfg.Logger = a.logger.With("part", "store")
+	s, err := store.Open(cfg)
 	if err != nil {
 		return err
 	}
 	a.store = s
 	a.onStop("store", func(context.Context) error { return s.Stop() })
+	if !a.cfg.Raft.alone() {
+		a.background("join", a.join)
+	}
 	return nil
 }
 
@@ -76,11 +76,11 @@ func (a *App) startMonitor(context.Context) error {
 // startController runs the controller whenever this node leads. The fleet is
 // told the term first, so that an action of an earlier one can not land.
 func (a *App) startController(context.Context) error {
-	a.controller = controller.New(controller.Config{
-		Node: a.cfg.Node, Logger: a.logger.With("part", "controller"), Decided: a.decided,
-	}, a.store, a.fleet, a.monitor)
 	a.background("controller", func(ctx context.Context) error {
 		return a.store.Lead(ctx, func(ctx context.Context, term uint64) error {
+			a.book.Begin(term)
+			defer a.book.Begin(0)
+			a.holder.Renew()
 			a.fleet.Lead(term)
 			return a.controller.Run(ctx)
 		})
@@ -103,7 +103,7 @@ func (a *App) startProxy(ctx context.Context) error {
 		return err
 	}
 	p, err := proxy.New(proxy.Config{
-		Node: a.cfg.Node, Eyes: a.monitor,
+		Node: a.cfg.Node, Eyes: proxyEyes{a.monitor, a.holder}, Lease: a.holder,
 		Addr: a.cfg.Proxy.Listen, Socket: a.cfg.Proxy.Socket, Logger: a.logger.With("part", "proxy"),
 		MaxSessions: a.cfg.Proxy.Limits.Sessions, Limits: a.cfg.limits(), ProxyProtocol: a.cfg.proxyProtocol(), DecoyKey: decoyKey(manager),
 		TLS: a.cfg.clientTLS(), MemberTLS: a.cfg.memberTLS(), MemberCompression: a.cfg.memberCompression(),
@@ -119,7 +119,7 @@ func (a *App) startProxy(ctx context.Context) error {
 	}
 	a.proxy = p
 	a.background("proxy", p.Run)
-	a.monitor.Report(p)
+	a.monitor.Report(timed{p, a.store})
 	return nil
 }
 

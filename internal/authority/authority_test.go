@@ -170,8 +170,13 @@ func TestRoles(t *testing.T) {
 		has, needs Role
 		want       bool
 	}{
-		{RoleAdmin, RoleViewer, true}, {RoleOperator, RoleOperator, true}, {RoleViewer, RoleOperator, false},
-		{RoleNode, RoleViewer, false}, {"", RoleViewer, false}, {RoleAdmin, RoleNode, false}, {"", "", false},
+		{RoleAdmin, RoleViewer, true},
+		{RoleOperator, RoleOperator, true},
+		{RoleViewer, RoleOperator, false},
+		{RoleNode, RoleViewer, false},
+		{"", RoleViewer, false},
+		{RoleAdmin, RoleNode, false},
+		{"", "", false},
 	} {
 		if got := tt.has.Covers(tt.needs); got != tt.want {
 			t.Errorf("%q covers %q: %t", tt.has, tt.needs, got)

@@ -18,6 +18,10 @@ type Config struct {
 	Node topology.NodeID // that this proxy is part of
 	Eyes Eyes            // who is told what the proxy notices; nil: nobody
 
+	// Lease is asked whether writes may be acknowledged; nil: for as long as the newest
+	// view has an owner, which is the rule of a node that is the only one.
+	Lease Lease
+
 	Addr   string // host:port to listen on; empty: no TCP
 	Socket string // path of a unix socket to listen on; empty: none
 
