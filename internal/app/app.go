@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/api"
@@ -30,6 +31,8 @@ type App struct {
 	holder     *lease.Holder // what its proxy was given
 	proxy      *proxy.Proxy
 	api        *api.Server
+
+	holding atomic.Pointer[lease.Holder] // holder, for parts that begin before it is there
 
 	decided  func(controller.Decision)
 	cleanups []cleanup // in the order in which things were made

@@ -46,6 +46,7 @@ func (a *App) startLeases(context.Context) error {
 		Writers: func() []topology.Writer { return a.monitor.Observations().Writers },
 		Seen:    func() []lease.Seen { return seenBy(a.monitor, time.Now()) },
 	})
+	a.holding.Store(a.holder)
 	a.store.Handle(a.answer)
 	a.background("leases", a.holder.Run)
 	return nil

@@ -68,6 +68,11 @@ func (a *App) startMonitor(context.Context) error {
 	}
 	a.monitor = monitor.New(monitor.Config{
 		Node: a.cfg.Node, Sockets: sockets, Logger: a.logger.With("part", "monitor"),
+		Turned: func() {
+			if h := a.holding.Load(); h != nil {
+				h.Renew() // the leader is told at once
+			}
+		},
 	}, a.store, a.fleet)
 	a.background("monitor", a.monitor.Run)
 	return nil

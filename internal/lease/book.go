@@ -156,6 +156,11 @@ func (b *Book) Extend(o topology.Observations, nodes []topology.NodeID) topology
 		if id == b.node {
 			continue // its own is newer
 		}
+		for _, see := range h.Seen {
+			o.Others = append(o.Others, topology.Sighting{
+				Node: id, Member: see.Member, Reach: see.Reach, Boot: see.Boot, At: h.at.Add(-see.Age),
+			})
+		}
 		for _, w := range h.Writers {
 			w.Node, w.At = id, h.at
 			o.Writers = append(o.Writers, w)

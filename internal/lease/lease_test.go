@@ -110,6 +110,7 @@ func TestBookHears(t *testing.T) {
 		}
 		first, second := asks("n2", 1, 4), asks("n2", 2, 4)
 		first.Writers[0].Acked, second.Writers[0].Acked = mark("101-101-5"), mark("101-101-9")
+		second.Seen = []Seen{{Member: "m1", Reach: topology.ReachSilent, Age: time.Second}}
 		if _, err := b.Answer(t.Context(), second); err != nil {
 			t.Fatal(err)
 		}
@@ -119,6 +120,9 @@ func TestBookHears(t *testing.T) {
 		o := seen(b)
 		if len(o.Writers) != 1 || o.Writers[0].Acked.String() != "101-101-9" || !o.Writers[0].At.Equal(time.Now()) {
 			t.Errorf("heard %+v", o.Writers)
+		}
+		if len(o.Others) != 1 || o.Others[0].Reach != topology.ReachSilent || time.Since(o.Others[0].At) != time.Second {
+			t.Errorf("n2 sees %+v", o.Others)
 		}
 		if len(o.Nodes) != 3 {
 			t.Errorf("nodes %v", o.Nodes)

@@ -77,6 +77,7 @@ func mutants() []mutant {
 		{Mutation{Name: "proxy sends a write again", Resend: true}, "P5", nil},
 		{Mutation{Name: "proxy says failed where it does not know", FailedUnknown: true}, "P5", nil},
 		{Mutation{Name: "receiver acknowledges before it has written", EagerAck: true}, "I1", nil},
+		{Mutation{Name: "other nodes are not asked", Seen: nobodyElseLooks}, "I11", manyBlind},
 		{Mutation{Name: "silence alone is proof", Seen: silenceIsProof}, "I11", nil},
 	}
 }
@@ -99,6 +100,17 @@ func threeVoters(o *Options) {
 // nothingGiven has a leader not know what it gave.
 func nothingGiven(_ *World, seen topology.Observations) topology.Observations {
 	seen.Grants = nil
+	return seen
+}
+
+// manyBlind is threeVoters in a bad network.
+func manyBlind(o *Options) {
+	threeVoters(o)
+	o.Every = 250 * time.Millisecond
+}
+
+func nobodyElseLooks(_ *World, seen topology.Observations) topology.Observations {
+	seen.Others = nil
 	return seen
 }
 

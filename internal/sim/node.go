@@ -31,6 +31,7 @@ type node struct {
 	proxy   *proxy
 	writers map[topology.NodeID]topology.Writer // what the nodes have said in this leadership
 	grants  map[topology.NodeID]topology.Grant  // what it has given in this leadership
+	others  map[topology.NodeID][]topology.Sighting
 
 	turn    int // counts planned ticks; only the last one counts
 	ticking bool
@@ -83,6 +84,7 @@ func (n *node) lead() {
 	n.fleet = newFleet(n.w, n)
 	n.knows, n.applied = n, n.w.log.snap
 	n.writers, n.grants = map[topology.NodeID]topology.Writer{}, map[topology.NodeID]topology.Grant{}
+	n.others = map[topology.NodeID][]topology.Sighting{}
 	n.ctl = controller.New(controller.Config{Node: n.id, Clock: n.w.clock}, leaderLog{n.w.log, n, n.fleet}, mutated{n.fleet}, n.eyes)
 	began := n.w.clock()
 	if n.w.opt.Mutation.Hasty {

@@ -106,11 +106,13 @@ func (p *proxy) report() {
 
 func (p *proxy) tell() {
 	said, leader, sent := p.writer(), p.n.knows, p.w.now
+	seen := p.n.sightings()
 	p.w.net.send(p.n.host(), leader.host(), func() {
 		late := p.w.now-sent > topology.LeaseTTL/2 // the call was given up by then
 		if leader.up && leader.fleet != nil && !leader.fleet.over && !late {
 			said.At = p.w.clock()
 			leader.writers[said.Node] = said
+			leader.others[said.Node] = seen
 			leader.wake()
 		}
 	})
@@ -141,5 +143,21 @@ func (n *node) addWriters(seen *topology.Observations) {
 			seen.Writers = append(seen.Writers, said)
 		}
 	}
+	for _, other := range n.w.nodes {
+		seen.Others = append(seen.Others, n.others[other.id]...)
+	}
 	seen.Grants = n.given()
+}
+
+// sightings is how this node sees the members, for the leader. All machines have the
+// same clock here; leases are where they are told apart.
+func (n *node) sightings() []topology.Sighting {
+	var seen []topology.Sighting
+	if !n.voter {
+		return nil // it does not look
+	}
+	for _, o := range n.eyes.obs.Members {
+		seen = append(seen, topology.Sighting{Node: n.id, Member: o.Member, Reach: o.Reach, Boot: o.Boot, At: o.At})
+	}
+	return seen
 }

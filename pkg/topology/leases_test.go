@@ -63,3 +63,37 @@ func TestMarkOfANodeThatJoinedLater(t *testing.T) {
 		t.Error("what n2 acknowledged is not known")
 	}
 }
+
+// The other nodes have a say in whether a member is down (S18).
+func TestOtherNodesHaveASay(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	m := Member{ID: "m1", Boot: 7}
+	seen := Observation{Member: "m1", Reach: ReachSilent, Since: now.Add(-time.Second)}
+	says := func(node NodeID, reach Reach, age time.Duration) Sighting {
+		return Sighting{Node: node, Member: "m1", Reach: reach, Boot: 7, At: now.Add(-age)}
+	}
+	restarted := says("n2", ReachAnswers, 0)
+	restarted.Boot = 8
+	for _, tt := range []struct {
+		name   string
+		others []Sighting
+		but    string
+	}{
+		{"a sole node", nil, ""},
+		{"one more sees it down", []Sighting{says("n2", ReachSilent, 0)}, ""},
+		{"one more has not looked again", []Sighting{says("n2", ReachAnswers, 1500*time.Millisecond)}, "only 1 of 2"},
+		{"two of three", []Sighting{says("n2", ReachRefused, 0), says("n3", ReachAnswers, 1500*time.Millisecond)}, ""},
+		{"two of four", []Sighting{says("n2", ReachRefused, 0), says("n3", ReachUnknown, 0), says("n4", ReachDenied, 0)}, "only 2 of 4"},
+		{"a veto", []Sighting{says("n2", ReachSilent, 0), says("n3", ReachSilent, 0), says("n4", ReachAnswers, 0)}, "node n4 sees it answer"},
+		{"another process answers", []Sighting{restarted, says("n3", ReachSilent, 0)}, ""},
+		{"what was seen long ago", []Sighting{says("n2", ReachAnswers, MaxAge+1)}, ""},
+		{"of another member", []Sighting{{Node: "n2", Member: "m2", Reach: ReachAnswers, At: now}}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := Observations{Others: tt.others}.outvoted(m, seen, now)
+			if (got == "") != (tt.but == "") || !strings.Contains(got, tt.but) {
+				t.Errorf("%q, want %q", got, tt.but)
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -28,4 +29,36 @@ func (o Observations) alive(node NodeID, unit Unit, now time.Time) bool {
 	return slices.ContainsFunc(o.Grants, func(g Grant) bool {
 		return g.Node == node && g.Unit == unit.ID && g.Epoch < unit.Epoch && !now.After(g.Until)
 	})
+}
+
+// Sighting is how another node saw a member last. A witness looks at none.
+type Sighting struct {
+	Node   NodeID    `json:"node"`
+	Member MemberID  `json:"member"`
+	Reach  Reach     `json:"reach"`
+	Boot   uint64    `json:"boot"`
+	At     time.Time `json:"at"` // of the probe, on the leader's clock
+}
+
+// outvoted says why the other nodes do not agree that a member is down which this
+// one has seen fail since Since; "" if they do. One that has seen it answer after
+// that vetoes; of those that have looked lately a strict majority must see it down.
+func (o Observations) outvoted(m Member, seen Observation, now time.Time) string {
+	lookers, down := 1, 1
+	for _, other := range o.Others {
+		if other.Member != m.ID || now.Sub(other.At) > MaxAge {
+			continue
+		}
+		lookers++
+		switch {
+		case other.Reach == ReachAnswers && other.Boot == m.Boot && other.At.After(seen.Since):
+			return fmt.Sprintf("but node %s sees it answer", other.Node)
+		case other.Reach == ReachRefused || other.Reach == ReachSilent:
+			down++
+		}
+	}
+	if 2*down <= lookers {
+		return fmt.Sprintf("and only %d of %d nodes say so", down, lookers)
+	}
+	return ""
 }

@@ -251,6 +251,7 @@ type Observations struct {
 	Members []Observation `json:"members"` // sorted by member
 	Writers []Writer      `json:"writers"` // sorted by node, then unit
 	Nodes   []NodeID      `json:"nodes"`   // the nodes whose proxies may hold leases
+	Others  []Sighting    `json:"others"`  // how the other nodes see the members
 	Grants  []Grant       `json:"grants"`  // what this leadership has given; the newest for each node and unit
 	// Led is since when this node leads without a break. Zero: it is not the leader
 	// that asks.
