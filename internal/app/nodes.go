@@ -42,7 +42,7 @@ func (a *App) startLeases(context.Context) error {
 	}, a.store, a.fleet, eyes{a.monitor, a})
 	a.holder = lease.NewHolder(lease.HolderConfig{
 		Node: a.cfg.Node, Witness: a.cfg.Raft.Role == roleWitness, Logger: a.logger.With("part", "lease"),
-		Sole: a.store.Sole, Ask: a.askLeader,
+		Sole: a.leaseless, Ask: a.askLeader,
 		Writers: func() []topology.Writer { return a.monitor.Observations().Writers },
 		Seen:    func() []lease.Seen { return seenBy(a.monitor, time.Now()) },
 	})
@@ -50,6 +50,16 @@ func (a *App) startLeases(context.Context) error {
 	a.store.Handle(a.answer)
 	a.background("leases", a.holder.Run)
 	return nil
+}
+
+// leaseless reports whether this node's proxy goes on without a lease: there is no other
+// node, or the ring was told to.
+func (a *App) leaseless() bool {
+	if a.store.Sole() {
+		return true
+	}
+	ring := a.store.Snapshot().Ring
+	return ring != nil && ring.Isolation == topology.IsolationContinue
 }
 
 // seenBy returns what this node's eyes see, by age.
@@ -144,12 +154,12 @@ func (e proxyEyes) LeasesChanged() {
 type timed struct {
 	*proxy.Proxy
 
-	store *store.Store
+	leaseless func() bool
 }
 
 // Writers implements monitor.Proxy.
 func (t timed) Writers() []topology.Writer {
-	ends := !t.store.Sole()
+	ends := !t.leaseless()
 	writers := t.Proxy.Writers()
 	for i := range writers {
 		writers[i].Timed = ends

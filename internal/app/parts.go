@@ -124,7 +124,7 @@ func (a *App) startProxy(ctx context.Context) error {
 	}
 	a.proxy = p
 	a.background("proxy", p.Run)
-	a.monitor.Report(timed{p, a.store})
+	a.monitor.Report(timed{p, a.leaseless})
 	return nil
 }
 

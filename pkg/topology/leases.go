@@ -64,7 +64,7 @@ func leasesOver(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 			expired := !o.alive(node, unit, now)
 			i := slices.IndexFunc(o.Writers, func(w Writer) bool { return w.Node == node && w.Unit == unit.ID })
 			if i < 0 {
-				if expired {
+				if expired && !s.Ring.Unfenced {
 					continue
 				}
 				return wait("the proxy of node %s has not said that its lease on %s is over", node, unit.ID), false
@@ -72,7 +72,7 @@ func leasesOver(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 			w := o.Writers[i]
 			// A lease that does not end by itself is over when its proxy says so, or is
 			// silent: one that speaks and has not taken the new epoch in still answers OK.
-			over := expired && (w.Timed || now.Sub(w.At) > LeaseTTL)
+			over := expired && (w.Timed || now.Sub(w.At) > LeaseTTL && !s.Ring.Unfenced)
 			if (w.Epoch < unit.Epoch || w.Holding) && !over {
 				return wait("the proxy of node %s still holds a lease on %s of epoch %d", node, unit.ID, w.Epoch), false
 			}

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func TestLeasesOfSeveralNodes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &Snapshot{Units: []Unit{{ID: UnitRest, Epoch: 5, Since: ago(-long)}}} // by a clock that goes wrong
+			s := &Snapshot{Ring: &Ring{}, Units: []Unit{{ID: UnitRest, Epoch: 5, Since: ago(-long)}}} // by a clock that goes wrong
 			o := Observations{Nodes: []NodeID{"n1", "n2", "n3"}, Writers: tt.who, Grants: tt.gave, Led: ago(tt.led)}
 			step, over := leasesOver(s, o, now)
 			if over != (tt.wait == "") || !strings.Contains(step.Why, tt.wait) {
@@ -95,5 +96,78 @@ func TestOtherNodesHaveASay(t *testing.T) {
 				t.Errorf("%q, want %q", got, tt.but)
 			}
 		})
+	}
+}
+
+// Under isolation continue nothing is moved by itself, and after it nobody is excused
+// by time before every proxy has said that it obeys again.
+func TestIsolation(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	s := &Snapshot{Ring: &Ring{}, Units: []Unit{{ID: UnitRest, Epoch: 5}}}
+	apply := func(i SetIsolation) error {
+		next := s.clone()
+		err := i.apply(next, Command{At: now, By: "dba@n1"})
+		if err == nil {
+			s = next
+		}
+		return err
+	}
+	if err := errors.Join(apply(SetIsolation{To: IsolationContinue}), apply(SetIsolation{To: IsolationFence})); err != nil {
+		t.Fatal(err)
+	}
+	said := func(node NodeID, timed bool) Writer {
+		return Writer{Node: node, Unit: UnitRest, Epoch: 4, At: now.Add(-time.Hour), Timed: timed}
+	}
+	o := Observations{Nodes: []NodeID{"n1", "n2"}, Led: now.Add(-time.Hour), Writers: []Writer{said("n1", true)}}
+	if _, over := leasesOver(s, o, now); over {
+		t.Error("n2 has not been heard of since")
+	}
+	o.Writers = append(o.Writers, said("n2", false))
+	if _, over := leasesOver(s, o, now); over {
+		t.Error("n2 goes on without a lease")
+	}
+	if _, ok := settleIsolation(s, o); ok {
+		t.Error("settled before n2 obeys")
+	}
+	o.Writers[1].Timed = true
+	step, ok := settleIsolation(s, o)
+	if _, over := leasesOver(s, o, now); !ok || !over {
+		t.Errorf("n2 obeys: settled %t, over %t", ok, over)
+	}
+	if err := apply(step.Change.(SetIsolation)); err != nil || s.Ring.Unfenced {
+		t.Errorf("%v, %+v", err, s.Ring)
+	}
+	if err := apply(step.Change.(SetIsolation)); !errors.Is(err, ErrStale) {
+		t.Errorf("settled twice: %v", err)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	s := NewSnapshot()
+	hash := strings.Repeat("a", 64)
+	apply := func(c Change) error {
+		next, err := Apply(s, Command{Index: s.Index + 1, At: time.Unix(1, 0), By: "dba@n1", Change: c})
+		if err == nil {
+			s = next
+		}
+		return err
+	}
+	for _, bad := range []AddToken{{"Ann", "viewer", hash}, {"ann", "root", hash}, {"ann", "admin", "abc"}, {"", "admin", hash}} {
+		if err := apply(bad); !errors.Is(err, ErrLaw) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	if err := apply(AddToken{"ann", "admin", hash}); err != nil {
+		t.Fatal(err)
+	}
+	if err := apply(AddToken{"ann", "viewer", hash}); !errors.Is(err, ErrLaw) {
+		t.Errorf("twice: %v", err)
+	}
+	before := s
+	if err := apply(RevokeToken{"ann"}); err != nil || len(s.Tokens) != 0 || len(before.Tokens) != 1 {
+		t.Errorf("revoked: %v, %v; before %v", err, s.Tokens, before.Tokens)
+	}
+	if err := apply(RevokeToken{"ann"}); !errors.Is(err, ErrStale) {
+		t.Errorf("revoked twice: %v", err)
 	}
 }
