@@ -27,6 +27,7 @@ func (s *Server) mux() http.Handler {
 	s.whyRoutes(api)
 	s.changeRoutes(api)
 	s.rejoinRoutes(api)
+	s.clusterRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metricsHandler())

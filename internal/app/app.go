@@ -34,6 +34,8 @@ type App struct {
 
 	holding atomic.Pointer[lease.Holder] // holder, for parts that begin before it is there
 
+	serving atomic.Pointer[api.Server] // api, likewise
+
 	decided  func(controller.Decision)
 	cleanups []cleanup // in the order in which things were made
 	failed   chan error

@@ -23,7 +23,7 @@ type Config struct {
 	// Required. It is made, with mode 0700, if it is not there.
 	Dir         string        `yaml:"dir"`
 	Proxy       ProxyConfig   `yaml:"proxy"`       // where applications connect; 127.0.0.1:3406 and DIR/sql.sock
-	API         ListenConfig  `yaml:"api"`         // loopback only; 127.0.0.1:8406 and DIR/api.sock
+	API         APIConfig     `yaml:"api"`         // 127.0.0.1:8406 and DIR/api.sock
 	Raft        RaftConfig    `yaml:"raft"`        // where the other nodes connect
 	Manager     AccountConfig `yaml:"manager"`     // the account that sqlring manages members with
 	Replication AccountConfig `yaml:"replication"` // the account that members follow each other with
@@ -35,10 +35,12 @@ type Config struct {
 	Log               LogConfig       `yaml:"log"`
 }
 
-// ListenConfig is where a node listens.
-type ListenConfig struct {
+// APIConfig is where a node listens for the API.
+type APIConfig struct {
 	Listen string `yaml:"listen"` // host:port; port 0: any free one; empty: none
 	Socket string `yaml:"socket"` // absolute path of a unix socket; empty: none
+	// TLS is needed off loopback: callers then show a token, or a certificate of its ca.
+	TLS NodeTLSConfig `yaml:"tls"`
 }
 
 // AccountConfig is an account on the members.
@@ -68,7 +70,7 @@ func DefaultConfig(node topology.NodeID, dir string) Config {
 	c := Config{
 		Node: node, Dir: dir,
 		Proxy:       ProxyConfig{Listen: "127.0.0.1:3406", TLS: ClientTLSConfig{Mode: "preferred", MinVersion: "TLSv1.2"}},
-		API:         ListenConfig{Listen: "127.0.0.1:8406"},
+		API:         APIConfig{Listen: "127.0.0.1:8406"},
 		Raft:        RaftConfig{Listen: "127.0.0.1:7406", Profile: "lan", Role: roleVoter},
 		Manager:     AccountConfig{User: "sqlring"},
 		Replication: AccountConfig{User: "sqlring_repl"},

@@ -68,7 +68,9 @@ func (c Config) faults() []fault {
 	}
 	c.listenFaults(&l)
 	c.raftFaults(&l)
-	c.accountFaults(&l)
+	if !c.witness() { // it reaches no member
+		c.accountFaults(&l)
+	}
 	c.memberFaults(&l)
 	c.tlsFaults(&l)
 	c.limitFaults(&l)
@@ -115,8 +117,8 @@ func (c Config) listenFaults(l *faultList) {
 		if !anyPort {
 			once(e.path, e.addr)
 		}
-		if e.path == "api.listen" && !isLoopback(e.addr) {
-			l.add(e.path, "%s is not loopback, and the API speaks clear text: use 127.0.0.1, [::1] or localhost", e.addr)
+		if e.path == "api.listen" && !isLoopback(e.addr) && !c.API.TLS.given() {
+			l.add(e.path, "%s is not loopback, and the API does not speak clear text over a network: name certificates in api.tls (sqlring tls cert create), or use 127.0.0.1, [::1] or localhost", e.addr)
 		}
 	}
 	for _, e := range []struct{ path, socket string }{{"proxy.socket", c.Proxy.Socket}, {"api.socket", c.API.Socket}} {

@@ -52,6 +52,9 @@ func (t NodeTLSConfig) given() bool { return t != NodeTLSConfig{} }
 // alone reports whether the node is to be a ring of its own.
 func (r RaftConfig) alone() bool { return len(r.Join) == 0 }
 
+// witness reports whether the node votes, and does nothing else.
+func (c Config) witness() bool { return c.Raft.Role == roleWitness }
+
 // store returns what the store is told.
 func (c Config) store() (store.Config, error) {
 	profile, err := store.ParseProfile(c.Raft.Profile)
@@ -61,7 +64,7 @@ func (c Config) store() (store.Config, error) {
 	s := store.Config{
 		NodeID: c.Node, Dir: filepath.Join(c.Dir, "raft"), Bind: c.Raft.Listen, Advertise: c.Raft.Advertise, Profile: profile,
 		Bootstrap: c.Raft.alone(), Join: c.Raft.Join, Expect: c.Raft.BootstrapExpect,
-		Observer: c.Raft.Role == roleObserver, Witness: c.Raft.Role == roleWitness,
+		Observer: c.Raft.Role == roleObserver, Witness: c.witness(),
 	}
 	if c.Raft.TLS.given() {
 		s.TLS = c.Raft.TLS.files().NodeTLS()
@@ -95,30 +98,39 @@ func (c Config) raftFaults(l *faultList) {
 	case n == 1 && !r.alone():
 		l.add("raft.bootstrap_expect", "1 voter, and others are named in raft.join: leave one of the two out")
 	}
-	t := r.TLS
-	for _, f := range []struct{ path, file string }{{"raft.tls.ca", t.CA}, {"raft.tls.cert", t.Cert}, {"raft.tls.key", t.Key}} {
-		switch {
-		case f.file == "" && t.given():
-			l.missing(f.path, "ca, cert and key belong together: sqlring tls cert create makes them")
-		case f.file != "" && !filepath.IsAbs(f.file):
-			l.add(f.path, "%q is not an absolute path", f.file)
-		}
-	}
+	r.TLS.faults(l, "raft.tls")
+	c.API.TLS.faults(l, "api.tls")
 	for _, addr := range append([]string{r.Listen, r.Advertise}, r.Join...) {
-		if topology.ValidAddr(addr) == nil && !isLoopback(addr) && !t.given() {
+		if topology.ValidAddr(addr) == nil && !isLoopback(addr) && !r.TLS.given() {
 			l.add("raft.tls", "%s is not loopback, and nodes do not speak clear text over a network: make certificates (sqlring tls ca create) and name them here", addr)
 			break
 		}
 	}
 }
 
+func (t NodeTLSConfig) faults(l *faultList, path string) {
+	for _, f := range []struct{ key, file string }{{"ca", t.CA}, {"cert", t.Cert}, {"key", t.Key}} {
+		switch {
+		case f.file == "" && t.given():
+			l.missing(path+"."+f.key, "ca, cert and key belong together: sqlring tls cert create makes them")
+		case f.file != "" && !filepath.IsAbs(f.file):
+			l.add(path+"."+f.key, "%q is not an absolute path", f.file)
+		}
+	}
+}
+
+func (t NodeTLSConfig) fileFaults(l *faultList, path string) {
+	files := []string{t.CA, t.Cert, t.Key}
+	if t.given() && !slices.ContainsFunc(files, func(f string) bool { return !filepath.IsAbs(f) }) {
+		l.check(path, t.files().Load())
+	}
+}
+
 // raftFileFaults looks at the files that a node with others needs.
 func (c Config) raftFileFaults() []fault {
 	var l faultList
-	files := []string{c.Raft.TLS.CA, c.Raft.TLS.Cert, c.Raft.TLS.Key}
-	if c.Raft.TLS.given() && !slices.ContainsFunc(files, func(f string) bool { return !filepath.IsAbs(f) }) {
-		l.check("raft.tls", c.Raft.TLS.files().Load())
-	}
+	c.Raft.TLS.fileFaults(&l, "raft.tls")
+	c.API.TLS.fileFaults(&l, "api.tls")
 	if path := c.Replication.PasswordFile; !c.Raft.alone() && c.Raft.Role == roleVoter && filepath.IsAbs(path) {
 		if _, err := ReadPassword(path); err != nil {
 			l.add("replication.password_file", "%v: every node needs the same one: copy it from the first node, or write it on each before the ring is made", err)

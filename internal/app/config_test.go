@@ -54,7 +54,7 @@ func TestTheLeastFileGetsTheDefaults(t *testing.T) {
 			TLS: ClientTLSConfig{Mode: "preferred", Cert: dir + "/proxy-cert.pem", Key: dir + "/proxy-key.pem", MinVersion: "TLSv1.2"},
 		},
 		MemberTLS: MemberTLSConfig{Mode: "disabled"}, MemberCompression: "none",
-		API:         ListenConfig{"127.0.0.1:8406", dir + "/api.sock"},
+		API:         APIConfig{Listen: "127.0.0.1:8406", Socket: dir + "/api.sock"},
 		Raft:        RaftConfig{Listen: "127.0.0.1:7406", Profile: "lan", Role: "voter"},
 		Manager:     AccountConfig{"sqlring", dir + "/pw"},
 		Replication: AccountConfig{"sqlring_repl", dir + "/replication.password"},
@@ -115,7 +115,7 @@ log: {level: debug, format: text}
 		}},
 		MemberTLS:         MemberTLSConfig{Mode: "verify-identity", CA: dir + "/c.pem", Cert: dir + "/c.pem", Key: dir + "/k.pem"},
 		MemberCompression: "zstd",
-		API:               ListenConfig{"", dir + "/a.sock"},
+		API:               APIConfig{Socket: dir + "/a.sock"},
 		Raft: RaftConfig{
 			Listen: "node2.example:7406", Profile: "wan", Role: "observer", Advertise: "node2.example:7406", Join: []string{"node1.example:7406"},
 			TLS: NodeTLSConfig{CA: ca + "/ca.pem", Cert: ca + "/n2.pem", Key: ca + "/n2-key.pem"},

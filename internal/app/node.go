@@ -26,6 +26,10 @@ func (n node) Leader() (topology.NodeID, bool) {
 
 func (n node) LastStep() (topology.Step, time.Time) {
 	d := n.app.controller.Last()
+	if d.At.IsZero() { // it does not lead: what the leader has told
+		step, at, _ := n.app.holder.Leader()
+		return step, at
+	}
 	if d.Error != "" { // else an action that fails would look like one under way
 		d.Step.Why += "; it failed: " + d.Error
 	}
@@ -37,6 +41,9 @@ func (n node) Propose(ctx context.Context, by string, change topology.Change, wh
 }
 
 func (n node) ProxyStats() api.ProxyStats {
+	if n.app.proxy == nil {
+		return api.ProxyStats{Refused: map[string]uint64{}}
+	}
 	s := n.app.proxy.Stats()
 	return api.ProxyStats{
 		Listen: n.app.proxy.Addr(), Socket: n.app.cfg.Proxy.Socket,

@@ -41,7 +41,7 @@ func (a *App) startLeases(context.Context) error {
 		Node: a.cfg.Node, Logger: a.logger.With("part", "controller"), Decided: a.decided,
 	}, a.store, a.fleet, eyes{a.monitor, a})
 	a.holder = lease.NewHolder(lease.HolderConfig{
-		Node: a.cfg.Node, Witness: a.cfg.Raft.Role == roleWitness, Logger: a.logger.With("part", "lease"),
+		Node: a.cfg.Node, Witness: a.cfg.witness(), Logger: a.logger.With("part", "lease"),
 		Sole: a.leaseless, Ask: a.askLeader,
 		Writers: func() []topology.Writer { return a.monitor.Observations().Writers },
 		Seen:    func() []lease.Seen { return seenBy(a.monitor, time.Now()) },
@@ -88,7 +88,8 @@ func (a *App) askLeader(ctx context.Context, r lease.Request) (lease.Answer, err
 		return lease.Answer{}, err
 	}
 	var answer lease.Answer
-	return answer, json.Unmarshal(body, &answer)
+	err = json.Unmarshal(body, &answer)
+	return answer, err
 }
 
 // give answers a node that asks for leases, and tells it what the leader does.
@@ -116,6 +117,8 @@ func (a *App) answer(ctx context.Context, from topology.NodeID, kind string, bod
 			return nil, err
 		}
 		return json.Marshal(answer)
+	case kindAPI:
+		return a.answerAPI(ctx, body)
 	}
 	return nil, fmt.Errorf("node %s does not know what %q is: it is of an earlier release", a.cfg.Node, kind)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -34,19 +35,28 @@ type nodesRig struct {
 // certificates of their own.
 func startNodes(t *testing.T) *nodesRig {
 	t.Helper()
+	return startNodesAs(t, "voter", "voter", "voter")
+}
+
+// startNodesAs is startNodes with other parts; the first three have votes.
+func startNodesAs(t *testing.T, roles ...string) *nodesRig {
+	t.Helper()
 	n := &nodesRig{servers: mysqltest.StartRing(t, 2)}
 	ca := t.TempDir()
 	if _, _, err := authority.Create(ca, "test", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	var addrs []string
-	for range 3 {
+	for range roles {
 		addrs = append(addrs, freeAddr(t))
 	}
 	for i, addr := range addrs {
 		r := &rig{servers: n.servers, cfg: nodeConfig(t)}
 		r.cfg.Node = topology.NodeID(fmt.Sprintf("n%d", i+1))
-		r.cfg.Raft.Listen, r.cfg.Raft.Join, r.cfg.Raft.BootstrapExpect, r.cfg.Raft.Profile = addr, addrs, 3, "lan"
+		r.cfg.Raft.Listen, r.cfg.Raft.Join, r.cfg.Raft.Role, r.cfg.Raft.Profile = addr, addrs, roles[i], "lan"
+		if roles[i] != "observer" {
+			r.cfg.Raft.BootstrapExpect = 3
+		}
 		cert, key, err := authority.Issue(ca, r.cfg.Dir, authority.Request{Name: string(r.cfg.Node), Role: authority.RoleNode, Days: 1}, time.Now())
 		if err != nil {
 			t.Fatal(err)
@@ -60,8 +70,10 @@ func startNodes(t *testing.T) *nodesRig {
 	}
 	lead := n.leader(t)
 	n.nodes[lead].initRing(t)
-	for _, r := range n.nodes {
-		r.untilHealthy(t, 10*time.Second)
+	for i, r := range n.nodes {
+		if roles[i] != "witness" { // it looks at no member
+			r.untilHealthy(t, 10*time.Second)
+		}
 	}
 	return n
 }
@@ -354,6 +366,74 @@ func TestNoQuorum(t *testing.T) {
 		r.untilHealthy(t, 20*time.Second)
 	}
 	n.same(t)
+}
+
+// TestNodesOfEachKind: two voters, a witness and an observer. The witness hands the
+// leadership away, the observer serves clients, any node takes changes, and a node that
+// is removed can not write any more.
+func TestNodesOfEachKind(t *testing.T) {
+	n := startNodesAs(t, "voter", "voter", "witness", "observer")
+	n.load(t)
+	observer := n.nodes[3]
+	s := observer.startSteady(t, 2)
+	for range 3 { // wherever the leadership goes, it does not stay with the witness
+		lead := n.leader(t)
+		if lead == 2 {
+			continue
+		}
+		if _, err := observer.client.Transfer(t.Context(), "n3"); err != nil {
+			t.Fatalf("transfer, asked of the observer: %v", err)
+		}
+		eventually(t, 10*time.Second, "a voter that is no witness leads", func() error {
+			if now := n.leader(t); now == 2 {
+				return errors.New("the witness leads")
+			}
+			return nil
+		})
+	}
+	if err := observer.client.CreateToken(t.Context(), "backup", "viewer", strings.Repeat("a", 64)); err != nil {
+		t.Fatal(err)
+	}
+	if tokens, err := observer.client.Tokens(t.Context()); err != nil || len(tokens) != 1 || tokens[0].By != "dba@n4" {
+		t.Errorf("right after a change, the observer that took it knows %v, %v", tokens, err)
+	}
+	eventually(t, 5*time.Second, "the leader has heard of everybody", func() error {
+		r, err := n.nodes[n.leader(t)].client.Raft(t.Context())
+		if err != nil {
+			return err
+		}
+		var parts []string
+		for _, p := range r.Peers {
+			parts = append(parts, p.Name+" "+p.Part+" "+p.Unit)
+		}
+		if want := []string{"n1 voter *", "n2 voter *", "n3 witness ", "n4 observer *"}; !slices.Equal(parts, want) {
+			return fmt.Errorf("it knows %q", parts)
+		}
+		return nil
+	})
+	if status := observer.status(t); status.Step == nil || status.Health != "ok" {
+		t.Errorf("the observer says %s, step %v", status.Health, status.Step)
+	}
+	s.end()
+	for _, err := range s.errors() {
+		t.Error(err)
+	}
+	if _, err := observer.client.RemoveNode(t.Context(), "n4"); err != nil {
+		t.Fatalf("remove n4, asked of itself: %v", err)
+	}
+	db := observer.pool(t, asApp)
+	eventually(t, 5*time.Second, "a node that was removed does not write", func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if _, err := db.ExecContext(ctx, "INSERT INTO steady.w (node, client, seq) VALUES ('n4', 1, 1)"); err == nil {
+			return errors.New("it wrote")
+		}
+		return nil
+	})
+	var count int
+	if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM steady.w").Scan(&count); err != nil {
+		t.Errorf("and can not read either: %v", err)
+	}
 }
 
 // owner is the server that the units belong to, by the word of a node.

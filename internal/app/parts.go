@@ -38,6 +38,9 @@ func (a *App) startStore(context.Context) error {
 }
 
 func (a *App) startFleet(context.Context) error {
+	if a.cfg.witness() {
+		return nil
+	}
 	manager, replication, err := a.cfg.secrets()
 	if err != nil {
 		return err
@@ -74,6 +77,9 @@ func (a *App) startMonitor(context.Context) error {
 			}
 		},
 	}, a.store, a.fleet)
+	if a.cfg.witness() {
+		return nil // it looks at no member
+	}
 	a.background("monitor", a.monitor.Run)
 	return nil
 }
@@ -86,6 +92,9 @@ func (a *App) startController(context.Context) error {
 			a.book.Begin(term)
 			defer a.book.Begin(0)
 			a.holder.Renew()
+			if a.cfg.witness() {
+				return a.handAway(ctx)
+			}
 			a.fleet.Lead(term)
 			return a.controller.Run(ctx)
 		})
@@ -93,7 +102,28 @@ func (a *App) startController(context.Context) error {
 	return nil
 }
 
+// handAway hands the leadership to another voter, until one takes it. Meanwhile this
+// node gives the leases that stand, and moves nothing.
+func (a *App) handAway(ctx context.Context) error {
+	for ctx.Err() == nil {
+		tctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		err := a.store.Transfer(tctx, "")
+		cancel()
+		a.logger.Info("a witness does not lead: it hands the leadership away", "error", err)
+		timer := time.NewTimer(time.Second)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
 func (a *App) startProxy(ctx context.Context) error {
+	if a.cfg.witness() {
+		return nil
+	}
 	if tls := a.cfg.Proxy.TLS; tls.Mode != string(proxy.TLSDisabled) && a.cfg.ownCertificate() {
 		made, err := proxy.MakeCertificate(tls.Cert, tls.Key)
 		if err != nil {
@@ -129,9 +159,14 @@ func (a *App) startProxy(ctx context.Context) error {
 }
 
 func (a *App) startAPI(context.Context) error {
-	s := api.New(api.Config{
+	cfg := api.Config{
 		Listen: a.cfg.API.Listen, Socket: a.cfg.API.Socket, Logger: a.logger.With("part", "api"),
-	}, node{a})
+		Cluster: cluster{a}, Peer: peerRole,
+	}
+	if a.cfg.API.TLS.given() {
+		cfg.TLS = a.cfg.API.TLS.files().ServerTLS()
+	}
+	s := api.New(cfg, node{a})
 	if err := makeSocketDir(a.cfg.API.Socket); err != nil {
 		return err
 	}
@@ -139,6 +174,7 @@ func (a *App) startAPI(context.Context) error {
 		return fmt.Errorf("%w (demo: --api)", err)
 	}
 	a.api = s
+	a.serving.Store(s)
 	a.background("api", s.Run)
 	return nil
 }

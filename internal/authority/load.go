@@ -126,14 +126,17 @@ func (f Files) ServerTLS() *tls.Config {
 	}
 }
 
-// ClientTLS returns how a client calls the API: it knows the authority, and shows a
-// certificate if Cert is set.
+// ClientTLS returns how a client calls the API: it knows the authority, or those of the
+// system if CA is empty, and shows a certificate if Cert is set.
 func (f Files) ClientTLS() (*tls.Config, error) {
-	roots, err := pool(f.CA)
-	if err != nil {
-		return nil, err
+	c := &tls.Config{MinVersion: tls.VersionTLS13}
+	if f.CA != "" {
+		roots, err := pool(f.CA)
+		if err != nil {
+			return nil, err
+		}
+		c.RootCAs = roots
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots}
 	if f.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
 		if err != nil {

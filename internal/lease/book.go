@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -173,4 +174,27 @@ func (b *Book) Extend(o topology.Observations, nodes []topology.NodeID) topology
 		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Unit, b.Unit))
 	})
 	return o
+}
+
+// Heard returns when a node was heard of last, and whether it is a witness; ok is false
+// if it was not, in this leadership.
+func (b *Book) Heard(node topology.NodeID) (at time.Time, witness, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h, ok := b.heard[node]
+	return h.at, h.Witness, ok
+}
+
+// Lease returns the units that a node holds leases on, with blanks between them.
+func (b *Book) Lease(node topology.NodeID, now time.Time) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var units []string
+	for at, g := range b.grants {
+		if at.node == node && now.Before(g.Until) {
+			units = append(units, string(g.Unit))
+		}
+	}
+	slices.Sort(units)
+	return strings.Join(units, " ")
 }

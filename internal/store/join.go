@@ -120,7 +120,8 @@ func (s *Store) sendJoin(ctx context.Context, addr string, r joinRequest) (answe
 		}
 		return answer, err
 	}
-	return answer, json.Unmarshal(body, &answer)
+	err = json.Unmarshal(body, &answer)
+	return answer, err
 }
 
 // request is what this node says of itself.
