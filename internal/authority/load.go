@@ -53,7 +53,7 @@ func pool(file string) (*x509.CertPool, error) {
 	return p, nil
 }
 
-// Load checks that the files can be read and fit together.
+// Load checks that the files can be read and fit together, and are a node's.
 func (f Files) Load() error {
 	_, errCA := pool(f.CA)
 	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
@@ -64,7 +64,14 @@ func (f Files) Load() error {
 	if err != nil || errCA != nil {
 		return errors.Join(errCA, err)
 	}
+	if _, role, err := roleOf(leaf); err != nil || role != RoleNode {
+		return errors.Join(err, notANode(leaf, role))
+	}
 	return f.judge(leaf, x509.ExtKeyUsageClientAuth)
+}
+
+func notANode(leaf *x509.Certificate, role Role) error {
+	return fmt.Errorf("certificate of %q is not a node's, its role is %q: make one with `sqlring tls cert create NAME --node`", leaf.Subject.CommonName, role)
 }
 
 // judge says why a certificate is not one of the authority's.
@@ -101,7 +108,7 @@ func (f Files) NodeTLS() *tls.Config {
 				return err
 			}
 			if role != RoleNode {
-				return fmt.Errorf("certificate of %q is a %s's, not a node's: make one with `sqlring tls cert create --node`", leaf.Subject.CommonName, role)
+				return notANode(leaf, role)
 			}
 			return f.judge(leaf, x509.ExtKeyUsageClientAuth)
 		},
@@ -152,7 +159,10 @@ func Peer(c tls.ConnectionState) (*x509.Certificate, Role, error) {
 	if len(c.PeerCertificates) == 0 {
 		return nil, "", errors.New("no certificate was shown")
 	}
-	leaf := c.PeerCertificates[0]
+	return roleOf(c.PeerCertificates[0])
+}
+
+func roleOf(leaf *x509.Certificate) (*x509.Certificate, Role, error) {
 	if len(leaf.Subject.OrganizationalUnit) != 1 {
 		return nil, "", fmt.Errorf("certificate of %q says no role", leaf.Subject.CommonName)
 	}

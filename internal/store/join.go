@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -79,6 +80,8 @@ func (s *Store) joinRound(ctx context.Context) (done bool, err error) {
 		}
 		answer, err := s.askToJoin(ctx, addr)
 		switch {
+		case errors.Is(err, ErrPeer):
+			return false, err
 		case err != nil:
 			errs = append(errs, err)
 		case answer.Done:
@@ -116,7 +119,7 @@ func (s *Store) sendJoin(ctx context.Context, addr string, r joinRequest) (answe
 	if body, err = s.Call(ctx, addr, kindJoin, body); err != nil {
 		var remote *RemoteError
 		if errors.As(err, &remote) {
-			return answer, fmt.Errorf("%w: %s", ErrPeer, remote.Text)
+			return answer, fmt.Errorf("%w: %s", ErrPeer, strings.TrimPrefix(remote.Text, ErrPeer.Error()+": "))
 		}
 		return answer, err
 	}
