@@ -211,6 +211,21 @@ func (s *Store) admit(ctx context.Context, r joinRequest) (joinAnswer, error) {
 	return joinAnswer{Done: true}, add(s.raft.AddVoter)
 }
 
+// settleAddress has the leader's own address in the configuration be the one that it
+// has now: the next leader will dial it.
+func (s *Store) settleAddress(ctx context.Context) {
+	s.membership.Lock()
+	defer s.membership.Unlock()
+	own, _, found := s.peer(s.cfg.NodeID)
+	if !found || own.Addr == s.Addr() {
+		return
+	}
+	err := s.reconfigure(ctx, func() raft.IndexFuture {
+		return s.raft.AddVoter(raft.ServerID(s.cfg.NodeID), raft.ServerAddress(s.Addr()), 0, changeTimeout)
+	})
+	s.log.Info("this node has another address now", "was", own.Addr, "is", s.Addr(), "error", err)
+}
+
 // newcomer is a voter without a state, as it was heard of last.
 type newcomer struct {
 	joinRequest

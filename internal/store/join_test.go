@@ -192,6 +192,27 @@ func TestGrowAndShrink(t *testing.T) {
 	mustPropose(t, first, script(6)[5])
 }
 
+// A sole node that is given another address, for the sake of others that are to join,
+// is known by it from then on.
+func TestSoleNodeMoves(t *testing.T) {
+	cfg := nodeConfig(t, "n1", ca(t))
+	cfg.Bootstrap = true
+	s := mustOpen(t, cfg)
+	awaitLeader(t, s)
+	mustPropose(t, s, script(1)...)
+	mustStop(t, s)
+	cfg.Advertise = "localhost:17406"
+	s = mustOpen(t, cfg)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Lead(ctx, func(ctx context.Context, _ uint64) error { <-ctx.Done(); return nil }) }()
+	defer func() { cancel(); <-done }()
+	eventually(t, "its new address is in the configuration", func() bool {
+		peers := s.Peers()
+		return len(peers) == 1 && peers[0].Addr == cfg.Advertise && s.Sole()
+	})
+}
+
 // A voter that comes without a state has lost its votes (S17).
 func TestVoterWithoutAState(t *testing.T) {
 	authority := ca(t)
