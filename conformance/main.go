@@ -21,11 +21,13 @@ type options struct {
 	Binary    string // sqlring
 	Work      string // where servers live while it runs
 	Results   string
-	Cache     string // what scripts/install-conformance.sh has unpacked
-	Source    string // this directory
-	MysqlTest string // mysql-test of mariadb-test
-	Share     string // Debian's /usr/share/mysql
-	Only      string // patterns of cases, by comma
+	Cache     string         // what scripts/install-conformance.sh has unpacked
+	Source    string         // this directory
+	MysqlTest string         // mysql-test of mariadb-test
+	Share     string         // Debian's /usr/share/mysql
+	Only      string         // patterns of cases, by comma
+	Spread    map[string]int // by suite: how many of its cases, evenly over all; not there: all
+	Limit     time.Duration  // of each suite: afterwards no other case is begun; 0: none
 	Fresh     bool
 	Retry     bool // run what was settled again, if Only names it
 	Hold      bool // run nothing; keep the servers until the end is asked for
@@ -100,10 +102,16 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.StringVar(&o.Cache, "cache", "", "what scripts/install-conformance.sh has printed; required")
 	flags.StringVar(&o.Source, "source", "conformance", "directory of the scenario files")
 	flags.StringVar(&o.Only, "only", "", "patterns of the cases to run (path.Match), by comma")
+	spread := flags.String("spread", "", "suite=cases,…: of these suites so many cases only, evenly over all")
+	flags.DurationVar(&o.Limit, "limit", 0, "begin no other case of a suite after this time; 0: no limit")
 	flags.BoolVar(&o.Fresh, "fresh", false, "forget earlier results")
 	flags.BoolVar(&o.Retry, "retry", false, "with -only: run cases again that were settled")
 	flags.BoolVar(&o.Hold, "hold", false, "run no suite: start the servers, say where they are, and wait for Ctrl-C")
 	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	var err error
+	if o.Spread, err = parseSpread(*spread); err != nil {
 		return o, err
 	}
 	if o.Cache == "" {
@@ -184,7 +192,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return errors.Join(fmt.Errorf("suite %s: %w", s.name, err), total.write(o.Results, out))
 		}
 	}
-	if o.Only == "" {
+	if !o.partial() {
 		total.Stale = known.stale(total.Suites)
 	}
 	if err := total.write(o.Results, out); err != nil {
@@ -248,15 +256,25 @@ func (b *bench) renew(ctx context.Context) error {
 
 // each judges the cases that are not settled, one after the other.
 func (b *bench) each(ctx context.Context, names []string, prepare clean, of func(name string) client) error {
-	var todo []string
+	var wanted, todo []string
 	for _, name := range names {
-		if b.o.wants(name) && (!b.journal.settled(name) || b.o.Retry) {
+		if b.o.wants(name) {
+			wanted = append(wanted, name)
+		}
+	}
+	for _, name := range spread(wanted, b.o.Spread[b.suite]) {
+		if !b.journal.settled(name) || b.o.Retry {
 			todo = append(todo, name)
 		}
 	}
 	b.o.say("%s: %d cases, %d to run", b.suite, len(names), len(todo))
 	p := progress{total: len(todo)}
-	for _, name := range todo {
+	end := time.Now().Add(b.o.Limit)
+	for i, name := range todo {
+		if b.o.Limit > 0 && !time.Now().Before(end) {
+			b.o.say("%s: ended after %v, %d cases were not begun", b.suite, b.o.Limit, len(todo)-i)
+			break
+		}
 		began := time.Now()
 		r := record{Suite: b.suite, Case: name, Verdict: notRunnable}
 		if r.Why = b.known.find("skip", b.suite, name); r.Why == "" {

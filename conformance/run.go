@@ -35,6 +35,13 @@ type outcome struct {
 	Status string // "exit 0"; "timeout"
 }
 
+// How a program ends that a shell or the loader could not run: a library is missing,
+// say. Two of these are no equal results.
+const (
+	notExecutable = 126
+	notFound      = 127
+)
+
 // maxOutput bounds what is kept of one run; more is a fault of its own.
 const maxOutput = 256 << 20
 
@@ -68,6 +75,8 @@ func (p program) run(ctx context.Context) (outcome, error) {
 		return o, ctx.Err()
 	case errors.As(err, &exit) && exit.ExitCode() < 0:
 		o.Status = exit.String()
+	case errors.As(err, &exit) && (exit.ExitCode() == notFound || exit.ExitCode() == notExecutable):
+		return o, fmt.Errorf("%s could not be loaded (exit %d): %s", p.Args[0], exit.ExitCode(), lastLine(append(o.Output, o.Errors...)))
 	case errors.As(err, &exit):
 		o.Status = fmt.Sprintf("exit %d", exit.ExitCode())
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay):

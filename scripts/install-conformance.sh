@@ -12,7 +12,7 @@ mkdir -p "$cache"
 
 packages=(php-cli php-mysql php-xml php-mbstring
   python3-pymysql python3-mysqldb libdbd-mysql-perl libdbd-mariadb-perl
-  libmariadb-java default-jdk-headless nodejs curl)
+  libmariadb-java default-jdk-headless nodejs curl libpcre2-posix3)
 missing=()
 for package in "${packages[@]}"; do
   state=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)

@@ -14,7 +14,7 @@ const (
 	exitOK       = 0
 	exitError    = 1
 	exitDegraded = 2 // status: the ring is not well
-	exitRefused  = 3 // a safety check refused the change
+	exitRefused  = 3 // a safety check refused the change; throttle check: the answer is no
 )
 
 // errDegraded ends `status` with exitDegraded; the status itself has been
@@ -44,6 +44,9 @@ func report(w io.Writer, err error) int {
 		return exitError
 	}
 	fmt.Fprintf(w, "sqlring: %v\n", err)
+	if held := (errHeldBack{}); errors.As(err, &held) {
+		return exitRefused
+	}
 	if errors.As(err, &p) && (p.Kind() == api.ProblemRefused || p.Kind() == api.ProblemStale) {
 		return exitRefused
 	}

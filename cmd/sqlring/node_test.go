@@ -6,6 +6,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/api/apitest"
+	"github.com/sqlring/sqlring/pkg/lagguard"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -44,6 +45,19 @@ func nodeChanges() map[string]func(n *apitest.Node) {
 					*o = topology.Observation{Member: "m2", At: o.At, Reach: topology.ReachRefused, Error: "connection refused"}
 				}
 			}
+		},
+		"lags-m2": func(n *apitest.Node) {
+			n.Levels = map[topology.MemberID]lagguard.Level{"m2": lagguard.LevelThrottle}
+			n.Moved = []lagguard.Transition{{
+				At: apitest.Began().Add(9 * time.Second), Member: "m2", From: lagguard.LevelFresh, To: lagguard.LevelThrottle,
+				Why: "its lag has been at least 3s for 1s", Evidence: []string{"behind m1: 4000 ms (+100)"},
+			}}
+		},
+		"holds-archive": func(n *apitest.Node) { // the fake's commands are of long ago
+			n.State.Throttles = []topology.ThrottleRule{{App: "archive", Ratio: 1, Until: time.Now().Add(time.Hour), By: "dba@n1", Why: "backup"}}
+		},
+		"loses-m2-lag": func(n *apitest.Node) {
+			n.Levels = map[topology.MemberID]lagguard.Level{"m2": lagguard.LevelUnknown}
 		},
 		"knows-no-lag": func(n *apitest.Node) { n.Lag.Known = false },
 

@@ -25,10 +25,10 @@ func (c *cli) operationList() *cobra.Command {
 				return err
 			}
 			return c.print(ops, func(w io.Writer) {
-				rows := [][]string{{"ID", "KIND", "MEMBER", "STATE", "AT STEP", "BEGAN", "TOOK", "HEIR", "BY"}}
+				rows := [][]string{{"ID", "KIND", "ABOUT", "STATE", "AT STEP", "BEGAN", "TOOK", "HEIR", "BY"}}
 				for _, op := range ops {
 					rows = append(rows, []string{
-						op.ID, op.Kind, orDash(op.Member), op.State, op.Cursor, timeText(op.Began), tookText(op), orDash(op.Heir), op.By,
+						op.ID, op.Kind, orDash(op.Member + op.Unit), op.State, op.Cursor, timeText(op.Began), tookText(op), orDash(op.Heir), op.By,
 					})
 				}
 				table(w, rows)
@@ -85,6 +85,10 @@ refusal says so, and the exit code is 3.`,
 				return err
 			}
 			return c.print(op, func(w io.Writer) {
+				if op.State == "running" {
+					fmt.Fprintf(w, "operation %s is turned back, unit %s goes back to %s\nnext: sqlring operation show %s\n", titleOf(op), op.Unit, op.Former, op.ID)
+					return
+				}
 				fmt.Fprintf(w, "operation %s (%s) is aborted\nnext: sqlring status\n", op.ID, op.Kind)
 			})
 		},

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 func (c *cli) ringCommand() *cobra.Command {
@@ -28,7 +31,7 @@ type initFlags struct {
 func (c *cli) ringInit() *cobra.Command {
 	var f initFlags
 	cmd := &cobra.Command{
-		Use:   "init NAME ID=HOST:PORT ID=HOST:PORT…",
+		Use:   "init NAME ID=HOST:PORT[,site=SITE][,weight=N] ID=HOST:PORT…",
 		Short: "Make a ring of empty servers",
 		Long: `Makes a ring of servers that hold no data. Each follows the one before it, the
 first follows the last; the first becomes the owner of everything.
@@ -36,9 +39,12 @@ first follows the last; the first becomes the owner of everything.
 The plan is shown first, and nothing is changed before you say yes. The node
 checks that every server answers, is empty and boots closed; it gives each its
 identity and auto_increment slot, links them, sees the heartbeat of each arrive
-at each, arms semi-sync, and opens the owner. It can be aborted until then.`,
+at each, arms semi-sync, and opens the owner. It can be aborted until then.
+
+A member's site is where it stands: a proxy sends reads to the members of its own
+site first. Its weight (1 to 100, 1 if not given) is its share of the reads.`,
 		Example: `  sqlring --api unix:/run/sqlring/api.sock ring init shop \
-      paris=198.51.100.1:3306 lyon=198.51.100.2:3306 --dry-run`,
+      paris=198.51.100.1:3306,site=north lyon=198.51.100.2:3306,site=south,weight=2 --dry-run`,
 		Args: args(cobra.MinimumNArgs(3)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			req, err := f.request(a)
@@ -71,13 +77,43 @@ func (f initFlags) request(a []string) (api.InitRequest, error) {
 		return req, errUsage{"sqlring ring init", fmt.Sprintf("the first argument is the name of the ring, %q looks like a member", a[0])}
 	}
 	for _, spec := range a[1:] {
-		id, addr, ok := strings.Cut(spec, "=")
-		if !ok || id == "" || addr == "" {
-			return req, errUsage{"sqlring ring init", fmt.Sprintf("%q is not of the form ID=HOST:PORT, such as m1=198.51.100.1:3306", spec)}
+		member, err := parseMember(spec)
+		if err != nil {
+			return req, errUsage{"sqlring ring init", err.Error()}
 		}
-		req.Members = append(req.Members, api.InitMember{ID: id, Addr: addr})
+		req.Members = append(req.Members, member)
 	}
 	return req, nil
+}
+
+// parseMember reads ID=HOST:PORT[,site=SITE][,weight=N].
+func parseMember(spec string) (api.InitMember, error) {
+	fields := strings.Split(spec, ",")
+	id, addr, ok := strings.Cut(fields[0], "=")
+	if !ok || id == "" || addr == "" {
+		return api.InitMember{}, fmt.Errorf("%q is not of the form ID=HOST:PORT, such as m1=198.51.100.1:3306", spec)
+	}
+	member := api.InitMember{ID: id, Addr: addr}
+	for _, field := range fields[1:] {
+		key, value, _ := strings.Cut(field, "=")
+		var err error
+		switch key {
+		case "site":
+			if member.Site = value; value == "" {
+				err = fmt.Errorf("a site is missing")
+			}
+		case "weight":
+			if member.Weight, err = strconv.Atoi(value); err != nil || member.Weight < 1 || member.Weight > topology.MaxWeight {
+				err = fmt.Errorf("weight %q is not a number in 1..%d", value, topology.MaxWeight)
+			}
+		default:
+			err = fmt.Errorf("%q is neither site=SITE nor weight=N", field)
+		}
+		if err != nil {
+			return api.InitMember{}, fmt.Errorf("%s: %w", spec, err)
+		}
+	}
+	return member, nil
 }
 
 // initRing is plan, checks, confirmation, progress, verification, next step.
@@ -122,8 +158,16 @@ func (c *cli) initRing(ctx context.Context, client *api.Client, req api.InitRequ
 func planText(w io.Writer, p api.Plan) {
 	fmt.Fprintf(w, "ring %s: stride %d, durability %s, degraded: %s\n\n", p.Ring, p.Stride, p.Durability, p.DegradedPolicy)
 	rows := [][]string{{"MEMBER", "SLOT", "IDENTITY", "FOLLOWS", "OWNER", "ADDRESS"}}
+	placed := slices.ContainsFunc(p.Members, func(m api.PlanMember) bool { return m.Site != "" || m.Weight != 1 })
+	if placed {
+		rows[0] = append(rows[0], "SITE", "WEIGHT")
+	}
 	for _, m := range p.Members {
-		rows = append(rows, []string{m.Name, fmt.Sprintf("%d/%d", m.Slot, p.Stride), fmt.Sprint(m.Identity), m.Upstream, yesNo(&m.Owner), m.Addr})
+		row := []string{m.Name, fmt.Sprintf("%d/%d", m.Slot, p.Stride), fmt.Sprint(m.Identity), m.Upstream, yesNo(&m.Owner), m.Addr}
+		if placed {
+			row = append(row, orDash(m.Site), fmt.Sprint(m.Weight))
+		}
+		rows = append(rows, row)
 	}
 	table(w, rows)
 	fmt.Fprintln(w)

@@ -21,6 +21,7 @@ func (c *cli) statusCommand() *cobra.Command {
 		Long: `Shows the ring: its health, who leads, each member with its state, slot and lag,
 the units and their owners, the operation that runs, and what is wrong.
 
+LEVEL is the lag level: reads are spread over members that are fresh or warn (docs/lag.md).
 LAG says for each origin how stale the member is: "3 ms (+4)" is at least 3 ms
 and at most 3+4 ms. What is not known is shown as unknown, never as 0.
 
@@ -89,6 +90,9 @@ func nextText(w io.Writer, next []string) {
 
 // titleOf names an operation: "op2 (heal m1)".
 func titleOf(op api.Operation) string {
+	if op.Unit != "" {
+		return fmt.Sprintf("%s (%s %s)", op.ID, op.Kind, op.Unit)
+	}
 	if op.Member == "" {
 		return fmt.Sprintf("%s (%s)", op.ID, op.Kind)
 	}
@@ -126,10 +130,10 @@ func stepText(s *api.Step) string {
 }
 
 func memberTable(w io.Writer, members []api.Member, stride int) {
-	rows := [][]string{{"MEMBER", "STATE", "REACH", "OWNS", "SLOT", "READ-ONLY", "SEMI-SYNC", "FOLLOWS", "LAG", "ADDRESS"}}
+	rows := [][]string{{"MEMBER", "STATE", "REACH", "LEVEL", "OWNS", "SLOT", "READ-ONLY", "SEMI-SYNC", "FOLLOWS", "LAG", "ADDRESS"}}
 	for _, m := range members {
 		rows = append(rows, []string{
-			m.Name, m.State, m.Reach, orDash(strings.Join(m.Owns, ",")), fmt.Sprintf("%d/%d", m.Slot, stride),
+			m.Name, m.State, m.Reach, m.Lag.Level, orDash(strings.Join(m.Owns, ",")), fmt.Sprintf("%d/%d", m.Slot, stride),
 			yesNo(m.ReadOnly), semiSyncText(m.SemiSync), orDash(m.Upstream), lagText(m), m.Addr,
 		})
 	}

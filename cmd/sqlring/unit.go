@@ -22,5 +22,5 @@ func (c *cli) unitCommand() *cobra.Command {
 			return c.print(units, func(w io.Writer) { unitTable(w, units) })
 		},
 	}
-	return noun("unit", "What has one writer: a schema, or * for the rest", list)
+	return noun("unit", "What has one writer: a schema, or * for the rest", list, c.unitMove())
 }

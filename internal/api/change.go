@@ -106,6 +106,10 @@ func (s *Server) abortOperation(ctx context.Context, in *abortInput) (*answer[Op
 	if err != nil {
 		return nil, proposeProblem(l, what, err)
 	}
-	op.State, op.Ended = topology.OperationAborted, time.Now().UTC()
+	if op.Kind == topology.OperationMove && op.Cursor != topology.MoveReady && op.Cursor != topology.MoveDrain {
+		op.Cursor = topology.MoveBack // it goes on, the other way
+	} else {
+		op.State, op.Ended = topology.OperationAborted, time.Now().UTC()
+	}
 	return &answer[Operation]{l.operation(op)}, nil
 }

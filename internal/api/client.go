@@ -136,9 +136,20 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 func (c *Client) problem(status int, data []byte) error {
 	var p Problem
 	if err := json.Unmarshal(data, &p); err != nil || p.Detail == "" {
-		return fmt.Errorf("%s answered %d %s: is it a sqlring node?", c.target, status, http.StatusText(status))
+		return &answerError{c.target, status, data}
 	}
 	return &p
+}
+
+// answerError is an answer that is neither what was asked for nor a Problem.
+type answerError struct {
+	target string
+	status int
+	body   []byte
+}
+
+func (e *answerError) Error() string {
+	return fmt.Sprintf("%s answered %d %s: is it a sqlring node?", e.target, e.status, http.StatusText(e.status))
 }
 
 // unreachable says why a call came to nothing, and what to do.

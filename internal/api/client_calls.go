@@ -2,9 +2,12 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 func fetch[T any](ctx context.Context, c *Client, path string) (T, error) {
@@ -35,6 +38,73 @@ func (c *Client) Lag(ctx context.Context) (LagReport, error) {
 	return fetch[LagReport](ctx, c, "/v1/lag")
 }
 
+// PlanLagThresholds returns what SetLagThresholds would do, and does nothing.
+func (c *Client) PlanLagThresholds(ctx context.Context, r LagSetRequest) (LagSetResponse, error) {
+	var out LagSetResponse
+	err := c.call(ctx, http.MethodPost, "/v1/lag/thresholds?dry_run=true", r, &out)
+	return out, err
+}
+
+// SetLagThresholds changes when a member is in which lag level.
+func (c *Client) SetLagThresholds(ctx context.Context, r LagSetRequest) (LagSetResponse, error) {
+	var out LagSetResponse
+	err := c.call(ctx, http.MethodPost, "/v1/lag/thresholds", r, &out)
+	return out, err
+}
+
+// CheckRequest asks whether an application may write.
+type CheckRequest struct {
+	App    string
+	Store  string        // the ring, or a member; empty: the ring that the node knows
+	AtMost time.Duration // the lag that is borne; 0: the ring's threshold
+}
+
+// Check asks whether an application may write now. A no is no error: see
+// CheckResult.StatusCode.
+func (c *Client) Check(ctx context.Context, r CheckRequest) (CheckResult, error) {
+	if r.Store == "" {
+		st, err := c.Status(ctx)
+		if err != nil {
+			return CheckResult{}, err
+		}
+		r.Store = st.Ring
+	}
+	verb, threshold := "check", ""
+	if r.AtMost > 0 {
+		verb, threshold = "check-read", fmt.Sprintf("/%g", r.AtMost.Seconds())
+	}
+	path := fmt.Sprintf("/%s/%s/mysql/%s%s", verb, url.PathEscape(r.App), url.PathEscape(r.Store), threshold)
+	var out CheckResult
+	err := c.call(ctx, http.MethodGet, path, nil, &out)
+	var answered *answerError
+	if errors.As(err, &answered) && json.Unmarshal(answered.body, &out) == nil && out.StatusCode == answered.status {
+		return out, nil
+	}
+	return out, err
+}
+
+// Throttles returns the rules that hold applications back.
+func (c *Client) Throttles(ctx context.Context) ([]ThrottleRule, error) {
+	list, err := fetch[throttleList](ctx, c, "/v1/throttles")
+	return list.Rules, err
+}
+
+// SetThrottle holds an application back for a while, and returns the rules that
+// there are then. With dryRun it only checks that it may.
+func (c *Client) SetThrottle(ctx context.Context, r ThrottleRequest, dryRun bool) ([]ThrottleRule, error) {
+	var out throttleList
+	err := c.call(ctx, http.MethodPost, fmt.Sprintf("/v1/throttles/set?dry_run=%t", dryRun), r, &out)
+	return out.Rules, err
+}
+
+// ClearThrottle holds an application back no more, and returns the rules that there
+// are then. With dryRun it only checks that it may.
+func (c *Client) ClearThrottle(ctx context.Context, r ThrottleClearRequest, dryRun bool) ([]ThrottleRule, error) {
+	var out throttleList
+	err := c.call(ctx, http.MethodPost, fmt.Sprintf("/v1/throttles/clear?dry_run=%t", dryRun), r, &out)
+	return out.Rules, err
+}
+
 // Autoinc returns the auto_increment slots.
 func (c *Client) Autoinc(ctx context.Context) (AutoincReport, error) {
 	return fetch[AutoincReport](ctx, c, "/v1/autoinc")
@@ -50,6 +120,12 @@ func (c *Client) Operations(ctx context.Context) ([]Operation, error) {
 // there is none of that id.
 func (c *Client) Operation(ctx context.Context, id string) (Operation, error) {
 	return fetch[Operation](ctx, c, "/v1/operations/"+url.PathEscape(id))
+}
+
+// AllEvents is Events from the beginning, with what the node has seen besides.
+func (c *Client) AllEvents(ctx context.Context, limit int) ([]Event, error) {
+	list, err := fetch[eventList](ctx, c, fmt.Sprintf("/v1/events?observed=true&limit=%d", limit))
+	return list.Events, err
 }
 
 // Events returns the newest limit events above the raft index after, oldest
@@ -109,6 +185,20 @@ func (c *Client) Why(ctx context.Context, about string) (Why, error) {
 func (c *Client) AcceptLoss(ctx context.Context, id string, r AcceptLossRequest) (Operation, error) {
 	var out Operation
 	err := c.call(ctx, http.MethodPost, "/v1/operations/"+url.PathEscape(id)+"/accept-loss", r, &out)
+	return out, err
+}
+
+// PlanMove returns the plan of Move without starting anything.
+func (c *Client) PlanMove(ctx context.Context, unit string, r MoveRequest) (MovePlan, error) {
+	var out MoveResponse
+	err := c.call(ctx, http.MethodPost, "/v1/units/"+url.PathEscape(unit)+"/move?dry_run=true", r, &out)
+	return out.Plan, err
+}
+
+// Move starts to give a unit another owner.
+func (c *Client) Move(ctx context.Context, unit string, r MoveRequest) (MoveResponse, error) {
+	var out MoveResponse
+	err := c.call(ctx, http.MethodPost, "/v1/units/"+url.PathEscape(unit)+"/move", r, &out)
 	return out, err
 }
 

@@ -12,6 +12,9 @@
 // to let a member flow back that does not answer. Progress is read from the
 // operation afterwards.
 //
+// Whether an application may write now it answers as freno does (freno.go), from the
+// picture that the node holds in memory: no look, no lock, no raft.
+//
 // Invariants:
 //   - GET never changes anything.
 //   - Changes are taken over the unix socket only (mode 0600: who may open it is

@@ -78,6 +78,7 @@ func (l look) degradedBy() []string {
 			}
 		}
 	}
+	why = append(why, l.lateLevels()...)
 	return append(why, l.unknownLags()...)
 }
 

@@ -22,7 +22,9 @@ type InitRequest struct {
 type InitMember struct {
 	ID   string `json:"id" maxLength:"32"`
 	Addr string `json:"addr" maxLength:"260" doc:"host:port of its MySQL protocol port, as the other members reach it"`
-	Site string `json:"site,omitempty" maxLength:"32"`
+	Site string `json:"site,omitempty" maxLength:"32" doc:"where it stands: reads are routed to the proxy's own site first"`
+
+	Weight int `json:"weight,omitempty" minimum:"0" maximum:"100" doc:"its share of the reads, relative to the others'; 0: 1"`
 }
 
 // InitResponse is what was decided, and what was started.
@@ -49,6 +51,8 @@ type PlanMember struct {
 	Identity uint32 `json:"identity"`
 	Upstream string `json:"upstream"`
 	Owner    bool   `json:"owner"`
+	Site     string `json:"site"`
+	Weight   int    `json:"weight" doc:"its share of the reads, relative to the others'"`
 }
 
 // change returns the command of a request, or what is wrong with its form.
@@ -76,7 +80,7 @@ func (r InitRequest) change() (topology.InitRing, *Problem) {
 			return bad(fmt.Sprintf("members[%d]", i), err)
 		}
 		ids[m.ID], addrs[m.Addr] = true, true
-		change.Members = append(change.Members, topology.NewMember{ID: topology.MemberID(m.ID), Addr: m.Addr, Site: m.Site})
+		change.Members = append(change.Members, topology.NewMember{ID: topology.MemberID(m.ID), Addr: m.Addr, Site: m.Site, Weight: m.Weight})
 	}
 	return change, nil
 }
@@ -117,6 +121,7 @@ func planInit(snap *topology.Snapshot, change topology.InitRing, now time.Time) 
 		up, _ := next.Upstream(m.ID)
 		p.Members = append(p.Members, PlanMember{
 			Name: string(m.ID), Addr: m.Addr, Slot: m.Slot, Identity: m.Identity, Upstream: string(up.ID), Owner: i == 0,
+			Site: m.Site, Weight: max(1, m.Weight),
 		})
 	}
 	p.Steps = []string{

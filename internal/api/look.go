@@ -21,6 +21,7 @@ type look struct {
 	snap      *topology.Snapshot
 	obs       topology.Observations
 	lags      []lagguard.Cell
+	picture   *lagguard.Picture
 	step      topology.Step
 	stepAt    time.Time
 	proxy     ProxyStats
@@ -30,7 +31,7 @@ type look struct {
 func lookAt(n Node, now time.Time) look {
 	l := look{
 		now: now, node: n.Name(), snap: n.Snapshot(), obs: n.Observations(),
-		lags: n.Lags(), proxy: n.ProxyStats(),
+		lags: n.Lags(), picture: n.Picture(), proxy: n.ProxyStats(),
 	}
 	l.leader, l.hasLeader = n.Leader()
 	l.step, l.stepAt = n.LastStep()

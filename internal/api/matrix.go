@@ -1,43 +1,6 @@
 package api
 
-import (
-	"time"
-
-	"github.com/sqlring/sqlring/pkg/autoinc"
-)
-
-// LagReport is the lag of every pair of members.
-type LagReport struct {
-	Ring  string    `json:"ring"`
-	At    time.Time `json:"at"`
-	Cells []LagCell `json:"cells" doc:"sorted by origin, then member"`
-}
-
-// LagCell is the lag of one member with respect to one origin: the truth lies
-// between LowMS and HighMS.
-type LagCell struct {
-	Origin string `json:"origin"`
-	Member string `json:"member"`
-	LowMS  *int64 `json:"low_ms" doc:"at least this; null: not known"`
-	HighMS *int64 `json:"high_ms" doc:"at most this; null: not known"`
-	AgeMS  *int64 `json:"age_ms" doc:"how old the reading is; null: there was none"`
-}
-
-func (l look) lagReport() LagReport {
-	r := LagReport{At: l.now.UTC(), Cells: make([]LagCell, 0, len(l.lags))}
-	if l.snap.Ring != nil {
-		r.Ring = l.snap.Ring.Name
-	}
-	for _, c := range l.lags {
-		cell := LagCell{Origin: string(c.Origin), Member: string(c.Member), AgeMS: l.age(c.Lag.At)}
-		if low, width := lagMillis(l.fresh(c)); low != nil {
-			high := *low + *width
-			cell.LowMS, cell.HighMS = low, &high
-		}
-		r.Cells = append(r.Cells, cell)
-	}
-	return r
-}
+import "github.com/sqlring/sqlring/pkg/autoinc"
 
 // AutoincReport says which auto_increment values each member may give out.
 type AutoincReport struct {

@@ -26,6 +26,8 @@ type Member struct {
 	Version      string `json:"version"`
 	ReadOnly     *bool  `json:"read_only" doc:"null: not known"`
 
+	Weight int         `json:"weight" doc:"its share of the reads, relative to the others'"`
+	Lag    MemberLevel `json:"lag" doc:"its lag level, and why"`
 	// LagMS and LagErrMS say how stale the member is with respect to each origin:
 	// the truth lies between lag_ms and lag_ms + lag_err_ms.
 	LagMS    map[string]*int64 `json:"lag_ms" doc:"by origin; null: not known"`
@@ -86,6 +88,7 @@ func (l look) member(m topology.Member) Member {
 	if up, ok := l.snap.Upstream(m.ID); ok {
 		shown.Upstream = string(up.ID)
 	}
+	shown.Weight, shown.Lag = max(1, m.Weight), l.level(m.ID)
 	l.showSeen(m.ID, &shown)
 	for _, origin := range l.snap.Members {
 		if origin.ID == m.ID {

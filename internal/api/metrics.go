@@ -17,7 +17,7 @@ func (s *Server) metricsHandler() http.Handler {
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{look: s.look, refused: &s.refused, descs: newDescs(), tally: &tally{}},
+		&collector{look: s.look, refused: &s.refused, checks: &s.checks, descs: newDescs(), tally: &tally{}},
 	)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
@@ -28,11 +28,11 @@ type descs struct {
 	memberUp, memberAge, memberReadOnly, memberState    *prometheus.Desc
 	memberSlot, semiSyncArmed, semiSyncOn, ackers       *prometheus.Desc
 	memberLost, semiSyncOrder                           *prometheus.Desc
-	lagLow, lagHigh, lagKnown                           *prometheus.Desc
 	violations, index                                   *prometheus.Desc
 	sessions, queued, queries, errors, refused, apiFull *prometheus.Desc
 
 	operationDescs
+	lagDescs
 }
 
 func newDescs() descs {
@@ -57,10 +57,6 @@ func newDescs() descs {
 		semiSyncOn:     d("member_semi_sync_on", "Whether commits do wait for an acker; absent if not known.", "member"),
 		ackers:         d("member_semi_sync_ackers", "Connected ackers; absent if not known.", "member"),
 
-		lagLow:   d("lag_low_seconds", "The member lags behind the origin by at least this; absent if not known.", "origin", "member"),
-		lagHigh:  d("lag_high_seconds", "The member lags behind the origin by at most this; absent if not known.", "origin", "member"),
-		lagKnown: d("lag_known", "Whether the lag is known.", "origin", "member"),
-
 		violations: d("violations", "Ways in which what is seen breaks what is meant.", "severity"),
 		index:      d("state_index", "Raft index of the last change applied here."),
 
@@ -72,13 +68,14 @@ func newDescs() descs {
 		apiFull:  d("api_refused_connections_total", "Connections closed because too many were open."),
 
 		operationDescs: describeOperations(d),
+		lagDescs:       describeLag(d),
 	}
 }
 
 func (d descs) all() []*prometheus.Desc {
-	return append(d.operationDescs.all(),
+	return append(append(d.operationDescs.all(), d.lagDescs.all()...),
 		d.build, d.leads, d.hasLeader, d.health, d.ready, d.memberUp, d.memberAge, d.memberReadOnly, d.memberState,
-		d.memberSlot, d.memberLost, d.semiSyncOrder, d.semiSyncArmed, d.semiSyncOn, d.ackers, d.lagLow, d.lagHigh, d.lagKnown,
+		d.memberSlot, d.memberLost, d.semiSyncOrder, d.semiSyncArmed, d.semiSyncOn, d.ackers,
 		d.violations, d.index, d.sessions, d.queued, d.queries, d.errors, d.refused, d.apiFull,
 	)
 }
@@ -87,6 +84,7 @@ func (d descs) all() []*prometheus.Desc {
 type collector struct {
 	look    func() look
 	refused *atomic.Uint64
+	checks  *checkCounts
 	descs   descs
 	tally   *tally
 }
@@ -171,18 +169,6 @@ func (c *collector) collectMembers(e emitter, l look) {
 			e.flag(c.descs.memberReadOnly, seen.ReadOnly, id)
 			e.flag(c.descs.semiSyncOn, seen.SemiSync.On, id)
 			e.gauge(c.descs.ackers, float64(seen.SemiSync.Ackers), id)
-		}
-	}
-}
-
-func (c *collector) collectLags(e emitter, l look) {
-	for _, cell := range l.lags {
-		lag := l.fresh(cell)
-		labels := []string{string(cell.Origin), string(cell.Member)}
-		e.flag(c.descs.lagKnown, lag.Known, labels...)
-		if lag.Known {
-			e.gauge(c.descs.lagLow, lag.Low.Seconds(), labels...)
-			e.gauge(c.descs.lagHigh, lag.High.Seconds(), labels...)
 		}
 	}
 }

@@ -31,6 +31,12 @@ func TestMetrics(t *testing.T) {
 		`sqlring_lag_low_seconds{member="m2",origin="m1"} 0.003`,
 		`sqlring_lag_high_seconds{member="m2",origin="m1"} 0.0065`,
 		`sqlring_lag_known{member="m2",origin="m1"} 1`,
+		`sqlring_lag_level{level="fresh",member="m2"} 1`,
+		`sqlring_lag_level{level="throttle",member="m2"} 0`,
+		`sqlring_lag_transactions{member="m2",origin="m1"} 0`,
+		`sqlring_lag_apply_rate{member="m2",origin="m1"} 100`,
+		`sqlring_throttle_rules 0`,
+		`sqlring_throttle_checks_total{code="429"} 0`,
 		`sqlring_unit_owner{member="m1",unit="*"} 1`,
 		`sqlring_unit_epoch{unit="*"} 1`,
 		`sqlring_violations{severity="broken"} 0`,
@@ -58,12 +64,13 @@ func TestMetricsOfTheUnknownAreAbsent(t *testing.T) {
 		n.Spoil = func(o *topology.Observation) { o.At = time.Now().Add(-time.Hour) }
 	})
 	_, body := serve(t, node).get(t, "/metrics")
-	for _, name := range []string{"sqlring_lag_low_seconds{", "sqlring_lag_high_seconds{", "sqlring_member_read_only{", "sqlring_member_semi_sync_on{"} {
+	for _, name := range []string{"sqlring_lag_low_seconds{", "sqlring_lag_high_seconds{", "sqlring_member_read_only{", "sqlring_member_semi_sync_on{", "sqlring_lag_transactions{", "sqlring_lag_level_seconds{"} {
 		if strings.Contains(body, name) {
 			t.Errorf("%s} is there: %s", name, grep(body, name))
 		}
 	}
 	for _, line := range []string{
+		`sqlring_lag_level{level="unknown",member="m2"} 1`, `sqlring_lag_level{level="fresh",member="m2"} 0`,
 		`sqlring_lag_known{member="m2",origin="m1"} 0`, `sqlring_member_up{member="m1"} 0`,
 		`sqlring_raft_has_leader 0`, `sqlring_ready 0`, `sqlring_ring_health{health="down"} 1`,
 	} {
@@ -120,7 +127,9 @@ func TestDocsListEveryMetric(t *testing.T) {
 	for _, name := range regexp.MustCompile("`(sqlring_[a-z_]+)`").FindAllStringSubmatch(string(text), -1) {
 		documented[name[1]] = true
 	}
-	_, body := serve(t, apitest.NewRing()).get(t, "/metrics")
+	node := apitest.NewRing() // with a member that lags, so that nothing is absent
+	node.Levels = map[topology.MemberID]lagguard.Level{"m2": lagguard.LevelThrottle}
+	_, body := serve(t, node).get(t, "/metrics")
 	for _, help := range regexp.MustCompile(`(?m)^# TYPE (sqlring_\w+)`).FindAllStringSubmatch(body, -1) {
 		if !documented[help[1]] {
 			t.Errorf("%s is not in docs/api.md", help[1])

@@ -28,6 +28,11 @@ type Node interface {
 	Observations() topology.Observations
 	// Lags returns the lag of every pair of members.
 	Lags() []lagguard.Cell
+	// Picture returns the levels of the members, and what they follow from; nil: there
+	// is no ring.
+	Picture() *lagguard.Picture
+	// Transitions returns the changes of level that this node has seen, oldest first.
+	Transitions() []lagguard.Transition
 	// Leader returns who leads; false: nobody does, as far as this node knows.
 	Leader() (topology.NodeID, bool)
 	// LastStep returns what the controller decided last, and when, or what the

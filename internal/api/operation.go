@@ -10,8 +10,9 @@ import (
 // Operation is a change of the ring that is under way or over.
 type Operation struct {
 	ID       string     `json:"id"`
-	Kind     string     `json:"kind" doc:"init, heal, rejoin or restart"`
-	Member   string     `json:"member" doc:"whom it is about; empty: the ring"`
+	Kind     string     `json:"kind" doc:"init, heal, rejoin, restart, move or divide"`
+	Member   string     `json:"member" doc:"whom it is about; empty: the ring, or a unit"`
+	Unit     string     `json:"unit" doc:"move, divide: which unit; empty for other kinds"`
 	State    string     `json:"state" doc:"running, done or aborted"`
 	Cursor   string     `json:"cursor" doc:"the step that it is at"`
 	Doing    string     `json:"doing" doc:"what that step is for, in words"`
@@ -25,8 +26,8 @@ type Operation struct {
 
 	Armed      *bool  `json:"armed" doc:"heal: whether the lost member's commits waited for its acker; null for other kinds"`
 	Mark       string `json:"mark" doc:"heal: position that was acknowledged to clients, the heir must have it; empty until the leases are over"`
-	Former     string `json:"former" doc:"heal: who owned the units before; empty: they had no owner, or none was touched"`
-	Heir       string `json:"heir" doc:"heal: who gets the units; empty: not chosen, or none needs one"`
+	Former     string `json:"former" doc:"heal, move: who owned the units before; empty: they had no owner, or none was touched"`
+	Heir       string `json:"heir" doc:"heal, move: who gets the units; empty: not chosen, or none needs one"`
 	Cut        string `json:"cut" doc:"heal: the last position of the lost member that a survivor had; empty once the member is back"`
 	Tail       *Tail  `json:"tail" doc:"rejoin: what only the returning member held; null: not judged"`
 	AcceptLoss bool   `json:"accept_loss" doc:"heal: the DBA has said that it may go on without what is missing of mark"`
@@ -73,7 +74,7 @@ func (l look) lastStep() *Step {
 
 func (l look) operation(op topology.Operation) Operation {
 	shown := Operation{
-		ID: string(op.ID), Kind: op.Kind.String(), Member: string(op.Member), State: op.State.String(),
+		ID: string(op.ID), Kind: op.Kind.String(), Member: string(op.Member), Unit: string(op.Unit), State: op.State.String(),
 		Cursor: string(op.Cursor), Doing: cursorWords(op.Kind, op.Cursor),
 		Began: op.Began, Moved: op.Moved, By: op.By, Why: op.Why,
 		Evidence: append([]string{}, op.Evidence...),
@@ -154,6 +155,9 @@ func (l look) because(op topology.Operation) string {
 
 // title names an operation: "op2 (heal m1)".
 func title(op topology.Operation) string {
+	if op.Unit != "" {
+		return fmt.Sprintf("%s (%s %s)", op.ID, op.Kind, op.Unit)
+	}
 	if op.Member == "" {
 		return fmt.Sprintf("%s (%s)", op.ID, op.Kind)
 	}

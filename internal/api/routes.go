@@ -28,6 +28,10 @@ func (s *Server) mux() http.Handler {
 	s.changeRoutes(api)
 	s.rejoinRoutes(api)
 	s.clusterRoutes(api)
+	s.lagRoutes(api)
+	s.throttleRoutes(api)
+	s.frenoRoutes(mux)
+	s.unitRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metricsHandler())
@@ -82,7 +86,7 @@ func (s *Server) readRoutes(api huma.API) {
 	get(s, api, "/v1/members", "The members, in ring order", func(l look) memberList { return memberList{l.members()} })
 	get(s, api, "/v1/units", "The units and their owners", func(l look) unitList { return unitList{l.units()} })
 	get(s, api, "/v1/topology", "The ring: who follows whom, as meant and as seen", look.ringMap)
-	get(s, api, "/v1/lag", "The lag of every pair of members", look.lagReport)
+	get(s, api, "/v1/lag", "The lag of every member and pair of members, and the hop to blame", look.lagReport)
 	get(s, api, "/v1/autoinc", "The auto_increment slots", look.autoinc)
 	get(s, api, "/v1/operations", "The operations, newest first", func(l look) operationList { return operationList{l.operations()} })
 	get(s, api, "/v1/version", "What is running", func(look) Version { return BuildVersion() })
@@ -100,7 +104,11 @@ func (s *Server) readRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{
 		Method: http.MethodGet, Path: "/v1/events", OperationID: "get-events", Summary: "The audit, oldest first",
 	}, func(_ context.Context, in *eventQuery) (*answer[eventList], error) {
-		return &answer[eventList]{eventList{s.look().events(in.After, in.Limit)}}, nil
+		events := s.look().events(in.After, in.Limit)
+		if in.Observed {
+			events = s.withObserved(events, in.Limit)
+		}
+		return &answer[eventList]{eventList{events}}, nil
 	})
 }
 
@@ -111,6 +119,8 @@ type operationPath struct {
 type eventQuery struct {
 	After uint64 `query:"after" doc:"only events above this raft index"`
 	Limit int    `query:"limit" minimum:"1" maximum:"512" default:"100" doc:"at most so many, the newest"`
+
+	Observed bool `query:"observed" doc:"with what this node has seen besides (changes of lag levels): index 0, by time"`
 }
 
 func noOperation(id string) *Problem {

@@ -53,6 +53,7 @@ type Server struct {
 	routes    http.Handler
 	listeners []listening
 	refused   atomic.Uint64
+	checks    checkCounts
 }
 
 type listening struct {

@@ -47,6 +47,9 @@ func (l look) ownerlessSince(u topology.Unit) (time.Time, bool) {
 	ops := l.snap.Operations
 	for i := len(ops) - 1; i >= 0; i-- {
 		op := ops[i]
+		if op.State == topology.OperationRunning && op.Kind == topology.OperationMove && op.Unit == u.ID {
+			return u.Since, true
+		}
 		took := op.State == topology.OperationRunning && (op.Kind == topology.OperationHeal || op.Kind == topology.OperationRestart)
 		withheld := op.Kind == topology.OperationHeal && op.State == topology.OperationDone && op.Heir != "" && op.Heir == u.Heir
 		if !took && !withheld {
@@ -64,7 +67,7 @@ func (l look) ownerlessSince(u topology.Unit) (time.Time, bool) {
 func (l look) ownerlessWhy(u topology.Unit) string {
 	op, running := l.snap.Running()
 	switch {
-	case running && (op.Kind == topology.OperationHeal || op.Kind == topology.OperationRestart):
+	case running && (op.Kind == topology.OperationHeal || op.Kind == topology.OperationRestart || op.Kind == topology.OperationMove):
 		return fmt.Sprintf("%s %s, it is at %q%s", op.ID, purpose(op), op.Cursor, l.because(op))
 	case u.Heir != "":
 		return fmt.Sprintf("degraded is refuse: its writes wait until %s has an acker", u.Heir)

@@ -158,6 +158,9 @@ func (l look) whyMember(m topology.Member) []string {
 		lines = append(lines, "Its commits wait for nobody, by order (semi-sync degraded): what it alone has is lost if its disk is.")
 	case topology.SemiSyncOff:
 	}
+	if m.State == topology.MemberActive {
+		lines = append(lines, l.whyLevel(m.ID))
+	}
 	if len(m.Cut) > 0 {
 		lines = append(lines, fmt.Sprintf("When it was taken out the survivors had its own transactions up to %s (the cut).", m.Cut))
 	}
@@ -182,8 +185,15 @@ func (l look) whyUnit(u topology.Unit) []string {
 		return lines
 	}
 	lines := []string{fmt.Sprintf("Unit %s is owned by %s, in epoch %d: its writes go there.", u.ID, u.Owner, u.Epoch)}
+	if u.Draining {
+		lines = append(lines, "It is drained: what is under way in it may end, new writes wait.")
+	}
 	for i := len(l.snap.Operations) - 1; i >= 0; i-- {
-		if op := l.snap.Operations[i]; op.Kind == topology.OperationHeal && op.Heir == u.Owner && op.Former != u.Owner && op.State == topology.OperationDone {
+		op := l.snap.Operations[i]
+		if op.Kind == topology.OperationMove && op.Unit == u.ID && op.Heir == u.Owner && op.State == topology.OperationDone {
+			return append(lines, sentence(fmt.Sprintf("it was moved there from %s in %s, at %s: %s", op.Former, op.ID, op.Ended.Format(time.RFC3339), op.Why)))
+		}
+		if op.Kind == topology.OperationHeal && op.Heir == u.Owner && op.Former != u.Owner && op.State == topology.OperationDone {
 			return append(lines, sentence(fmt.Sprintf("it inherited from %s in %s, at %s: %s", op.Former, op.ID, op.Ended.Format(time.RFC3339), op.Why)))
 		}
 	}

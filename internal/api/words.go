@@ -41,7 +41,16 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.RestartLink:    "each member follows the one before it",
 			topology.RestartOpen:    "semi-sync is armed, and who owned a unit before is opened",
 		}
-	case topology.OperationNone:
+	case topology.OperationMove:
+		return map[topology.Cursor]string{
+			topology.MoveReady:   "the new owner must be linked, have caught up, and have its acker; it is opened",
+			topology.MoveDrain:   "proxies let what was begun in the unit end, and begin nothing in it",
+			topology.MoveFence:   "every proxy gives its lease back, and nothing of the ended epoch is under way",
+			topology.MoveExpel:   "connections that may carry a write of the ended epoch are ended",
+			topology.MoveCatchUp: "the new owner must have all that the old one has; it is armed",
+			topology.MoveBack:    "the old owner is opened again, and gets the unit back",
+		}
+	case topology.OperationDivide, topology.OperationNone:
 	}
 	return nil
 }
@@ -61,7 +70,9 @@ func purpose(op topology.Operation) string {
 		return fmt.Sprintf("lets %s back in", op.Member)
 	case topology.OperationRestart:
 		return "brings the ring up again"
-	case topology.OperationNone:
+	case topology.OperationMove:
+		return fmt.Sprintf("moves unit %s from %s to %s", op.Unit, op.Former, op.Heir)
+	case topology.OperationDivide, topology.OperationNone:
 	}
 	return "is of a kind that this release does not know"
 }

@@ -60,6 +60,10 @@ func New(cfg Config, logger *slog.Logger) (*App, error) {
 // before Start.
 func (a *App) OnDecision(f func(controller.Decision)) { a.decided = f }
 
+// Eyes returns the part that watches the members; nil before Start. It is for tests
+// that look at what the proxy routes by.
+func (a *App) Eyes() *monitor.Monitor { return a.monitor }
+
 // Start brings the node up: state, eyes, hands, proxy, API. It returns once all
 // of them listen. On an error it has stopped again what it had started.
 func (a *App) Start(ctx context.Context) error {

@@ -58,7 +58,7 @@ func (c cluster) Transfer(ctx context.Context, to topology.NodeID) error {
 }
 
 // Remove implements api.Cluster: the node gets no lease any more, and is taken out when
-// the last one has ended (S16).
+// the last one has ended (S17).
 func (c cluster) Remove(ctx context.Context, node topology.NodeID) error {
 	ended, err := c.app.book.Bar(node)
 	if err != nil {

@@ -21,7 +21,10 @@ type Config struct {
 	Node topology.NodeID `yaml:"node"`
 	// Dir holds the node's state and the passwords that it makes. Absolute.
 	// Required. It is made, with mode 0700, if it is not there.
-	Dir         string        `yaml:"dir"`
+	Dir string `yaml:"dir"`
+	// Site is where the node stands, by the name that members' sites have: reads go
+	// to members there first. Empty: they go to all alike.
+	Site        string        `yaml:"site,omitempty"`
 	Proxy       ProxyConfig   `yaml:"proxy"`       // where applications connect; 127.0.0.1:3406 and DIR/sql.sock
 	API         APIConfig     `yaml:"api"`         // 127.0.0.1:8406 and DIR/api.sock
 	Raft        RaftConfig    `yaml:"raft"`        // where the other nodes connect

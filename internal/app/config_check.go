@@ -66,6 +66,9 @@ func (c Config) faults() []fault {
 	case !filepath.IsAbs(c.Dir):
 		l.add("dir", "%q is relative to wherever the node is started: use an absolute path", c.Dir)
 	}
+	if c.Site != "" {
+		l.check("site", topology.ValidName(c.Site))
+	}
 	c.listenFaults(&l)
 	c.raftFaults(&l)
 	if !c.witness() { // it reaches no member

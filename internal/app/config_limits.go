@@ -2,10 +2,13 @@ package app
 
 import (
 	"crypto/sha256"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/sqlring/sqlring/internal/proxy"
+	"github.com/sqlring/sqlring/pkg/balancer"
 )
 
 // LimitsConfig is what clients can take from each other. 0 stands for the default,
@@ -24,6 +27,16 @@ type LimitsConfig struct {
 type ProxyProtocolConfig struct {
 	Networks []string `yaml:"networks,omitempty"` // addresses, or networks as 192.0.2.0/24
 	Required bool     `yaml:"required"`           // refuse TCP clients that do not come by them
+}
+
+// consistency returns what reads of users have to see; names that are not known are
+// faults before.
+func (c Config) consistency() map[string]balancer.Consistency {
+	by := make(map[string]balancer.Consistency, len(c.Proxy.Consistency))
+	for user, name := range c.Proxy.Consistency {
+		by[user], _ = balancer.ParseConsistency(name)
+	}
+	return by
 }
 
 func (c Config) limits() proxy.Limits {
@@ -56,6 +69,13 @@ func parseNetwork(text string) (netip.Prefix, bool) {
 }
 
 func (c Config) limitFaults(l *faultList) {
+	if c.Proxy.MemberLinks < 0 {
+		l.add("proxy.member_links", "%d is negative: a number of connections, or 0 for the default", c.Proxy.MemberLinks)
+	}
+	for _, user := range slices.Sorted(maps.Keys(c.Proxy.Consistency)) {
+		_, err := balancer.ParseConsistency(c.Proxy.Consistency[user])
+		l.check("proxy.consistency."+user, err)
+	}
 	for _, e := range []struct {
 		path  string
 		limit int

@@ -87,6 +87,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 	cfg, dir, err := load(t, strings.ReplaceAll(`
 node: n2
 dir: $DIR/state
+site: paris
 proxy:
   listen: "0.0.0.0:3306"
   socket: none
@@ -109,7 +110,7 @@ log: {level: debug, format: text}
 		t.Fatal(err)
 	}
 	want := Config{
-		Node: "n2", Dir: dir + "/state",
+		Node: "n2", Dir: dir + "/state", Site: "paris",
 		Proxy: ProxyConfig{Listen: "0.0.0.0:3306", TLS: ClientTLSConfig{
 			Mode: "required", Cert: dir + "/c.pem", Key: dir + "/k.pem", ClientCA: dir + "/c.pem", MinVersion: "TLSv1.3",
 		}},
@@ -178,6 +179,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 			"5: proxy.tls: TLS files: certificate", "8: member_tls: TLS files: no certificate in",
 		}},
 		{"relative TLS files", least + "proxy: {tls: {client_ca: ca.pem}}\n", []string{`4: proxy.tls.client_ca: "ca.pem" is not an absolute path`}},
+		{"site with a blank", "node: n1\ndir: $DIR\nsite: New York\nmanager: {password_file: $DIR/pw}\n", []string{`3: site: name "New York"`}},
 		{"relative dir", "node: n1\ndir: state\nmanager: {password_file: $DIR/pw}\n", []string{`2: dir: "state" is relative`}},
 		{"bad address", least + "proxy: {listen: 3406}\n", []string{"4: proxy.listen: text is expected here, \"3406\" is a number"}},
 		{"no port", least + "proxy: {listen: 127.0.0.1}\n", []string{`4: proxy.listen: address "127.0.0.1" is not of the form host:port: write it as`}},

@@ -16,6 +16,13 @@ type ProxyConfig struct {
 	Socket string          `yaml:"socket"`
 	TLS    ClientTLSConfig `yaml:"tls"`
 
+	// MemberLinks is how many connections there may be to one member, for all clients
+	// together; keep it well under the members' max_connections. Default 100.
+	MemberLinks int `yaml:"member_links"`
+	// Consistency is what reads have to see, by user: eventual, session, account (the
+	// default) or strong. See docs/reads.md.
+	Consistency map[string]string `yaml:"consistency,omitempty"`
+
 	Limits        LimitsConfig        `yaml:"limits"`
 	ProxyProtocol ProxyProtocolConfig `yaml:"proxy_protocol"`
 }
@@ -125,7 +132,6 @@ func (c Config) tlsFileFaults() []fault {
 			l.check("proxy.tls", c.clientTLS().Check())
 		}
 	}
-	_, err := c.memberTLS().Load()
-	l.check("member_tls", err)
+	l.check("member_tls", c.memberTLS().Check())
 	return l.found
 }

@@ -19,6 +19,9 @@ func (n node) Snapshot() *topology.Snapshot        { return n.app.store.Snapshot
 func (n node) Observations() topology.Observations { return n.app.monitor.Observations() }
 func (n node) Lags() []lagguard.Cell               { return n.app.monitor.Lags() }
 
+func (n node) Picture() *lagguard.Picture         { return n.app.monitor.Picture() }
+func (n node) Transitions() []lagguard.Transition { return n.app.monitor.Transitions() }
+
 func (n node) Leader() (topology.NodeID, bool) {
 	id, _ := n.app.store.Leader()
 	return id, id != ""

@@ -29,6 +29,7 @@ const (
 // write is one write of a client: (client, seq) never occurs twice.
 type write struct {
 	client, seq int
+	began       time.Time
 	id          int64 // auto_increment value that an acknowledged insert was told
 	end         time.Time
 	outcome     outcome
@@ -44,6 +45,7 @@ type workload struct {
 	mu      sync.Mutex // guards what follows
 	writes  []write
 	moves   []write
+	clients int   // inserters
 	refused error // the last answer to a client that connects
 	broken  int   // client connections that broke
 }
@@ -57,6 +59,12 @@ const (
 
 func (r *rig) startWorkload(t *testing.T) *workload {
 	t.Helper()
+	return r.startWorkloadOf(t, inserters)
+}
+
+// startWorkloadOf is startWorkload with so many inserting clients.
+func (r *rig) startWorkloadOf(t *testing.T, clients int) *workload {
+	t.Helper()
 	root := &workload{db: r.pool(t, nil)}
 	for _, statement := range []string{
 		"CREATE DATABASE faults",
@@ -65,7 +73,7 @@ func (r *rig) startWorkload(t *testing.T) *workload {
 	} {
 		root.exec(t, statement)
 	}
-	w := &workload{db: r.pool(t, func(cfg *mysql.Config) { cfg.User, cfg.Passwd = "app", "app secret" })}
+	w := &workload{clients: clients, db: r.pool(t, func(cfg *mysql.Config) { cfg.User, cfg.Passwd = "app", "app secret" })}
 	for _, statement := range []string{
 		"CREATE TABLE faults.w (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, client INT, seq INT)",
 		"CREATE TABLE faults.account (id INT PRIMARY KEY, balance INT NOT NULL)",
@@ -78,7 +86,7 @@ func (r *rig) startWorkload(t *testing.T) *workload {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	w.stop = stop
-	for client := range inserters {
+	for client := range clients {
 		w.wait.Go(func() { w.run(ctx, client, insertsPerSecond, w.insert) })
 	}
 	for client := range tellers {
@@ -128,7 +136,9 @@ func (w *workload) run(ctx context.Context, client, rate int, do func(context.Co
 			conn = fresh
 		}
 		// The context ends the loop, not a write: its outcome must be known.
+		began := time.Now()
 		done := do(context.WithoutCancel(ctx), conn, client, seq)
+		done.began = began
 		w.mu.Lock()
 		if client >= tellerBase {
 			w.moves = append(w.moves, done)
@@ -202,7 +212,7 @@ func (w *workload) outage(at time.Time) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var worst time.Duration
-	for client := range inserters {
+	for client := range w.clients {
 		before, after := time.Time{}, time.Time{}
 		for _, done := range w.writes {
 			switch {

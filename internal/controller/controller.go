@@ -198,7 +198,11 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 		return c.log.Propose(cctx, topology.Command{
 			At: now, By: topology.ByController + string(c.cfg.Node), Why: step.Why, Change: step.Change,
 		})
-	case topology.StepIdle, topology.StepWait, topology.StepStuck:
+	case topology.StepWait:
+		for _, id := range step.Probe {
+			c.eyes.Poke(id)
+		}
+	case topology.StepIdle, topology.StepStuck:
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func (b *Book) Begin(term uint64) {
 	b.barred = map[topology.NodeID]bool{}
 }
 
-// Answer hears what a node says and gives it its leases. The order is the law (S15):
+// Answer hears what a node says and gives it its leases. The order is the law (S16):
 // the majority confirms, then the state is read, then what is given is written down.
 func (b *Book) Answer(ctx context.Context, r Request) (Answer, error) {
 	term, err := b.hear(r)
@@ -84,12 +84,16 @@ func (b *Book) Answer(ctx context.Context, r Request) (Answer, error) {
 	}
 	answer := Answer{Leader: b.node}
 	snap, until := b.state.Snapshot(), time.Now().Add(topology.LeaseTTL)
+	known := make([]topology.UnitID, 0, len(r.Writers))
+	for _, w := range r.Writers {
+		known = append(known, w.Unit)
+	}
 	for _, w := range r.Writers {
 		u, found := snap.Unit(w.Unit)
 		if !found || u.Owner == "" || u.Epoch != w.Epoch || b.barred[r.Node] {
 			continue
 		}
-		b.grants[unitAt{r.Node, u.ID}] = topology.Grant{Node: r.Node, Unit: u.ID, Epoch: u.Epoch, Until: until}
+		b.grants[unitAt{r.Node, u.ID}] = topology.Grant{Node: r.Node, Unit: u.ID, Epoch: u.Epoch, Until: until, Known: known}
 		answer.Given = append(answer.Given, Given{u.ID, u.Epoch})
 	}
 	return answer, nil
@@ -112,7 +116,7 @@ func (b *Book) hear(r Request) (term uint64, err error) {
 }
 
 // Bar gives a node no more leases in this leadership, and returns when the last one
-// has ended: then it can be taken out of raft's configuration (S16).
+// has ended: then it can be taken out of raft's configuration (S17).
 func (b *Book) Bar(node topology.NodeID) (ended time.Time, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

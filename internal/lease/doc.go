@@ -1,6 +1,6 @@
 // Package lease is how a ring with several nodes keeps the law that a unit has one
 // writer at a time: a proxy acknowledges writes only while its lease lasts, and the
-// leader moves a unit only when no lease is left (S14-S16 of docs/invariants.md).
+// leader moves a unit only when no lease is left (S15-S17 of docs/invariants.md).
 //
 // [Holder] is the proxy's side, on every node: it asks the leader again and again,
 // tells it on the same way what the proxy knows and has acknowledged, and says how

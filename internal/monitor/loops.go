@@ -34,7 +34,7 @@ func (m *Monitor) probeLoop(ctx context.Context, member topology.Member, poke <-
 // was just sent to every member is then looked for on every member while the
 // bounds of the lag are narrow.
 func (m *Monitor) untilNextProbe(now time.Time) time.Duration {
-	return untilGrid(now.Add(-m.cfg.Settle), m.cfg.Probe)
+	return untilGrid(now.Add(-m.cfg.Settle), m.pace(m.cfg.Probe))
 }
 
 // untilGrid returns the time from now to the next multiple of step.
@@ -65,8 +65,11 @@ func (m *Monitor) note(seen topology.Observation) {
 	seen = seen.After(before)
 	m.obs = m.obs.With(seen)
 	for origin, track := range m.tracks {
-		m.noteLag(origin, track, seen)
+		if origin != seen.Member {
+			m.noteLag(origin, track, seen)
+		}
 	}
+	m.noteLevels(seen)
 	m.mu.Unlock()
 	if first.At.Equal(seen.At) && down(seen) {
 		m.pokeOthers(seen.Member)
@@ -78,13 +81,11 @@ func (m *Monitor) note(seen topology.Observation) {
 		}
 	}
 	m.publishView()
+	m.publishLag()
 	m.seen.tell()
 }
 
 func (m *Monitor) noteLag(origin topology.MemberID, track *lagguard.Track, seen topology.Observation) {
-	if origin == seen.Member {
-		return
-	}
 	key := pair{origin, seen.Member}
 	if seen.Reach != topology.ReachAnswers {
 		m.lags[key] = lagguard.Lag{At: seen.At}
@@ -96,7 +97,7 @@ func (m *Monitor) noteLag(origin topology.MemberID, track *lagguard.Track, seen 
 			reading.Seen = b.Seq
 		}
 	}
-	m.lags[key] = lagguard.Sharper(m.lags[key], lagguard.Estimate(track.Beats(), reading), 2*m.cfg.Beat)
+	m.lags[key] = lagguard.Sharper(m.lags[key], track.Estimate(reading), 2*m.cfg.Beat)
 }
 
 // beatLoop writes heartbeats on one member until ctx ends. A member without the
@@ -106,7 +107,7 @@ func (m *Monitor) beatLoop(ctx context.Context, member topology.Member) {
 	// milliseconds, and no node beats a thousand times a second.
 	seq := uint64(time.Now().UnixMilli())
 	for {
-		timer := time.NewTimer(untilGrid(time.Now(), m.cfg.Beat))
+		timer := time.NewTimer(untilGrid(time.Now(), m.pace(m.cfg.Beat)))
 		select {
 		case <-ctx.Done():
 			timer.Stop()

@@ -3,8 +3,10 @@ package monitor
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sqlring/sqlring/pkg/balancer"
@@ -36,6 +38,7 @@ type Config struct {
 	Probe    time.Duration // between two probes of a member; default 250 ms
 	Hurry    time.Duration // the same, while one has just ceased to answer; default 50 ms
 	Beat     time.Duration // between two beats on a member; default 500 ms
+	Fast     time.Duration // between two probes, and two beats, while a member lags; default 100 ms
 	Settle   time.Duration // from a beat to the probe that looks for it; default 10 ms
 	Timeout  time.Duration // of a probe and of a beat; default 1 s
 	Accounts time.Duration // between two reads of the accounts; default 5 s
@@ -56,6 +59,7 @@ func (c Config) withDefaults() Config {
 	set(&c.Probe, 250*time.Millisecond)
 	set(&c.Hurry, 50*time.Millisecond)
 	set(&c.Beat, 500*time.Millisecond)
+	set(&c.Fast, 100*time.Millisecond)
 	set(&c.Settle, 10*time.Millisecond)
 	set(&c.Timeout, time.Second)
 	set(&c.Accounts, 5*time.Second)
@@ -79,12 +83,20 @@ type Monitor struct {
 	since  map[topology.MemberID]topology.Observation // the first of the present Reach
 	tracks map[topology.MemberID]*lagguard.Track
 	lags   map[pair]lagguard.Lag
+	states map[pair]lagguard.State // origin and member alike: the member itself
+	meters map[pair]lagguard.Meter // of the origin's transactions, at the member
+	moved  []lagguard.Transition   // oldest first, at most maxTransitions
+	fast   bool                    // a member lags
 	view   *balancer.View
 	proxy  Proxy // nil: none yet
 	pokes  map[topology.MemberID]chan struct{}
 
+	reads   atomic.Pointer[balancer.Reads]   // stored under mu
+	picture atomic.Pointer[lagguard.Picture] // stored under mu
+
 	seen   broadcast // of obs
 	routed broadcast // of view
+	read   broadcast // of reads and picture
 }
 
 type pair struct{ origin, member topology.MemberID }
@@ -97,8 +109,10 @@ func New(cfg Config, snapshots Snapshots, prober Prober) *Monitor {
 		since:    map[topology.MemberID]topology.Observation{},
 		tracks:   map[topology.MemberID]*lagguard.Track{},
 		lags:     map[pair]lagguard.Lag{},
+		states:   map[pair]lagguard.State{},
+		meters:   map[pair]lagguard.Meter{},
 		pokes:    map[topology.MemberID]chan struct{}{},
-		seen:     newBroadcast(), routed: newBroadcast(),
+		seen:     newBroadcast(), routed: newBroadcast(), read: newBroadcast(),
 	}
 }
 
@@ -138,6 +152,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 		}
 		m.forget(snap)
 		m.publishView()
+		m.publishLag()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -224,4 +239,12 @@ func (m *Monitor) forget(snap *topology.Snapshot) {
 		delete(m.pokes, o.Member)
 	}
 	m.obs.Members = kept
+	gone := func(key pair) bool {
+		_, origin := snap.Member(key.origin)
+		_, member := snap.Member(key.member)
+		return !origin || !member
+	}
+	maps.DeleteFunc(m.lags, func(key pair, _ lagguard.Lag) bool { return gone(key) })
+	maps.DeleteFunc(m.meters, func(key pair, _ lagguard.Meter) bool { return gone(key) })
+	maps.DeleteFunc(m.states, func(key pair, _ lagguard.State) bool { return gone(key) })
 }

@@ -53,6 +53,7 @@ type servers struct {
 	silent  map[topology.MemberID]bool
 	hangs   map[topology.MemberID]bool // writes wait for an acker
 	reads   int
+	boot    map[topology.MemberID]uint64 // token of the process, above what was admitted
 }
 
 type arrival struct {
@@ -76,7 +77,7 @@ func (s *servers) Observe(ctx context.Context, m topology.Member) topology.Obser
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o.At, o.Reach, o.HasRing, o.ServerID, o.Domain = time.Now(), topology.ReachAnswers, true, m.Identity, m.Identity
-	o.Greeting = "10.11.19-MariaDB"
+	o.Greeting, o.Boot = "10.11.19-MariaDB", s.boot[m.ID]
 	for _, origin := range []topology.MemberID{"m1", "m2"} {
 		var seen uint64
 		for _, a := range s.beats[origin] {
@@ -87,6 +88,13 @@ func (s *servers) Observe(ctx context.Context, m topology.Member) topology.Obser
 			}
 		}
 		o.Beats = append(o.Beats, topology.Beat{Origin: origin, Node: "n1", Seq: seen})
+		identity := map[topology.MemberID]uint32{"m1": 101, "m2": 102}[origin]
+		if at := (topology.GTID{Domain: identity, Server: identity, Seq: seen}); origin == m.ID {
+			o.Binlog = o.Binlog.With(at)
+		} else {
+			o.Applied = o.Applied.With(at)
+			o.Link = topology.Link{Upstream: "x", Receiver: topology.ThreadRunning, Applier: topology.ThreadRunning}
+		}
 	}
 	return o
 }

@@ -57,7 +57,7 @@ func (m *Monitor) buildView(snap *topology.Snapshot) *balancer.View {
 		view.Members = append(view.Members, entry)
 	}
 	for _, u := range snap.Units {
-		view.Units = append(view.Units, balancer.Unit{ID: u.ID, Owner: u.Owner, Epoch: u.Epoch})
+		view.Units = append(view.Units, balancer.Unit{ID: u.ID, Owner: u.Owner, Epoch: u.Epoch, Draining: u.Draining, Grace: u.Grace})
 	}
 	slices.SortFunc(view.Members, func(a, b balancer.Member) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(view.Units, func(a, b balancer.Unit) int { return cmp.Compare(a.ID, b.ID) })

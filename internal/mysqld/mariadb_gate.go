@@ -3,6 +3,7 @@ package mysqld
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -99,8 +100,8 @@ func runStamp(ctx context.Context, w work, _ topology.Observation, a topology.Ac
 // and waits for an acknowledgement may stay.
 const expelWait = 2 * time.Second
 
-func runExpel(ctx context.Context, w work, _ topology.Observation, _ topology.Action) error {
-	return expel(ctx, w)
+func runExpel(ctx context.Context, w work, _ topology.Observation, a topology.Action) error {
+	return expel(ctx, w, a.Below)
 }
 
 // appsCondition selects the connections of applications: all but sqlring's own,
@@ -110,11 +111,14 @@ const appsCondition = `FROM information_schema.processlist
 	WHERE user NOT IN (?, ?, 'system user', 'event_scheduler', 'unauthenticated user')
 	AND command NOT IN ('Binlog Dump', 'Daemon', 'Slave_IO', 'Slave_SQL')`
 
-// expel ends the connections of applications.
-func expel(ctx context.Context, w work) error {
+// expel ends the connections of applications, or those up to an id, if it is not 0.
+func expel(ctx context.Context, w work, below uint64) error {
+	if below == 0 {
+		below = math.MaxInt64
+	}
 	var left []string
 	gone, err := until(ctx, expelWait, func() (bool, error) {
-		t, err := w.query(ctx, "SELECT id "+appsCondition+" ORDER BY id", w.ours[0], w.ours[1])
+		t, err := w.query(ctx, "SELECT id "+appsCondition+" AND id <= ? ORDER BY id", w.ours[0], w.ours[1], below)
 		left = left[:0]
 		for _, row := range t.rows {
 			left = append(left, row[0])

@@ -67,7 +67,7 @@ const (
 
 func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) error {
 	first, err := c.batch(ctx, statusStatement+";"+stateStatement+";"+schemasStatement+";"+hostsStatement+
-		"; SELECT COUNT(*) "+appsCondition, c.ours[0], c.ours[1])
+		"; SELECT COUNT(*), COALESCE(MIN(id), 0), COALESCE(MAX(id), 0) "+appsCondition, c.ours[0], c.ours[1])
 	if err != nil {
 		return err
 	}
@@ -85,8 +85,13 @@ func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) er
 	if o.SemiSync.Replicas, err = readHosts(first[3]); err != nil {
 		return err
 	}
-	if o.Apps, err = strconv.Atoi(first[4].value()); err != nil {
-		return fmt.Errorf("connections of applications: %w", err)
+	if len(first[4].rows) != 1 {
+		return errors.New("the server does not count the connections of applications")
+	}
+	apps := fieldReader{row: first[4].rows[0]}
+	o.Apps, o.AppsFrom, o.AppsTo = int(apps.number()), apps.number(), apps.number()
+	if apps.err != nil {
+		return fmt.Errorf("connections of applications: %w", apps.err)
 	}
 	return observeLink(ctx, c, o)
 }

@@ -109,13 +109,13 @@ func runPrepare(ctx context.Context, w work, o topology.Observation, a topology.
 	// Sessions keep the identity and the slot that they connected with. Before the
 	// identity, which is the mark of a prepared member; and after it, for those
 	// that have come in between.
-	if err := expel(ctx, w); err != nil {
+	if err := expel(ctx, w, 0); err != nil {
 		return err
 	}
 	if err := w.execute(ctx, fmt.Sprintf("SET GLOBAL gtid_domain_id=%d, server_id=%d", a.Identity, a.Identity)); err != nil {
 		return fmt.Errorf("set identity: %w", err)
 	}
-	return expel(ctx, w)
+	return expel(ctx, w, 0)
 }
 
 // wipe makes a member without data a member without a past. RESET MASTER can
@@ -157,7 +157,7 @@ func configure(ctx context.Context, w work, o topology.Observation, a topology.A
 	if stranger || o.Layout == a.Layout {
 		return nil
 	}
-	return expel(ctx, w) // of the slot that was
+	return expel(ctx, w, 0) // of the slot that was
 }
 
 // ringSettings are the settings of every member that may change at any time.

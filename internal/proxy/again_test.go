@@ -100,8 +100,8 @@ func TestUnsentWriteGoesElsewhere(t *testing.T) {
 	c := f.client(t)
 	c.query("SELECT 1")
 	waitFor(t, "the session waits", func() bool { return f.all()[0].phase.Load()&1 == 0 })
-	_ = f.all()[0].atMember.Load().conn.SetWriteDeadline(time.Unix(1, 0))
-	_ = f.all()[0].atMember.Load().conn.SetReadDeadline(time.Unix(1, 0))
+	_ = f.all()[0].at().conn.SetWriteDeadline(time.Unix(1, 0))
+	_ = f.all()[0].at().conn.SetReadDeadline(time.Unix(1, 0))
 	if n, _ := c.query("INSERT"); n != 0 {
 		t.Errorf("got %d", n)
 	}

@@ -52,9 +52,16 @@ func (s *session) becomes(own *wire.Conn, login wire.Login) error {
 	}
 	was, schema := s.as, s.mem.schema
 	s.as, s.mem.schema = as, login.Database
+	s.linkKey, s.generation = as.key(), s.p.generation.Load()
+	s.attrs = string(as.login.Attributes)
+	s.account, s.written = s.p.tokens.of(as.login.User), token{}
+	_, s.asker = s.p.askers.Load(as.login.User)
 	s.clearDeadline()
+	s.known.Store(&as)
 	if err := s.connectOrFail(); err != nil {
+		s.known.Store(&was)
 		s.as, s.mem.schema = was, schema
+		s.linkKey = was.key()
 		return err
 	}
 	return nil
@@ -62,11 +69,10 @@ func (s *session) becomes(own *wire.Conn, login wire.Login) error {
 
 // giveBack ends the link in an orderly way, and with it what the session has there.
 func (s *session) giveBack() {
-	if s.link != nil {
-		s.link.close()
-		s.setLink(nil)
-	}
+	s.abandon()
+	s.surrender()
 	s.mem.forget()
+	s.mem.insertID, s.mem.unsure = 0, false
 }
 
 // staysWho tells a client why it can not become another one. It can go on as the one

@@ -20,6 +20,7 @@ const collationOfConnection = "collation_connection"
 // another member gives too; in all other cases it is to be asked for.
 func (m *memory) recollate(text []byte) {
 	delete(m.variables, collationOfConnection)
+	m.settled = false
 	text = bytes.ToLower(text)
 	m.askCollation = !bytes.Contains(text, []byte("names")) || bytes.Contains(text, []byte("collat"))
 }
@@ -40,6 +41,7 @@ func (l *link) learnCollation(mem *memory) error {
 		return fmt.Errorf("read the session's collation: %w", err)
 	}
 	mem.variables[collationOfConnection] = row[0]
+	mem.settled = false
 	return nil
 }
 
@@ -54,12 +56,17 @@ func (s *session) after() error {
 	if s.link != nil && s.link.confined {
 		return s.release()
 	}
-	track := s.current.Mentions.Has(balancer.MentionsTracking)
+	if s.own.released {
+		return errReleased
+	}
+	track := s.current.Mentions.Has(balancer.MentionsTracking) || s.mem.shown
 	if s.link == nil || !track && !s.mem.askCollation {
 		return nil
 	}
+	read := s.current.Kind == balancer.KindRead
 	s.current = balancer.Statement{}
-	return s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
+	s.mem.hasLast = false // it is about what we ask now
+	err := s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
 		if s.mem.askCollation {
 			if err := s.link.learnCollation(&s.mem); err != nil {
 				return err
@@ -70,4 +77,8 @@ func (s *session) after() error {
 		}
 		return s.link.retrack(&s.mem)
 	})
+	if err != nil && read && s.ctx.Err() == nil && unreachable(err) { // nothing was to be learned: as if the link was lost a moment later
+		return s.lostIdle()
+	}
+	return err
 }

@@ -51,7 +51,8 @@ func readCommand(b []byte) (c command, complete bool, err error) {
 // execute does what the client asked for.
 func (s *session) execute(c command) error {
 	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, time.Time{}
-	s.next, s.refused, s.renumber, s.retell = 1, 0, nil, nil
+	s.next, s.refused, s.renumber, s.retell, s.plan, s.instead = 1, 0, nil, nil, nil, nil
+	s.own, s.elsewhere = own{}, false
 	s.strikes.begin()
 	switch c.code {
 	case wire.ComQuit:
@@ -63,6 +64,14 @@ func (s *session) execute(c command) error {
 	}
 	if told := s.unavailable(c); told != nil {
 		return s.refuse(c, told)
+	}
+	if told := s.understand(&c); told != nil {
+		return s.refuse(c, told)
+	}
+	if c.code == wire.ComQuery && c.whole {
+		if known, err := s.forUs(c); known || err != nil {
+			return err
+		}
 	}
 	if told, err := s.ready(); told != nil || err != nil {
 		if err != nil {
@@ -93,7 +102,7 @@ func (s *session) execute(c command) error {
 		if err := s.pass(c); err != nil || !c.whole {
 			return err
 		}
-		s.mem.option = option
+		s.mem.option, s.mem.settled = option, false
 		return nil
 	}
 	return s.pass(c)
@@ -150,17 +159,39 @@ func (s *session) tellInstead(c command, told *wire.Error, stuck bool) error {
 	return s.tell(told)
 }
 
-// statement passes a command that carries SQL.
-func (s *session) statement(c command) error {
+// understand finds out what the command's text says, if it has one. It returns what the
+// client is told if nobody can say.
+func (s *session) understand(c *command) *wire.Error {
+	switch c.code {
+	case wire.ComQuery, wire.ComStmtPrepare:
+	case wire.ComStmtExecute, wire.ComStmtBulkExecute:
+		if id, ok := statementID(*c); ok {
+			if p := s.mem.statements.find(id); p != nil {
+				s.plan = p.plan
+			}
+		}
+		return nil
+	default:
+		return nil
+	}
 	if c.code == wire.ComQuery && s.caps.Has(wire.QueryAttributes) {
 		var ok bool
 		if c.before, ok = wire.Attributes(c.payload()); !ok { // nobody can say where its text begins
-			return s.refuse(c, wire.NewError(wire.MalformedPacket, "Malformed communication packet: query attributes (at most %d bytes of them pass)", bufferSize))
+			return wire.NewError(wire.MalformedPacket, "Malformed communication packet: query attributes (at most %d bytes of them pass)", bufferSize)
 		}
 	}
 	text := c.text()
 	s.current = balancer.Classify(text, c.whole)
 	s.current.Listed = s.current.Listed || balancer.IsSystemSchema(s.mem.schema) && balancer.ListsThreads(text)
+	if c.whole {
+		s.plan = s.p.reader.plan(text, s.mem.dialect(s.p.version()))
+	}
+	return nil
+}
+
+// statement passes a command that carries SQL.
+func (s *session) statement(c command) error {
+	text := c.text()
 	if s.link.confined && (s.current.Stick == balancer.StickBatch || !c.whole) {
 		return s.refuse(c, s.mustChangePassword())
 	}
@@ -173,10 +204,20 @@ func (s *session) statement(c command) error {
 		}
 	}
 	if s.current.Kind != balancer.KindRead && s.current.Kind != balancer.KindChange && balancer.ChangesAccounts(text) {
-		defer s.p.accounts.Refresh()
+		defer s.p.accountsChanged()
+	}
+	if s.plan != nil && s.plan.Effects.HasAny(aboutLast) {
+		if err := s.settleDebt(c); err != nil {
+			return s.lost(c, false, err)
+		}
+		var told *wire.Error
+		if s.instead, told = s.recall(c); told != nil {
+			return s.refuse(c, told)
+		}
 	}
 	if c.code == wire.ComQuery {
-		s.mem.stickTo(s.current.Stick)
+		s.mem.applies(s.current, s.plan, c.whole)
+		s.own = s.ownOf(text, s.current)
 		s.showThreads(s.current.Threads, false)
 		if s.current.Kind == balancer.KindRead && showsStatus(text) {
 			s.showStatus(false)
@@ -201,7 +242,14 @@ func reserved() *wire.Error {
 // ObserveOK learns what a statement has changed, and keeps from the client what
 // it has not asked for.
 func (s *session) ObserveOK(ok *wire.OK) {
+	was := s.mem.inTransaction()
 	s.mem.status = ok.Status
+	if s.code == wire.ComQuery || s.code == wire.ComStmtExecute || s.code == wire.ComStmtBulkExecute {
+		s.mem.ended(ok, was, s.plan)
+	}
+	if ok.InsertID != 0 && (s.code == wire.ComQuery || s.code == wire.ComStmtExecute || s.code == wire.ComStmtBulkExecute) {
+		s.mem.insertID, s.mem.unsure, s.link.at.unsure = ok.InsertID, true, true
+	}
 	if len(ok.Changes) > 0 {
 		ok.Changes = s.mem.learn(ok, s.current)
 		if s.mem.charset && !s.mem.collated {
@@ -209,8 +257,9 @@ func (s *session) ObserveOK(ok *wire.OK) {
 		}
 	}
 	if s.target != nil {
-		s.target.cursor = ok.Status.Has(wire.StatusCursorExists) && !ok.Status.Has(wire.StatusLastRowSent)
+		s.mem.statements.opens(s.target, ok.Status.Has(wire.StatusCursorExists) && !ok.Status.Has(wire.StatusLastRowSent))
 	}
+	s.own.ends(s.mem.variables["completion_type"])
 	switch {
 	case s.mem.wrote:
 		s.mem.wrote = false
@@ -225,13 +274,15 @@ func (s *session) ObserveOK(ok *wire.OK) {
 // ObserveError counts.
 func (s *session) ObserveError(number uint16) {
 	s.refused = number
+	s.mem.asks, s.mem.hasLast, s.mem.hasWarnings, s.mem.rowCount = true, true, true, -1
 	s.p.count.errors.Add(1)
 }
 
 // ObservePrepared remembers a prepared statement.
 func (s *session) ObservePrepared(made *wire.Prepared) {
-	p := &prepared{statement: s.current, parsed: s.mem.parsing(), schema: s.mem.schema, status: showsStatus(s.preparing)}
+	p := &prepared{statement: s.current, plan: s.plan, parsed: s.mem.parsing(), schema: s.mem.schema, status: showsStatus(s.preparing), own: s.ownOf(s.preparing, s.current)}
 	made.ID = s.mem.remember(*made, p, s.preparing)
+	s.link.at.shelf.put(p)
 }
 
 // reset takes the session back to its beginning, at the member and here, and sets
@@ -243,8 +294,13 @@ func (s *session) reset(c command) error {
 	s.midway = true
 	var payload []byte
 	err := s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
-		payload, err = s.link.setup(&s.mem, true)
-		return err
+		if payload, err = s.link.setup(true); err != nil {
+			return err
+		}
+		s.mem.forget()
+		s.mem.beginOn(s.link)
+		s.mem.insertID, s.mem.unsure = 0, false
+		return s.link.adopt(&s.mem)
 	})
 	var ok wire.OK
 	switch {

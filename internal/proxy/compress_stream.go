@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"os"
+	"runtime"
 
 	"github.com/sqlring/sqlring/internal/wire"
 )
@@ -30,6 +31,8 @@ type packedStream struct {
 	next      byte // number of the next packet inside, sent or received
 	answered  bool // what is received goes on with what was sent, and is numbered so
 
+	arrived, inflated int64 // bytes of the client's present command, as they travel and as they are
+
 	// stay decides whether to go on when the deadline has passed in the midst of a
 	// compressed packet, where reading can not be broken off. nil: it does not.
 	stay func(error) error
@@ -48,13 +51,16 @@ func newPackedStream(under stream, by wire.Packer, buffers *pool, early []byte) 
 // restart begins with the next command. here says that some of it was received
 // already: then compressed packets are numbered on, as servers do.
 func (s *packedStream) restart(here bool) {
-	s.next = 0
+	s.next, s.arrived, s.inflated = 0, 0, 0
 	if !here && !s.reader.Within() {
 		s.reader.Next = 0
 	}
 }
 
 func (s *packedStream) fill(b *buffer) error {
+	if s.reader.Within() { // it waits for nothing: a client with much to inflate takes turns with the others
+		runtime.Gosched()
+	}
 	if err := s.reader.Open(); err != nil { // waits without memory
 		b.release()
 		return err
@@ -67,11 +73,24 @@ func (s *packedStream) fill(b *buffer) error {
 		s.got.Count(space[:n], &s.next)
 	}
 	b.filled(n)
-	if n > 0 {
+	if s.inflated += int64(n); n > 0 {
 		return nil
 	}
 	b.release()
 	return err
+}
+
+// A command that is larger than bombSize, and was more than bombRatio times smaller on
+// its way, is made to keep us and the member busy: zlib's best is 1030 to 1. What
+// people send in such amounts (dumps, pictures) does not come near.
+const (
+	bombSize  = 64 << 20
+	bombRatio = 100
+)
+
+// bomb reports whether the present command is one.
+func (s *packedStream) bomb() bool {
+	return s.inflated > bombSize && s.inflated > bombRatio*(s.arrived+1)
 }
 
 func (s *packedStream) write(p []byte) error {
@@ -139,7 +158,9 @@ func (s *packedStream) Use(n int) { s.in.consume(n) }
 // More waits for more.
 func (s *packedStream) More() error {
 	for {
+		had := s.in.len()
 		err := s.under.fill(&s.in)
+		s.arrived += int64(max(s.in.len()-had, 0))
 		if err == nil || s.stay == nil || !s.reader.Within() || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}

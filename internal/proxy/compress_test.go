@@ -5,12 +5,16 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // packedRaw logs in with compression, and TLS if cfg is given, and speaks it by the
@@ -127,4 +131,77 @@ func TestRealCommandsInOneCompressedPacket(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A client that was refused in the midst of a compressed command may go on for a
+// moment, so that it gets to read why, and not for longer: neither by sending nothing
+// in the midst of a packet, nor by sending what takes long to inflate.
+func TestCompressedClientsDoNotLinger(t *testing.T) {
+	f := startFaked(t, Config{}, nil)
+	packer := wire.Packer{Codecs: wire.NewCodecs(1 << 30), By: wire.CompressionZlib}
+	refused := append(wire.AppendHeader(nil, wire.MaxPayload, 0), "\x03SELECT '"+strings.Repeat("x", 40_000)+"'; SET auto_increment_offset=1; '"...)
+	begin, seq := packer.Append(nil, 0, refused)
+	zeros, _ := packer.Append(nil, seq, make([]byte, wire.MaxPayload-len(refused)+wire.HeaderSize))
+	for name, rest := range map[string][]byte{"half a packet": zeros[:100], "a bomb": zeros} {
+		t.Run(name, func(t *testing.T) {
+			c := dialRaw(t, f.Addr())
+			if err := c.login("app", appPassword, rawCaps|wire.Compress); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			if _, err := c.conn.Write(append(bytes.Clone(begin), rest...)); err != nil {
+				t.Fatal(err)
+			}
+			if name == "a bomb" {
+				go func() {
+					for _, err := c.conn.Write(nil); err == nil; { // packets without an end
+						_, err = c.conn.Write(zeros)
+					}
+				}()
+			}
+			waitFor(t, "the session ends", func() bool { return f.Stats().Sessions == 0 })
+			if took := time.Since(began); took > 4*lingerTime {
+				t.Errorf("it ended after %v", took)
+			}
+		})
+	}
+}
+
+// What would be inflated for long ends its session before the member, or this side,
+// has worked through it. As many bytes that are worth something pass, and so do fewer
+// of nothing.
+func TestRealCompressedBomb(t *testing.T) {
+	f := inFrontOf(t, topology.FlavourMariaDB, Config{}, "max_allowed_packet=512M")
+	noise, draw := make([]byte, 80<<20), rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = 'a' + byte(draw.Uint32()&15)
+	}
+	for _, tt := range []struct {
+		name    string
+		text    string
+		refused bool
+	}{
+		{"nothing", strings.Repeat("x", 80<<20), true},
+		{"noise", string(noise), false},
+		{"less of nothing", strings.Repeat("x", 48<<20), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if raceDetector {
+				t.Skip("compressing takes minutes")
+			}
+			before := f.Stats().Refused["bomb"]
+			db := f.app(t, func(c *mysql.Config) {
+				c.MaxAllowedPacket, c.ReadTimeout, c.WriteTimeout = 1<<30, time.Minute, time.Minute
+				_ = c.Apply(mysql.EnableCompression(true))
+			})
+			var got int
+			err := db.QueryRowContext(t.Context(), "SELECT LENGTH('"+tt.text+"')").Scan(&got)
+			if (err != nil) != tt.refused || err == nil && got != len(tt.text) {
+				t.Errorf("%d bytes, %v", got, err)
+			}
+			if got := f.Stats().Refused["bomb"] > before; got != tt.refused {
+				t.Errorf("counted as a bomb: %v", got)
+			}
+		})
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -20,7 +21,10 @@ type Config struct {
 
 	// Lease is asked whether writes may be acknowledged; nil: for as long as the newest
 	// view has an owner, which is the rule of a node that is the only one.
-	Lease Lease
+	Lease       Lease
+	Picture     Picture                         // which members reads may go to; nil: the owner alone
+	Site        string                          // where this proxy is; members there are read from first
+	Consistency map[string]balancer.Consistency // of reads, by user; default: account
 
 	Addr   string // host:port to listen on; empty: no TCP
 	Socket string // path of a unix socket to listen on; empty: none
@@ -31,6 +35,9 @@ type Config struct {
 	LoginBytes     int           // what a client may send before it is logged in; default 64 KiB
 	QueueTimeout   time.Duration // how long a command waits for an owner in all; default 30 s
 	MaxQueued      int           // sessions that may wait for an owner; default MaxSessions
+	MemberLinks    int           // connections to one member at once; default 100
+	LinkIdle       time.Duration // how long a connection that nobody needs is kept; default 5 min
+	LinkLifetime   time.Duration // after which a connection is not used again; default 1 h
 	BackendTimeout time.Duration // to connect, log in and set up at a member; default 5 s
 	RefreshTimeout time.Duration // how long a failed login waits for newer accounts; default 1 s
 	WatchInterval  time.Duration // how often running sessions' clients are looked at; default 250 ms
@@ -60,6 +67,9 @@ func (c Config) withDefaults() Config {
 	if c.MaxQueued == 0 {
 		c.MaxQueued = c.MaxSessions
 	}
+	if c.MemberLinks == 0 {
+		c.MemberLinks = 100
+	}
 	if c.LoginBytes == 0 {
 		c.LoginBytes = 64 << 10
 	}
@@ -70,6 +80,8 @@ func (c Config) withDefaults() Config {
 	}
 	def(&c.LoginTimeout, 10*time.Second)
 	def(&c.QueueTimeout, 30*time.Second) // an heir may have to apply 20 s of lag first
+	def(&c.LinkIdle, 5*time.Minute)
+	def(&c.LinkLifetime, time.Hour)
 	def(&c.BackendTimeout, 5*time.Second)
 	def(&c.RefreshTimeout, time.Second)
 	def(&c.WatchInterval, 250*time.Millisecond)
@@ -79,6 +91,9 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// consistencyOf returns what reads of a user have to see.
+func (c *Config) consistencyOf(user string) balancer.Consistency { return c.Consistency[user] }
 
 // Validate returns all that is wrong with c, or nil.
 func (c Config) Validate() error {
@@ -93,6 +108,9 @@ func (c Config) Validate() error {
 		{"MaxSessions", int64(c.MaxSessions)},
 		{"LoginBytes", int64(c.LoginBytes)},
 		{"MaxQueued", int64(c.MaxQueued)},
+		{"MemberLinks", int64(c.MemberLinks)},
+		{"LinkIdle", int64(c.LinkIdle)},
+		{"LinkLifetime", int64(c.LinkLifetime)},
 		{"LoginTimeout", int64(c.LoginTimeout)},
 		{"QueueTimeout", int64(c.QueueTimeout)},
 		{"BackendTimeout", int64(c.BackendTimeout)},

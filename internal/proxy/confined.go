@@ -56,8 +56,10 @@ func (s *session) release() error {
 		return nil
 	}
 	err := s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
-		_, err := s.link.setup(&s.mem, false)
-		return err
+		if _, err := s.link.setup(false); err != nil {
+			return err
+		}
+		return s.link.adopt(&s.mem)
 	})
 	switch {
 	case err == nil:

@@ -8,8 +8,9 @@ import (
 
 // attempt is a link being opened: to whom, and how to give it up.
 type attempt struct {
-	member balancer.Member
-	cancel context.CancelFunc
+	member  balancer.Member
+	reading bool
+	cancel  context.CancelFunc
 }
 
 // takeIn makes the newest view the one that the proxy acts by, and frees those
@@ -20,11 +21,13 @@ func (p *Proxy) takeIn() {
 	if view == p.view.Load() || goesBack(p.view.Load(), view) {
 		return
 	}
-	p.view.Store(view) // from here on no older lease is held
+	before := p.view.Swap(view) // from here on no older lease is held
+	p.lease.leave(before, view, p.atWork)
 	p.mu.Lock()
 	close(p.next)
 	p.next = make(chan struct{})
 	p.mu.Unlock()
+	p.prunePools(view)
 	p.cut()
 	if p.cfg.Eyes != nil {
 		p.cfg.Eyes.LeasesChanged()
@@ -61,11 +64,11 @@ func (p *Proxy) changed() <-chan struct{} {
 // one.
 func (p *Proxy) cut() {
 	for _, s := range p.all() {
-		if a := s.opening.Load(); a != nil && !p.owns(a.member) {
+		if a := s.opening.Load(); a != nil && !p.serves(a.member, a.reading) {
 			a.cancel()
 		}
 		l := s.atMember.Load()
-		if l == nil || s.phase.Load()&1 == 0 || l.cutOff.Load() || p.owns(l.route.Member) {
+		if l == nil || s.phase.Load()&1 == 0 || l.cutOff.Load() || p.serves(l.route.Member, l.reading.Load()) {
 			continue
 		}
 		p.count.linksCut.Add(1)
@@ -77,6 +80,15 @@ func (p *Proxy) cut() {
 func (p *Proxy) owns(m balancer.Member) bool {
 	route, ok := p.view.Load().OwnerOf(sessionUnit)
 	return ok && same(route.Member, m)
+}
+
+// serves reports whether a member may do what a link to it is for.
+func (p *Proxy) serves(m balancer.Member, reading bool) bool {
+	if !reading {
+		return p.owns(m)
+	}
+	now, there := memberOf(p.view.Load(), m.ID)
+	return there && same(now, m)
 }
 
 // same reports whether two entries of views are the same process.

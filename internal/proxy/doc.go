@@ -24,6 +24,7 @@
 //	relay.go      command there, response back; stream.go: the system calls
 //	large.go      commands of any size; file.go: the file of LOAD DATA LOCAL
 //	track.go      what the session is, read off its OK packets; collation.go
+//	tracking.go   what the client itself is told of, and COMMIT RELEASE
 //	prepared.go   its prepared statements, by text; execute.go: their use
 //	lease.go      what may still be acknowledged, and what was
 //	cut.go        a new view: who has to leave its member

@@ -7,7 +7,25 @@ import (
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
+
+// notPrepared is the answer to a command about a statement that the client does not
+// have, in servers' own words.
+func notPrepared(code wire.Command, id uint32, by topology.Flavour) *wire.Error {
+	where := "mysqld_stmt_execute"
+	switch {
+	case by == topology.FlavourMySQL:
+		where = "mysql_stmt_precheck"
+	case code == wire.ComStmtFetch:
+		where = "mysqld_stmt_fetch"
+	case code == wire.ComStmtReset:
+		where = "mysqld_stmt_reset"
+	case code == wire.ComStmtBulkExecute:
+		where = "mysqld_stmt_bulk_execute"
+	}
+	return wire.NewError(wire.UnknownStatement, "Unknown prepared statement handler (%d) given to %s", id, where)
+}
 
 func unknownStatement(format string, args ...any) *wire.Error {
 	return wire.NewError(wire.UnknownStatement, "sqlring: unknown prepared statement: "+format, args...)
@@ -34,10 +52,7 @@ func (s *session) useStatement(c command) error {
 	id, ok := statementID(c)
 	p := s.mem.statements.find(id)
 	if !ok || p == nil {
-		if ok && s.mem.statements.taken(id) {
-			return s.refuse(c, unknownStatement("%d", id))
-		}
-		return s.pass(c) // for the member to refuse
+		return s.refuse(c, notPrepared(c.code, id, s.link.version.Flavour)) // the member might have it, as somebody else's
 	}
 	if p.statement.Kind == balancer.KindKill && c.code == wire.ComStmtExecute {
 		if known, err := s.killPrepared(c, p); known || err != nil {
@@ -45,15 +60,17 @@ func (s *session) useStatement(c command) error {
 		}
 	}
 	s.target, s.current = p, p.statement
+	if c.code == wire.ComStmtExecute || c.code == wire.ComStmtBulkExecute {
+		s.mem.applies(p.statement, p.plan, true)
+	}
 	switch c.code {
 	case wire.ComStmtBulkExecute: // says its types each time (MariaDB 10.11 demands it)
-		p.cursor = false
-		s.mem.stickTo(p.statement.Stick)
+		s.mem.statements.opens(p, false)
 	case wire.ComStmtExecute:
 		s.binding = wire.ParseExecute(c.payload(), p.parameters, s.caps)
-		p.learnTypes(s.binding)
-		p.cursor = false
-		s.mem.stickTo(p.statement.Stick)
+		s.mem.statements.learnTypes(p, s.binding)
+		s.mem.statements.opens(p, false)
+		s.own = p.own
 		s.showThreads(p.statement.Threads, true)
 		if p.status {
 			s.showStatus(true)
@@ -68,9 +85,9 @@ func (s *session) useStatement(c command) error {
 	}
 	switch c.code {
 	case wire.ComStmtSendLongData:
-		p.long = true
+		s.mem.statements.sentAhead(p, true)
 	case wire.ComStmtExecute, wire.ComStmtBulkExecute, wire.ComStmtReset: // the member has used it, or forgotten it
-		p.long = false
+		s.mem.statements.sentAhead(p, false)
 	}
 	return nil
 }
@@ -81,17 +98,15 @@ func (s *session) closeStatement(c command) error {
 	if !c.whole {
 		return s.refuse(c, wire.NewError(wire.MalformedPacket, "Malformed communication packet"))
 	}
-	id, ok := statementID(c)
-	here := s.link != nil
-	if p := s.mem.statements.close(id); ok && p != nil {
-		here = here && p.on == s.mem.generation && p.failed == nil
-		binary.LittleEndian.PutUint32(c.payload(), p.at)
-	} else {
-		here = here && !(ok && s.mem.statements.taken(id))
+	if err := s.regain("", false); err != nil {
+		return err
 	}
-	if !here {
+	id, ok := statementID(c)
+	p := s.mem.statements.close(id)
+	if !ok || p == nil || s.link == nil || p.on != s.mem.generation || p.failed != nil || !s.link.at.shelf.drop(p) {
 		return s.refuse(c, nil)
 	}
+	binary.LittleEndian.PutUint32(c.payload(), p.at)
 	return s.pass(c)
 }
 
@@ -106,9 +121,7 @@ func (s *session) settle() (told *wire.Error, err error) {
 		}
 		return told, nil
 	}
-	switch s.current.Kind {
-	case balancer.KindRead, balancer.KindChange, balancer.KindBegin, balancer.KindCommit, balancer.KindRollback:
-	case balancer.KindOther, balancer.KindSet, balancer.KindKill:
+	if s.reparses() {
 		ids := make([]uint32, 0, len(st.prepared))
 		for id := range st.prepared {
 			ids = append(ids, id)
@@ -137,6 +150,9 @@ func (s *session) settle() (told *wire.Error, err error) {
 // link's member has to get it.
 func (s *session) outgoing(c command) []byte {
 	p := s.target
+	if p == nil && s.instead != nil {
+		return s.instead
+	}
 	if p == nil {
 		if s.current.Listed && c.whole && (c.code == wire.ComQuery || c.code == wire.ComStmtPrepare) {
 			return s.translatedCommand(c)
@@ -171,4 +187,30 @@ func withTypes(packet []byte, b wire.Binding, types []byte) []byte {
 	const head = wire.HeaderSize + 1
 	whole := wire.AppendHeader(make([]byte, 0, len(packet)+len(types)), length+len(types), seq)
 	return b.Bind(append(whole, packet[wire.HeaderSize]), packet[head:], types)
+}
+
+// reparses reports whether the statement under way may change what texts mean, or
+// prepared statements themselves.
+func (s *session) reparses() bool {
+	const harmless = 1<<balancer.EffectAutocommit | 1<<balancer.EffectNextTransaction | 1<<balancer.EffectUserVariable | 1<<balancer.EffectCommits
+	switch s.current.Kind {
+	case balancer.KindRead, balancer.KindChange, balancer.KindBegin, balancer.KindCommit, balancer.KindRollback:
+		return false
+	case balancer.KindOther, balancer.KindSet, balancer.KindKill:
+	}
+	return s.plan == nil || s.plan.Effects&^harmless != 0
+}
+
+// opens says that p has a cursor from now on, or has it no more.
+func (st *statements) opens(p *prepared, cursor bool) {
+	if p.cursor != cursor {
+		p.cursor, st.judged = cursor, false
+	}
+}
+
+// sentAhead says that p has parameters that were sent ahead, or has them no more.
+func (st *statements) sentAhead(p *prepared, long bool) {
+	if p.long != long {
+		p.long, st.judged = long, false
+	}
 }

@@ -135,7 +135,7 @@ func (c *fakeConn) handle(command []byte) {
 	text := string(command[1:])
 	switch {
 	case text == readBack:
-		c.rows(5, row(itoa(c.layout.Offset), itoa(c.layout.Stride), "autocommit,time_zone", "1", "0"))
+		c.rows(7, row(itoa(c.layout.Offset), itoa(c.layout.Stride), "autocommit,time_zone", "1", "0", "", "utf8mb4"))
 		return
 	case wire.Command(command[0]).Shape() == wire.ShapeNone:
 		return

@@ -125,7 +125,6 @@ func (s *session) killPrepared(c command, p *prepared) (known bool, err error) {
 // member answer before its replica has the commit (strikes.go).
 func (s *session) kill(c command, k killing) (err error) {
 	target, thread := s.p.victim(k.id, s.link)
-	statement := k.statement(thread)
 	s.in.consume(len(c.packet))
 	s.p.count.queries.Add(1)
 	if target != nil && (k.query || target != s) {
@@ -142,7 +141,17 @@ func (s *session) kill(c command, k killing) (err error) {
 			return s.done()
 		}
 		defer func() { landed(err == nil && s.refused == 0) }()
+		idle := target.atMember.Load() == nil // it can not give its link to others from here on
+		if idle {
+			other, err := s.standIn(target)
+			if err != nil {
+				return s.tell(wire.NewError(wire.Unspecified, "sqlring: session %d is idle, and whether it may be killed could not be found out: %v", target.id, err))
+			}
+			defer other.close()
+			thread = other.thread
+		}
 	}
+	statement := k.statement(thread)
 	if thread != k.id {
 		s.renumber = &wire.Renumber{}
 		s.renumber.BeginKill(thread, k.id)
@@ -155,6 +164,16 @@ func (s *session) kill(c command, k killing) (err error) {
 	}
 	target.interrupt()
 	return nil
+}
+
+// standIn opens a link as the account of a session that has none at the moment, for
+// the member to say whether the client may kill it.
+func (s *session) standIn(target *session) (*link, error) {
+	as := target.known.Load()
+	if as == nil {
+		return nil, errLinkGone
+	}
+	return s.p.dial(s.ctx, s.link.route, *as, "")
 }
 
 // done answers a command with an OK of our own.
@@ -196,13 +215,13 @@ func (s *session) framed(command []byte) []byte {
 // if that is none of ours there: the member knows it, or says that it does not.
 func (p *Proxy) victim(id uint32, l *link) (*session, uint32) {
 	if target := p.session(id); target != nil {
-		if at := target.atMember.Load(); at != nil && at.route.Member.Addr == l.route.Member.Addr {
+		if at := target.at(); at != nil && at.route.Member.Addr == l.route.Member.Addr {
 			return target, at.thread
 		}
-		return nil, id
+		return target, id
 	}
 	for _, target := range p.all() {
-		if at := target.atMember.Load(); at != nil && at.thread == id && at.route.Member.Addr == l.route.Member.Addr {
+		if at := target.at(); at != nil && at.thread == id && at.route.Member.Addr == l.route.Member.Addr {
 			return target, id
 		}
 	}

@@ -120,7 +120,7 @@ func TestRealKillEndsTheSession(t *testing.T) {
 					case "text":
 						run(t, db, "KILL "+number)
 					case "own number":
-						run(t, db, "KILL CONNECTION "+strconv.FormatUint(uint64(f.session(id).atMember.Load().thread), 10))
+						run(t, db, "KILL CONNECTION "+strconv.FormatUint(uint64(f.session(id).at().thread), 10))
 					case "argument":
 						run(t, db, "KILL ?", id)
 					case "text argument":
@@ -161,7 +161,7 @@ func TestRealKillQuery(t *testing.T) {
 			waitFor(t, "it works", func() bool {
 				return f.query(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT COUNT(*) FROM shop.t a%'") == "1"
 			})
-			own := strconv.FormatUint(uint64(f.session(id).atMember.Load().thread), 10)
+			own := strconv.FormatUint(uint64(f.session(id).at().thread), 10)
 			if text := strings.NewReplacer("%", strconv.FormatUint(uint64(id), 10), "@", own).Replace(how); strings.Contains(text, "?") {
 				run(t, db, text, id)
 			} else {

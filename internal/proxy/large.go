@@ -23,17 +23,19 @@ func (s *session) passLarge(c command) error {
 	l := large{session: s, c: c, scan: s.scanner(), first: true}
 	for {
 		n, payload, ended := l.frames.Feed(s.in.bytes())
+		s.next = l.frames.Seq() + 1
 		piece, ok := l.look(s.in.bytes()[:n], payload)
-		if !ok {
-			s.dropLink()
-			err := s.tellLast(reserved())
-			s.in.consume(n)
-			l.linger(ended)
-			return err
+		switch {
+		case !ok:
+			return l.refuse(n, ended, reserved())
+		case s.packed != nil && s.packed.bomb():
+			s.p.count.refuse(RefusedBomb)
+			return l.refuse(n, ended, wire.NewError(wire.PacketTooLarge,
+				"sqlring: more than %d MiB in one command, compressed by more than %d to 1; send it without compression", bombSize>>20, bombRatio))
 		}
 		err := s.link.stream.write(piece)
 		s.in.consume(n)
-		if s.next = l.frames.Seq() + 1; err != nil {
+		if err != nil {
 			return l.broken(ended, err)
 		}
 		if ended {
@@ -89,6 +91,15 @@ func (l *large) look(piece, payload []byte) (send []byte, ok bool) {
 	return piece, true
 }
 
+// refuse ends the session in the midst of a command, of which n bytes are held.
+func (l *large) refuse(n int, ended bool, told *wire.Error) error {
+	l.dropLink() // it has not all of the command: nothing runs there
+	err := l.tellLast(told)
+	l.in.consume(n)
+	l.linger(ended)
+	return err
+}
+
 // broken finds out why the member does not take the command: it may have refused it,
 // which is no loss of a link, or be gone.
 func (l *large) broken(ended bool, cause error) error {
@@ -116,10 +127,13 @@ func (l *large) answer() error {
 	return err
 }
 
-// linger lets the client send the rest of the command, for a while.
+// linger lets the client send the rest of the command, for a while: what it has sent
+// compressed, a gigabyte in a megabyte, is no reason to read for longer.
 func (l *large) linger(ended bool) {
-	_ = l.conn.SetReadDeadline(time.Now().Add(lingerTime))
-	for !ended {
+	end := time.Now().Add(lingerTime)
+	l.leaving = true
+	_ = l.conn.SetReadDeadline(end)
+	for !ended && time.Now().Before(end) {
 		if l.in.len() == 0 && l.client.fill(&l.in) != nil {
 			return
 		}

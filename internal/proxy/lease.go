@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -12,7 +13,7 @@ import (
 
 // Lease is what this proxy may acknowledge writes by, in a ring with several nodes. It
 // is asked before a statement that may write is sent, before the last packet of LOAD
-// DATA, and after an OK was read (S14). Both calls return at once.
+// DATA, and after an OK was read (S15). Both calls return at once.
 type Lease interface {
 	// Left returns for how long writes to the unit in that epoch may be acknowledged
 	// still; 0: not any more, or not yet.
@@ -44,6 +45,8 @@ type lease struct {
 	mu    sync.Mutex
 	acked topology.Position // what clients were told to be done, of all epochs
 	since time.Time         // since when acked is complete
+	// unanswered: work was cut by a view, and what became of it is not known.
+	unanswered atomic.Bool
 }
 
 // Eyes is who watches the members, and is told what the proxy is the first to
@@ -59,7 +62,9 @@ type Eyes interface {
 // epoch it knows of, and what it has acknowledged. Giving a lease back is atomic,
 // so Holding is never set. It is safe for concurrent use.
 func (p *Proxy) Writers() []topology.Writer {
-	w := topology.Writer{Node: p.cfg.Node, Unit: sessionUnit, Epoch: p.epoch(), At: time.Now()}
+	view := p.view.Load()
+	route, _ := view.OwnerOf(sessionUnit)
+	w := topology.Writer{Node: p.cfg.Node, Unit: sessionUnit, Epoch: route.Epoch, Quiet: p.quiet(view), At: time.Now()}
 	p.lease.mu.Lock()
 	w.Acked, w.Since = p.lease.acked, p.lease.since
 	p.lease.mu.Unlock()
@@ -75,21 +80,26 @@ func (p *Proxy) epoch() uint64 {
 
 // record notes a transaction whose client is about to be told that it is done.
 // One whose GTID is not known, or can not be read, makes acked incomplete so far.
-func (l *lease) record(gtid []byte) {
+func (l *lease) record(gtid []byte) topology.Position {
 	position, err := topology.ParsePosition(string(gtid))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil || len(position) == 0 {
 		l.since = time.Now()
-		return
+		return nil
 	}
 	l.acked = l.acked.Union(position)
+	return position
 }
 
 // acknowledge is called when the member says that a write is done, before the
 // client is told. An empty gtid stands for one that the packet had no place for.
 func (s *session) acknowledge(gtid []byte) {
-	s.p.lease.record(gtid)
+	position := s.p.lease.record(gtid)
+	if s.account != nil { // it is logged in
+		s.account.add(position)
+	}
+	s.written.add(position)
 	s.expired = s.expired || s.link.route.Epoch != s.p.epoch() || !s.holds() || s.strikes.hit()
 }
 
@@ -104,7 +114,7 @@ func (s *session) holds() bool {
 // after each wait whether the link leads to the owner still.
 func (s *session) awaitLease(c command) (told *wire.Error, err error) {
 	l := s.p.cfg.Lease
-	if l == nil || !s.mayWrite(c) {
+	if l == nil || s.link.reading.Load() || !s.mayWrite(c) {
 		return nil, nil
 	}
 	defer s.leaveQueue()

@@ -13,8 +13,9 @@ import (
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
-// link is a session's connection to a member, logged in as the client's account.
-// It can be replaced while the client's connection stays.
+// link is a connection to a member, logged in as a client's account. A session has
+// it for a statement, a transaction, or as long as it can not go on without it
+// (park.go); in between it is in the pool of its member (linkpool.go).
 type link struct {
 	stream stream
 	packed *packedStream // stream, if it is compressed; else nil
@@ -25,14 +26,44 @@ type link struct {
 	thread uint32 // connection id at the member
 
 	version  topology.ServerVersion
-	confined bool        // the member wants another password first; see confined.go
-	cutOff   atomic.Bool // its deadline is past and stays so
+	pool     *linkPool // nil: it is not to be shared
+	key      linkKey
+	attrs    string                // connection attributes of who opened it
+	born     uint64                // generation of the accounts when it was opened
+	opened   time.Time             //
+	fresh    beginning             // what a session there begins with
+	at       standing              // what it is at; belongs to who holds it, as do owner and will
+	owes     bool                  // LAST_INSERT_ID() gives there what it gave somebody else
+	owner    *session              // who has, or had it last; nil: nobody who may come back
+	will     *will                 // what the owner is to be told by who takes the link from him
+	reading  atomic.Bool           // it is for reads alone, at a member that need not own anything
+	label    atomic.Pointer[label] // at, for others
+	hold     atomic.Uint64         // counts up when it is taken and when it is given back; odd: somebody has it
+	reserved atomic.Uint32         // the tick up to which it is kept for its owner; 0: it is not
+	rested   atomic.Uint32         // the proxy's tick when it was given back
+	lifetime time.Duration         // from opened; 0: any
+	confined bool                  // the member wants another password first; see confined.go
+	cutOff   atomic.Bool           // its deadline is past and stays so
 }
 
 // caller is who a link is opened for: what is needed to log in anywhere.
 type caller struct {
 	login  wire.Login
 	secret wire.Secret
+}
+
+// linkKey says who is logged in on a link, and how: those with equal keys can stand in
+// for each other, but for connection attributes, which are those of who opened it.
+type linkKey struct {
+	user    string
+	secret  wire.Secret
+	caps    wire.Capability
+	charset byte
+}
+
+// key returns the key of links of the caller.
+func (c *caller) key() linkKey {
+	return linkKey{user: c.login.User, secret: c.secret, caps: c.login.Capabilities.Passed(), charset: c.login.Charset}
 }
 
 // dial logs in to the member of route as the caller, with schema as the default
@@ -57,19 +88,23 @@ func (p *Proxy) dial(ctx context.Context, route balancer.Route, as caller, schem
 	}
 	l.thread, l.caps = greeting.ThreadID, login.Capabilities|wire.SessionTrack
 	l.version, _ = topology.ParseVersion(greeting.Version) // unknown versions are treated as MariaDB's
+	p.spoken.Store(&l.version)
 	p.learnGreeting(route.Member.ID, greeting)
 	p.count.linksTotal.Add(1)
 	return l, nil
 }
 
-// open returns a link that is ready for the session that mem is of.
-func (p *Proxy) open(ctx context.Context, route balancer.Route, as caller, mem *memory) (*link, error) {
-	l, err := p.dial(ctx, route, as, mem.schema)
+// open returns a fresh link with a default schema, "" for none.
+func (p *Proxy) open(ctx context.Context, route balancer.Route, as caller, schema string) (*link, error) {
+	born := p.generation.Load()
+	l, err := p.dial(ctx, route, as, schema)
 	if err != nil {
 		return nil, err
 	}
+	l.attrs = string(as.login.Attributes)
+	l.key, l.born, l.opened, l.at.schema = as.key(), born, time.Now(), schema
 	err = l.within(ctx, p.cfg.BackendTimeout, func() error {
-		_, err := l.setup(mem, false)
+		_, err := l.setup(false)
 		return err
 	})
 	if err != nil {

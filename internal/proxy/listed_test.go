@@ -167,7 +167,7 @@ func TestRealKillOfAVariable(t *testing.T) {
 			})
 			number := uint64(id)
 			if i == 1 {
-				number = uint64(f.session(id).atMember.Load().thread)
+				number = uint64(f.session(id).at().thread)
 			}
 			run(t, conn, "SET @id="+strconv.FormatUint(number, 10))
 			start := time.Now()

@@ -92,6 +92,10 @@ func (s *session) lost(c command, complete bool, cause error) error {
 		movable: s.held > 0 && sticks == balancer.StickNone && s.runs < maxRuns && c.code != wire.ComStmtClose,
 	})
 	member := s.link.route.Member.ID
+	if complete {
+		s.p.lease.unanswered.Store(true) // the member may still be at it
+	}
+	s.elsewhere = s.elsewhere || s.link.reading.Load() // not again
 	if !s.link.cutOff.Load() {
 		s.p.count.linksLost.Add(1)
 		s.p.suspect(member)
@@ -154,8 +158,9 @@ func (s *session) lostIdle() error {
 	s.p.log.Info("idle link lost", "session", s.id, "member", string(s.link.route.Member.ID),
 		"transaction", s.mem.inTransaction(), "sticks_for", s.mem.sticks().String())
 	s.p.suspect(s.link.route.Member.ID)
-	_ = s.link.conn.Close()
-	s.setLink(nil)
+	l := s.link
+	s.discard(l)
+	_ = l.conn.Close()
 	if s.mem.sticks() != balancer.StickNone && !s.mem.inTransaction() {
 		return errLinkGone
 	}
@@ -164,8 +169,9 @@ func (s *session) lostIdle() error {
 
 // dropLink closes the link at once, and with it ends the transaction.
 func (s *session) dropLink() {
-	_ = s.link.conn.Close()
-	s.setLink(nil)
+	l := s.link
+	s.discard(l)
+	_ = l.conn.Close()
 	s.mem.status &^= wire.StatusInTransaction
 	s.out.drop()
 }
@@ -173,12 +179,20 @@ func (s *session) dropLink() {
 // ready makes sure that the session has a link to the present owner before a
 // command is passed. told is what the client gets instead, if it can not be.
 func (s *session) ready() (told *wire.Error, err error) {
+	if s.link == nil {
+		if reading, err := s.returns(); reading || err != nil {
+			return nil, err
+		}
+	}
 	if tick := s.p.tick.Load(); s.link != nil && tick != s.lastTick {
 		if s.lastTick = tick; s.link.stale() {
 			if err := s.lostIdle(); err != nil {
 				return nil, err
 			}
 		}
+	}
+	if told := s.enter(); told != nil {
+		return told, nil
 	}
 	view := s.p.view.Load()
 	if s.link == nil {
@@ -190,6 +204,27 @@ func (s *session) ready() (told *wire.Error, err error) {
 	route, _ := view.OwnerOf(sessionUnit)
 	s.p.log.Info("session moves", "session", s.id, "from", string(s.was), "to", string(route.Member.ID), "epoch", route.Epoch)
 	return s.relocate()
+}
+
+// returns takes one of the session's own links back, if it may: that on which its
+// command is to be run. It reports true if that is all: the command is a read, and not
+// the owner's.
+func (s *session) returns() (reading bool, err error) {
+	switch {
+	case s.looksBack():
+		err = s.regain("", false)
+		return s.link != nil && s.link.reading.Load() && !s.link.stale(), err
+	case s.spreads() && s.readElsewhere():
+		return true, nil
+	}
+	if s.link != nil { // to another member than the one that is needed now
+		s.dropLink()
+	}
+	route, _ := s.p.view.Load().OwnerOf(sessionUnit)
+	if route.Member.ID == "" {
+		return false, nil
+	}
+	return false, s.regain(route.Member.ID, false)
 }
 
 // confirm reports whether the session's link leads to the owner by this view, and
@@ -212,6 +247,9 @@ func (s *session) confirm(view *balancer.View) bool {
 // own the unit.
 func (s *session) relocate() (told *wire.Error, err error) {
 	transaction, stuck := s.mem.inTransaction(), s.mem.sticks() != balancer.StickNone
+	if s.link != nil && !transaction && !stuck {
+		s.surrender() // others may have a use for it
+	}
 	if s.link != nil {
 		s.dropLink()
 	}

@@ -152,7 +152,7 @@ func TestLinkLostWhileIdle(t *testing.T) {
 					waitFor(t, "the watch finds it", func() bool { return f.Stats().LinksLost == 1 })
 				} else {
 					s := f.all()[0]
-					waitFor(t, "the link is seen to be closed", s.atMember.Load().stale)
+					waitFor(t, "the link is seen to be closed", s.at().stale)
 					waitFor(t, "the session waits", func() bool { return s.phase.Load()&1 == 0 })
 					f.tick.Add(1)
 				}

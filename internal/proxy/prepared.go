@@ -17,9 +17,11 @@ const keptBytes = 1 << 20
 // and has another id there.
 type prepared struct {
 	statement  balancer.Statement
+	plan       *balancer.Plan
 	text       string
 	kept       bool // text is all of it
 	status     bool // it is a SHOW STATUS
+	own        own
 	parsed     parsing
 	schema     string // the default one, when it was prepared
 	parameters uint16
@@ -54,6 +56,11 @@ type statements struct {
 	size       int    // bytes kept
 	generation uint32 // of links
 	pending    int    // statements that were not prepared on this generation's link
+
+	asking  int            // of prepared, those that ask for what the last statement has left
+	judged  bool           // the rest is so since nothing has changed
+	setting string         // memory.settings
+	why     balancer.Stick // what stick returned
 }
 
 // moved says that the session has a new link.
@@ -64,7 +71,7 @@ func (st *statements) moved() {
 
 func (st *statements) forget() {
 	clear(st.prepared)
-	st.last, st.size, st.pending = 0, 0, 0
+	st.last, st.size, st.pending, st.judged, st.asking = 0, 0, 0, false, 0
 }
 
 // find returns the statement that the client means by id, or nil.
@@ -73,17 +80,6 @@ func (st *statements) find(id uint32) *prepared {
 		id = st.last
 	}
 	return st.prepared[id]
-}
-
-// taken reports whether id, which is none of the client's, stands for another
-// statement at the member.
-func (st *statements) taken(id uint32) bool {
-	for _, p := range st.prepared {
-		if p.on == st.generation && p.at == id {
-			return true
-		}
-	}
-	return false
 }
 
 // close forgets the statement that the client means by id and returns it.
@@ -96,6 +92,10 @@ func (st *statements) close(id uint32) *prepared {
 		return nil
 	}
 	delete(st.prepared, id)
+	st.judged = false
+	if p.asks() {
+		st.asking--
+	}
 	st.size -= p.size()
 	if p.on != st.generation {
 		st.pending--
@@ -128,14 +128,23 @@ func (st *statements) remember(made wire.Prepared, p *prepared, text []byte) uin
 	if st.prepared == nil {
 		st.prepared = make(map[uint32]*prepared)
 	}
-	st.prepared[id], st.last = p, id
+	st.prepared[id], st.last, st.judged = p, id, false
+	if p.asks() {
+		st.asking++
+	}
 	return id
 }
 
 // stick says why the statements keep the session on its link: they can be prepared
 // alike elsewhere only if their text means there, now, what it meant then.
-func (st *statements) stick(now parsing) balancer.Stick {
-	why := balancer.StickNone
+func (st *statements) stick(m *memory) balancer.Stick {
+	if len(st.prepared) == 0 {
+		return balancer.StickNone
+	}
+	if st.judged && st.setting == m.settings() {
+		return st.why
+	}
+	now, why := m.parsing(), balancer.StickNone
 	for _, p := range st.prepared {
 		switch {
 		case p.cursor:
@@ -146,16 +155,18 @@ func (st *statements) stick(now parsing) balancer.Stick {
 			why = max(why, balancer.StickPrepared)
 		}
 	}
+	st.judged, st.setting, st.why = true, m.settings(), why
 	return why
 }
 
 // learnTypes notes what an execution says of its parameters' types.
-func (p *prepared) learnTypes(b wire.Binding) {
+func (st *statements) learnTypes(p *prepared, b wire.Binding) {
 	switch {
 	case !b.Bound:
 	case b.Types == nil:
-		p.partial = true
+		p.partial, st.judged = true, false
 	default:
+		st.judged = st.judged && !p.partial
 		p.partial = false
 		if !bytes.Equal(p.types, b.Types) {
 			p.types = bytes.Clone(b.Types)
@@ -173,6 +184,10 @@ func (s *session) prepareAgain(p *prepared) (err error) {
 	case p.parsed != s.mem.parsing(), elsewhere && s.mem.schema == "":
 		p.failed = unknownStatement("what it was parsed under has changed since, and its connection was lost")
 	default:
+		if id, parameters, ok := s.link.at.shelf.find(p); ok && parameters == p.parameters {
+			p.at = id
+			break
+		}
 		err = s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error { return s.prepareIn(p, elsewhere) })
 	}
 	if err == nil {
@@ -184,15 +199,8 @@ func (s *session) prepareAgain(p *prepared) (err error) {
 
 func (s *session) prepareIn(p *prepared, elsewhere bool) error {
 	l := s.link
-	use := func(schema string) error {
-		if err := l.own.Send(append([]byte{byte(wire.ComInitDB)}, schema...)); err != nil {
-			return err
-		}
-		_, _, err := l.own.Result(l.caps, setupBudget)
-		return err
-	}
 	if elsewhere {
-		if err := use(p.schema); err != nil {
+		if err := l.use(p.schema); err != nil {
 			return p.fails(err)
 		}
 	}
@@ -203,16 +211,20 @@ func (s *session) prepareIn(p *prepared, elsewhere bool) error {
 	if err := l.own.Send(append([]byte{byte(wire.ComStmtPrepare)}, text...)); err != nil {
 		return err
 	}
+	s.mem.hasWarnings, s.mem.hasLast = false, false
 	made, err := l.own.Prepare(l.caps, keptBytes)
 	if err := p.fails(err); err != nil {
 		return err
 	}
 	p.at = made.ID
+	if p.failed == nil {
+		l.at.shelf.put(p)
+	}
 	if p.failed == nil && made.Parameters != p.parameters {
 		p.failed = unknownStatement("it has %d parameters now, not %d", made.Parameters, p.parameters)
 	}
 	if elsewhere {
-		return use(s.mem.schema)
+		return l.use(s.mem.schema)
 	}
 	return nil
 }

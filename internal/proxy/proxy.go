@@ -49,7 +49,7 @@ type Proxy struct {
 	keys    func() (*wire.KeyPair, error)
 
 	codecs    *wire.Codecs
-	tls       *clientTLS       // nil: clients are offered none
+	tls       *tlsFiles        // nil: clients are offered none
 	memberTLS *MemberTLSConfig // nil: none
 
 	listeners []net.Listener
@@ -66,6 +66,15 @@ type Proxy struct {
 	sessions map[uint32]*session
 	lastID   uint32
 	census   census
+	pools    map[topology.MemberID]*linkPool
+
+	reader     reader
+	tokens     tokens
+	reached    reached
+	load       func(topology.MemberID) int
+	askers     sync.Map                               // users of accounts that ask for what the last statement has left
+	spoken     atomic.Pointer[topology.ServerVersion] // of the member that was logged in to last
+	generation atomic.Uint64                          // counts changes of accounts that links made before do not have
 }
 
 // New returns a proxy that does not listen yet, or what Config.Validate says.
@@ -74,21 +83,23 @@ func New(cfg Config, views Views, accounts Accounts) (*Proxy, error) {
 		return nil, fmt.Errorf("proxy configuration: %w", err)
 	}
 	cfg = cfg.withDefaults()
-	clients, err := newClientTLS(cfg.TLS, cfg.Logger)
+	clients, err := cfg.TLS.follow(cfg.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
-	members, err := cfg.MemberTLS.Load()
+	members, err := cfg.MemberTLS.Follow(cfg.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("proxy: members: %w", err)
 	}
-	return &Proxy{
+	p := &Proxy{
 		cfg: cfg, views: views, accounts: accounts, log: cfg.Logger,
 		guard: newGuard(cfg.Limits), crypts: make(turns, max(1, runtime.GOMAXPROCS(0)/2)), // the rest is for those who are in
 		keys: sync.OnceValues(wire.NewKeyPair), census: newCensus(),
 		codecs: wire.NewCodecs(inflateLimit), tls: clients, memberTLS: members,
-		next: make(chan struct{}), sessions: make(map[uint32]*session), lease: lease{since: time.Now()},
-	}, nil
+		next: make(chan struct{}), sessions: make(map[uint32]*session), pools: make(map[topology.MemberID]*linkPool), lease: lease{since: time.Now()},
+	}
+	p.load = p.loadOf
+	return p, nil
 }
 
 // Run serves clients until ctx ends, then lets sessions finish for at most
@@ -122,6 +133,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	p.drain()
 	close(stop)
 	watching.Wait()
+	p.closePools()
 	return err
 }
 
@@ -142,6 +154,7 @@ func (p *Proxy) watch(stop <-chan struct{}) {
 			case <-ticker.C:
 				p.tick.Add(1)
 				p.lookAfterClients()
+				p.sweepPools()
 			}
 		}
 	}

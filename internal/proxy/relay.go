@@ -63,10 +63,18 @@ func (s *session) discharge() {
 
 // runOnce sends the command to the member that the session's link leads to.
 func (s *session) runOnce(c command) error {
+	if err := s.settleDebt(c); err != nil {
+		return s.lost(c, false, err)
+	}
 	if told, err := s.settle(); err != nil {
 		return s.lost(c, false, err)
 	} else if told != nil {
 		return s.tellInstead(c, told, false)
+	}
+	if s.own.tracking {
+		if err := s.showTracking(); err != nil {
+			return s.lost(c, false, err)
+		}
 	}
 	s.response.Begin(c.code, s.caps, s)
 	if c.code == wire.ComStmtExecute && s.target != nil && !s.binding.Cursor {
@@ -110,8 +118,18 @@ func (s *session) fromClient() error {
 func (s *session) answer(c command) error {
 	for {
 		forward, rest, err := s.response.Feed(s.out.bytes())
-		if s.expired {
+		switch {
+		case s.expired:
 			return s.withhold(c)
+		case s.refused != 0 && s.link != nil && s.link.reading.Load() && !s.delivered && refusesToWrite(s.refused):
+			s.elsewhere, s.refused = true, 0
+			s.out.drop()
+			s.midway = false
+			s.rest()
+			s.midway = true
+			return errElsewhere
+		case err == nil && len(rest) == 0 && s.response.Done():
+			s.restEarly(c)
 		}
 		if len(forward) > 0 {
 			if err := s.deliver(forward); err != nil {

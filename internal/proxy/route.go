@@ -32,18 +32,17 @@ func (s *session) connect() (told *wire.Error, err error) {
 		changed := s.p.changed()
 		view := s.p.view.Load()
 		route, ok := view.OwnerOf(sessionUnit)
-		if !ok {
+		if !ok || route.Draining {
 			told := wire.NewError(wire.NoOwner, "sqlring: %s (unit %s, epoch %d; waited %v)", route.Why, route.Unit, route.Epoch, s.p.cfg.QueueTimeout)
 			if told := s.wait(changed, s.p.cfg.QueueTimeout, refusal{RefusedOwner, told}); told != nil {
 				return told, nil
 			}
 			continue
 		}
-		l, err := s.open(route)
+		l, err := s.acquire(route, changed, false)
 		if err == nil {
 			s.view = view
 			s.setLink(l)
-			s.mem.beginsAs(l.own.Status())
 			if s.p.owns(route.Member) {
 				return nil, nil
 			}
@@ -51,6 +50,11 @@ func (s *session) connect() (told *wire.Error, err error) {
 			continue
 		}
 		switch {
+		case errors.Is(err, errPoolClosed):
+			continue
+		case errors.Is(err, errPoolFull):
+			s.p.count.refuse(RefusedLinks)
+			return full(route.Member.ID, s.p.cfg.QueueTimeout), nil
 		case s.ctx.Err() != nil || !unreachable(err):
 			s.p.count.refuse(RefusedBackend)
 			return nil, err
@@ -67,15 +71,15 @@ func (s *session) connect() (told *wire.Error, err error) {
 }
 
 // open opens a link that a cut can give up.
-func (s *session) open(route balancer.Route) (*link, error) {
+func (s *session) open(route balancer.Route, reading bool) (*link, error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	s.opening.Store(&attempt{route.Member, cancel})
+	s.opening.Store(&attempt{route.Member, reading, cancel})
 	defer s.opening.Store(nil)
-	if !s.p.owns(route.Member) { // the cut may have come before
+	if !s.p.serves(route.Member, reading) { // the cut may have come before
 		return nil, context.Canceled
 	}
-	return s.p.open(ctx, route, s.as, &s.mem)
+	return s.p.open(ctx, route, s.as, s.mem.schema)
 }
 
 // refusal is what a client gets that has waited in vain, and as what it counts.
@@ -105,6 +109,9 @@ func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal)
 		p.count.refuse(or.why)
 		return or.told
 	}
+	working := s.working.Load()
+	s.idle()
+	defer s.working.Store(working)
 	timer := time.NewTimer(min(pause, left))
 	defer timer.Stop()
 	select {

@@ -39,13 +39,28 @@ type session struct {
 	denied  int             // changes of user that failed
 	in, out buffer          // from the client; from the member
 	mem     memory
-	link    *link          // nil: none at present
+	link    *link          // that it has; nil: none at present
+	kept    [2]kept        // that it has given back: for reads elsewhere the second
+	latest  int            // which of them was given back last
 	view    *balancer.View // the one that link was chosen or confirmed by
+
+	linkKey     linkKey              // of links that it can use
+	attrs       string               // its connection attributes
+	account     *token               // what its account has written
+	written     token                // what it has written itself
+	consistency balancer.Consistency // of its reads
+	elsewhere   bool                 // the command under way was tried at another member than the owner
+	drawn       uint32               // tick of draws
+	draws       [2]uint64
+	asker       bool   // its account is known to ask for what the last statement has left
+	generation  uint64 // of the accounts, when it logged in
 
 	// Of the command under way:
 	code      wire.Command
 	response  wire.Response
 	current   balancer.Statement // what it is
+	plan      *balancer.Plan     // what it does; nil: it has no text, or its end is not there yet
+	instead   []byte             // sent in its place; nil: it is sent as it came
 	target    *prepared          // the statement that it is about, if it is about one
 	binding   wire.Binding       // if it executes target
 	preparing []byte             // its text, if it prepares a statement; nil: too long
@@ -53,7 +68,9 @@ type session struct {
 	runs      int                // how often it was sent
 	delivered bool               // some of its response has reached the client
 	midway    bool               // it was begun, and its response has not ended
+	leaving   bool               // it was refused in the midst of it: the session ends
 	expired   bool               // its answer came when the lease was over, or behind a KILL QUERY
+	own       own                // what it has to do with the connection itself
 	next      byte               // sequence number of the packet that the client expects
 	refused   uint16             // number of the last error in its response; 0: none
 	renumber  *wire.Renumber     // nil: its result has no connection ids
@@ -65,11 +82,17 @@ type session struct {
 	lastTick uint32            // of the proxy, when the last command ended
 	looked   uint32            // phase at the watch's last look; the watch's own
 
-	strikes  strikes                 // KILLs of what runs here, counted by others
-	atMember atomic.Pointer[link]    // link, for others
-	opening  atomic.Pointer[attempt] // at a link, for others
-	phase    atomic.Uint32           // odd: at work. Counts up at every change
-	staled   atomic.Bool             // the watch has found link closed
+	strikes  strikes              // KILLs of what runs here, counted by others
+	atMember atomic.Pointer[link] // link, for others
+	resting  atomic.Pointer[link] // kept.link, for others, while nobody else has taken it
+	pinned   atomic.Uint64        // why it keeps its link, for others: see pins.go; 0: it does not
+
+	interrupted atomic.Bool
+	known       atomic.Pointer[caller]  // as, for others
+	opening     atomic.Pointer[attempt] // at a link, for others
+	working     atomic.Bool             // something of it may be under way in its unit: draining.go
+	phase       atomic.Uint32           // odd: at work. Counts up at every change
+	staled      atomic.Bool             // the watch has found link closed
 }
 
 func newSession(p *Proxy, conn net.Conn) *session {
@@ -94,17 +117,17 @@ func (s *session) run() {
 
 // end closes both connections. A statement that still runs is killed first.
 func (s *session) end() {
+	defer s.idle()
+	s.abandon()
 	s.cancel()
 	s.leave()
-	if l := s.link; l != nil {
-		s.setLink(nil)
-		if s.midway {
-			s.p.killStatement(l, s.as)
-			_ = l.conn.Close()
-		} else {
-			l.close()
-		}
+	if l := s.link; l != nil && s.midway {
+		s.p.lease.unanswered.Store(true)
+		s.discard(l)
+		s.p.killStatement(l, s.as)
+		_ = l.conn.Close()
 	}
+	s.surrender()
 	s.in.drop()
 	s.out.drop()
 }
@@ -128,6 +151,10 @@ func (s *session) serve() error {
 			return err
 		}
 		s.lastTick = s.p.tick.Load()
+		s.mem.once = balancer.StickNone
+		s.rest()
+		s.notePins()
+		s.answered()
 		s.mark(false)
 	}
 }
@@ -152,6 +179,15 @@ func (s *session) mark(busy bool) {
 	}
 }
 
+// at returns the link that the session has, or has given back and not lost yet; nil if
+// there is none. It may be called by anybody.
+func (s *session) at() *link {
+	if l := s.atMember.Load(); l != nil {
+		return l
+	}
+	return s.resting.Load()
+}
+
 // setLink replaces the link, which is closed by the caller.
 func (s *session) setLink(l *link) {
 	s.link = l
@@ -162,6 +198,7 @@ func (s *session) setLink(l *link) {
 	}
 	s.was = l.route.Member.ID
 	s.mem.statements.moved()
+	s.mem.left()
 	if s.ctx.Err() != nil {
 		l.cut()
 	}

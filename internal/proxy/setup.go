@@ -24,7 +24,7 @@ const setupBudget = 64 << 10
 // is noticed that no scan of SQL can see.
 const (
 	readBack = "SELECT @@auto_increment_offset, @@auto_increment_increment, @@session_track_system_variables, " +
-		"@@session_track_schema, @@session_track_state_change"
+		"@@session_track_schema, @@session_track_state_change, @@sql_mode, @@character_set_client"
 	track = "SET SESSION session_track_system_variables='*', session_track_schema=1, session_track_state_change=1"
 
 	// The token of the member's process, times a hundred: a number in the server's
@@ -36,11 +36,11 @@ const (
 	trackMySQL    = track + ", session_track_gtids='OWN_GTID'"
 )
 
-// setup makes a fresh session on a member ready: slot, tracking, and what mem
-// remembers of an earlier connection. reset first takes back what the last user
-// of it has done. It returns the payload of the OK packet to that. A link whose
-// password has to be changed first stays as it is, and is confined.
-func (l *link) setup(mem *memory, reset bool) (ok []byte, err error) {
+// setup makes a fresh session on a member ready for whoever comes: slot and
+// tracking. reset first takes back what the last user of it has done. It returns
+// the payload of the OK packet to that. A link whose password has to be changed
+// first stays as it is, and is confined. [link.adopt] makes it one client's.
+func (l *link) setup(reset bool) (ok []byte, err error) {
 	read, set := readBack, track
 	if l.version.Flavour == topology.FlavourMySQL {
 		read, set = readBackMySQL, trackMySQL
@@ -59,11 +59,9 @@ func (l *link) setup(mem *memory, reset bool) (ok []byte, err error) {
 		if _, ok, err = l.own.Result(l.caps, setupBudget); err != nil {
 			return nil, fmt.Errorf("reset the session: %w", err)
 		}
-		mem.forget()
 	}
 	row, _, err := l.own.Result(l.caps, setupBudget)
 	if l.confined = wantsPassword(err); l.confined {
-		mem.layout, mem.violated = l.route.Member.Layout, false
 		return nil, l.skip(len(commands) - 1)
 	}
 	if err != nil {
@@ -75,16 +73,15 @@ func (l *link) setup(mem *memory, reset bool) (ok []byte, err error) {
 	if err := l.checkBoot(); err != nil {
 		return nil, err
 	}
-	if err := mem.subscribe(row); err != nil {
+	if err := l.fresh.read(row); err != nil {
 		return nil, err
 	}
-	mem.layout, mem.violated = l.route.Member.Layout, false
-	if layoutOf(row) != mem.layout {
-		if err := l.setLayout(mem.layout); err != nil {
-			return nil, err
-		}
+	l.fresh.status = l.own.Status() &^ wire.StatusSessionChanged
+	l.at.begin()
+	if want := l.route.Member.Layout; layoutOf(row) != want {
+		return ok, l.setLayout(want)
 	}
-	return ok, l.restore(mem)
+	return ok, nil
 }
 
 var (
@@ -142,17 +139,25 @@ func layoutOf(row []string) autoinc.Layout {
 	return autoinc.Layout{Offset: offset, Stride: stride}
 }
 
-// subscribe takes the client's subscription from the values that a fresh session
-// has.
-func (m *memory) subscribe(row []string) error {
-	if len(row) < 5 {
+// beginning is what a session has that has just begun, or was just reset: values
+// of variables that matter here, and the status.
+type beginning struct {
+	wants         subscription
+	mode, charset string // sql_mode, character_set_client
+	status        wire.Status
+}
+
+// read reads a row of readBack.
+func (b *beginning) read(row []string) error {
+	if len(row) < 7 {
 		return fmt.Errorf("%w: %d values of a session", wire.ErrMalformed, len(row))
 	}
-	m.wants.variables = row[2]
-	m.wants.set("session_track_schema", row[3])
-	m.wants.set("session_track_state_change", row[4])
-	if len(row) > 5 {
-		m.wants.set("session_track_gtids", row[5])
+	b.wants.variables = row[2]
+	b.wants.set("session_track_schema", row[3])
+	b.wants.set("session_track_state_change", row[4])
+	b.mode, b.charset = row[5], row[6]
+	if len(row) > 7 {
+		b.wants.set("session_track_gtids", row[7])
 	}
 	return nil
 }
@@ -161,9 +166,14 @@ func (m *memory) subscribe(row []string) error {
 // of them. A value that is our own says nothing: the client left it alone, or has
 // set the same, and then learn has seen that.
 func (m *memory) resubscribe(row []string) error {
-	var now memory
-	if err := now.subscribe(row); err != nil {
+	var now beginning
+	if err := now.read(row); err != nil {
 		return err
+	}
+	if m.shown { // these are its own
+		now.wants.capable = m.wants.capable
+		m.wants, m.shown = now.wants, false
+		return nil
 	}
 	if now.wants.variables != "*" {
 		m.wants.variables = now.wants.variables
@@ -174,8 +184,8 @@ func (m *memory) resubscribe(row []string) error {
 	return nil
 }
 
-// restore gives a new connection the variables that the session had on the old
-// one. The schema was given at login.
+// restore gives a connection on which nothing was set the variables that the session
+// had on another one.
 func (l *link) restore(mem *memory) error {
 	if mem.option != nil {
 		if err := l.own.Send(append([]byte{byte(wire.ComSetOption)}, mem.option...)); err != nil {
@@ -212,6 +222,12 @@ func literal(value string) string {
 	if _, err := strconv.ParseFloat(value, 64); err == nil && !strings.ContainsAny(value, "xXnNiIpP_") {
 		return value
 	}
+	return quoted(value)
+}
+
+// quoted writes a string as SQL, for a session that knows backslashes or has none to
+// write.
+func quoted(value string) string {
 	return "'" + strings.NewReplacer("'", "''", `\`, `\\`).Replace(value) + "'"
 }
 

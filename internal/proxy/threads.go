@@ -57,7 +57,7 @@ func (p *Proxy) greeted(l *link) map[uint64]uint64 {
 		return ids
 	}
 	for _, s := range p.all() {
-		if at := s.atMember.Load(); at != nil && at.route.Member.Addr == l.route.Member.Addr {
+		if at := s.at(); at != nil && at.route.Member.Addr == l.route.Member.Addr {
 			ids[uint64(at.thread)] = uint64(s.id)
 		}
 	}
@@ -74,7 +74,7 @@ func (s *session) thread(id uint64) (thread uint64, ok bool) {
 	if target == nil {
 		return 0, false
 	}
-	at := target.atMember.Load()
+	at := target.at()
 	if at == nil || at.route.Member.Addr != s.link.route.Member.Addr {
 		return 0, false
 	}
@@ -84,6 +84,14 @@ func (s *session) thread(id uint64) (thread uint64, ok bool) {
 // translated returns a statement as the member of the session's link has to get it: a
 // session is meant by its number there.
 func (s *session) translated(text []byte) []byte {
+	if other := balancer.Translate(text, s.dialect(), s.thread); other != nil {
+		return other
+	}
+	return text
+}
+
+// dialect is what the session's SQL is written in.
+func (s *session) dialect() balancer.Dialect {
 	d := balancer.Dialect{
 		Flavour: s.link.version.Flavour, Version: balancer.VersionOf(s.link.version),
 		NoBackslashEscapes: s.mem.status.Has(wire.StatusNoBackslashEscapes),
@@ -94,10 +102,7 @@ func (s *session) translated(text []byte) []byte {
 	if name := s.mem.variables["character_set_client"]; name != "" {
 		d.Charset = balancer.CharsetNamed(name)
 	}
-	if other := balancer.Translate(text, d, s.thread); other != nil {
-		return other
-	}
-	return text
+	return d
 }
 
 // translatedCommand is translated for a whole command.

@@ -8,9 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
-	"sync"
-	"time"
 )
 
 // TLSMode is what becomes of a connection with regard to TLS, in the words of the
@@ -73,6 +70,14 @@ func (c ClientTLS) Check() error {
 	return err
 }
 
+// follow loads the files and follows them; nil if TLS is disabled.
+func (c ClientTLS) follow(log *slog.Logger) (*tlsFiles, error) {
+	if !c.offered() {
+		return nil, nil
+	}
+	return followTLS("clients", []string{c.Cert, c.Key, c.ClientCA}, c.load, log)
+}
+
 // load reads the files.
 func (c ClientTLS) load() (*tls.Config, error) {
 	version, err := tlsVersion(c.MinVersion)
@@ -103,75 +108,4 @@ func readCA(path string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("%w: no certificate in %s", ErrCertificate, path)
 	}
 	return pool, nil
-}
-
-// reloadInterval is how long files may be older than a handshake's look at them.
-const reloadInterval = time.Second
-
-// clientTLS is the present configuration of TLS towards clients: it follows the
-// files without a restart.
-type clientTLS struct {
-	files ClientTLS
-	log   *slog.Logger
-
-	mu     sync.Mutex
-	stamp  string // of the files, when they were loaded or found to be bad
-	looked time.Time
-	config *tls.Config
-}
-
-// newClientTLS loads the files; nil if TLS is disabled.
-func newClientTLS(files ClientTLS, log *slog.Logger) (*clientTLS, error) {
-	if !files.offered() {
-		return nil, nil
-	}
-	c := &clientTLS{files: files, log: log, stamp: files.stamp(), looked: time.Now()}
-	var err error
-	c.config, err = files.load()
-	return c, err
-}
-
-// stamp tells whether a file has changed: name, size and time of each. The key may
-// be renamed into place later than its certificate: both are looked at.
-func (c ClientTLS) stamp() string {
-	var b strings.Builder
-	for _, path := range []string{c.Cert, c.Key, c.ClientCA} {
-		if path == "" {
-			continue
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			fmt.Fprintf(&b, "%v\n", err)
-			continue
-		}
-		fmt.Fprintf(&b, "%d %d\n", info.Size(), info.ModTime().UnixNano())
-	}
-	return b.String()
-}
-
-// current returns the configuration for a handshake that begins now. Files that can
-// not be used are logged, once for each change, and change nothing.
-func (c *clientTLS) current() *tls.Config {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now := time.Now(); now.Sub(c.looked) >= reloadInterval {
-		c.looked = now
-		c.reloadLocked()
-	}
-	return c.config
-}
-
-func (c *clientTLS) reloadLocked() {
-	stamp := c.files.stamp()
-	if stamp == c.stamp {
-		return
-	}
-	c.stamp = stamp
-	config, err := c.files.load()
-	if err != nil {
-		c.log.Error("new TLS files can not be used, the old certificate stays", "error", err)
-		return
-	}
-	c.config = config
-	c.log.Info("TLS files were loaded anew", "certificate", c.files.Cert)
 }

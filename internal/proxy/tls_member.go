@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 )
@@ -33,15 +34,33 @@ func (m MemberTLS) Validate() error {
 // MemberTLSConfig says how a connection to a member is made. nil stands for none
 // with TLS. It is safe for concurrent use.
 type MemberTLSConfig struct {
-	mode TLSMode
-	base *tls.Config
+	mode  TLSMode
+	files *tlsFiles
 }
 
-// Load reads the files, once. It returns nil if TLS is disabled.
-func (m MemberTLS) Load() (*MemberTLSConfig, error) {
+// Follow reads the files, and again for a connection that is made after they have
+// changed; new ones that can not be used are logged, and change nothing. It returns nil
+// if TLS is disabled.
+func (m MemberTLS) Follow(log *slog.Logger) (*MemberTLSConfig, error) {
 	if m.Mode == "" || m.Mode == TLSDisabled {
 		return nil, nil
 	}
+	files, err := followTLS("members", []string{m.CA, m.Cert, m.Key}, m.load, log)
+	if err != nil {
+		return nil, err
+	}
+	return &MemberTLSConfig{m.Mode, files}, nil
+}
+
+// Check reads the files and returns what is wrong with them.
+func (m MemberTLS) Check() error {
+	_, err := m.Follow(slog.New(slog.DiscardHandler))
+	return err
+}
+
+// load reads the files. Each configuration has its own memory of sessions: one that
+// was made under another CA is not resumed.
+func (m MemberTLS) load() (*tls.Config, error) {
 	// Sessions are resumed: after a takeover thousands of links are opened at once.
 	const tickets = 64
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(tickets)}
@@ -67,7 +86,7 @@ func (m MemberTLS) Load() (*MemberTLSConfig, error) {
 		cfg.VerifyConnection = issuedBy(cfg.RootCAs)
 	case TLSVerifyIdentity, TLSDisabled:
 	}
-	return &MemberTLSConfig{m.Mode, cfg}, nil
+	return cfg, nil
 }
 
 // issuedBy verifies a certificate, whomever it names.
@@ -92,7 +111,7 @@ func (c *MemberTLSConfig) For(addr string) *tls.Config {
 	if c == nil {
 		return nil
 	}
-	cfg := c.base.Clone()
+	cfg := c.files.current().Clone()
 	if host, _, err := net.SplitHostPort(addr); err == nil {
 		cfg.ServerName = host
 	}

@@ -147,7 +147,7 @@ func TestTLSFilesAreFollowed(t *testing.T) {
 	a := newAuthority(t)
 	files := a.clients(TLSPreferred)
 	var logged bytes.Buffer
-	c, err := newClientTLS(files, slog.New(slog.NewTextHandler(&logged, nil)))
+	c, err := files.follow(slog.New(slog.NewTextHandler(&logged, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,10 +212,10 @@ func TestTLSConfigValidates(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, tt.err)
 		}
 	}
-	if _, err := (MemberTLS{Mode: TLSRequired, CA: "/does/not/exist"}).Load(); err == nil {
+	if err := (MemberTLS{Mode: TLSRequired, CA: "/does/not/exist"}).Check(); err == nil {
 		t.Error("a CA that is not there was loaded")
 	}
-	if c, err := (MemberTLS{}).Load(); c.For("m1:3306") != nil || c.Optional() || err != nil {
+	if c, err := (MemberTLS{}).Follow(nil); c.For("m1:3306") != nil || c.Optional() || err != nil {
 		t.Error("no TLS has a configuration")
 	}
 }

@@ -23,13 +23,30 @@ type memory struct {
 	charset   bool              // the last changes had the connection's character set among them
 	collated  bool              // and its collation
 
-	askCollation bool           // it was changed, and not reported
-	stick        balancer.Stick // why it can not leave its connection
+	askCollation bool             // it was changed, and not reported
+	stick        balancer.Stick   // why it can not leave its connection
+	pins         balancer.Effects // why it does not, even where it could in an emergency
 	statements
+
+	begun          bool           // the next three are known, and status
+	mode, charset0 string         // sql_mode and character_set_client that it began with
+	setting        string         // see settings
+	settingReads   string         // the same on a link for reads; "" if setting has changed
+	settled        bool           // setting is right
+	insertID       uint64         // what LAST_INSERT_ID() gives it
+	unsure         bool           // or what it gave before
+	hasLast        bool           // the session's link is that of its last statement
+	hasWarnings    bool           // and its warnings, or that there are none
+	hasFound       bool           // and that of the last one that FOUND_ROWS() is about
+	once           balancer.Stick // why it can not leave its connection before the statement has ended
+	calculates     bool           // the statement under way has SQL_CALC_FOUND_ROWS
+	asks           bool           // there is something that the client may want to know of the last statement
+	rowCount       int64          // what ROW_COUNT() gives
 
 	layout   autoinc.Layout // that the member's sessions have to have
 	violated bool           // another one was reported
 	wants    subscription
+	shown    bool // the link has wants itself, for the command under way
 	scratch  []byte
 }
 
@@ -48,17 +65,14 @@ func (m *memory) inTransaction() bool { return m.status.Has(wire.StatusInTransac
 // forget is what COM_RESET_CONNECTION does: all is gone but the schema.
 func (m *memory) forget() {
 	clear(m.variables)
+	m.settled, m.begun = false, false
+	m.pins = 0
 	m.statements.forget()
 	m.option, m.askCollation = nil, false
-	m.stick, m.status = balancer.StickNone, wire.StatusAutocommit
-}
-
-// beginsAs takes the status of a session whose login has just ended. One that was
-// given variables of an earlier one goes on with what these have made of it.
-func (m *memory) beginsAs(status wire.Status) {
-	if len(m.variables) == 0 {
-		m.status = status &^ wire.StatusSessionChanged
-	}
+	m.stick, m.once, m.status = balancer.StickNone, balancer.StickNone, wire.StatusAutocommit
+	m.asks, m.rowCount = false, 0
+	m.left()
+	m.shown = false
 }
 
 // learn reads the changes that an OK packet reports and reduces them to what the
@@ -85,11 +99,11 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement) []byte {
 			m.learnGTID(change.Value)
 		case wire.ChangeTransaction, wire.ChangeIsolation:
 		}
-		if m.wants.capable && m.wants.change(change) {
+		if m.wants.capable && (m.shown || m.wants.change(change)) {
 			kept = append(kept, change.Raw...)
 		}
 	}
-	if unnamed && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
+	if unnamed && !m.shown && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
 		m.stickTo(balancer.StickState)
 	}
 	m.scratch = kept[:0]
@@ -117,6 +131,7 @@ func (m *memory) learnVariable(c wire.Change) bool {
 			m.variables = make(map[string]string)
 		}
 		m.variables[string(c.Name)] = string(c.Value)
+		m.settled = false
 		m.collated = m.collated || string(c.Name) == collationOfConnection
 		m.charset = m.charset || string(c.Name) == "character_set_connection"
 	}
@@ -133,14 +148,6 @@ func (m *memory) stickTo(why balancer.Stick) {
 	if m.stick == balancer.StickNone {
 		m.stick = why
 	}
-}
-
-// sticks says why the session can not leave its connection now.
-func (m *memory) sticks() balancer.Stick {
-	if m.stick == balancer.StickNone {
-		return m.statements.stick(m.parsing())
-	}
-	return m.stick
 }
 
 // set notes a tracking variable that the client has set.

@@ -138,6 +138,9 @@ func (s *session) begin() {
 
 // stay is asked in the midst of a compressed packet when the deadline has passed.
 func (s *session) stay(err error) error {
+	if s.leaving {
+		return err
+	}
 	if s.phase.Load()&1 == 0 {
 		return s.woken()
 	}

@@ -56,6 +56,7 @@ func (s *session) wakeForStale(l *link) {
 // interrupt wakes the session wherever it waits, to end. It may be called by
 // anybody.
 func (s *session) interrupt() {
+	s.interrupted.Store(true)
 	s.cancel()
 	_ = s.conn.SetDeadline(time.Unix(1, 0))
 	if l := s.atMember.Load(); l != nil {

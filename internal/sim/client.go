@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -19,14 +20,17 @@ type client struct {
 	w *World
 	i int
 	n *node
+	// schema is what it writes in: a unit of its own, or a part of "*".
+	schema topology.UnitID
 
 	seq    int
 	write  *write
 	c      *conn
 	bound  topology.MemberID
-	epoch  uint64 // that c was opened under
-	last   int    // newest write that was acknowledged to it by an armed owner
-	paused bool   // the load has ended
+	unit   topology.UnitID // that c was opened for
+	epoch  uint64          // that c was opened under
+	last   int             // newest write that was acknowledged to it by an armed owner
+	paused bool            // the load has ended
 }
 
 // write is the one that the client waits for.
@@ -34,11 +38,22 @@ type write struct {
 	t     *txn
 	began time.Duration
 	sent  bool
+	unit  topology.UnitID
 	epoch uint64
 	over  bool
 }
 
-func newClient(w *World, i int, n *node) *client { return &client{w: w, i: i, n: n} }
+func newClient(w *World, i int, n *node) *client {
+	return &client{w: w, i: i, n: n, schema: schemaOf(i, w.opt.Units)}
+}
+
+// schemaOf returns the schema of the i-th client, if there are so many units.
+func schemaOf(i, units int) topology.UnitID {
+	if units < 2 || i%units == 0 {
+		return topology.UnitRest
+	}
+	return topology.UnitID(fmt.Sprintf("s%d", i%units))
+}
 
 func (c *client) think() {
 	c.w.after(c.w.between(10*time.Millisecond, 300*time.Millisecond), c.next)
@@ -50,9 +65,12 @@ func (c *client) next() {
 		return
 	}
 	c.seq++
-	t := &txn{key: writeKey{c.i, c.seq}, reg: -1}
+	t := &txn{key: writeKey{c.i, c.seq}, schema: c.schema, reg: -1}
 	if c.w.opt.Updates && c.w.chance(0.2) {
 		t.reg = c.w.rng.IntN(registers)
+		if c.schema != topology.UnitRest {
+			t.reg += registers * (c.i % c.w.opt.Units)
+		}
 	}
 	c.write = &write{t: t, began: c.w.now}
 	c.w.laws.stats.Writes++
@@ -65,14 +83,15 @@ func (c *client) try(x *write) {
 		return
 	}
 	p := c.n.proxy
+	s := p.share(c.schema)
 	again := func(d time.Duration) { c.w.after(d, func() { c.try(x) }) }
 	switch {
 	case c.w.now-x.began > queueLimit:
 		c.end(x, outcomeFailed, "nobody took it in time")
-	case !p.holds(p.epoch):
+	case !p.holds(s, s.epoch) || s.draining:
 		again(20 * time.Millisecond)
-	case c.c == nil || c.bound != p.owner || c.epoch != p.epoch:
-		owner, epoch := p.owner, p.epoch
+	case c.c == nil || c.bound != s.owner || c.epoch != s.epoch || c.unit != s.unit:
+		owner, unit, epoch := s.owner, s.unit, s.epoch
 		c.w.dial(c.n.host(), c.w.server(owner), true, time.Second, func(fresh *conn, err error) {
 			if err != nil || p.dead || x.over {
 				fresh.leave()
@@ -80,17 +99,17 @@ func (c *client) try(x *write) {
 				return
 			}
 			c.drop()
-			c.c, c.bound, c.epoch = fresh, owner, epoch
+			c.c, c.bound, c.unit, c.epoch = fresh, owner, unit, epoch
 			c.try(x)
 		})
 	default:
-		c.send(x, p)
+		c.send(x, p, s)
 	}
 }
 
-func (c *client) send(x *write, p *proxy) {
-	x.sent, x.epoch = true, p.epoch
-	x.t.epoch = p.epoch
+func (c *client) send(x *write, p *proxy, s *share) {
+	x.sent, x.unit, x.epoch = true, s.unit, s.epoch
+	x.t.unit, x.t.epoch = s.unit, s.epoch
 	server, conn := c.w.server(c.bound), c.c
 	conn.call(writeLimit, func(respond func(reply)) { server.insert(conn, x.t, respond) }, func(r reply) {
 		if r.err != nil && c.c == conn && !errors.Is(r.err, errReadOnly) {
@@ -99,10 +118,12 @@ func (c *client) send(x *write, p *proxy) {
 		if x.over {
 			return
 		}
+		defer p.ended(s)
+		s.cut = s.cut || errors.Is(r.err, errSilent) || errors.Is(r.err, errLost)
 		switch {
 		case r.err == nil:
-			p.acked = p.acked.With(r.gtid)
-			if !p.holds(x.epoch) && !c.w.opt.Mutation.KeepLease {
+			s.acked = s.acked.With(r.gtid)
+			if !p.holds(s, x.epoch) && !c.w.opt.Mutation.KeepLease {
 				c.end(x, outcomeUnknown, "its OK came on a lease that is over")
 				return
 			}
@@ -122,11 +143,12 @@ func (c *client) send(x *write, p *proxy) {
 	})
 }
 
-// moved is the proxy hearing of a new epoch. A statement on its way is given up
-// or waited for; either is allowed.
-func (c *client) moved() {
+// moved is the proxy hearing of a new epoch, or that the grace is over. A statement
+// on its way is given up or waited for; either is allowed.
+func (c *client) moved(s *share) {
 	c.drop()
 	if x := c.write; x != nil && x.sent && c.w.chance(0.5) {
+		s.cut = s.cut || s.owner == "" || s.draining
 		c.end(x, outcomeUnknown, "the unit moves")
 	}
 }

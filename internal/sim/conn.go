@@ -26,6 +26,7 @@ type conn struct {
 	from endpoint
 	s    *server
 	proc int
+	id   uint64
 	app  bool // an application's: read_only binds it
 
 	serverID, domain uint32
@@ -73,7 +74,8 @@ func (w *World) dial(from endpoint, s *server, app bool, limit time.Duration, th
 	w.net.send(from, s.host(), func() {
 		proc := s.proc
 		if !s.reach(proc, func() {
-			c := &conn{from: from, s: s, proc: proc, app: app, serverID: s.mem.serverID, domain: s.mem.domain, layout: s.mem.layout}
+			s.mem.lastConn++
+			c := &conn{from: from, s: s, proc: proc, id: s.mem.lastConn, app: app, serverID: s.mem.serverID, domain: s.mem.domain, layout: s.mem.layout}
 			s.mem.conns = append(s.mem.conns, c)
 			w.net.send(s.host(), from, func() { settle(c, nil) })
 		}) {

@@ -177,6 +177,10 @@ func (s *server) observe() topology.Observation {
 	for _, c := range m.conns {
 		if c.app {
 			o.Apps++
+			o.AppsTo = max(o.AppsTo, c.id)
+			if o.AppsFrom == 0 || c.id < o.AppsFrom {
+				o.AppsFrom = c.id
+			}
 		}
 	}
 	return o

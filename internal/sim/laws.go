@@ -39,8 +39,8 @@ type laws struct {
 	ids      map[uint64]*txn
 	failed   map[writeKey]bool
 	acked    []ackedWrite
-	newest   uint64 // epoch of a write that was acknowledged
-	stuckFor string // what the controller says is needed; empty if it goes on
+	newest   map[topology.UnitID]uint64 // epoch of a write in the schema that was acknowledged
+	stuckFor string                     // what the controller says is needed; empty if it goes on
 }
 
 type ackedWrite struct {
@@ -49,7 +49,7 @@ type ackedWrite struct {
 }
 
 func newLaws(w *World) *laws {
-	return &laws{w: w, gtids: map[topology.GTID]*txn{}, keys: map[writeKey]*txn{}, ids: map[uint64]*txn{}, failed: map[writeKey]bool{}}
+	return &laws{w: w, gtids: map[topology.GTID]*txn{}, keys: map[writeKey]*txn{}, ids: map[uint64]*txn{}, failed: map[writeKey]bool{}, newest: map[topology.UnitID]uint64{}}
 }
 
 // logged checks a transaction that was just written to a binlog (I2, I6, and
@@ -66,6 +66,7 @@ func (l *laws) logged(s *server, c *commit) {
 	if t.ours {
 		return
 	}
+	l.oneWriter(s, t)
 	if other := l.keys[t.key]; other != nil {
 		l.w.breach("P5", "write %v runs twice: %s and %s", t.key, other.gtid, t.gtid)
 	}
@@ -80,6 +81,19 @@ func (l *laws) logged(s *server, c *commit) {
 	m, _ := l.w.log.snap.Member(s.id)
 	if layout := m.Layout(l.w.log.snap.Ring.Stride); !layout.Produces(t.id) {
 		l.w.breach("I2", "%s gives out auto_increment %d, its slot is %s", s.id, t.id, layout)
+	}
+}
+
+// oneWriter checks that a member which is in the ring writes nothing of an ended
+// epoch, acknowledged or not, once a later one has an owner (I5).
+func (l *laws) oneWriter(s *server, t *txn) {
+	m, _ := l.w.log.snap.Member(s.id)
+	u, ok := l.w.log.snap.Unit(t.schema)
+	if !ok {
+		u, _ = l.w.log.snap.Unit(topology.UnitRest)
+	}
+	if m.State == topology.MemberActive && s.mem.boot == m.Boot && u.Owner != "" && u.Owner != s.id && u.Epoch > t.epoch {
+		l.w.breach("I5", "%s writes %v of epoch %d, and %s owns it in epoch %d", s.id, t.key, t.epoch, u.Owner, u.Epoch)
 	}
 }
 
@@ -103,11 +117,11 @@ func (l *laws) applying(s *server, t *txn) {
 
 // acknowledged checks an OK at the moment in which the client reads it.
 func (l *laws) acknowledged(c *client, x *write, s *server) {
-	if x.epoch < l.newest {
-		l.w.breach("I5", "write %v of epoch %d is acknowledged after one of epoch %d", x.t.key, x.epoch, l.newest)
+	if newest := l.newest[x.t.schema]; x.epoch < newest {
+		l.w.breach("I5", "write %v of epoch %d is acknowledged after one of epoch %d", x.t.key, x.epoch, newest)
 	}
-	l.newest = max(l.newest, x.epoch)
-	if !c.n.proxy.holds(x.epoch) {
+	l.newest[x.t.schema] = max(l.newest[x.t.schema], x.epoch)
+	if p := c.n.proxy; !p.holds(p.share(x.unit), x.epoch) {
 		l.w.breach("I5", "write %v is acknowledged on a lease of epoch %d that is over", x.t.key, x.epoch)
 	}
 	m, _ := l.w.log.snap.Member(s.id)
@@ -155,6 +169,7 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 		l.audited(after, c, u)
 		if u.Owner != "" {
 			l.granted(l.w.server(u.Owner), u)
+			l.handedOver(before, c, u)
 		}
 	}
 }
@@ -173,8 +188,8 @@ func (l *laws) audited(after *topology.Snapshot, c topology.Command, u topology.
 // owner has what it must (S4).
 func (l *laws) granted(s *server, u topology.Unit) {
 	for _, n := range l.w.nodes {
-		if p := n.proxy; n.up && p.epoch < u.Epoch && p.holds(p.epoch) {
-			l.w.breach("I5", "%s becomes owner (epoch %d) while %s holds a lease of epoch %d on %s", s.id, u.Epoch, n.id, p.epoch, p.owner)
+		if p := n.proxy.share(u.ID); n.up && p.epoch < u.Epoch && n.proxy.holds(p, p.epoch) {
+			l.w.breach("I5", "%s becomes owner of %s (epoch %d) while %s holds a lease of epoch %d on %s", s.id, u.ID, u.Epoch, n.id, p.epoch, p.owner)
 		}
 	}
 	for _, a := range l.acked {
@@ -184,6 +199,26 @@ func (l *laws) granted(s *server, u topology.Unit) {
 		if s.disk.data.rows[a.t.key] == nil {
 			l.w.breach("I1", "%s becomes owner (epoch %d) without the acknowledged write %v (%s)", s.id, u.Epoch, a.t.key, a.t.gtid)
 			return
+		}
+	}
+}
+
+// handedOver checks that a new owner has all that clients were told to be done by the
+// old one, an armed one or not (S4, P4).
+func (l *laws) handedOver(before *topology.Snapshot, c topology.Command, u topology.Unit) {
+	end, ok := c.Change.(topology.EndMove)
+	if !ok {
+		return
+	}
+	if end.From == topology.MoveBack {
+		return
+	}
+	l.stats.Moves++
+	op, _ := before.Running()
+	old, heir := l.w.server(op.Former), l.w.server(u.Owner)
+	for _, a := range l.acked {
+		if a.t.schema == u.ID && old.disk.data.rows[a.t.key] != nil && heir.disk.data.rows[a.t.key] == nil {
+			l.w.breach("I1", "%s is given %s without the write %v, which was acknowledged by %s", heir.id, u.ID, a.t.key, old.id)
 		}
 	}
 }

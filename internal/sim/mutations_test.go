@@ -78,6 +78,7 @@ func mutants() []mutant {
 		{Mutation{Name: "proxy says failed where it does not know", FailedUnknown: true}, "P5", nil},
 		{Mutation{Name: "receiver acknowledges before it has written", EagerAck: true}, "I1", nil},
 		{Mutation{Name: "other nodes are not asked", Seen: nobodyElseLooks}, "I11", manyBlind},
+		{Mutation{Name: "new owner is not waited for", Seen: opened(moverHasAll)}, "I1", planned},
 		{Mutation{Name: "silence alone is proof", Seen: silenceIsProof}, "I11", nil},
 	}
 }
@@ -85,6 +86,25 @@ func mutants() []mutant {
 // slowAppliers makes it likely that something received is not applied yet.
 func slowAppliers(o *Options) {
 	o.Slow, o.Double, o.Durability = true, false, topology.DurabilitySemiSync
+}
+
+// planned has units moved all the time, between members whose appliers are slow.
+func planned(o *Options) {
+	o.Moves, o.Slow, o.Double, o.Durability, o.Every = true, true, false, topology.DurabilitySemiSync, time.Second
+}
+
+// moverHasAll has the new owner of a move say that it has what the old one has.
+func moverHasAll(w *World, seen topology.Observations) topology.Observations {
+	op, ok := w.log.snap.Running()
+	if !ok || op.Kind != topology.OperationMove {
+		return seen
+	}
+	old, _ := seen.Of(op.Former)
+	return sees(func(_ *World, o *topology.Observation) {
+		if o.Member == op.Heir {
+			o.Applied = o.Applied.Union(old.Position())
+		}
+	})(w, seen)
 }
 
 // twoProxies has a second proxy whose owner does not wait for an acker.
@@ -194,16 +214,18 @@ func lostNothing(w *World, seen topology.Observations) topology.Observations {
 
 // leasesOver has every proxy say that it has given its lease back.
 func leasesOver(w *World, seen topology.Observations) topology.Observations {
-	u, _ := w.log.snap.Unit(topology.UnitRest)
-	said := map[topology.NodeID]topology.Writer{}
-	for _, writer := range seen.Writers {
-		said[writer.Node] = writer
-	}
+	said := seen.Writers
 	seen.Writers = nil
 	for _, n := range seen.Nodes {
-		seen.Writers = append(seen.Writers, topology.Writer{
-			Node: n, Unit: topology.UnitRest, Epoch: u.Epoch, Acked: said[n].Acked, Since: said[n].Since, At: w.clock(),
-		})
+		for _, u := range w.log.snap.Units {
+			writer := topology.Writer{Node: n, Unit: u.ID, Epoch: u.Epoch, At: w.clock()}
+			for _, x := range said {
+				if x.Node == n && x.Unit == u.ID {
+					writer.Acked, writer.Since = x.Acked, x.Since
+				}
+			}
+			seen.Writers = append(seen.Writers, writer)
+		}
 	}
 	return seen
 }

@@ -81,6 +81,12 @@ func (n *nemesis) strike() {
 		{2, n.isolateNode},
 		{2, n.meddle},
 	}
+	if w.opt.Moves {
+		faults = append(faults, []struct {
+			weight int
+			do     func()
+		}{{12, n.moveUnit}, {1, n.abort}}...)
+	}
 	total := 0
 	for _, f := range faults {
 		total += f.weight

@@ -29,8 +29,8 @@ type node struct {
 	fleet   *fleet // of its last leadership; nil: it has not led yet
 	ctl     *controller.Controller
 	proxy   *proxy
-	writers map[topology.NodeID]topology.Writer // what the nodes have said in this leadership
-	grants  map[topology.NodeID]topology.Grant  // what it has given in this leadership
+	writers map[topology.NodeID]report  // what the nodes have said in this leadership
+	grants  map[grantKey]topology.Grant // what it has given in this leadership
 	others  map[topology.NodeID][]topology.Sighting
 
 	turn    int // counts planned ticks; only the last one counts
@@ -83,7 +83,7 @@ func (n *node) crash() {
 func (n *node) lead() {
 	n.fleet = newFleet(n.w, n)
 	n.knows, n.applied = n, n.w.log.snap
-	n.writers, n.grants = map[topology.NodeID]topology.Writer{}, map[topology.NodeID]topology.Grant{}
+	n.writers, n.grants = map[topology.NodeID]report{}, map[grantKey]topology.Grant{}
 	n.others = map[topology.NodeID][]topology.Sighting{}
 	n.ctl = controller.New(controller.Config{Node: n.id, Clock: n.w.clock}, leaderLog{n.w.log, n, n.fleet}, mutated{n.fleet}, n.eyes)
 	began := n.w.clock()

@@ -15,6 +15,8 @@ type Options struct {
 	Nodes      int // processes, each with a proxy
 	Voters     int // the first of them; the others are observers
 	Clients    int
+	Units      int           // how many there are to be; maxUnits at most
+	Moves      bool          // units are moved at random moments
 	Storm      time.Duration // how long faults are drawn
 	Every      time.Duration // mean time between two of them
 	Durability topology.Durability
@@ -53,13 +55,20 @@ func Draw(seed uint64) Options {
 	if rng.IntN(10) == 0 {
 		o.Durability = topology.DurabilityAsync
 	}
+	planned := rand.New(rand.NewPCG(seed, 0xd1ce)) // apart: what was drawn before stays
+	o.Moves, o.Units = planned.IntN(2) == 0, 1
+	if planned.IntN(3) == 0 {
+		o.Units = 2 + planned.IntN(maxUnits-1)
+	}
 	return o
 }
 
+const maxUnits = 3
+
 // String prints all that the seed decided.
 func (o Options) String() string {
-	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g",
-		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky)
+	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t",
+		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves)
 }
 
 // Mutation breaks one rule of the code under test, or of the model where it
@@ -80,5 +89,6 @@ type Mutation struct {
 	Resend        bool // a proxy sends a write again whose answer was lost
 	FailedUnknown bool // a proxy says "failed" where it does not know
 	StopBoth      bool // stopping the receiver stops and starts the applier too
+	AlwaysQuiet   bool // a proxy says that nothing is under way, whatever is
 	EagerAck      bool // a receiver acknowledges what it has not written down
 }

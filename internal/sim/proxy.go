@@ -1,25 +1,34 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
-// proxy is one node's proxy, for the unit "*" alone. It sends writes only while
-// it holds the lease of the newest epoch that it knows, and gives the lease of
-// an older one back in the moment in which it learns of a newer.
+// proxy is one node's proxy. It sends writes of a unit only while it holds the lease
+// of the newest epoch that it knows, gives the lease of an older one back in the
+// moment in which it learns of a newer, and begins nothing in a unit that is drained.
 type proxy struct {
 	w    *World
 	n    *node
 	dead bool
 
-	began time.Time
-	index uint64 // of the snapshot it knows
-	owner topology.MemberID
-	epoch uint64
-	until time.Duration // a remote node's lease ends then
-	acked topology.Position
+	began  time.Time
+	index  uint64   // of the snapshot it knows
+	shares []*share // as the snapshot lists the units
+}
+
+// share is how a proxy stands to one unit.
+type share struct {
+	unit     topology.UnitID
+	owner    topology.MemberID
+	epoch    uint64
+	draining bool
+	until    time.Duration // a remote node's lease ends then
+	acked    topology.Position
+	cut      bool // what became of a write is not known, since the unit had an owner last
 }
 
 func newProxy(w *World, n *node) *proxy { return &proxy{w: w, n: n, began: w.clock()} }
@@ -35,37 +44,93 @@ func (p *proxy) begin() {
 	}
 }
 
+// share returns how the proxy stands to the unit that a schema is part of.
+func (p *proxy) share(schema topology.UnitID) *share {
+	rest := &share{unit: topology.UnitRest}
+	for _, s := range p.shares {
+		switch s.unit {
+		case schema:
+			return s
+		case topology.UnitRest:
+			rest = s
+		}
+	}
+	return rest
+}
+
 // learn takes in a snapshot; an older one than the last is late mail.
 func (p *proxy) learn(snap *topology.Snapshot) {
 	if p.dead || snap.Index < p.index {
 		return
 	}
 	p.index = snap.Index
-	u, _ := snap.Unit(topology.UnitRest)
-	if u.Epoch <= p.epoch {
-		return
+	changed := false
+	for _, u := range snap.Units {
+		changed = p.learnUnit(u) || changed
 	}
-	p.owner, p.epoch, p.until = u.Owner, u.Epoch, 0
-	p.w.say(string(p.n.id), "proxy: epoch %d, owner %q", p.epoch, p.owner)
-	if p.timed() {
+	switch {
+	case !changed:
+	case !p.timed():
+		p.n.wake()
+	default:
 		p.ask()
 		p.tell()
-	} else {
-		p.n.wake()
 	}
+}
+
+// learnUnit takes in what became of one unit, and reports whether anything has.
+func (p *proxy) learnUnit(u topology.Unit) bool {
+	s := p.share(u.ID)
+	if s.unit != u.ID || !slices.Contains(p.shares, s) { // parted from another one, or the first
+		s = &share{unit: u.ID, acked: s.acked, cut: s.cut}
+		p.shares = append(p.shares, s)
+	}
+	if u.Epoch == s.epoch && u.Draining != s.draining {
+		s.draining = u.Draining
+		p.w.say(string(p.n.id), "proxy: %s draining %t", s.unit, s.draining)
+		p.w.after(u.Grace, func() {
+			if s.draining && s.epoch == u.Epoch && !p.dead {
+				p.giveUp(s)
+			}
+		})
+		return true
+	}
+	if u.Epoch <= s.epoch {
+		return false
+	}
+	busy := p.busy(s)
+	s.owner, s.epoch, s.until, s.draining = u.Owner, u.Epoch, 0, u.Draining
+	s.cut = u.Owner == "" && (s.cut || busy)
+	p.w.say(string(p.n.id), "proxy: %s epoch %d, owner %q", s.unit, s.epoch, s.owner)
+	p.giveUp(s)
+	return true
+}
+
+// giveUp has the clients of a unit leave what is under way.
+func (p *proxy) giveUp(s *share) {
 	for _, c := range p.w.clients {
-		if c.n == p.n {
-			c.moved()
+		if c.n == p.n && p.share(c.schema) == s {
+			c.moved(s)
 		}
 	}
 }
 
-// holds reports whether a write of that epoch may be acknowledged now.
-func (p *proxy) holds(epoch uint64) bool {
-	return !p.dead && p.owner != "" && p.epoch == epoch && (!p.timed() || p.w.now < p.until)
+// busy reports whether a write in the unit is without its answer.
+func (p *proxy) busy(s *share) bool {
+	for _, c := range p.w.clients {
+		if c.n == p.n && p.share(c.schema) == s && c.write != nil && c.write.sent {
+			return true
+		}
+	}
+	return false
 }
 
-// renew asks for the lease again and again.
+// holds reports whether a write of that epoch may be acknowledged now.
+func (p *proxy) holds(s *share, epoch uint64) bool {
+	return !p.dead && s.owner != "" && s.epoch == epoch && (!p.timed() || p.w.now < s.until)
+}
+
+// renew asks for the leases again and again.
 func (p *proxy) renew() {
 	if p.dead {
 		return
@@ -74,28 +139,41 @@ func (p *proxy) renew() {
 	p.w.after(topology.LeaseTTL/3, p.renew)
 }
 
-// ask asks whom it takes for the leader. The lease counts from when it was asked
-// for.
+// asked is a lease that is asked for.
+type asked struct {
+	share *share
+	unit  topology.UnitID
+	epoch uint64
+}
+
+// ask asks whom it takes for the leader for the leases of all units that it knows. They
+// count from when they were asked for.
 func (p *proxy) ask() {
-	asked, epoch, leader := p.w.now, p.epoch, p.n.knows
 	if !p.timed() {
 		return
 	}
+	at, leader := p.w.now, p.n.knows
+	var all []asked
+	for _, s := range p.shares {
+		all = append(all, asked{s, s.unit, s.epoch})
+	}
 	p.w.net.send(p.n.host(), leader.host(), func() {
-		leader.grant(p.n, epoch, func() {
+		leader.grant(p.n, all, func(given []asked) {
 			p.w.after(p.n.stutter(), func() { // a busy process reads its answers late
 				if p.w.opt.Mutation.FromAnswer {
-					asked = p.w.now
+					at = p.w.now
 				}
-				if !p.dead && p.epoch == epoch {
-					p.until = max(p.until, asked+topology.LeaseTTL)
+				for _, g := range given {
+					if !p.dead && g.share.epoch == g.epoch {
+						g.share.until = max(g.share.until, at+topology.LeaseTTL)
+					}
 				}
 			})
 		})
 	})
 }
 
-// report tells the leader how the lease stands.
+// report tells the leader how the leases stand.
 func (p *proxy) report() {
 	if p.dead {
 		return
@@ -105,22 +183,47 @@ func (p *proxy) report() {
 }
 
 func (p *proxy) tell() {
-	said, leader, sent := p.writer(), p.n.knows, p.w.now
+	said, leader, sent := p.writers(), p.n.knows, p.w.now
 	seen := p.n.sightings()
 	p.w.net.send(p.n.host(), leader.host(), func() {
 		late := p.w.now-sent > topology.LeaseTTL/2 // the call was given up by then
-		if leader.up && leader.fleet != nil && !leader.fleet.over && !late {
-			said.At = p.w.clock()
-			leader.writers[said.Node] = said
-			leader.others[said.Node] = seen
+		if last := leader.writers[p.n.id]; leader.up && leader.fleet != nil && !leader.fleet.over && !late && last.sent <= sent {
+			for i := range said {
+				said[i].At = p.w.clock()
+			}
+			leader.writers[p.n.id] = report{sent, said}
+			leader.others[p.n.id] = seen
 			leader.wake()
 		}
 	})
 }
 
-func (p *proxy) writer() topology.Writer {
-	return topology.Writer{
-		Node: p.n.id, Unit: topology.UnitRest, Epoch: p.epoch, Acked: p.acked, Since: p.began, At: p.w.clock(), Timed: p.timed(),
+// report is what a proxy has said, and when.
+type report struct {
+	sent    time.Duration
+	writers []topology.Writer
+}
+
+func (p *proxy) writers() []topology.Writer {
+	var said []topology.Writer
+	for _, s := range p.shares {
+		held := s.owner == "" || s.draining
+		said = append(said, topology.Writer{
+			Node: p.n.id, Unit: s.unit, Epoch: s.epoch, Holding: s.owner != "", Acked: s.acked, Since: p.began, At: p.w.clock(), Timed: p.timed(),
+			Quiet: held && !s.cut && !p.busy(s) || p.w.opt.Mutation.AlwaysQuiet,
+		})
+	}
+	return said
+}
+
+// ended tells of a drained unit that nothing is under way in it any more.
+func (p *proxy) ended(s *share) {
+	switch {
+	case p.dead || p.busy(s) || s.owner != "" && !s.draining:
+	case !p.timed():
+		p.n.wake()
+	default:
+		p.tell()
 	}
 }
 
@@ -138,9 +241,9 @@ func (n *node) addWriters(seen *topology.Observations) {
 	for _, other := range n.w.nodes {
 		seen.Nodes = append(seen.Nodes, other.id)
 		if other == n {
-			seen.Writers = append(seen.Writers, n.proxy.writer())
+			seen.Writers = append(seen.Writers, n.proxy.writers()...)
 		} else if said, ok := n.writers[other.id]; ok {
-			seen.Writers = append(seen.Writers, said)
+			seen.Writers = append(seen.Writers, said.writers...)
 		}
 	}
 	for _, other := range n.w.nodes {

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -99,30 +101,48 @@ func (n *node) verified(f *fleet, then func(bool)) {
 	})
 }
 
-// grant answers a proxy that asks for the lease of an epoch. The leader asks the
-// majority first, then looks at the state, and notes what it gives.
-func (n *node) grant(asks *node, epoch uint64, give func()) {
+// grantKey is whom a lease was given, and on what.
+type grantKey struct {
+	node topology.NodeID
+	unit topology.UnitID
+}
+
+// grant answers a proxy that asks for leases. The leader asks the majority first, then
+// looks at the state, and notes what it gives.
+func (n *node) grant(asks *node, all []asked, give func([]asked)) {
 	f := n.fleet
 	if !n.up || f == nil || f.over {
 		return
 	}
 	n.verified(f, func(leads bool) {
-		u, _ := n.applied.Unit(topology.UnitRest)
-		if !leads || !n.up || f.over || u.Epoch != epoch || u.Owner == "" {
+		if !leads || !n.up || f.over {
 			return
 		}
-		n.grants[asks.id] = topology.Grant{Node: asks.id, Unit: u.ID, Epoch: epoch, Until: n.w.clock().Add(topology.LeaseTTL)}
-		n.w.net.send(n.host(), asks.host(), give)
+		var given []asked
+		var known []topology.UnitID
+		for _, a := range all {
+			known = append(known, a.unit)
+		}
+		for _, a := range all {
+			if u, _ := n.applied.Unit(a.unit); u.Epoch == a.epoch && u.Owner != "" {
+				given = append(given, a)
+				n.grants[grantKey{asks.id, a.unit}] = topology.Grant{
+					Node: asks.id, Unit: a.unit, Epoch: a.epoch, Until: n.w.clock().Add(topology.LeaseTTL), Known: known,
+				}
+			}
+		}
+		n.w.net.send(n.host(), asks.host(), func() { give(given) })
 	})
 }
 
-// given returns what this leadership has given, in the order of the nodes.
+// given returns what this leadership has given, in the order of the nodes and units.
 func (n *node) given() []topology.Grant {
 	var all []topology.Grant
-	for _, other := range n.w.nodes {
-		if g, ok := n.grants[other.id]; ok {
-			all = append(all, g)
-		}
+	for _, g := range n.grants {
+		all = append(all, g)
 	}
+	slices.SortFunc(all, func(a, b topology.Grant) int {
+		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Unit, b.Unit))
+	})
 	return all
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ type Stats struct {
 	Outcomes [3]int // ok, failed, unknown
 	Heals    int
 	Rejoins  int
+	Moves    int           // units that got another owner in a planned way
 	Words    int           // commands that a person had to give
 	Calm     time.Duration // from the end of faults to a whole ring
 }
@@ -107,12 +109,13 @@ func (w *World) unwhole() string {
 	if ok {
 		return fmt.Sprintf("operation %s (%s of %s) stands at %q: %s", op.ID, op.Kind, op.Member, op.Cursor, w.lastWhy())
 	}
-	withheld := len(s.Units) == 1 && s.Units[0].Owner == "" && s.Ring.Degraded == topology.DegradedRefuse
+	ownerless := slices.ContainsFunc(s.Units, func(u topology.Unit) bool { return u.Owner == "" })
+	withheld := ownerless && s.Ring.Degraded == topology.DegradedRefuse
 	if withheld && strings.Contains(w.laws.stuckFor, "in quarantine") && strings.Contains(w.laws.stuckFor, "sqlring master rejoin") {
 		return "" // as the policy wants it, and the one command is named
 	}
-	if len(s.Units) != 1 || s.Units[0].Owner == "" {
-		return "the unit has no owner: " + w.lastWhy()
+	if len(s.Units) == 0 || ownerless {
+		return "a unit has no owner: " + w.lastWhy()
 	}
 	for _, m := range s.Members {
 		if m.State == topology.MemberQuarantined && strings.Contains(m.Why, "sqlring ") {
@@ -208,14 +211,15 @@ func (s *Stats) add(o Stats) {
 	}
 	s.Heals += o.Heals
 	s.Rejoins += o.Rejoins
+	s.Moves += o.Moves
 	s.Words += o.Words
 	s.Calm = max(s.Calm, o.Calm)
 }
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

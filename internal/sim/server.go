@@ -58,6 +58,8 @@ type memory struct {
 	hands *conn // who holds GET_LOCK('sqlring_hands')
 	term  uint64
 	conns []*conn
+
+	lastConn uint64 // id of the newest connection
 }
 
 func newServer(w *World, i int) *server {

@@ -242,7 +242,7 @@ func disarm(d *deed, then func(error)) {
 
 func expel(d *deed, then func(error)) {
 	for _, c := range d.s.mem.conns {
-		if c.app && !c.killed {
+		if c.app && !c.killed && (d.a.Below == 0 || c.id <= d.a.Below) {
 			d.s.killConn(c)
 		}
 	}

@@ -11,24 +11,26 @@ type writeKey struct{ client, seq int }
 
 // txn is one transaction, the same value on every member that has it.
 type txn struct {
-	gtid  topology.GTID
-	ours  bool // a heartbeat: sqlring's own row
-	beat  topology.Beat
-	key   writeKey
-	id    uint64 // auto_increment value that the row got
-	reg   int    // register that is overwritten; -1: a plain insert
-	epoch uint64 // of the unit, when the write was sent
+	gtid   topology.GTID
+	ours   bool // a heartbeat: sqlring's own row
+	beat   topology.Beat
+	key    writeKey
+	schema topology.UnitID
+	id     uint64          // auto_increment value that the row got
+	reg    int             // register that is overwritten; -1: a plain insert
+	unit   topology.UnitID // that the schema was a part of when the write was sent
+	epoch  uint64          // of the unit then
 
 	waited bool // semi-sync was on when it was written
 	copied int  // times that another member received it
 }
 
-const registers = 4
+const registers = 4 // of each unit
 
 // table is the data of one member.
 type table struct {
 	rows  map[writeKey]*txn
-	regs  [registers]writeKey
+	regs  [maxUnits * registers]writeKey
 	maxID uint64
 	beats []topology.Beat // sorted by origin, then node
 	sum   uint64          // of the rows, whatever their order

@@ -17,7 +17,7 @@
 // each dial.
 //
 // A node without a state speaks raft with nobody before it was let in: it may have been
-// a voter that has lost its votes (S17). It is let in by the leader, first as one that
+// a voter that has lost its votes (S18). It is let in by the leader, first as one that
 // only listens; or it makes a new cluster with others that have none, once each of them
 // knows the same ones and has written down that it does.
 //

@@ -138,7 +138,7 @@ func (s *Store) request() joinRequest {
 }
 
 // fresh reports whether there is no state, nor the promise to take part in a new
-// cluster: such a node may have lost its votes (S17).
+// cluster: such a node may have lost its votes (S18).
 func (s *Store) fresh() bool { return s.raft.LastIndex() == 0 && !s.agreed.Load() }
 
 // answerJoin answers a node that wants to be in the configuration.

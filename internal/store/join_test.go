@@ -116,7 +116,7 @@ func TestThreeBegin(t *testing.T) {
 			t.Errorf("%s takes itself for the only one", n.cfg.NodeID)
 		}
 	}
-	lost := nodes[0] // one that loses its disk is not let back in by itself (S17)
+	lost := nodes[0] // one that loses its disk is not let back in by itself (S18)
 	if lost == lead {
 		lost = nodes[1]
 	}
@@ -213,7 +213,7 @@ func TestSoleNodeMoves(t *testing.T) {
 	})
 }
 
-// A voter that comes without a state has lost its votes (S17).
+// A voter that comes without a state has lost its votes (S18).
 func TestVoterWithoutAState(t *testing.T) {
 	authority := ca(t)
 	cfg := nodeConfig(t, "n1", authority)

@@ -44,7 +44,7 @@ func (s *Store) Peers() []Peer {
 
 // Sole reports whether this node is the only one in raft's configuration, so that
 // nobody else can ever move what it owns. It turns false before a second node is
-// added, and true some time after the last other one has gone (S14).
+// added, and true some time after the last other one has gone (S15).
 func (s *Store) Sole() bool { return s.sole.Load() }
 
 // settleSole looks whether this node is the only one. Only its leader can add
@@ -61,7 +61,7 @@ func (s *Store) settleSoleLocked() {
 }
 
 // Remove takes a node out of raft's configuration. The caller sees to it that the
-// node holds no lease any more (S16). Only the leader can do it.
+// node holds no lease any more (S17). Only the leader can do it.
 func (s *Store) Remove(ctx context.Context, id topology.NodeID) error {
 	s.membership.Lock()
 	defer s.membership.Unlock()

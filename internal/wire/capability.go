@@ -96,3 +96,7 @@ func (c Capability) Towards(server Capability) (Capability, error) {
 	own := Protocol41 | SecureConn | PluginAuth | SessionTrack
 	return c&passed | own | server&(ConnectAttrs|PluginAuthLen|ConnectWithDB), nil
 }
+
+// Passed returns the bits of c that a member sees as the client chose them: clients
+// that differ in others alone are the same to it.
+func (c Capability) Passed() Capability { return c & passed }

@@ -40,6 +40,8 @@ type OK struct {
 	Warnings uint16
 	Info     []byte // human-readable, often empty
 	Changes  []byte // session-state block, for NextChange; empty if nothing changed
+	Result   bool   // it ends rows, of which there were Rows
+	Rows     uint64 // unset by ParseOK
 	Mute     bool   // a classic EOF packet, which has no place to say what changed
 }
 

@@ -55,6 +55,7 @@ type Response struct {
 	skip    int  // bytes of the current packet that are still to pass
 	more    bool // the current packet is continued by the next one
 	left    uint64
+	rows    uint64 // of the result under way
 	columns uint64 // of a prepared statement, until its parameters have passed
 	ok      OK
 	made    Prepared
@@ -211,6 +212,7 @@ func (r *Response) pass(length int) error {
 	case stateFields:
 		r.next(stateFieldsEnd)
 	case stateRows:
+		r.rows++
 	default:
 		return fmt.Errorf("%w: response", ErrMalformed)
 	}
@@ -300,7 +302,7 @@ func (r *Response) columnCount(payload []byte) error {
 	if err != nil {
 		return err
 	}
-	r.left, r.state = columns, stateDefs
+	r.left, r.state, r.rows = columns, stateDefs, 0
 	if !defs {
 		r.undefined(stateDefsEnd)
 	}

@@ -17,6 +17,7 @@ func (r *Response) ended(packet, dst []byte) (int, error) {
 			Status:   classicStatus(payload),
 			Mute:     true,
 		}
+		r.ok.Result, r.ok.Rows = r.state == stateRows, r.rows
 		r.see.ObserveOK(&r.ok)
 		r.result()
 		return copy(dst, packet), nil
@@ -24,6 +25,7 @@ func (r *Response) ended(packet, dst []byte) (int, error) {
 	if err := ParseOK(payload, &r.ok); err != nil {
 		return 0, err
 	}
+	r.ok.Result, r.ok.Rows = r.state == stateRows, r.rows
 	had, info := len(r.ok.Changes), r.ok.Info
 	r.see.ObserveOK(&r.ok)
 	r.result()

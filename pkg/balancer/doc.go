@@ -7,6 +7,11 @@
 // it leaves state behind that can not be carried to another connection
 // ([Classify]), and whether it is a KILL ([ParseKill]).
 //
+// Where a read goes is asked of another picture ([Reads.Choose]): which members are
+// fresh, by their lag's level, and known to have what the reader has written, by
+// their position. [Reads.Explain] says of each member why it qualifies or not. That
+// picture is replaced at every probe, the View only when a route changes.
+//
 // Statements are read in three steps. A [Lexer] cuts the text into tokens as the
 // server does, by flavour, version, sql_mode and charset. A [Digester] reduces the
 // tokens to MySQL's digest, which is equal for statements that differ in values only.

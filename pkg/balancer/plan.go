@@ -55,6 +55,15 @@ func (p *Plan) IsRead() bool {
 // IsRead is [Plan.IsRead] of one statement.
 func (f *Facts) IsRead() bool { return f.Verb == VerbRead && f.Effects&^harmless == 0 }
 
+// Unlocks reports whether the plan is that of UNLOCK TABLES.
+func (p *Plan) Unlocks() bool {
+	if len(p.Statements) != 1 {
+		return false
+	}
+	f := &p.Statements[0]
+	return f.Verb == VerbLock && f.Effects.Has(EffectTableLocks) && f.Complete && len(f.Tables) == 0
+}
+
 // harmless are the effects that a read may have and go to any member.
 const harmless = 1<<EffectBatch | 1<<EffectWaits
 

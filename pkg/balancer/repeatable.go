@@ -126,7 +126,7 @@ func (w *words) atSign() {
 	if !bytes.HasPrefix(w.text[w.at:], []byte("@@")) {
 		w.bad = true
 	}
-	w.at += 2
+	w.at = min(w.at+2, len(w.text))
 }
 
 // quote passes a quoted text. A backslash behind a byte of a multi-byte character
@@ -146,7 +146,7 @@ func (w *words) quote(c byte) {
 			w.at++
 		}
 	}
-	w.bad = true
+	w.at, w.bad = len(w.text), true // a last backslash has nothing behind it to pass
 }
 
 // comment passes a comment, if one begins here.

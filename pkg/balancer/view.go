@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -24,6 +25,14 @@ type Unit struct {
 	ID    topology.UnitID
 	Owner topology.MemberID // "" if nobody owns it: writes wait
 	Epoch uint64            // counts changes of the owner
+	// Draining and Grace are those of [topology.Unit]: what was begun in the unit
+	// goes on in this epoch, for at most Grace from when the proxy took the first such
+	// view in, and is cut then; nothing is begun in it. Commands that would begin
+	// something wait as they do without an owner. Once all has had its final answer
+	// the proxy reports [topology.Writer].Quiet, and calls LeasesChanged. A later view
+	// of the same epoch without Draining takes that back.
+	Draining bool
+	Grace    time.Duration
 }
 
 // View is an immutable picture of the ring as a proxy routes by it. Members and
@@ -42,6 +51,8 @@ type Route struct {
 	Unit   topology.UnitID
 	Epoch  uint64
 	Why    Why
+	// Draining says that nothing may be begun there: see [Unit].
+	Draining bool
 }
 
 // Why is the reason for a route, or for there being none.
@@ -97,7 +108,7 @@ func (v *View) OwnerOf(unit topology.UnitID) (route Route, ok bool) {
 			return Route{Unit: unit, Why: WhyNoUnit}, false
 		}
 	}
-	route = Route{Unit: u.ID, Epoch: u.Epoch, Why: why}
+	route = Route{Unit: u.ID, Epoch: u.Epoch, Why: why, Draining: u.Draining}
 	if u.Owner == "" {
 		route.Why = WhyNoOwner
 		return route, false

@@ -1,6 +1,7 @@
 package lagguard
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -35,19 +36,22 @@ func (l Lag) String() string {
 }
 
 // Estimate bounds the lag at a reading from the beats that were sent to the
-// origin. With s the beat seen and n the first beat after s that the origin
-// acknowledged:
+// origin. With s the newest beat that is remembered and not after the one seen, and
+// n the first one after what was seen that the origin acknowledged:
 //
 //   - the member lacks n, which was committed when it was acknowledged, so it is
 //     stale by at least Asked - Acked(n); by 0 if there is no such beat;
 //   - the member has all that was committed before s was sent, so it is stale by
 //     at most Answered - At(s).
 //
-// The lag is unknown if s is not among the beats: sent by a node before us, or
-// too old to be remembered.
+// The lag is unknown if what was seen is not between the beats that are remembered:
+// it was sent by a node before us.
 func Estimate(beats []Sent, r Reading) Lag {
-	at := slices.IndexFunc(beats, func(b Sent) bool { return b.Seq == r.Seen })
-	if at < 0 {
+	at, exact := slices.BinarySearchFunc(beats, r.Seen, func(b Sent, seq uint64) int { return cmp.Compare(b.Seq, seq) })
+	if !exact {
+		at--
+	}
+	if at < 0 || r.Seen > beats[len(beats)-1].Seq {
 		return Lag{At: r.Answered}
 	}
 	lag := Lag{Known: true, High: r.Answered.Sub(beats[at].At), At: r.Answered}

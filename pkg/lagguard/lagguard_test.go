@@ -85,12 +85,34 @@ func TestTrackIsBounded(t *testing.T) {
 		track.Ack(uint64(i), at(i))
 	}
 	beats := track.Beats()
-	if len(beats) > keptBeats || beats[len(beats)-1].Seq != 3*keptBeats {
+	if len(beats) > keptBeats || beats[len(beats)-1].Seq != 3*keptBeats || beats[0].Seq != 1 {
 		t.Fatalf("kept %d beats, the last is %d", len(beats), beats[len(beats)-1].Seq)
 	}
 	track.Send(5, at(0))
 	if n := len(track.Beats()); n != len(beats) {
 		t.Fatalf("an old beat was noted again: %d", n)
+	}
+}
+
+// TestAnOldLagHasBoundsStill: an applier that stood still for two days at ten beats a
+// second: what a node remembers is thin there, and the truth is between the bounds.
+func TestAnOldLagHasBoundsStill(t *testing.T) {
+	var track Track
+	const beats = 2 * 24 * 3600 * 10
+	for i := 1; i <= beats; i++ {
+		track.Send(uint64(i), at(i*100))
+		track.Ack(uint64(i), at(i*100+2))
+	}
+	for _, seen := range []int{1, 2, 999, beats / 2, beats - 5000, beats - 1} {
+		now := beats*100 + 50
+		lag := track.Estimate(Reading{uint64(seen), at(now), at(now + 1)})
+		truth := time.Duration(now-(seen*100+100)) * time.Millisecond // since the first that it lacks
+		if !lag.Known || truth < lag.Low-2*time.Millisecond || truth > lag.High || lag.Low < truth/2 || lag.High > 2*truth+time.Second {
+			t.Errorf("seen %d: %s, truth %s", seen, lag, truth)
+		}
+	}
+	if n := len(track.Beats()); n > keptBeats {
+		t.Errorf("%d beats", n)
 	}
 }
 

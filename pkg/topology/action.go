@@ -43,7 +43,8 @@ const (
 	ActClose
 	// ActStamp sets the boot token alone: a member that stays closed is admitted.
 	ActStamp
-	// ActExpel ends every connection of an application.
+	// ActExpel ends every connection of an application, or with Below those up to
+	// that id, and sees them gone.
 	ActExpel
 	// ActReadTail reads the member's own transactions above After from its binlog
 	// and judges them; the result is Observation.Tail.
@@ -73,6 +74,7 @@ type Action struct {
 	Acker        bool           // ActFollow: it acknowledges what it receives
 	Boot         uint64         // ActOpen, ActStamp
 	After        Position       // ActReadTail
+	Below        uint64         // ActExpel: the highest connection id that is ended; 0: all
 }
 
 // String says the action in words, with its arguments.

@@ -133,6 +133,9 @@ func (s *Snapshot) validateMembers() error {
 		if err := ValidAddr(m.Addr); err != nil {
 			return fmt.Errorf("member %s: %w", m.ID, err)
 		}
+		if err := ValidWeight(m.Weight); err != nil {
+			return fmt.Errorf("member %s: %w", m.ID, err)
+		}
 		if ids[m.ID] || addrs[m.Addr] {
 			return fmt.Errorf("member %s at %s stands in the ring twice", m.ID, m.Addr)
 		}

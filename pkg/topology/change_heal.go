@@ -22,6 +22,9 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 	if i < 0 || s.Members[i].State != MemberActive {
 		return fmt.Errorf("%w: %s is not an active member", ErrStale, b.Member)
 	}
+	moved, moving := s.Running()
+	moving = moving && moved.Kind == OperationMove
+	s.endMove(b.Member, c)
 	op := Operation{Kind: OperationHeal, Member: b.Member, Cursor: HealLeases, Evidence: slices.Clone(b.Evidence), Armed: s.Members[i].SemiSync == SemiSyncArmed}
 	upstream, ok := s.Upstream(b.Member)
 	if !ok {
@@ -31,7 +34,7 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 		op.Heir, op.Former = upstream.ID, upstream.ID
 		s.takeUnits(upstream.ID, "", c)
 	}
-	if s.Owns(b.Member) {
+	if s.Owns(b.Member) || moving && moved.Former == b.Member {
 		op.Former = b.Member
 	}
 	for _, u := range s.ownerless() { // withheld already: it is still for the same one
@@ -55,7 +58,7 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 func (s *Snapshot) takeUnits(from, heir MemberID, c Command) {
 	for i := range s.Units {
 		if s.Units[i].Owner == from {
-			s.Units[i] = Unit{ID: s.Units[i].ID, Heir: heir, Epoch: s.Units[i].Epoch + 1, Since: c.At.UTC(), Proxies: s.Units[i].Proxies}
+			s.Units[i] = s.Units[i].left(heir, c.At)
 		}
 	}
 }
@@ -201,7 +204,7 @@ func (e EndHeal) apply(s *Snapshot, c Command) error {
 		}
 		what += fmt.Sprintf(", %s gets its units once it has an acker", op.Heir)
 	default:
-		if err := s.grant(grantee{op.Heir, e.SemiSync, e.Proxies}, c); err != nil {
+		if err := s.grant(grantee{op.Heir, e.SemiSync, e.Proxies}, everyUnit, c); err != nil {
 			return err
 		}
 		what += fmt.Sprintf(", %s owns its units (semi-sync %s)", op.Heir, e.SemiSync)
@@ -219,8 +222,8 @@ type grantee struct {
 	proxies []ProxyStart
 }
 
-// grant gives every unit without an owner to a member, in a new epoch.
-func (s *Snapshot) grant(to grantee, c Command) error {
+// grant gives the units without an owner that are meant to a member, in a new epoch.
+func (s *Snapshot) grant(to grantee, meant func(Unit) bool, c Command) error {
 	if s.Ring.Durability == DurabilitySemiSync && to.order == SemiSyncOff {
 		return fmt.Errorf("%w: semi-sync of %s must be armed or degraded", ErrLaw, to.id)
 	}
@@ -230,12 +233,14 @@ func (s *Snapshot) grant(to grantee, c Command) error {
 	}
 	s.Members[i].SemiSync = to.order
 	for u := range s.Units {
-		if s.Units[u].Owner == "" {
-			s.Units[u] = Unit{ID: s.Units[u].ID, Owner: to.id, Epoch: s.Units[u].Epoch + 1, Since: c.At.UTC(), Proxies: to.proxies}
+		if s.Units[u].Owner == "" && meant(s.Units[u]) {
+			s.Units[u] = s.Units[u].given(to.id, to.proxies, c.At)
 		}
 	}
 	return nil
 }
+
+func everyUnit(Unit) bool { return true }
 
 // GrantWithheld gives the units that were withheld to their heir: its commits
 // wait for an acker again, and it is open.
@@ -254,7 +259,7 @@ func (g GrantWithheld) apply(s *Snapshot, c Command) error {
 	case m.SemiSync != SemiSyncArmed:
 		return fmt.Errorf("%w: semi-sync of %s is %s", ErrLaw, g.Member, m.SemiSync)
 	}
-	if err := s.grant(grantee{g.Member, SemiSyncArmed, g.Proxies}, c); err != nil {
+	if err := s.grant(grantee{g.Member, SemiSyncArmed, g.Proxies}, everyUnit, c); err != nil {
 		return err
 	}
 	s.record(c, "heal", g.Member, fmt.Sprintf("%s has an acker and owns its units", g.Member))

@@ -11,6 +11,8 @@ type NewMember struct {
 	ID   MemberID `json:"id"`
 	Addr string   `json:"addr"` // host:port
 	Site string   `json:"site,omitempty"`
+	// Weight is its share of the reads; 0 stands for 1.
+	Weight int `json:"weight,omitempty"`
 }
 
 // InitRing declares a ring of empty servers and starts the operation that makes
@@ -42,7 +44,7 @@ func (i InitRing) apply(s *Snapshot, c Command) error {
 	s.Ring = &Ring{Name: i.Name, Stride: i.Stride, Durability: i.Durability, Degraded: i.Degraded}
 	for n, m := range i.Members {
 		s.Members = append(s.Members, Member{
-			ID: m.ID, Addr: m.Addr, Site: m.Site, State: MemberJoining, Why: "the ring is being made",
+			ID: m.ID, Addr: m.Addr, Site: m.Site, Weight: m.Weight, State: MemberJoining, Why: "the ring is being made",
 			Identity: s.issueIdentity(), Slot: slots[n], Boot: s.issueBoot(),
 		})
 	}

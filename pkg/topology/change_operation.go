@@ -22,7 +22,7 @@ func (a AdvanceOperation) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s has no step from %q to %q", ErrLaw, op.Kind, a.From, a.To)
 	}
 	op.Cursor, op.Moved = a.To, c.At.UTC()
-	if a.To == RejoinCatchUp {
+	if op.Kind == OperationRejoin && a.To == RejoinCatchUp {
 		s.Members[s.memberIndex(op.Member)].Unproven = false
 	}
 	return nil
@@ -39,12 +39,17 @@ func cursors(kind OperationKind) []Cursor {
 		return rejoinCursors()
 	case OperationRestart:
 		return restartCursors()
+	case OperationMove:
+		return moveCursors()
 	case OperationNone:
 	}
 	return nil
 }
 
 func follows(kind OperationKind, from, to Cursor) bool {
+	if kind == OperationMove && from == MoveFence && to == MoveCatchUp {
+		return true // nobody has to be expelled
+	}
 	steps := cursors(kind)
 	for i := 1; i < len(steps); i++ {
 		if steps[i-1] == from && steps[i] == to {
@@ -73,6 +78,9 @@ func (a AbortOperation) apply(s *Snapshot, c Command) error {
 		s.record(c, "rejoin", op.Member, fmt.Sprintf("%s aborted at %q", op.ID, op.Cursor))
 		c.Why = fmt.Sprintf("its return (%s) was aborted: %s; to let it in: sqlring master rejoin %s", op.ID, c.Why, op.Member)
 		s.endRejoin(op, MemberHeld, c)
+		return nil
+	case op.Kind == OperationMove && op.Cursor != MoveBack:
+		s.turnBack(op, c)
 		return nil
 	case op.Kind != OperationInit || op.Cursor == InitOpen: // the owner, or the tail, may be in use already
 		return fmt.Errorf("%w: %s %s can not be aborted at %q: it is past its point of no return", ErrLaw, op.Kind, op.ID, op.Cursor)

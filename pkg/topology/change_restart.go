@@ -17,10 +17,14 @@ func (BeginRestart) apply(s *Snapshot, c Command) error {
 	var mark Position // of a heal that ends here: its evidence must not end with it
 	if op, ok := s.Running(); ok {
 		mark = op.Mark
-		if op.Kind != OperationHeal {
+		switch op.Kind {
+		case OperationHeal:
+			s.endHealByRestart(c)
+		case OperationMove:
+			s.endMove("", c)
+		case OperationNone, OperationInit, OperationRejoin, OperationRestart, OperationDivide:
 			return fmt.Errorf("%w: operation %s (%s) is running", ErrStale, op.ID, op.Kind)
 		}
-		s.endHealByRestart(c)
 	}
 	for i, m := range s.Members {
 		if m.State != MemberActive {
@@ -74,7 +78,7 @@ func (e EndRestart) apply(s *Snapshot, c Command) error {
 		}
 		heir := s.memberIndex(s.Units[u].Heir)
 		s.Members[heir].SemiSync = e.SemiSync
-		s.Units[u] = Unit{ID: s.Units[u].ID, Owner: s.Units[u].Heir, Epoch: s.Units[u].Epoch + 1, Since: c.At.UTC(), Proxies: e.Proxies}
+		s.Units[u] = s.Units[u].given(s.Units[u].Heir, e.Proxies, c.At)
 	}
 	op.State, op.Ended = OperationDone, c.At.UTC()
 	s.record(c, "restart", "", fmt.Sprintf("%s: the ring is up again", op.ID))

@@ -61,6 +61,16 @@ func changeKinds() map[string]Change {
 		"add_token":         AddToken{},
 		"revoke_token":      RevokeToken{},
 		"set_isolation":     SetIsolation{},
+
+		"set_lag_thresholds": SetLagThresholds{},
+		"set_throttle":       SetThrottle{},
+		"clear_throttle":     ClearThrottle{},
+		"begin_move":         BeginMove{},
+		"drain_unit":         DrainUnit{},
+		"take_unit":          TakeUnit{},
+		"fence_unit":         FenceUnit{},
+		"turn_back":          TurnBack{},
+		"end_move":           EndMove{},
 	}
 }
 

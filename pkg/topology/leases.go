@@ -17,7 +17,9 @@ func healLeases(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	}
 	record := RecordMark{Operation: op.ID}
 	for _, w := range o.Writers {
-		record.Mark = record.Mark.Union(w.Acked)
+		if unit, ok := s.Unit(w.Unit); !ok || unit.Owner == "" { // what others own goes on being acknowledged
+			record.Mark = record.Mark.Union(w.Acked)
+		}
 	}
 	for _, unit := range s.ownerless() {
 		record.Unknown = record.Unknown || !remembered(unit, o, now)
@@ -53,6 +55,12 @@ func remembered(unit Unit, o Observations, now time.Time) bool {
 	return true
 }
 
+// speaks reports whether a proxy was heard of within the TTL, whatever it said. One
+// that speaks, and not of a unit, has not heard that there is such a unit.
+func speaks(o Observations, node NodeID, now time.Time) bool {
+	return slices.ContainsFunc(o.Writers, func(w Writer) bool { return w.Node == node && now.Sub(w.At) <= LeaseTTL })
+}
+
 // leasesOver reports whether no proxy can acknowledge a write of an epoch that a
 // unit without an owner has left behind (S3), or else for whom to wait.
 func leasesOver(s *Snapshot, o Observations, now time.Time) (Step, bool) {
@@ -64,7 +72,7 @@ func leasesOver(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 			expired := !o.alive(node, unit, now)
 			i := slices.IndexFunc(o.Writers, func(w Writer) bool { return w.Node == node && w.Unit == unit.ID })
 			if i < 0 {
-				if expired && !s.Ring.Unfenced {
+				if expired && !s.Ring.Unfenced && !speaks(o, node, now) {
 					continue
 				}
 				return wait("the proxy of node %s has not said that its lease on %s is over", node, unit.ID), false

@@ -16,7 +16,7 @@ func TestLeasesOfSeveralNodes(t *testing.T) {
 		return Writer{Node: node, Unit: UnitRest, Epoch: epoch, At: ago(heard), Timed: true}
 	}
 	given := func(node NodeID, epoch uint64, left time.Duration) Grant {
-		return Grant{Node: node, Unit: UnitRest, Epoch: epoch, Until: now.Add(left)}
+		return Grant{Node: node, Unit: UnitRest, Epoch: epoch, Until: now.Add(left), Known: []UnitID{UnitRest}}
 	}
 	untimed := knows("n2", 4, 0)
 	untimed.Timed = false
@@ -50,6 +50,21 @@ func TestLeasesOfSeveralNodes(t *testing.T) {
 	}
 }
 
+// A unit that was parted from "*" is held by whoever holds "*" and has not heard of it.
+func TestLeaseOnARestThatWasLarger(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	shop := Unit{ID: "shop", Epoch: 2}
+	for _, tt := range []struct {
+		known []UnitID
+		alive bool
+	}{{[]UnitID{UnitRest}, true}, {[]UnitID{UnitRest, "shop"}, false}} {
+		g := Grant{Node: "n2", Unit: UnitRest, Epoch: 9, Until: now.Add(time.Second), Known: tt.known}
+		if got := (Observations{Led: now.Add(-time.Hour), Grants: []Grant{g}}).alive("n2", shop, now); got != tt.alive {
+			t.Errorf("a proxy that knows of %v: alive %t", tt.known, got)
+		}
+	}
+}
+
 // Who joined after the grant may have acknowledged: its silence makes the mark
 // unknown.
 func TestMarkOfANodeThatJoinedLater(t *testing.T) {
@@ -65,7 +80,7 @@ func TestMarkOfANodeThatJoinedLater(t *testing.T) {
 	}
 }
 
-// The other nodes have a say in whether a member is down (S18).
+// The other nodes have a say in whether a member is down (S19).
 func TestOtherNodesHaveASay(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	m := Member{ID: "m1", Boot: 7}

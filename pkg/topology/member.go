@@ -57,11 +57,13 @@ func (s *SemiSync) UnmarshalText(text []byte) error { return enumParse(semiSyncN
 // Member is the intent for one server. Addr, Identity and Slot are set for
 // every member of a snapshot that [Snapshot.Validate] accepts.
 type Member struct {
-	ID    MemberID    `json:"id"`
-	Addr  string      `json:"addr"` // host:port of its MySQL protocol port
-	Site  string      `json:"site,omitempty"`
-	State MemberState `json:"state"`
-	Why   string      `json:"why,omitempty"` // why it is in that state
+	ID   MemberID `json:"id"`
+	Addr string   `json:"addr"` // host:port of its MySQL protocol port
+	Site string   `json:"site,omitempty"`
+	// Weight is its share of the reads, relative to the others'; 0 stands for 1.
+	Weight int         `json:"weight,omitempty"`
+	State  MemberState `json:"state"`
+	Why    string      `json:"why,omitempty"` // why it is in that state
 
 	// Identity is its server_id and, on MariaDB, its gtid_domain_id. It is
 	// issued by raft, never twice, and renewed when the member has lost
@@ -85,6 +87,18 @@ type Member struct {
 // Layout returns the auto_increment layout of the member at the ring's stride.
 func (m Member) Layout(stride int) autoinc.Layout {
 	return autoinc.Layout{Offset: m.Slot, Stride: stride}
+}
+
+// MaxWeight is the largest share of reads that a member can be given.
+const MaxWeight = 100
+
+// ValidWeight returns an error, saying what is allowed, if weight can not be that of
+// a member. 0 is none given.
+func ValidWeight(weight int) error {
+	if weight < 0 || weight > MaxWeight {
+		return fmt.Errorf("weight %d is not in 1..%d", weight, MaxWeight)
+	}
+	return nil
 }
 
 // Linked reports whether the member takes part in the wiring of the ring.

@@ -32,6 +32,8 @@ func nextOf(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		return nextRejoin(s, op, o, now)
 	case OperationRestart:
 		return nextRestart(s, op, o, now)
+	case OperationMove:
+		return nextMove(s, op, o, now)
 	case OperationNone:
 	}
 	return stuck("operation %s is of a kind that this release does not know: %s", op.ID, op.Kind)

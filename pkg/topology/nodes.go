@@ -15,6 +15,14 @@ type Grant struct {
 	Unit  UnitID    `json:"unit"`
 	Epoch uint64    `json:"epoch"`
 	Until time.Time `json:"until"` // by the leader's clock
+	// Known are the units that the proxy knew of. A lease on "*" is one on every other
+	// unit too: it may have been parted from "*" since.
+	Known []UnitID `json:"known"`
+}
+
+// covers reports whether writes to an ended epoch of the unit may be acknowledged by g.
+func (g Grant) covers(unit Unit) bool {
+	return g.Unit == unit.ID && g.Epoch < unit.Epoch || g.Unit == UnitRest && !slices.Contains(g.Known, unit.ID)
 }
 
 // alive reports whether an ended epoch of the unit may still be acknowledged by
@@ -27,7 +35,7 @@ func (o Observations) alive(node NodeID, unit Unit, now time.Time) bool {
 		return true
 	}
 	return slices.ContainsFunc(o.Grants, func(g Grant) bool {
-		return g.Node == node && g.Unit == unit.ID && g.Epoch < unit.Epoch && !now.After(g.Until)
+		return g.Node == node && g.covers(unit) && !now.After(g.Until)
 	})
 }
 

@@ -141,12 +141,14 @@ type Observation struct {
 	Settings Settings       `json:"settings"`
 	Link     Link           `json:"link"`
 	SemiSync SemiSyncStatus `json:"semi_sync"`
-	Applied  Position       `json:"applied"`  // gtid_slave_pos: what came over the link and is done
-	Binlog   Position       `json:"binlog"`   // gtid_binlog_pos: what it can pass on
-	Schemas  []string       `json:"schemas"`  // the schemas that are neither the server's nor sqlring's, sorted
-	HasRing  bool           `json:"has_ring"` // schema sqlring with its tables is there
-	Apps     int            `json:"apps"`     // connections of accounts that are neither sqlring's nor the server's
-	Beats    []Beat         `json:"beats"`    // sorted by origin, then node
+	Applied  Position       `json:"applied"`             // gtid_slave_pos: what came over the link and is done
+	Binlog   Position       `json:"binlog"`              // gtid_binlog_pos: what it can pass on
+	Schemas  []string       `json:"schemas"`             // the schemas that are neither the server's nor sqlring's, sorted
+	HasRing  bool           `json:"has_ring"`            // schema sqlring with its tables is there
+	Apps     int            `json:"apps"`                // connections of accounts that are neither sqlring's nor the server's
+	AppsFrom uint64         `json:"apps_from,omitempty"` // the lowest id of them; 0: there are none
+	AppsTo   uint64         `json:"apps_to,omitempty"`   // the highest
+	Beats    []Beat         `json:"beats"`               // sorted by origin, then node
 	Tail     *Tail          `json:"tail,omitempty"`
 
 	// Earlier is the position in the probe before, and EarlierAt when that was
@@ -190,6 +192,18 @@ type Tail struct {
 // Position returns everything that the member has: what it applied and what it
 // wrote itself.
 func (o Observation) Position() Position { return o.Applied.Union(o.Binlog) }
+
+// Visible returns what a read on the member is sure to see: what it applied of others
+// and committed, and its own transactions. One of others that only stands in the
+// binlog is still being committed. Of its own the newest may be too, but nobody has
+// been told of those yet.
+func (o Observation) Visible() Position {
+	own, ok := o.Binlog.Last(o.Domain)
+	if !ok {
+		return o.Applied
+	}
+	return o.Applied.With(own)
+}
 
 // PositionBefore returns the newest position of the member that was read before
 // now, and when; ok is false if there is none.
@@ -235,12 +249,19 @@ type Writer struct {
 	Epoch   uint64    `json:"epoch"`   // the newest epoch that it knows of
 	Holding bool      `json:"holding"` // it may still acknowledge writes of an epoch before
 	Acked   Position  `json:"acked"`   // the newest transactions that it acknowledged
-	Since   time.Time `json:"since"`   // since when Acked is complete: when the proxy was started; tells processes apart
+	Since   time.Time `json:"since"`   // since when Acked is complete: when the proxy was started; tells processes apart; the same for every unit
 	// At is when the leader heard it, on the leader's clock.
 	At time.Time `json:"at"`
 	// Timed says that the proxy acts on a lease that ends by itself (LeaseTTL after it
 	// was asked for). A proxy that is the only one there is needs none.
 	Timed bool `json:"timed,omitempty"`
+	// Quiet says that nothing which this proxy has begun in the unit is without its
+	// final answer, and that it begins nothing: the unit is Draining, or has no
+	// owner, in that Epoch. It covers what was begun in earlier epochs, and before
+	// the unit was parted from "*". A statement or transaction that was cut has no
+	// final answer: the member may still be at it. Then it is false until the unit
+	// has an owner again.
+	Quiet bool `json:"quiet,omitempty"`
 }
 
 // began reports whether w is of that process.

@@ -12,9 +12,11 @@ const (
 	OperationHeal                  // take a lost member out, and give its units an heir
 	OperationRejoin                // let a member back in
 	OperationRestart               // bring the ring up again after every member was restarted
+	OperationMove                  // give a unit another owner, in a planned way
+	OperationDivide                // make a schema a unit of its own
 )
 
-var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart"}
+var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide"}
 
 func (k OperationKind) String() string { return enumName(operationKindNames[:], int(k)) }
 
@@ -71,9 +73,14 @@ type Operation struct {
 	Armed       bool     `json:"armed,omitempty"`        // heal: the lost member's commits waited for its acker
 	Mark        Position `json:"mark,omitempty"`         // heal: acknowledged to clients; the heir must have it
 	MarkUnknown bool     `json:"mark_unknown,omitempty"` // heal: more than Mark may have been acknowledged
-	Former      MemberID `json:"former,omitempty"`       // heal: who owned the units before
-	Heir        MemberID `json:"heir,omitempty"`         // heal: who gets the units
+	Former      MemberID `json:"former,omitempty"`       // heal, move: who owned the units before
+	Heir        MemberID `json:"heir,omitempty"`         // heal, move: who gets the units
 	Tail        *Tail    `json:"tail,omitempty"`         // rejoin: what only the returning member had
+
+	// What a move, or a division, is about.
+	Unit  UnitID        `json:"unit,omitempty"`
+	Grace time.Duration `json:"grace,omitempty"` // how long proxies let work in the unit end
+	Below uint64        `json:"below,omitempty"` // move: connections at Former up to this id are to be gone
 
 	// Words of the DBA.
 	AcceptLoss bool       `json:"accept_loss,omitempty"` // heal: go on without what is missing of Mark

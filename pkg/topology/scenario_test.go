@@ -132,7 +132,7 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 		return "ok\n"
 	case "writer":
 		sc.obs.Writers = []Writer{{
-			Node: NodeID(names[0]), Unit: UnitRest, Epoch: uint64(number(t, args["epoch"])),
+			Node: NodeID(names[0]), Unit: UnitRest, Quiet: args["quiet"] == "yes", Epoch: uint64(number(t, args["epoch"])),
 			Holding: args["holding"] == "yes", Acked: position(t, args["acked"]), At: sc.now,
 			Since: time.Unix(int64(len(args["restarted"])), 0),
 		}}
@@ -145,6 +145,8 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 		sc.tail = Tail{Why: "update of shop.stock", Transactions: 3, File: "tail-m1.sql"}
 		parse(t, sc.tail.Verdict.UnmarshalText, strings.Join(names, " "))
 		return "ok\n"
+	case "move":
+		return sc.apply(BeginMove{Unit: UnitID(names[0]), To: MemberID(args["to"])})
 	case "heal":
 		return sc.apply(BeginHeal{Member: MemberID(names[0])})
 	case "rejoin":
@@ -248,6 +250,8 @@ func (sc *scenario) see(t *testing.T, id MemberID, args map[string]string) {
 			seen.Link.Received = position(t, value)
 		case "apps":
 			seen.Apps = number(t, value)
+		case "apps_to":
+			seen.AppsFrom, seen.AppsTo = 1, uint64(number(t, value))
 		case "readonly":
 			seen.ReadOnly = value == "yes"
 		case "boot":
@@ -380,6 +384,10 @@ func (sc *scenario) effect(seen Observation, a Action) Observation {
 	case ActFollow:
 		seen.Link = Link{Upstream: a.Upstream, Receiver: ThreadRunning, Applier: ThreadRunning}
 		seen.Settings.AckerEnabled, seen.SemiSync.Acking = a.Acker, a.Acker
+		if up, _ := sc.obs.Of(a.UpstreamName); a.Acker {
+			up.SemiSync.Ackers = 1
+			sc.obs = sc.obs.With(up)
+		}
 		for _, m := range sc.snap.Members {
 			seen.Beats = append(slices.Clone(seen.Beats), Beat{Origin: m.ID, Node: "n1", Seq: 1})
 		}
@@ -390,7 +398,7 @@ func (sc *scenario) effect(seen Observation, a Action) Observation {
 	case ActArm:
 		seen.SemiSync.Enabled, seen.SemiSync.On, seen.SemiSync.Ackers = true, true, 1
 	case ActDisarm:
-		seen.SemiSync = SemiSyncStatus{Acking: seen.SemiSync.Acking}
+		seen.SemiSync = SemiSyncStatus{Acking: seen.SemiSync.Acking, Ackers: seen.SemiSync.Ackers}
 	case ActOpen:
 		seen.ReadOnly, seen.Boot = false, a.Boot
 	case ActClose:
@@ -426,7 +434,7 @@ func (sc *scenario) state() string {
 		fmt.Fprintf(&out, "%s %s identity=%d slot=%d boot=%d semisync=%s\n", m.ID, m.State, m.Identity, m.Slot, m.Boot, m.SemiSync)
 	}
 	for _, u := range sc.snap.Units {
-		fmt.Fprintf(&out, "unit %s owner=%q epoch=%d\n", u.ID, u.Owner, u.Epoch)
+		fmt.Fprintf(&out, "unit %s owner=%q epoch=%d%s\n", u.ID, u.Owner, u.Epoch, map[bool]string{true: " draining"}[u.Draining])
 	}
 	for _, op := range sc.snap.Operations {
 		fmt.Fprintf(&out, "%s %s %s %s at %q\n", op.ID, op.Kind, op.Member, op.State, op.Cursor)

@@ -70,6 +70,8 @@ type Ring struct {
 	// Unfenced says that a proxy may act without a lease: isolation is continue, or was,
 	// and not every proxy has said since that it obeys.
 	Unfenced bool `json:"unfenced,omitempty"`
+	// Lag is when a member is in which lag level; nil: [DefaultLagThresholds].
+	Lag *LagThresholds `json:"lag,omitempty"`
 }
 
 // Unit is what has one writer.
@@ -83,6 +85,37 @@ type Unit struct {
 	// Heir gets the unit once its commits are acknowledged by a peer; it is set
 	// while Owner is empty, outside of a heal, under DegradedRefuse.
 	Heir MemberID `json:"heir,omitempty"`
+
+	// Draining says that the unit is about to leave its owner, or to be divided,
+	// in a planned way. The epoch still counts, and so does the lease: a proxy lets
+	// what it has begun in the unit come to its end, and begins nothing new in it;
+	// that waits as if the unit had no owner. Once nothing is under way it says so
+	// ([Writer.Quiet]). What is still under way after Grace it cuts, as it does
+	// when an epoch ends. If Draining is withdrawn, all goes on in the same epoch; a
+	// proxy that has heard of nothing else for Grace and 5 s more may withdraw it for
+	// itself: the lease is still its own, and whoever takes the unit waits for that.
+	Draining bool `json:"draining,omitempty"`
+	// Grace is how long a proxy lets work end, from when it learned of Draining.
+	Grace time.Duration `json:"grace,omitempty"`
+	// Pinned units are moved by nobody but a heal.
+	Pinned bool `json:"pinned,omitempty"`
+	// Parted is the epoch of "*" in which this unit was no part of it any more: a
+	// proxy that knows of an older one may write in it under the lease on "*".
+	Parted uint64 `json:"parted,omitempty"`
+}
+
+// left returns the unit in the next epoch, without an owner; heir gets it.
+func (u Unit) left(heir MemberID, at time.Time) Unit {
+	u.Owner, u.Heir, u.Epoch, u.Since = "", heir, u.Epoch+1, at.UTC()
+	u.Draining, u.Grace = false, 0
+	return u
+}
+
+// given returns the unit in the next epoch, with an owner.
+func (u Unit) given(owner MemberID, proxies []ProxyStart, at time.Time) Unit {
+	u = u.left("", at)
+	u.Owner, u.Proxies = owner, proxies
+	return u
 }
 
 // ProxyStart is a proxy process, known by when its memory of what it acknowledged
@@ -93,10 +126,13 @@ type ProxyStart struct {
 	Since time.Time `json:"since"`
 }
 
+// proxies lists who is there; a proxy says the same Since of each of its units.
 func proxies(o Observations) []ProxyStart {
 	found := make([]ProxyStart, 0, len(o.Writers))
 	for _, w := range o.Writers {
-		found = append(found, ProxyStart{Node: w.Node, Since: w.Since.UTC().Round(0)})
+		if p := (ProxyStart{Node: w.Node, Since: w.Since.UTC().Round(0)}); !slices.Contains(found, p) {
+			found = append(found, p)
+		}
 	}
 	return found
 }
@@ -131,6 +167,9 @@ type Snapshot struct {
 	NextIdentity  uint32      `json:"next_identity"`
 	NextOperation uint64      `json:"next_operation"`
 	NextBoot      uint64      `json:"next_boot"`
+	// Throttles are the rules that hold applications back, sorted by application;
+	// those that are over among them.
+	Throttles []ThrottleRule `json:"throttles,omitempty"`
 }
 
 // NewSnapshot returns the state of a node that has seen no command.

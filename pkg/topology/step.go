@@ -30,7 +30,10 @@ type Step struct {
 	Change Change    // StepCommit
 	Until  time.Time // StepWait: when a person has to see to it; zero: it ends by itself
 	Loss   bool      // StepStuck: accepting a loss ends it
-	Why    string
+	// Probe names the members whose next answer is waited for while writes of a
+	// unit wait too: they are asked at once, not at the next interval. StepWait.
+	Probe []MemberID
+	Why   string
 }
 
 // String returns the step as one line.

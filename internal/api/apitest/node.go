@@ -36,6 +36,10 @@ type Node struct {
 	// Lag is the lag of every pair; default 3 to 7 ms.
 	Lag lagguard.Lag
 
+	// Levels are the lag levels of members; default fresh. Moved are their changes.
+	Levels map[topology.MemberID]lagguard.Level
+	Moved  []lagguard.Transition
+
 	Asked []string // every change that was proposed, "by: change: why"
 }
 

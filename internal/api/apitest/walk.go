@@ -29,6 +29,9 @@ func (n *Node) walk() bool {
 
 // nextChange returns what ends the step that op is at; nil: it is stuck.
 func (n *Node) nextChange(op topology.Operation) topology.Change {
+	if op.Kind == topology.OperationMove {
+		return nextOfMove(op)
+	}
 	steps := map[topology.OperationKind][]topology.Cursor{
 		topology.OperationInit:    {topology.InitPreflight, topology.InitPrepare, topology.InitLink, topology.InitVerify, topology.InitOpen},
 		topology.OperationHeal:    {topology.HealLeases, topology.HealFreeze, topology.HealDrain, topology.HealWire, topology.HealOpen},
@@ -42,7 +45,7 @@ func (n *Node) nextChange(op topology.Operation) topology.Change {
 			return topology.OpenRing{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
 		case topology.OperationRestart:
 			return topology.EndRestart{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
-		case topology.OperationHeal, topology.OperationRejoin, topology.OperationNone:
+		case topology.OperationHeal, topology.OperationRejoin, topology.OperationMove, topology.OperationDivide, topology.OperationNone:
 		}
 		if n.State.Ring.Degraded == topology.DegradedRefuse {
 			return topology.EndHeal{Operation: op.ID, Withhold: true}

@@ -1,0 +1,405 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/balancer"
+)
+
+// linkPool has the links to one process of a member. A session that does not need its
+// link for the moment leaves it here as its owner, and takes it back with one
+// comparison if nobody else has needed it meanwhile: as long as there are links for
+// everybody, each session has its own, and nothing is ever set up twice.
+//
+// Who finds none that is free, and may open no more, waits in one queue, first come,
+// first served; a link that is given back goes to the first of them. Links are shared
+// among clients of one key alone (linkKey); for another key one is closed to make room.
+//
+// Who has a link is said by its hold: even, it is free, and whoever makes the number
+// odd has it. That alone gives the right to touch what is not atomic of it.
+type linkPool struct {
+	p      *Proxy
+	member balancer.Member
+	limit  int
+
+	waiting atomic.Int32 // len(waiters)
+	ended   atomic.Bool  // closed
+	active  atomic.Int32 // links that sessions have
+
+	mu      sync.Mutex
+	links   []*link // all that are open, taken or not
+	opening int     // places promised to those who open one
+	waiters []*linkWaiter
+	closed  bool
+}
+
+// linkWaiter waits for a link, or for a place to open one.
+type linkWaiter struct {
+	want  wanted
+	given chan *link // of capacity 1; nil is sent for a place
+}
+
+// wanted says which links will do, and which are the best.
+type wanted struct {
+	key      linkKey
+	born     uint64 // not older than this generation of the accounts
+	schema   string
+	settings string
+	attrs    string // connection attributes
+}
+
+// takes reports whether a link will do that is labelled so.
+func (w *wanted) takes(l *link, at *label) bool {
+	return l.key == w.key && l.born >= w.born && (w.schema != "" || at.schema == "")
+}
+
+// fit says how well a link will do.
+func (w *wanted) fit(l *link, at *label) (points int) {
+	if at.settings == w.settings && at.schema == w.schema {
+		points += 4
+	}
+	if !at.owned {
+		points += 2
+	}
+	if l.attrs == w.attrs {
+		points++
+	}
+	return points
+}
+
+// label is what is to be known of a free link by those who do not have it.
+type label struct {
+	schema, settings string
+	owned            bool // somebody may come back for it
+}
+
+var (
+	errPoolClosed = errors.New("the member is not one of the ring's any more")
+	errPoolFull   = errors.New("all connections to the member are in use")
+)
+
+// seize takes a link that is free, and returns what put gives it back by. It reports
+// false if somebody else has it.
+func (l *link) seize() (held uint64, ok bool) {
+	held = l.hold.Load()
+	return held, held&1 == 0 && l.hold.CompareAndSwap(held, held+1)
+}
+
+// put gives back a link that was seized and left as it was: its owner does not notice,
+// if the pool was locked all the time.
+func (l *link) put(held uint64) { l.hold.Store(held) }
+
+// regain takes back the link that its owner has given back when hold was held. It
+// reports false if somebody else has taken it since, or the pool has closed it.
+func (lp *linkPool) regain(l *link, held uint64) bool {
+	if l.hold.CompareAndSwap(held, held+1) {
+		return true
+	}
+	lp.mu.Lock() // somebody may just be looking at it
+	defer lp.mu.Unlock()
+	return l.hold.CompareAndSwap(held, held+1)
+}
+
+// take returns a link that the session may go on with when it has adopted it, or nil
+// if it is to open one itself: then a place is kept for it until it calls opened.
+// While there is neither it waits until ctx ends or changed is closed.
+func (lp *linkPool) take(ctx context.Context, w wanted, patience time.Duration, changed <-chan struct{}) (*link, error) {
+	l, place, err := lp.try(w)
+	if l != nil || place || err != nil {
+		return l, err
+	}
+	waiter := &linkWaiter{want: w, given: make(chan *link, 1)}
+	lp.mu.Lock()
+	lp.waiters = append(lp.waiters, waiter)
+	lp.waiting.Add(1)
+	lp.mu.Unlock()
+	if l, place, err = lp.try(w); l != nil || place || err != nil { // one was given back before we were seen to wait
+		lp.leave(waiter)
+		return l, err
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case l, ok := <-waiter.given:
+		if !ok {
+			return nil, errPoolClosed
+		}
+		return l, nil
+	case <-timer.C:
+		err = errPoolFull
+	case <-changed:
+		err = errPoolClosed
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	lp.leave(waiter)
+	return nil, err
+}
+
+// leave takes a waiter out of the queue. What it was given meanwhile is passed on.
+func (lp *linkPool) leave(w *linkWaiter) {
+	lp.mu.Lock()
+	for i, other := range lp.waiters {
+		if other == w {
+			lp.waiters = append(lp.waiters[:i], lp.waiters[i+1:]...)
+			lp.waiting.Add(-1)
+			lp.mu.Unlock()
+			return
+		}
+	}
+	lp.mu.Unlock()
+	switch l, ok := <-w.given; {
+	case !ok:
+	case l == nil:
+		lp.opened(nil)
+	default:
+		lp.giveBack(l)
+	}
+}
+
+// try returns a free link that will do, or reports that there is place for a new one.
+func (lp *linkPool) try(w wanted) (l *link, place bool, err error) {
+	lp.mu.Lock()
+	defer lp.mu.Unlock()
+	if lp.closed {
+		return nil, false, errPoolClosed
+	}
+	used := len(lp.links) + lp.opening
+	if l := lp.seizeBest(&w, used < lp.limit/2); l != nil {
+		return l, false, nil
+	}
+	if used >= lp.limit && !lp.evict() {
+		return nil, false, nil
+	}
+	lp.opening++
+	return nil, true, nil
+}
+
+// seizeBest seizes the free link that will do best, nil if there is none. While there is
+// plenty of room, it leaves others theirs, and takes none with other attributes.
+func (lp *linkPool) seizeBest(w *wanted, plenty bool) *link {
+	var passed []*link // those that are disputed
+	for {
+		l := lp.best(w, plenty, passed)
+		if l == nil {
+			return nil
+		}
+		held, ok := l.seize()
+		switch {
+		case !ok:
+		case l.stale():
+			lp.removeStale(l)
+		case l.doomed():
+			lp.remove(l)
+		case l.disputed():
+			l.put(held)
+			passed = append(passed, l)
+		default:
+			return l
+		}
+	}
+}
+
+// best returns the free link that will do best: one that needs no setting up before
+// others, and of these the one that its owner has not come back to for the longest.
+func (lp *linkPool) best(w *wanted, plenty bool, but []*link) *link {
+	var found *link
+	var exact int
+	var rested uint32
+	tick := lp.p.tick.Load()
+	for _, l := range lp.links {
+		if l.hold.Load()&1 == 1 {
+			continue
+		}
+		at := l.label.Load()
+		if !w.takes(l, at) || l.isReserved(tick) || slices.Contains(but, l) {
+			continue
+		}
+		if plenty && (at.owned || l.attrs != w.attrs) {
+			continue
+		}
+		fits, since := w.fit(l, at), l.rested.Load()
+		if found == nil || fits > exact || fits == exact && int32(since-rested) < 0 {
+			found, exact, rested = l, fits, since
+		}
+	}
+	return found
+}
+
+// evict closes a free link of another key to make room.
+func (lp *linkPool) evict() bool {
+	for _, l := range lp.links {
+		held, ok := l.seize()
+		switch {
+		case !ok:
+		case l.disputed() || l.isReserved(lp.p.tick.Load()):
+			l.put(held)
+		default:
+			lp.remove(l)
+			return true
+		}
+	}
+	return false
+}
+
+// remove closes a link that the caller has seized, and forgets it.
+func (lp *linkPool) remove(l *link) {
+	lp.forgetLocked(l)
+	l.disown()
+	l.close()
+}
+
+// removeStale removes a link that the member has closed: it may be in trouble.
+func (lp *linkPool) removeStale(l *link) {
+	lp.p.count.linksLost.Add(1)
+	lp.p.log.Info("idle link lost", "member", string(lp.member.ID))
+	lp.remove(l)
+	lp.p.suspect(lp.member.ID)
+}
+
+func (lp *linkPool) forgetLocked(l *link) {
+	for i, other := range lp.links {
+		if other == l {
+			last := len(lp.links) - 1
+			lp.links[i] = lp.links[last]
+			lp.links[last] = nil
+			lp.links = lp.links[:last]
+			return
+		}
+	}
+}
+
+// opened ends what take has begun when it returned nothing: with the link, or with
+// nil if there will be none. The link is the caller's.
+func (lp *linkPool) opened(l *link) {
+	lp.mu.Lock()
+	defer lp.mu.Unlock()
+	lp.opening--
+	switch {
+	case l == nil:
+		lp.offerPlace()
+	case lp.closed: // it is closed when it is given back
+	default:
+		l.pool = lp
+		l.hold.Store(1)
+		lp.links = append(lp.links, l)
+	}
+}
+
+// offerPlace tells the first who waits that there is place for a link.
+func (lp *linkPool) offerPlace() {
+	if len(lp.waiters) == 0 || len(lp.links)+lp.opening >= lp.limit {
+		return
+	}
+	lp.opening++
+	lp.next().given <- nil
+}
+
+// lost forgets a link that its holder has closed.
+func (lp *linkPool) lost(l *link) {
+	lp.mu.Lock()
+	defer lp.mu.Unlock()
+	lp.forgetLocked(l)
+	lp.offerPlace()
+}
+
+// giveBack gives a link to the first who waits for one, or leaves it free, and returns
+// what its owner may regain it by. The caller has it no longer.
+func (lp *linkPool) giveBack(l *link) (held uint64) {
+	l.rested.Store(lp.p.tick.Load())
+	if lp.waiting.Load() == 0 && !l.outlived() {
+		held = l.hold.Add(1)
+		if lp.waiting.Load() == 0 && !lp.ended.Load() {
+			return held
+		}
+		if !l.hold.CompareAndSwap(held, held+1) { // for who came to wait meanwhile
+			return held
+		}
+	}
+	lp.mu.Lock()
+	defer lp.mu.Unlock()
+	if held = l.hold.Load() + 1; lp.pass(l, held) {
+		return held
+	}
+	return gone
+}
+
+// gone is the hold of no free link: it is odd.
+const gone = ^uint64(0)
+
+// pass gives a seized link to the first who waits, closes it, or leaves it free, and
+// reports whether it did the last.
+func (lp *linkPool) pass(l *link, held uint64) (free bool) {
+	switch {
+	case lp.closed || l.doomed() || l.outlived():
+		lp.remove(l)
+		lp.offerPlace()
+	case len(lp.waiters) == 0 || l.disputed() || l.isReserved(lp.p.tick.Load()):
+		l.put(held)
+		return true
+	default:
+		w := lp.next()
+		if w.want.takes(l, l.label.Load()) {
+			w.given <- l
+			return false
+		}
+		lp.remove(l)
+		lp.opening++
+		w.given <- nil
+	}
+	return false
+}
+
+// next takes the first of those who wait out of the queue.
+func (lp *linkPool) next() *linkWaiter {
+	w := lp.waiters[0]
+	lp.waiters = lp.waiters[1:]
+	lp.waiting.Add(-1)
+	return w
+}
+
+// sweep closes the free links that the member has closed, and those that nobody has
+// used for a number of ticks. It is called at every tick.
+func (lp *linkPool) sweep(idle uint32) {
+	lp.mu.Lock()
+	defer lp.mu.Unlock()
+	tick := lp.p.tick.Load()
+	for _, l := range slices.Clone(lp.links) {
+		held, ok := l.seize()
+		switch {
+		case !ok:
+		case l.stale():
+			lp.removeStale(l)
+		case l.doomed() || l.outlived() || tick-l.rested.Load() > idle:
+			lp.remove(l)
+		case len(lp.waiters) > 0 && !l.disputed():
+			lp.pass(l, held)
+		default:
+			l.put(held)
+		}
+	}
+	lp.offerPlace()
+}
+
+// close closes what is free, now and when it is given back, and sends away who waits.
+func (lp *linkPool) close() {
+	lp.mu.Lock()
+	defer lp.mu.Unlock()
+	lp.closed = true
+	lp.ended.Store(true)
+	for _, l := range slices.Clone(lp.links) {
+		if _, ok := l.seize(); ok {
+			lp.remove(l)
+		}
+	}
+	for _, w := range lp.waiters {
+		close(w.given)
+	}
+	lp.waiters = nil
+	lp.waiting.Store(0)
+}

@@ -1,0 +1,417 @@
+package proxy
+
+import (
+	"errors"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// A session gives its link back as soon as a response has ended, before the last piece
+// of it is on its way to the client, unless it has something there that can not be had
+// on another link: an open transaction, locks, temporary tables and the like. At its
+// next command it takes the link back, or another one that is made to be at the same
+// (adopt.go).
+
+// kept is the link that a session has given back, and may regain.
+type kept struct {
+	link *link
+	held uint64
+	will *will // nil: nothing is to be told by who takes it
+}
+
+// will is what who takes a link finds out there for its owner, who alone needs it, and
+// only if he has lost the link.
+type will struct {
+	told     chan struct{} // closed when the rest is set
+	insertID uint64
+	lost     bool // the link was closed instead
+}
+
+// disputed reports, to who has seized the link, that a KILL of what its owner ran may
+// be on its way there: it would hit whoever comes next.
+func (l *link) disputed() bool {
+	return l.owner != nil && (l.owner.strikes.coming.Load() > 0 || l.owner.strikes.ending.Load() > 0)
+}
+
+// doomed reports, to who has seized the link, that it was cut, or may be cut at any
+// moment by somebody who means its owner.
+func (l *link) doomed() bool {
+	return l.cutOff.Load() || l.owner != nil && l.owner.interrupted.Load()
+}
+
+// reservedTicks is how many ticks a link is kept for its owner whose last statement has
+// left something that he may want to ask for: warnings, an error.
+const reservedTicks = 4
+
+// reserve keeps the link for its owner, for a while, or no longer.
+func (l *link) reserve(asks bool, tick uint32) {
+	switch {
+	case asks:
+		l.reserved.Store(tick + reservedTicks)
+	case l.reserved.Load() != 0:
+		l.reserved.Store(0)
+	}
+}
+
+// isReserved reports whether the link is kept for its owner.
+func (l *link) isReserved(tick uint32) bool {
+	until := l.reserved.Load()
+	return until != 0 && int32(until-tick) > 0
+}
+
+// outlived reports whether the link is so old that a fresh one is to take its place.
+func (l *link) outlived() bool {
+	return l.cutOff.Load() || l.lifetime > 0 && time.Since(l.opened) > l.lifetime
+}
+
+// disown ends what the owner may expect of a link that is closed.
+func (l *link) disown() {
+	if l.will != nil {
+		l.will.lost = true
+		close(l.will.told)
+		l.will = nil
+	}
+	if l.owner != nil {
+		l.owner.resting.CompareAndSwap(l, nil)
+		l.owner = nil
+	}
+}
+
+// inherit makes s the owner of a link that it has taken from the pool. What the last
+// one may want to know of it is found out for him.
+func (l *link) inherit(s *session) error {
+	if l.will != nil {
+		id, err := l.readInsertID()
+		if err != nil {
+			return err
+		}
+		l.will.insertID = id
+		close(l.will.told)
+		l.will = nil
+	}
+	l.disown()
+	l.owner = s
+	return l.closeStatements(l.at.shelf.succeed())
+}
+
+// movable reports whether the session can go on with another link: nothing is left
+// behind on this one that the session can not be given elsewhere.
+func (s *session) movable() bool {
+	return !s.mem.inTransaction() && s.mem.pins == 0 && s.mem.statements.asking == 0 && s.mem.sticks() == balancer.StickNone
+}
+
+// rest gives the link back, if the session can do without it until its next command.
+func (s *session) rest() {
+	l := s.link
+	if l == nil || l.pool == nil || l.confined || s.mem.violated || s.mem.askCollation || s.mem.shown || s.own.released || !s.movable() {
+		return
+	}
+	s.link = nil
+	l.describe(&s.mem)
+	l.reserve(s.mem.asks || s.mem.calculates || s.asker, s.p.tick.Load())
+	if s.mem.unsure && l.at.unsure && l.will == nil && !l.owes {
+		l.will = &will{told: make(chan struct{})}
+	}
+	s.latest = s.slot(l)
+	if k := s.kept[s.latest]; k.link != nil && k.link.pool.regain(k.link, k.held) {
+		k.link.free() // the session had it for the other one's purpose
+	}
+	will := l.will
+	s.resting.Store(l)
+	s.atMember.Store(nil)
+	l.pool.active.Add(-1)
+	s.kept[s.latest] = kept{l, l.pool.giveBack(l), will}
+}
+
+// slot returns where a link is kept: one for reads at other members, one for all else.
+func (s *session) slot(l *link) int {
+	if l.reading.Load() {
+		return 1
+	}
+	return 0
+}
+
+// restEarly gives the link back when the response has ended, and its last piece is still
+// to be written, unless something is left to be done on the link after that.
+func (s *session) restEarly(c command) {
+	if !c.whole || c.code != wire.ComQuery && c.code != wire.ComStmtExecute || s.target != nil && s.target.long ||
+		s.current.Mentions.Has(balancer.MentionsTracking) || s.renumber != nil {
+		return
+	}
+	s.mem.once = balancer.StickNone
+	if s.rest(); s.link == nil {
+		s.midway = false
+	}
+}
+
+// describe notes what the link is at when mem's session gives it back.
+func (l *link) describe(mem *memory) {
+	l.at.settings, l.at.schema = mem.settingsFor(l.reading.Load()), mem.schema
+	if mem.hasWarnings {
+		l.at.warned = mem.asks
+	}
+	if !l.owes && !mem.unsure {
+		l.at.insertID, l.at.unsure = mem.insertID, false
+	}
+	if old := l.label.Load(); old == nil || old.schema != l.at.schema || old.settings != l.at.settings || !old.owned {
+		l.label.Store(&label{l.at.schema, l.at.settings, true})
+	}
+}
+
+// regain takes back the link to a member that the session has given back, of those for
+// reads or of the others; the last one, whatever it is, if the member is "". If somebody
+// else has it, what he has found out there is awaited.
+func (s *session) regain(id topology.MemberID, reading bool) error {
+	if s.link != nil {
+		return nil
+	}
+	for i := range s.kept {
+		k := s.kept[i]
+		if k.link == nil || id == "" && i != s.latest || id != "" && (k.link.route.Member.ID != id || k.link.reading.Load() != reading) {
+			continue
+		}
+		s.kept[i] = kept{}
+		if k.link.pool.regain(k.link, k.held) {
+			s.takeBack(k.link, i == s.latest)
+			return nil
+		}
+		s.resting.CompareAndSwap(k.link, nil)
+		return s.awaitWill(k.will)
+	}
+	return nil
+}
+
+// takeBack goes on with a link of the session's own.
+func (s *session) takeBack(l *link, latest bool) {
+	s.link = l
+	l.pool.active.Add(1)
+	s.resting.CompareAndSwap(l, nil)
+	s.atMember.Store(l)
+	if s.interrupted.Load() {
+		l.cut()
+	}
+	if !latest {
+		s.mem.statements.moved()
+		s.mem.left()
+	}
+}
+
+// awaitWill waits for what is found out on a link that somebody else has taken.
+func (s *session) awaitWill(w *will) error {
+	if w == nil {
+		return nil
+	}
+	select {
+	case <-w.told:
+		if !w.lost { // else it stays what the last OK said, which is right but for rows that were inserted with a value
+			s.mem.insertID = w.insertID
+		}
+		s.mem.unsure = false
+		return nil
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	}
+}
+
+// abandon gives up the links that the session has given back: nobody comes back for
+// them.
+func (s *session) abandon() {
+	for i := range s.kept {
+		k := s.kept[i]
+		s.kept[i] = kept{}
+		if k.link != nil && k.link.pool.regain(k.link, k.held) {
+			k.link.free()
+		}
+	}
+	s.resting.Store(nil)
+}
+
+// free gives a link back that has no owner any more.
+func (l *link) free() {
+	l.will, l.owner = nil, nil
+	l.reserve(false, 0)
+	at := *l.label.Load()
+	at.owned = false
+	l.label.Store(&at)
+	l.pool.giveBack(l)
+}
+
+// surrender gives up the link that the session has: for others, if they can use it.
+func (s *session) surrender() {
+	l := s.link
+	switch {
+	case l == nil:
+	case l.pool == nil || l.confined || s.midway || s.mem.violated || l.cutOff.Load() || !s.movable():
+		s.discard(l)
+		l.close()
+	default:
+		s.setLink(nil)
+		l.describe(&s.mem)
+		l.pool.active.Add(-1)
+		l.free()
+	}
+}
+
+// discard forgets the link, which the caller closes.
+func (s *session) discard(l *link) {
+	s.setLink(nil)
+	l.disown()
+	if l.pool != nil {
+		l.pool.active.Add(-1)
+		l.pool.lost(l)
+	}
+}
+
+// acquire gets a link to the member of a route, for reads alone or for all: one from
+// the pool that is made the session's, or a fresh one.
+func (s *session) acquire(route balancer.Route, changed <-chan struct{}, reading bool) (*link, error) {
+	pool := s.p.linksTo(route.Member)
+	if pool == nil {
+		return nil, errPoolClosed
+	}
+	want := wanted{key: s.linkKey, born: s.generation, schema: s.mem.schema, settings: s.mem.settingsFor(reading), attrs: s.attrs}
+	for {
+		l, err := pool.take(s.ctx, want, s.patience(), changed)
+		if err != nil {
+			return nil, err
+		}
+		if l == nil {
+			return s.openIn(pool, route, reading)
+		}
+		l.route.Unit, l.route.Epoch, l.route.Why = route.Unit, route.Epoch, route.Why
+		err = l.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
+			if err := l.inherit(s); err != nil {
+				return err
+			}
+			l.reading.Store(reading)
+			return l.adopt(&s.mem)
+		})
+		var told *wire.Error
+		switch {
+		case err == nil:
+			pool.active.Add(1)
+			return l, nil
+		case errors.As(err, &told):
+			pool.discard(l)
+			return nil, refusedBy(route.Member.ID, err)
+		case s.ctx.Err() != nil:
+			pool.discard(l)
+			return nil, s.ctx.Err()
+		}
+		s.p.log.Debug("pooled link lost", "member", string(route.Member.ID), "error", err)
+		pool.discard(l) // it was closed while nobody looked; the next one may do
+	}
+}
+
+// openIn opens a link in the place that the pool has kept for it.
+func (s *session) openIn(pool *linkPool, route balancer.Route, reading bool) (*link, error) {
+	l, err := s.open(route, reading)
+	if err != nil {
+		pool.opened(nil)
+		return nil, err
+	}
+	l.owner, l.lifetime = s, s.p.cfg.LinkLifetime
+	l.reading.Store(reading)
+	pool.opened(l)
+	pool.active.Add(1)
+	if l.confined {
+		s.mem.layout, s.mem.violated = route.Member.Layout, false
+		return l, nil
+	}
+	err = l.within(s.ctx, s.p.cfg.BackendTimeout, func() error { return l.adopt(&s.mem) })
+	if err != nil {
+		pool.active.Add(-1)
+		pool.discard(l)
+		return nil, refusedBy(route.Member.ID, err)
+	}
+	return l, nil
+}
+
+// discard closes a link of the pool that its holder can not use.
+func (lp *linkPool) discard(l *link) {
+	l.disown()
+	lp.lost(l)
+	l.close()
+}
+
+// patience is how long the command may still wait in all.
+func (s *session) patience() time.Duration {
+	if s.until.IsZero() {
+		s.until = time.Now().Add(s.p.cfg.QueueTimeout)
+	}
+	return time.Until(s.until)
+}
+
+// linksTo returns the pool of a member, nil if the member is not what it was any more.
+func (p *Proxy) linksTo(m balancer.Member) *linkPool {
+	now, there := memberOf(p.view.Load(), m.ID)
+	now.Version, m.Version = "", "" // is learned in passing
+	if !there || now != m {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pool := p.pools[m.ID]
+	if pool == nil || pool.member != m {
+		if pool != nil {
+			pool.close()
+		}
+		pool = &linkPool{p: p, member: m, limit: p.cfg.MemberLinks}
+		p.pools[m.ID] = pool
+	}
+	return pool
+}
+
+// prunePools closes the links to members that are not in the view any more, or not the
+// same any more.
+func (p *Proxy) prunePools(view *balancer.View) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, pool := range p.pools {
+		if m, ok := memberOf(view, id); !ok || !pool.serves(m) {
+			pool.close()
+			delete(p.pools, id)
+		}
+	}
+}
+
+func (lp *linkPool) serves(m balancer.Member) bool {
+	m.Version = ""
+	return lp.member == m
+}
+
+func memberOf(view *balancer.View, id topology.MemberID) (balancer.Member, bool) {
+	if view == nil {
+		return balancer.Member{}, false
+	}
+	for _, m := range view.Members {
+		if m.ID == id {
+			return m, true
+		}
+	}
+	return balancer.Member{}, false
+}
+
+// sweepPools is called at every tick.
+func (p *Proxy) sweepPools() {
+	p.mu.Lock()
+	pools := make([]*linkPool, 0, len(p.pools))
+	for _, pool := range p.pools {
+		pools = append(pools, pool)
+	}
+	p.mu.Unlock()
+	for _, pool := range pools {
+		pool.sweep(uint32(p.cfg.LinkIdle / p.cfg.WatchInterval))
+	}
+}
+
+// closePools is called when no session is left.
+func (p *Proxy) closePools() { p.prunePools(nil) }
+
+// full is what a client is told whose command found no link in time.
+func full(id topology.MemberID, waited time.Duration) *wire.Error {
+	return wire.NewError(wire.TooManyConnections, "sqlring: all connections to member %s are in use (proxy.member_links); waited %v; this was not run", id, waited)
+}

@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// What statements do is found out once for each digest (balancer.MakePlan), for all
+// sessions together.
+
+// planSets is how many sets of plans are kept, a power of two; each has room for four.
+const planSets = 2048
+
+// reader turns texts into plans. It is safe for concurrent use.
+type reader struct {
+	sets      [planSets]atomic.Pointer[balancer.PlanSet]
+	digesters sync.Pool
+}
+
+// plan returns what a statement does.
+func (r *reader) plan(text []byte, dialect balancer.Dialect) *balancer.Plan {
+	d, ok := r.digesters.Get().(*balancer.Digester)
+	if !ok {
+		d = new(balancer.Digester)
+	}
+	defer r.digesters.Put(d)
+	d.Digest(text, dialect)
+	if !d.Whole() {
+		return balancer.MakePlan(d, dialect)
+	}
+	hash := d.Hash()
+	set := &r.sets[hash%planSets]
+	known := set.Load()
+	if p := known.Find(hash, d.Key()); p != nil {
+		return p
+	}
+	p := balancer.MakePlan(d, dialect)
+	set.Store(known.With(p))
+	return p
+}
+
+// dialect is how the session's statements are to be read, by a server of a version.
+func (m *memory) dialect(v topology.ServerVersion) balancer.Dialect {
+	d := balancer.Dialect{Flavour: v.Flavour, Version: balancer.VersionOf(v), NoBackslashEscapes: m.status.Has(wire.StatusNoBackslashEscapes)}
+	if d.Flavour == topology.FlavourUnknown {
+		d.Flavour = topology.FlavourMariaDB
+	}
+	mode, charset := m.mode, m.charset0
+	if len(m.variables) > 0 {
+		if v, ok := m.variables["sql_mode"]; ok {
+			mode = v
+		}
+		if v, ok := m.variables["character_set_client"]; ok {
+			charset = v
+		}
+	}
+	if charset != "" && charset != "utf8mb4" {
+		d.Charset = balancer.CharsetNamed(charset)
+	}
+	d.AnsiQuotes = strings.Contains(mode, "ANSI_QUOTES")
+	d.IgnoreSpace = strings.Contains(mode, "IGNORE_SPACE")
+	return d
+}
+
+// version is the servers' that read the sessions' statements.
+func (p *Proxy) version() topology.ServerVersion {
+	if v := p.spoken.Load(); v != nil {
+		return *v
+	}
+	route, _ := p.view.Load().OwnerOf(sessionUnit)
+	v, _ := topology.ParseVersion(route.Member.Version)
+	return v
+}
+
+// accountsChanged is called when accounts or grants may have changed: who logs in from
+// now on gets links that know of it.
+func (p *Proxy) accountsChanged() {
+	p.generation.Add(1)
+	p.accounts.Refresh()
+}

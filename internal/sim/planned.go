@@ -1,0 +1,36 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// What a DBA orders in the midst of faults. It is no fault: nothing may be lost by
+// it, and no client gets an error because of it.
+
+// order commits a change in the name of the DBA.
+func (w *World) order(change topology.Change) error {
+	err := w.log.commit(topology.Command{At: w.clock(), By: "dba@n1", Why: "planned", Change: change})
+	w.leader().wake()
+	return err
+}
+
+// moveUnit gives a unit another owner.
+func (n *nemesis) moveUnit() {
+	w := n.w
+	if len(w.log.snap.Units) == 0 {
+		return
+	}
+	u := w.log.snap.Units[w.rng.IntN(len(w.log.snap.Units))]
+	to := w.servers[w.rng.IntN(len(w.servers))]
+	grace := w.between(10*time.Millisecond, 500*time.Millisecond)
+	_ = w.order(topology.BeginMove{Unit: u.ID, To: to.id, Grace: grace}) // refused: there is nothing to move
+}
+
+// abort ends whatever is under way, if it may be.
+func (n *nemesis) abort() {
+	if op, ok := n.w.log.snap.Running(); ok && op.Kind == topology.OperationMove {
+		_ = n.w.order(topology.AbortOperation{Operation: op.ID})
+	}
+}
