@@ -13,7 +13,7 @@ import (
 
 const (
 	renewEvery = topology.LeaseTTL / 3
-	askTimeout = topology.LeaseTTL / 4 // of one question: a frozen leader is given up for its heir
+	askTimeout = topology.LeaseTTL / 8 // of one question: a frozen leader is given up for its heir
 	askAgain   = 50 * time.Millisecond // after a question in vain
 	forever    = time.Duration(math.MaxInt64)
 )

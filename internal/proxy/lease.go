@@ -23,8 +23,9 @@ type Lease interface {
 }
 
 // leaseMargin is what must be left of a lease for a statement to be begun: most end
-// within it, so that their OK can be passed on.
-const leaseMargin = 100 * time.Millisecond
+// within it, so that their OK can be passed on. While a leader answers, more than a
+// second is always left; when none does, clients had rather wait than not know.
+const leaseMargin = 500 * time.Millisecond
 
 // In a ring with one node the lease on a unit is the newest view that the proxy
 // has taken in: it may acknowledge writes of that view's epoch, as long as that
