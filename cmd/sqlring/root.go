@@ -61,7 +61,7 @@ safety check.`,
 	addTo(root, "run", c.serveCommand(), c.demoCommand(), c.configCommand(), c.tlsCommand())
 	addTo(root, "see", c.statusCommand(), c.masterCommand(), c.unitCommand(), c.lagCommand(), c.autoincCommand(), c.eventCommand(), c.whyCommand())
 	addTo(root, "change", c.ringCommand(), c.operationCommand(), c.raftCommand(), c.tokenCommand(), c.throttleCommand())
-	root.AddCommand(c.versionCommand())
+	root.AddCommand(c.versionCommand(), c.manualCommand())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		switch c.format {
 		case "table", "json", "yaml":

@@ -54,6 +54,9 @@ type Server struct {
 	listeners []listening
 	refused   atomic.Uint64
 	checks    checkCounts
+	past      history
+	keys      keyspace
+	asking    chan struct{} // holds a token while a request asks the members
 }
 
 type listening struct {
@@ -63,7 +66,7 @@ type listening struct {
 
 // New returns a server that does not listen yet.
 func New(cfg Config, node Node) *Server {
-	s := &Server{cfg: cfg.withDefaults(), node: node}
+	s := &Server{cfg: cfg.withDefaults(), node: node, asking: make(chan struct{}, 1)}
 	s.routes = s.mux()
 	return s
 }
@@ -145,6 +148,8 @@ func (s *Server) Run(ctx context.Context) error {
 			return server.Close() // somebody is slow: the connection is cut
 		})
 	}
+	group.Go(func() error { s.sampling(ctx); return nil })
+	group.Go(func() error { s.sampleKeys(ctx); return nil })
 	if len(s.listeners) == 0 {
 		<-ctx.Done()
 	}

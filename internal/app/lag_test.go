@@ -144,6 +144,7 @@ func TestLagWithWrongClocksBehindASlowLink(t *testing.T) {
 	if after := r.untilLevel(t, 60*time.Second, "m2", "fresh"); after < 9*time.Second {
 		t.Errorf("fresh %s after the lock was released, 10 s are asked for", after)
 	}
+	r.untilLevel(t, 60*time.Second, "m3", "fresh") // it lagged behind m2
 	r.seesTransitions(t, "m2", "fresh -> warn", "-> throttle", "-> fresh")
 	r.checks(t, http.StatusOK, http.StatusInternalServerError)
 }

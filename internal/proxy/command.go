@@ -207,7 +207,11 @@ func (s *session) statement(c command) error {
 		defer s.p.accountsChanged()
 	}
 	if s.plan != nil && s.plan.Effects.HasAny(aboutLast) {
-		if err := s.settleDebt(c); err != nil {
+		err := s.settleDebt(c)
+		if err == nil {
+			err = s.cleanse()
+		}
+		if err != nil {
 			return s.lost(c, false, err)
 		}
 		var told *wire.Error

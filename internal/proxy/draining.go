@@ -27,10 +27,12 @@ func (s *session) enter() *wire.Error {
 	defer s.leaveQueue()
 	for {
 		changed := s.p.changed()
-		s.working.Store(true)
 		view := s.p.view.Load()
 		if s.link == nil || !held(view) {
-			return nil // without a link, connect waits
+			s.working.Store(true)
+			if view = s.p.view.Load(); s.link == nil || !held(view) {
+				return nil // without a link, connect waits
+			}
 		}
 		route, _ := view.OwnerOf(sessionUnit)
 		told := wire.NewError(wire.NoOwner, "sqlring: unit %s moves (epoch %d; waited %v)", route.Unit, route.Epoch, s.p.cfg.QueueTimeout)

@@ -27,7 +27,7 @@ const (
 // may go on; err, if the member does not want it.
 func (s *session) connect() (told *wire.Error, err error) {
 	defer s.leaveQueue()
-	pause := firstPause
+	pause, works := firstPause, s.working.Load()
 	for {
 		changed := s.p.changed()
 		view := s.p.view.Load()
@@ -38,6 +38,9 @@ func (s *session) connect() (told *wire.Error, err error) {
 				return told, nil
 			}
 			continue
+		}
+		if works && !s.working.Swap(true) {
+			continue // it has waited: the view counts that is looked at after this
 		}
 		l, err := s.acquire(route, changed, false)
 		if err == nil {
@@ -109,9 +112,7 @@ func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal)
 		p.count.refuse(or.why)
 		return or.told
 	}
-	working := s.working.Load()
-	s.idle()
-	defer s.working.Store(working)
+	s.idle() // whoever waits with it looks at the view anew before it goes to work again
 	timer := time.NewTimer(min(pause, left))
 	defer timer.Stop()
 	select {

@@ -30,6 +30,8 @@
 //   - raft.go, proxy.go: up to three voters and an observer, elections, a leader
 //     that was cut off or paused and acts on until it notices, and leases that the
 //     proxies of all nodes ask for, late answers included.
+//   - planned.go: what a DBA orders among the faults: units are made and moved,
+//     members drained.
 //   - nemesis.go, fate.go: the faults. At most one member is lost at a time, for
 //     the sake of I1, unless the seed allows two.
 //   - person.go: a DBA who does what status tells him to, where that is true.
@@ -39,7 +41,7 @@
 //
 // What the model leaves out: statements other than inserts and overwrites of a
 // row, transactions of several statements, DDL, large transactions, disks that
-// fill, clocks that jump, the MySQL flavour, several units, and raft's own messages.
+// fill, clocks that jump, the MySQL flavour, and raft's own messages.
 //
 // A seed that breaks a law is printed with its transcript, replays with
 //

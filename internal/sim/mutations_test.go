@@ -79,6 +79,10 @@ func mutants() []mutant {
 		{Mutation{Name: "receiver acknowledges before it has written", EagerAck: true}, "I1", nil},
 		{Mutation{Name: "other nodes are not asked", Seen: nobodyElseLooks}, "I11", manyBlind},
 		{Mutation{Name: "new owner is not waited for", Seen: opened(moverHasAll)}, "I1", planned},
+		{Mutation{Name: "proxy says that nothing is under way", AlwaysQuiet: true}, "I5", plannedUnits},
+		{Mutation{Name: "connections of the old owner are not ended", Act: skip(topology.ActExpel), Seen: sees(func(_ *World, o *topology.Observation) {
+			o.Apps = 0
+		})}, "I5", plannedUnits},
 		{Mutation{Name: "silence alone is proof", Seen: silenceIsProof}, "I11", nil},
 	}
 }
@@ -91,6 +95,12 @@ func slowAppliers(o *Options) {
 // planned has units moved all the time, between members whose appliers are slow.
 func planned(o *Options) {
 	o.Moves, o.Slow, o.Double, o.Durability, o.Every = true, true, false, topology.DurabilitySemiSync, time.Second
+}
+
+// plannedUnits has several units moved, so that old owners are not closed.
+func plannedUnits(o *Options) {
+	o.Moves, o.Units, o.Members, o.Double, o.Every = true, maxUnits, 3, false, 500*time.Millisecond
+	o.Durability, o.Clients = topology.DurabilitySemiSync, 5
 }
 
 // moverHasAll has the new owner of a move say that it has what the old one has.

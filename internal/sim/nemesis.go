@@ -85,7 +85,13 @@ func (n *nemesis) strike() {
 		faults = append(faults, []struct {
 			weight int
 			do     func()
-		}{{12, n.moveUnit}, {1, n.abort}}...)
+		}{{12, n.moveUnit}, {1, n.abort}, {1, n.drainMember}}...)
+	}
+	if len(w.log.snap.Units) < w.opt.Units {
+		faults = append(faults, struct {
+			weight int
+			do     func()
+		}{12, n.divide})
 	}
 	total := 0
 	for _, f := range faults {

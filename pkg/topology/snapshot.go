@@ -99,9 +99,6 @@ type Unit struct {
 	Grace time.Duration `json:"grace,omitempty"`
 	// Pinned units are moved by nobody but a heal.
 	Pinned bool `json:"pinned,omitempty"`
-	// Parted is the epoch of "*" in which this unit was no part of it any more: a
-	// proxy that knows of an older one may write in it under the lease on "*".
-	Parted uint64 `json:"parted,omitempty"`
 }
 
 // left returns the unit in the next epoch, without an owner; heir gets it.
