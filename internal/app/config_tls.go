@@ -12,7 +12,7 @@ import (
 
 // ProxyConfig is where applications connect.
 type ProxyConfig struct {
-	Listen string          `yaml:"listen"` // as in ListenConfig
+	Listen string          `yaml:"listen"` // as in APIConfig
 	Socket string          `yaml:"socket"`
 	TLS    ClientTLSConfig `yaml:"tls"`
 
