@@ -75,7 +75,9 @@ func newWorld(opt Options) *World {
 	for i := range opt.Nodes {
 		w.nodes = append(w.nodes, newNode(w, topology.NodeID(fmt.Sprintf("n%d", i+1))))
 	}
-	w.lead = w.nodes[0]
+	if len(w.nodes) > 0 { // a model of servers alone has none
+		w.lead = w.nodes[0]
+	}
 	for i := range opt.Clients {
 		w.clients = append(w.clients, newClient(w, i, w.nodes[i%len(w.nodes)]))
 	}
