@@ -46,8 +46,7 @@ func (l *fakeLease) Granted() <-chan struct{} {
 // while it does; reads need none.
 func TestLeaseOfSeveralNodes(t *testing.T) {
 	lease := &fakeLease{granted: make(chan struct{})}
-	var f *faked
-	f = startFaked(t, Config{Node: "n1", Lease: lease, QueueTimeout: 300 * time.Millisecond}, func(c *fakeConn, command []byte) {
+	f := startFaked(t, Config{Node: "n1", Lease: lease, QueueTimeout: 300 * time.Millisecond}, func(c *fakeConn, command []byte) {
 		text := string(command[1:])
 		if strings.Contains(text, "late") {
 			lease.set(1, 0) // it ends while the member is at work
