@@ -206,6 +206,9 @@ func (s *session) statement(c command) error {
 	if s.current.Kind != balancer.KindRead && s.current.Kind != balancer.KindChange && balancer.ChangesAccounts(text) {
 		defer s.p.accountsChanged()
 	}
+	if s.plan != nil && s.plan.Effects.Has(balancer.EffectGlobalVariable) { // which new connections begin with
+		defer s.p.generation.Add(1)
+	}
 	if s.plan != nil && s.plan.Effects.HasAny(aboutLast) {
 		err := s.settleDebt(c)
 		if err == nil {
