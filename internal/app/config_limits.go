@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sqlring/sqlring/internal/proxy"
 	"github.com/sqlring/sqlring/pkg/balancer"
@@ -27,6 +28,12 @@ type LimitsConfig struct {
 type ProxyProtocolConfig struct {
 	Networks []string `yaml:"networks,omitempty"` // addresses, or networks as 192.0.2.0/24
 	Required bool     `yaml:"required"`           // refuse TCP clients that do not come by them
+}
+
+// linkIdle returns proxy.link_idle; 0 for the default.
+func (c Config) linkIdle() time.Duration {
+	d, _ := time.ParseDuration(c.Proxy.LinkIdle) // what can not be read is a fault before
+	return d
 }
 
 // consistency returns what reads of users have to see; names that are not known are
@@ -71,6 +78,11 @@ func parseNetwork(text string) (netip.Prefix, bool) {
 func (c Config) limitFaults(l *faultList) {
 	if c.Proxy.MemberLinks < 0 {
 		l.add("proxy.member_links", "%d is negative: a number of connections, or 0 for the default", c.Proxy.MemberLinks)
+	}
+	if text := c.Proxy.LinkIdle; text != "" {
+		if d, err := time.ParseDuration(text); err != nil || d <= 0 {
+			l.add("proxy.link_idle", "%q is no time, as 300ms or 5m", text)
+		}
 	}
 	for _, user := range slices.Sorted(maps.Keys(c.Proxy.Consistency)) {
 		_, err := balancer.ParseConsistency(c.Proxy.Consistency[user])

@@ -19,6 +19,9 @@ type ProxyConfig struct {
 	// MemberLinks is how many connections there may be to one member, for all clients
 	// together; keep it well under the members' max_connections. Default 100.
 	MemberLinks int `yaml:"member_links"`
+	// LinkIdle is how long a connection to a member is kept that nobody needs, as 300ms
+	// or 5m. Default 5m.
+	LinkIdle string `yaml:"link_idle,omitempty"`
 	// Consistency is what reads have to see, by user: eventual, session, account (the
 	// default) or strong. See docs/reads.md.
 	Consistency map[string]string `yaml:"consistency,omitempty"`
