@@ -2,9 +2,8 @@ package app
 
 import (
 	"crypto/sha256"
-	"maps"
+	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +20,12 @@ type LimitsConfig struct {
 	Pending            int `yaml:"pending"`              // clients that have not logged in; default 1024
 	FailuresPerAddress int `yaml:"failures_per_address"` // failed logins per second; default 10
 	FailuresPerAccount int `yaml:"failures_per_account"` // the same; default 10
+}
+
+// ConsistencyConfig is what the reads of an account have to see.
+type ConsistencyConfig struct {
+	User  string `yaml:"user"`
+	Reads string `yaml:"reads"` // eventual, session, account or strong
 }
 
 // ProxyProtocolConfig is which balancers in front of the proxy may say for whom they
@@ -40,8 +45,8 @@ func (c Config) linkIdle() time.Duration {
 // faults before.
 func (c Config) consistency() map[string]balancer.Consistency {
 	by := make(map[string]balancer.Consistency, len(c.Proxy.Consistency))
-	for user, name := range c.Proxy.Consistency {
-		by[user], _ = balancer.ParseConsistency(name)
+	for _, of := range c.Proxy.Consistency {
+		by[of.User], _ = balancer.ParseConsistency(of.Reads)
 	}
 	return by
 }
@@ -84,9 +89,13 @@ func (c Config) limitFaults(l *faultList) {
 			l.add("proxy.link_idle", "%q is no time, as 300ms or 5m", text)
 		}
 	}
-	for _, user := range slices.Sorted(maps.Keys(c.Proxy.Consistency)) {
-		_, err := balancer.ParseConsistency(c.Proxy.Consistency[user])
-		l.check("proxy.consistency."+user, err)
+	for i, of := range c.Proxy.Consistency {
+		path := fmt.Sprintf("proxy.consistency[%d]", i)
+		if of.User == "" {
+			l.missing(path+".user", "the account's name")
+		}
+		_, err := balancer.ParseConsistency(of.Reads)
+		l.check(path+".reads", err)
 	}
 	for _, e := range []struct {
 		path  string

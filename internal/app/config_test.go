@@ -179,10 +179,10 @@ func TestLoadConfigRefuses(t *testing.T) {
 			"5: proxy.tls: TLS files: certificate", "8: member_tls: TLS files: no certificate in",
 		}},
 		{"relative TLS files", least + "proxy: {tls: {client_ca: ca.pem}}\n", []string{`4: proxy.tls.client_ca: "ca.pem" is not an absolute path`}},
-		{"pools and reads", "node: n1\ndir: $DIR\nproxy:\n  member_links: -1\n  link_idle: soon\n  consistency: {app: some}\nmanager: {password_file: $DIR/pw}\n", []string{
+		{"pools and reads", "node: n1\ndir: $DIR\nproxy:\n  member_links: -1\n  link_idle: soon\n  consistency: [{user: app, reads: some}]\nmanager: {password_file: $DIR/pw}\n", []string{
 			"4: proxy.member_links: -1 is negative: a number of connections, or 0 for the default",
 			`5: proxy.link_idle: "soon" is no time, as 300ms or 5m`,
-			`6: proxy.consistency.app: consistency "some" is not one of eventual, session, account, strong`,
+			`6: proxy.consistency[0].reads: consistency "some" is not one of eventual, session, account, strong`,
 		}},
 		{"site with a blank", "node: n1\ndir: $DIR\nsite: New York\nmanager: {password_file: $DIR/pw}\n", []string{`3: site: name "New York"`}},
 		{"relative dir", "node: n1\ndir: state\nmanager: {password_file: $DIR/pw}\n", []string{`2: dir: "state" is relative`}},

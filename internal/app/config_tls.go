@@ -24,7 +24,7 @@ type ProxyConfig struct {
 	LinkIdle string `yaml:"link_idle,omitempty"`
 	// Consistency is what reads have to see, by user: eventual, session, account (the
 	// default) or strong. See docs/reads.md.
-	Consistency map[string]string `yaml:"consistency,omitempty"`
+	Consistency []ConsistencyConfig `yaml:"consistency,omitempty"`
 
 	Limits        LimitsConfig        `yaml:"limits"`
 	ProxyProtocol ProxyProtocolConfig `yaml:"proxy_protocol"`
