@@ -203,7 +203,7 @@ func (s *session) statement(c command) error {
 			return s.killByText(c)
 		}
 	}
-	if s.current.Kind != balancer.KindRead && s.current.Kind != balancer.KindChange && balancer.ChangesAccounts(text) {
+	if s.changesAccounts(text) {
 		defer s.p.accountsChanged()
 	}
 	if s.plan != nil && s.plan.Effects.Has(balancer.EffectGlobalVariable) { // which new connections begin with
@@ -233,6 +233,14 @@ func (s *session) statement(c command) error {
 		s.preparing, s.mem.last = text, 0
 	}
 	return s.pass(c)
+}
+
+// changesAccounts reports whether a statement may change who may log in, and as what.
+func (s *session) changesAccounts(text []byte) bool {
+	if s.current.Kind == balancer.KindRead || s.current.Kind == balancer.KindChange {
+		return false
+	}
+	return s.plan != nil && s.plan.Effects.Has(balancer.EffectAccount) || balancer.ChangesAccounts(text)
 }
 
 // scanner returns a scanner for this session's SQL.
