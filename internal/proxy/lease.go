@@ -3,7 +3,6 @@ package proxy
 import (
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -19,7 +18,7 @@ import (
 // that a write is done
 //
 //  1. records its GTID in acked,
-//  2. then compares the epoch of its link with the newest one,
+//  2. then compares the epochs of the units that it is at work in with the newest ones,
 //  3. and tells its client only if they are the same.
 //
 // Writers reads the epoch first and acked second. So when it reports an epoch,
@@ -29,8 +28,8 @@ type lease struct {
 	mu    sync.Mutex
 	acked topology.Position // what clients were told to be done, of all epochs
 	since time.Time         // since when acked is complete
-	// unanswered: work was cut by a view, and what became of it is not known.
-	unanswered atomic.Bool
+	// doubts: units in which work was cut by a view, and what became of it is not known.
+	doubts map[topology.UnitID]bool
 }
 
 // Eyes is who watches the members, and is told what the proxy is the first to
@@ -42,24 +41,23 @@ type Eyes interface {
 	LeasesChanged()
 }
 
-// Writers returns how this proxy stands to the unit that it serves, "*": which
-// epoch it knows of, and what it has acknowledged. Giving a lease back is atomic,
+// Writers returns how this proxy stands to each unit: which epoch it knows of, and
+// what it has acknowledged, in all units together. Giving a lease back is atomic,
 // so Holding is never set. It is safe for concurrent use.
 func (p *Proxy) Writers() []topology.Writer {
 	view := p.view.Load()
-	route, _ := view.OwnerOf(sessionUnit)
-	w := topology.Writer{Node: p.cfg.Node, Unit: sessionUnit, Epoch: route.Epoch, Quiet: p.quiet(view), At: time.Now()}
+	units := unitsOf(view)
+	writers := make([]topology.Writer, 0, len(units))
+	for _, unit := range units {
+		route, _ := view.OwnerOf(unit)
+		writers = append(writers, topology.Writer{Node: p.cfg.Node, Unit: unit, Epoch: route.Epoch, Quiet: p.quiet(view, unit), At: time.Now()})
+	}
 	p.lease.mu.Lock()
-	w.Acked, w.Since = p.lease.acked, p.lease.since
-	p.lease.mu.Unlock()
-	return []topology.Writer{w}
-}
-
-// epoch returns the epoch of the newest view that was taken in, with an owner or
-// without.
-func (p *Proxy) epoch() uint64 {
-	route, _ := p.view.Load().OwnerOf(sessionUnit)
-	return route.Epoch
+	defer p.lease.mu.Unlock()
+	for i := range writers {
+		writers[i].Acked, writers[i].Since = p.lease.acked, p.lease.since
+	}
+	return writers
 }
 
 // record notes a transaction whose client is about to be told that it is done.
@@ -84,7 +82,8 @@ func (s *session) acknowledge(gtid []byte) {
 		s.account.add(position)
 	}
 	s.written.add(position)
-	s.expired = s.expired || s.link.route.Epoch != s.p.epoch() || s.strikes.hit()
+	s.wroteAt = s.link.route.Member.ID
+	s.expired = s.expired || !s.stands() || s.strikes.hit()
 }
 
 // withhold keeps from the client an answer that came when the lease was over, or to
@@ -94,11 +93,12 @@ func (s *session) withhold(c command) error {
 	s.expired = false
 	s.p.count.expired.Add(1)
 	why := fmt.Sprintf("after it had ceased to own unit %s", was.Unit)
-	if was.Epoch == s.p.epoch() {
+	newest, _ := s.p.view.Load().OwnerOf(was.Unit)
+	if s.stands() {
 		why = "when a KILL QUERY had come for it"
 	}
 	s.p.log.Info("answer can not be passed on", "session", s.id, "member", string(was.Member.ID), "it_came", why,
-		"epoch", was.Epoch, "newest_epoch", s.p.epoch(), "delivered", s.delivered)
+		"epoch", was.Epoch, "newest_epoch", newest.Epoch, "delivered", s.delivered)
 	stuck := s.mem.sticks() != balancer.StickNone
 	s.dropLink()
 	if s.delivered {
