@@ -22,7 +22,11 @@ func (p *Proxy) takeIn() {
 	if view == p.view.Load() || goesBack(p.view.Load(), view) {
 		return
 	}
-	before := p.view.Swap(view) // from here on no older lease is held
+	before := p.view.Load()
+	p.lease.mu.Lock()
+	p.lease.divide(before, view)
+	p.view.Store(view) // from here on no older lease is held
+	p.lease.mu.Unlock()
 	p.lease.leave(before, view, p.atWork)
 	p.mu.Lock()
 	close(p.next)

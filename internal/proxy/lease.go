@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,8 +27,8 @@ import (
 // others have passed on is in acked.
 type lease struct {
 	mu    sync.Mutex
-	acked topology.Position // what clients were told to be done, of all epochs
-	since time.Time         // since when acked is complete
+	acked map[topology.UnitID]topology.Position // what clients were told to be done in each unit, of all epochs
+	since time.Time                             // since when acked is complete
 	// doubts: units in which work was cut by a view, and what became of it is not known.
 	doubts map[topology.UnitID]bool
 }
@@ -42,7 +43,7 @@ type Eyes interface {
 }
 
 // Writers returns how this proxy stands to each unit: which epoch it knows of, and
-// what it has acknowledged, in all units together. Giving a lease back is atomic,
+// what it has acknowledged in it. Giving a lease back is atomic,
 // so Holding is never set. It is safe for concurrent use.
 func (p *Proxy) Writers() []topology.Writer {
 	view := p.view.Load()
@@ -55,14 +56,14 @@ func (p *Proxy) Writers() []topology.Writer {
 	p.lease.mu.Lock()
 	defer p.lease.mu.Unlock()
 	for i := range writers {
-		writers[i].Acked, writers[i].Since = p.lease.acked, p.lease.since
+		writers[i].Acked, writers[i].Since = p.lease.acked[writers[i].Unit], p.lease.since
 	}
 	return writers
 }
 
-// record notes a transaction whose client is about to be told that it is done.
-// One whose GTID is not known, or can not be read, makes acked incomplete so far.
-func (l *lease) record(gtid []byte) topology.Position {
+// record notes a transaction in some units whose client is about to be told that it is
+// done. One whose GTID is not known, or can not be read, makes acked incomplete so far.
+func (l *lease) record(in *work, gtid []byte) topology.Position {
 	position, err := topology.ParsePosition(string(gtid))
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,14 +71,37 @@ func (l *lease) record(gtid []byte) topology.Position {
 		l.since = time.Now()
 		return nil
 	}
-	l.acked = l.acked.Union(position)
+	for _, unit := range in.list() {
+		l.credit(unit, position)
+	}
 	return position
+}
+
+// credit adds to what was acknowledged in a unit. The caller holds the lock.
+func (l *lease) credit(unit topology.UnitID, position topology.Position) {
+	if l.acked == nil {
+		l.acked = make(map[topology.UnitID]topology.Position)
+	}
+	l.acked[unit] = l.acked[unit].Union(position)
+}
+
+// divide has units that are new in a view begin with what was acknowledged in "*",
+// which they were a part of. The caller holds the lock, and stores the view before it
+// lets it go: what is recorded in "*" after that belongs to an epoch that has ended, and
+// nobody is told of it.
+func (l *lease) divide(before, view *balancer.View) {
+	known := unitsOf(before)
+	for _, unit := range unitsOf(view) {
+		if !slices.Contains(known, unit) {
+			l.credit(unit, l.acked[sessionUnit])
+		}
+	}
 }
 
 // acknowledge is called when the member says that a write is done, before the
 // client is told. An empty gtid stands for one that the packet had no place for.
 func (s *session) acknowledge(gtid []byte) {
-	position := s.p.lease.record(gtid)
+	position := s.p.lease.record(s.aimed, gtid)
 	if s.account != nil { // it is logged in
 		s.account.add(position)
 	}

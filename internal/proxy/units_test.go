@@ -243,6 +243,22 @@ func TestMoveOfOneUnit(t *testing.T) {
 	}
 }
 
+// What was acknowledged is said of each unit: an heir of one has nothing to do with what
+// is written in others. A new unit was a part of "*".
+func TestAcknowledgedByUnit(t *testing.T) {
+	f := startTwoOwners(t, Config{})
+	c := f.client(t)
+	c.runs(t, "INSERT INTO shop.card VALUES (1)", "INSERT INTO other.t VALUES (2)")
+	f.units = append(f.units, balancer.Unit{ID: "zoo", Owner: "m1", Epoch: 4})
+	f.units[0].Epoch = 4
+	f.show(t)
+	for unit, want := range map[topology.UnitID]string{"*": "1-1-7", "shop": "2-2-7", "spare": "", "stock": "", "zoo": "1-1-7"} {
+		if got := f.of(unit).Acked.String(); got != want {
+			t.Errorf("%s: %q was acknowledged, want %q", unit, got, want)
+		}
+	}
+}
+
 // What keeps a session on its connection is not lost silently.
 func TestSessionThatStays(t *testing.T) {
 	f := startTwoOwners(t, Config{})
