@@ -41,9 +41,16 @@ func unitMember(gtid string) func(*fakeConn, []byte) {
 
 func startTwoOwners(t *testing.T, cfg Config) *twoOwners {
 	t.Helper()
+	return twoOwnersOf(t, cfg, unitMember)
+}
+
+// twoOwnersOf is startTwoOwners with members that answer as made; their writes have the
+// given GTID.
+func twoOwnersOf(t *testing.T, cfg Config, made func(gtid string) func(*fakeConn, []byte)) *twoOwners {
+	t.Helper()
 	cfg.Node = "n1"
-	f := &twoOwners{m2: startFake(t, unitMember("2-2-7"))}
-	f.faked = startFaked(t, cfg, unitMember("1-1-7"))
+	f := &twoOwners{m2: startFake(t, made("2-2-7"))}
+	f.faked = startFaked(t, cfg, made("1-1-7"))
 	f.units = []balancer.Unit{
 		{ID: "*", Owner: "m1", Epoch: 3}, {ID: "shop", Owner: "m2", Epoch: 5}, {ID: "spare", Owner: "m1", Epoch: 3}, {ID: "stock", Owner: "m1", Epoch: 3},
 	}
