@@ -195,21 +195,38 @@ func TestTransactionOverSeveralUnits(t *testing.T) {
 	if got := texts(f.fake); len(got) != 4 || got[3] != "COMMIT" {
 		t.Errorf("m1 was sent %q", got)
 	}
-	for _, unit := range []topology.UnitID{"stock", "spare", "*", "shop"} {
+}
+
+// When a transaction commits, each of its units has to be in the epoch that it began by.
+func TestCommitNeedsAllOfItsUnits(t *testing.T) {
+	release := make(chan struct{})
+	f := twoOwnersOf(t, Config{}, func(gtid string) func(*fakeConn, []byte) {
+		answer := unitMember(gtid)
+		return func(c *fakeConn, command []byte) {
+			if string(command[1:]) == "COMMIT" {
+				<-release
+			}
+			answer(c, command)
+		}
+	})
+	for _, tt := range []struct {
+		unit  topology.UnitID
+		state string
+	}{{"stock", "08007"}, {"spare", "08007"}, {"*", "08007"}, {"shop", ""}} {
 		c := f.client(t)
 		c.runs(t, "BEGIN", "INSERT INTO stock.item VALUES (1) /* inside */", "INSERT INTO spare.t VALUES (1) /* inside */")
-		session := f.all()[0]
-		for _, s := range f.all() {
-			if s.working.Load() != nil {
-				session = s
-			}
+		told := make(chan string, 1)
+		before := len(texts(f.fake))
+		go func() {
+			_, state := c.query("COMMIT")
+			told <- state
+		}()
+		waitFor(t, "the commit is at the member", func() bool { return len(texts(f.fake)) > before })
+		f.change(t, tt.unit, func(u *balancer.Unit) { u.Epoch++ })
+		release <- struct{}{}
+		if state := <-told; state != tt.state {
+			t.Errorf("%s has a new epoch: the commit gets %q, want %q", tt.unit, state, tt.state)
 		}
-		f.change(t, unit, func(u *balancer.Unit) { u.Epoch++ })
-		if stands, want := session.stands(), unit == "shop"; stands != want {
-			t.Errorf("%s has a new epoch: what the transaction began by stands: %v", unit, stands)
-		}
-		_ = c.conn.Close()
-		waitFor(t, "the session ends", func() bool { return !f.atWork("stock") })
 	}
 }
 
@@ -280,8 +297,7 @@ func TestSessionThatStays(t *testing.T) {
 // With one unit nothing is allocated to find out where a statement goes.
 func TestAimOfOneUnitCostsNothing(t *testing.T) {
 	f := startFaked(t, Config{}, nil)
-	f.client(t)
-	s, view := f.all()[0], f.view.Load()
+	s, view := &session{p: f.Proxy}, f.view.Load()
 	if n := testing.AllocsPerRun(100, func() { s.aim(view) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
