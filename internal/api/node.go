@@ -36,8 +36,8 @@ type Node interface {
 	Transitions() []lagguard.Transition
 	// Leader returns who leads; false: nobody does, as far as this node knows.
 	Leader() (topology.NodeID, bool)
-	// LastStep returns what the controller decided last, and when. Both are zero
-	// on a node that does not lead.
+	// LastStep returns what the controller decided last, and when, or what the
+	// leader has told of its own. Both are zero if neither is known.
 	LastStep() (topology.Step, time.Time)
 	// Propose commits a change in the name of by. It returns the errors of
 	// topology.Apply, ErrNotLeader or ErrOutcomeUnknown, wrapped.

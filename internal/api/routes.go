@@ -29,6 +29,7 @@ func (s *Server) mux() http.Handler {
 	s.countingRoutes(api)
 	s.changeRoutes(api)
 	s.rejoinRoutes(api)
+	s.clusterRoutes(api)
 	s.lagRoutes(api)
 	s.throttleRoutes(api)
 	s.frenoRoutes(mux)

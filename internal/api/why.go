@@ -110,7 +110,7 @@ func (l look) whyController() string {
 	switch {
 	case !l.hasLeader:
 		return "No controller leads: reads and writes go on, changes and repairs wait for a majority of the nodes."
-	case l.leader != l.node:
+	case l.leader != l.node && l.stepAt.IsZero():
 		return fmt.Sprintf("The controller of node %s decides; this node (%s) does not know its last step: ask it there.", l.leader, l.node)
 	case l.stepAt.IsZero():
 		return fmt.Sprintf("The controller of this node (%s) leads and has not decided anything yet.", l.node)

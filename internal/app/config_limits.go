@@ -2,10 +2,10 @@ package app
 
 import (
 	"crypto/sha256"
-	"maps"
+	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/sqlring/sqlring/internal/proxy"
 	"github.com/sqlring/sqlring/pkg/balancer"
@@ -22,6 +22,12 @@ type LimitsConfig struct {
 	FailuresPerAccount int `yaml:"failures_per_account"` // the same; default 10
 }
 
+// ConsistencyConfig is what the reads of an account have to see.
+type ConsistencyConfig struct {
+	User  string `yaml:"user"`
+	Reads string `yaml:"reads"` // eventual, session, account or strong
+}
+
 // ProxyProtocolConfig is which balancers in front of the proxy may say for whom they
 // connect.
 type ProxyProtocolConfig struct {
@@ -29,12 +35,18 @@ type ProxyProtocolConfig struct {
 	Required bool     `yaml:"required"`           // refuse TCP clients that do not come by them
 }
 
+// linkIdle returns proxy.link_idle; 0 for the default.
+func (c Config) linkIdle() time.Duration {
+	d, _ := time.ParseDuration(c.Proxy.LinkIdle) // what can not be read is a fault before
+	return d
+}
+
 // consistency returns what reads of users have to see; names that are not known are
 // faults before.
 func (c Config) consistency() map[string]balancer.Consistency {
 	by := make(map[string]balancer.Consistency, len(c.Proxy.Consistency))
-	for user, name := range c.Proxy.Consistency {
-		by[user], _ = balancer.ParseConsistency(name)
+	for _, of := range c.Proxy.Consistency {
+		by[of.User], _ = balancer.ParseConsistency(of.Reads)
 	}
 	return by
 }
@@ -72,9 +84,18 @@ func (c Config) limitFaults(l *faultList) {
 	if c.Proxy.MemberLinks < 0 {
 		l.add("proxy.member_links", "%d is negative: a number of connections, or 0 for the default", c.Proxy.MemberLinks)
 	}
-	for _, user := range slices.Sorted(maps.Keys(c.Proxy.Consistency)) {
-		_, err := balancer.ParseConsistency(c.Proxy.Consistency[user])
-		l.check("proxy.consistency."+user, err)
+	if text := c.Proxy.LinkIdle; text != "" {
+		if d, err := time.ParseDuration(text); err != nil || d <= 0 {
+			l.add("proxy.link_idle", "%q is no time, as 300ms or 5m", text)
+		}
+	}
+	for i, of := range c.Proxy.Consistency {
+		path := fmt.Sprintf("proxy.consistency[%d]", i)
+		if of.User == "" {
+			l.missing(path+".user", "the account's name")
+		}
+		_, err := balancer.ParseConsistency(of.Reads)
+		l.check(path+".reads", err)
 	}
 	for _, e := range []struct {
 		path  string

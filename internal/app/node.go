@@ -31,6 +31,10 @@ func (n node) Leader() (topology.NodeID, bool) {
 
 func (n node) LastStep() (topology.Step, time.Time) {
 	d := n.app.controller.Last()
+	if d.At.IsZero() { // it does not lead: what the leader has told
+		step, at, _ := n.app.holder.Leader()
+		return step, at
+	}
 	if d.Error != "" { // else an action that fails would look like one under way
 		d.Step.Why += "; it failed: " + d.Error
 	}
@@ -50,6 +54,9 @@ func (n node) Ties(ctx context.Context, id topology.MemberID) ([]topology.Tie, e
 }
 
 func (n node) ProxyStats() api.ProxyStats {
+	if n.app.proxy == nil {
+		return api.ProxyStats{Refused: map[string]uint64{}}
+	}
 	s := n.app.proxy.Stats()
 	return api.ProxyStats{
 		Listen: n.app.proxy.Addr(), Socket: n.app.cfg.Proxy.Socket,

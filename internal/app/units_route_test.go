@@ -102,7 +102,7 @@ func ownerThen(moved []span, done write) string {
 }
 
 // bothUnits are clients each of which writes in two units by turns, every third time in
-// transactions of its own for each, and notes where that was done.
+// transactions of its own for each, and notes where that was done; then it reads both.
 type bothUnits struct {
 	stop   context.CancelFunc
 	wait   sync.WaitGroup
@@ -152,6 +152,13 @@ func (l *bothUnits) both(ctx context.Context, conn *sql.Conn, client, seq int) {
 		}
 	}
 	done.end = time.Now()
+	var seen int // by a prepared statement, of both units
+	const read = "SELECT COUNT(*) FROM shop.card c JOIN stock.item i ON i.client = c.client AND i.seq = c.seq WHERE c.client = ? AND c.seq = ?"
+	if err := conn.QueryRowContext(ctx, read, client, seq).Scan(&seen); err != nil || seen != 1 {
+		l.mu.Lock()
+		l.failed = append(l.failed, fmt.Sprintf("a client sees %d of its row in both units: %v", seen, err))
+		l.mu.Unlock()
+	}
 	l.mu.Lock()
 	l.writes = append(l.writes, done)
 	l.mu.Unlock()

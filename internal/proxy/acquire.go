@@ -29,13 +29,7 @@ func (s *session) acquire(route balancer.Route, changed <-chan struct{}, reading
 			return s.openIn(pool, route, reading)
 		}
 		l.route.Unit, l.route.Epoch, l.route.Why = route.Unit, route.Epoch, route.Why
-		err = l.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
-			if err := l.inherit(s); err != nil {
-				return err
-			}
-			l.reading.Store(reading)
-			return l.adopt(&s.mem)
-		})
+		err = s.makeOwn(l, reading)
 		var told *wire.Error
 		switch {
 		case err == nil:
@@ -51,6 +45,21 @@ func (s *session) acquire(route balancer.Route, changed <-chan struct{}, reading
 		s.p.log.Debug("pooled link lost", "member", string(route.Member.ID), "error", err)
 		pool.discard(l) // it was closed while nobody looked; the next one may do
 	}
+}
+
+// makeOwn makes a link of the pool the session's. Mostly there is nothing to be done.
+func (s *session) makeOwn(l *link, reading bool) error {
+	if l.will == nil && l.at.shelf.tidy() && l.at.settings == s.mem.settingsFor(reading) && l.at.schema == s.mem.schema {
+		l.reading.Store(reading)
+		return errors.Join(l.inherit(s), l.adopt(&s.mem))
+	}
+	return l.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
+		if err := l.inherit(s); err != nil {
+			return err
+		}
+		l.reading.Store(reading)
+		return l.adopt(&s.mem)
+	})
 }
 
 // openIn opens a link in the place that the pool has kept for it.

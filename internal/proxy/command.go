@@ -206,11 +206,18 @@ func (s *session) statement(c command) error {
 			return s.killByText(c)
 		}
 	}
-	if s.current.Kind != balancer.KindRead && s.current.Kind != balancer.KindChange && balancer.ChangesAccounts(text) {
+	if s.changesAccounts(text) {
 		defer s.p.accountsChanged()
 	}
+	if s.plan != nil && s.plan.Effects.Has(balancer.EffectGlobalVariable) { // which new connections begin with
+		defer s.p.generation.Add(1)
+	}
 	if s.plan != nil && s.plan.Effects.HasAny(aboutLast) {
-		if err := s.settleDebt(c); err != nil {
+		err := s.settleDebt(c)
+		if err == nil {
+			err = s.cleanse()
+		}
+		if err != nil {
 			return s.lost(c, false, err)
 		}
 		var told *wire.Error
@@ -229,6 +236,14 @@ func (s *session) statement(c command) error {
 		s.preparing, s.mem.last = text, 0
 	}
 	return s.pass(c)
+}
+
+// changesAccounts reports whether a statement may change who may log in, and as what.
+func (s *session) changesAccounts(text []byte) bool {
+	if s.current.Kind == balancer.KindRead || s.current.Kind == balancer.KindChange {
+		return false
+	}
+	return s.plan != nil && s.plan.Effects.Has(balancer.EffectAccount) || balancer.ChangesAccounts(text)
 }
 
 // scanner returns a scanner for this session's SQL.

@@ -19,6 +19,9 @@ type Config struct {
 	Node topology.NodeID // that this proxy is part of
 	Eyes Eyes            // who is told what the proxy notices; nil: nobody
 
+	// Lease is asked whether writes may be acknowledged; nil: for as long as the newest
+	// view has an owner, which is the rule of a node that is the only one.
+	Lease       Lease
 	Picture     Picture                         // which members reads may go to; nil: the owner alone
 	Site        string                          // where this proxy is; members there are read from first
 	Consistency map[string]balancer.Consistency // of reads, by user; default: account

@@ -28,6 +28,12 @@
 //	tracking.go   what the client itself is told of, and COMMIT RELEASE
 //	prepared.go   its prepared statements, by text; execute.go: their use
 //	lease.go      what may still be acknowledged, and what was
+//	park.go       giving a link back, and taking it again; acquire.go: another one;
+//	              linkpool.go: the links to a member, and who waits for one
+//	adopt.go      making a link of somebody else one's own; shelf.go: what is prepared there
+//	pins.go       why a link is kept; recall.go: what the last statement has left
+//	reading.go    what texts do; spread.go: reads at other members than the owner
+//	mouth.go      statements that are for sqlring itself
 //	cut.go        a new view: who has to leave its member
 //	lost.go       what a client gets when the member goes away
 //	status.go     SHOW STATUS, of the client's own connection
@@ -50,7 +56,8 @@
 //   - Nothing is run twice: once a byte of a command may have left, the command is
 //     not sent again by us, unless it surely leaves nothing behind: a read outside
 //     of a transaction, of which nothing was delivered.
-//   - A session comes to another member with all that it had, or it ends.
+//   - A session comes to another link with all that it had, or it ends; none sees what
+//     another one has left on a link. What can not be told surely keeps the link.
 //   - A session reaches only the process that was admitted as the member (S10).
 //   - Whatever a client does costs its own session only: reads and writes that
 //     block are its own goroutine's, and sessions, waiting sessions, bytes and

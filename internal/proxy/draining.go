@@ -39,16 +39,16 @@ func (s *session) enter() *wire.Error {
 		if told := s.aim(view); told != nil {
 			return s.stayOut(was, told)
 		}
-		s.working.Store(s.aimed)
-		if s.p.view.Load() != view {
-			continue
-		}
-		if s.link == nil {
-			return nil // connect waits
-		}
 		route, waits := s.heldUp(view, was)
-		if !waits {
+		if s.link == nil || !waits { // without a link, connect waits
+			s.working.Store(s.aimed)
+			if s.p.view.Load() != view {
+				continue
+			}
 			return nil
+		}
+		if was != nil {
+			s.working.Store(was)
 		}
 		told := wire.NewError(wire.NoOwner, "sqlring: unit %s moves (epoch %d; waited %v)", route.Unit, route.Epoch, s.p.cfg.QueueTimeout)
 		if told := s.wait(changed, s.p.cfg.QueueTimeout, refusal{RefusedOwner, told}); told != nil {

@@ -11,6 +11,22 @@ import (
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
+// Lease is what this proxy may acknowledge writes by, in a ring with several nodes. It
+// is asked before a statement that may write is sent, before the last packet of LOAD
+// DATA, and after an OK was read (S15). Both calls return at once.
+type Lease interface {
+	// Left returns for how long writes to the unit in that epoch may be acknowledged
+	// still; 0: not any more, or not yet.
+	Left(unit topology.UnitID, epoch uint64) time.Duration
+	// Granted returns a channel that is closed when a lease was given.
+	Granted() <-chan struct{}
+}
+
+// leaseMargin is what must be left of a lease for a statement to be begun: most end
+// within it, so that their OK can be passed on. While a leader answers, more than a
+// second is always left; when none does, clients had rather wait than not know.
+const leaseMargin = 500 * time.Millisecond
+
 // In a ring with one node the lease on a unit is the newest view that the proxy
 // has taken in: it may acknowledge writes of that view's epoch, as long as that
 // epoch has an owner. Taking in a view of a later epoch gives the lease back.
@@ -20,6 +36,7 @@ import (
 //
 //  1. records its GTID in acked,
 //  2. then compares the epochs of the units that it is at work in with the newest ones,
+//     and looks whether the leases of those epochs last,
 //  3. and tells its client only if they are the same.
 //
 // Writers reads the epoch first and acked second. So when it reports an epoch,
@@ -107,7 +124,68 @@ func (s *session) acknowledge(gtid []byte) {
 	}
 	s.written.add(position)
 	s.wroteAt = s.link.route.Member.ID
-	s.expired = s.expired || !s.stands() || s.strikes.hit()
+	s.expired = s.expired || !s.stands() || !s.holds() || s.strikes.hit()
+}
+
+// holds reports whether a write over the session's link may be acknowledged now.
+func (s *session) holds() bool {
+	_, lacks := s.lacks(0)
+	return !lacks
+}
+
+// lacks returns a unit that the session is at work in whose lease does not last longer
+// than for so long; false if there is none.
+func (s *session) lacks(margin time.Duration) (balancer.Route, bool) {
+	l := s.p.cfg.Lease
+	if l == nil {
+		return balancer.Route{}, false
+	}
+	for _, unit := range s.aimed.list() {
+		if route, _ := s.view.OwnerOf(unit); l.Left(unit, route.Epoch) <= margin {
+			return route, true
+		}
+	}
+	return balancer.Route{}, false
+}
+
+// awaitLease waits until a command that may write can be begun: the lease is to
+// outlast it. Reads do not wait. It returns what ready returns, which looks again
+// after each wait whether the link leads to the owner still.
+func (s *session) awaitLease(c command) (told *wire.Error, err error) {
+	l := s.p.cfg.Lease
+	if l == nil || s.link.reading.Load() || !s.mayWrite(c) {
+		return nil, nil
+	}
+	defer s.leaveQueue()
+	for {
+		granted := l.Granted()
+		route, lacks := s.lacks(leaseMargin)
+		if !lacks {
+			return nil, nil
+		}
+		told := wire.NewError(wire.NoOwner, "sqlring: this node has no lease on unit %s (epoch %d), since no leader answers it; waited %v; this was not run",
+			route.Unit, route.Epoch, s.p.cfg.QueueTimeout)
+		if told := s.wait(granted, firstPause, refusal{RefusedOwner, told}); told != nil {
+			return told, nil
+		}
+		if told, err := s.ready(); told != nil || err != nil {
+			return told, err
+		}
+	}
+}
+
+// mayWrite reports whether a command can change data or end a transaction.
+func (s *session) mayWrite(c command) bool {
+	switch c.code {
+	case wire.ComResetConnection, wire.ComChangeUser, wire.ComProcessKill, wire.ComQuit:
+		return false
+	}
+	switch s.current.Kind {
+	case balancer.KindRead, balancer.KindSet, balancer.KindRollback, balancer.KindKill:
+		return false
+	case balancer.KindOther, balancer.KindChange, balancer.KindBegin, balancer.KindCommit:
+	}
+	return changes(c.code)
 }
 
 // withhold keeps from the client an answer that came when the lease was over, or to
@@ -118,7 +196,11 @@ func (s *session) withhold(c command) error {
 	s.p.count.expired.Add(1)
 	why := fmt.Sprintf("after it had ceased to own unit %s", was.Unit)
 	newest, _ := s.p.view.Load().OwnerOf(was.Unit)
-	if s.stands() {
+	switch {
+	case !s.stands():
+	case !s.holds():
+		why = fmt.Sprintf("when this node's lease on unit %s was over", was.Unit)
+	default:
 		why = "when a KILL QUERY had come for it"
 	}
 	s.p.log.Info("answer can not be passed on", "session", s.id, "member", string(was.Member.ID), "it_came", why,

@@ -42,6 +42,7 @@ type linkPool struct {
 type linkWaiter struct {
 	want  wanted
 	given chan *link // of capacity 1; nil is sent for a place
+	timer *time.Timer
 }
 
 // wanted says which links will do, and which are the best.
@@ -83,6 +84,17 @@ var (
 	errPoolFull   = errors.New("all connections to the member are in use")
 )
 
+// newWaiter returns one whose channel is empty and whose timer is stopped.
+func (p *Proxy) newWaiter(w wanted) *linkWaiter {
+	waiter, ok := p.waiters.Get().(*linkWaiter)
+	if !ok {
+		waiter = &linkWaiter{given: make(chan *link, 1), timer: time.NewTimer(time.Hour)}
+		waiter.timer.Stop()
+	}
+	waiter.want = w
+	return waiter
+}
+
 // seize takes a link that is free, and returns what put gives it back by. It reports
 // false if somebody else has it.
 func (l *link) seize() (held uint64, ok bool) {
@@ -113,7 +125,7 @@ func (lp *linkPool) take(ctx context.Context, w wanted, patience time.Duration, 
 	if l != nil || place || err != nil {
 		return l, err
 	}
-	waiter := &linkWaiter{want: w, given: make(chan *link, 1)}
+	waiter := lp.p.newWaiter(w)
 	lp.mu.Lock()
 	lp.waiters = append(lp.waiters, waiter)
 	lp.waiting.Add(1)
@@ -122,15 +134,16 @@ func (lp *linkPool) take(ctx context.Context, w wanted, patience time.Duration, 
 		lp.leave(waiter)
 		return l, err
 	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
+	waiter.timer.Reset(patience)
+	defer waiter.timer.Stop()
 	select {
 	case l, ok := <-waiter.given:
 		if !ok {
 			return nil, errPoolClosed
 		}
+		lp.p.waiters.Put(waiter)
 		return l, nil
-	case <-timer.C:
+	case <-waiter.timer.C:
 		err = errPoolFull
 	case <-changed:
 		err = errPoolClosed
@@ -192,7 +205,7 @@ func (lp *linkPool) seizeBest(w *wanted, plenty bool) *link {
 		held, ok := l.seize()
 		switch {
 		case !ok:
-		case l.stale():
+		case l.rested.Load() != lp.p.tick.Load() && l.stale(): // one that was at work in this tick is asked no more often
 			lp.removeStale(l)
 		case l.doomed():
 			lp.remove(l)

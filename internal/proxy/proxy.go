@@ -69,6 +69,7 @@ type Proxy struct {
 	pools    map[topology.MemberID]*linkPool
 
 	reader     reader
+	waiters    sync.Pool // of *linkWaiter
 	tokens     tokens
 	reached    reached
 	load       func(topology.MemberID) int

@@ -28,18 +28,12 @@ const (
 // may go on; err, if the member does not want it.
 func (s *session) connect() (told *wire.Error, err error) {
 	defer s.leaveQueue()
-	pause := firstPause
+	pause, works := firstPause, s.working.Load() != nil
 	for {
 		changed := s.p.changed()
 		view := s.p.view.Load()
 		if told := s.aim(view); told != nil {
 			return told, nil
-		}
-		if at := s.working.Load(); at != nil && at != s.aimed {
-			s.working.Store(s.aimed)
-			if s.p.view.Load() != view {
-				continue
-			}
 		}
 		route, ok := s.routed(view)
 		if !ok {
@@ -48,6 +42,9 @@ func (s *session) connect() (told *wire.Error, err error) {
 				return told, nil
 			}
 			continue
+		}
+		if works && s.working.Swap(s.aimed) != s.aimed {
+			continue // it has waited, or is about other units by this view: the view counts that is looked at after this
 		}
 		l, err := s.acquire(route, changed, false)
 		if err == nil {
@@ -119,9 +116,8 @@ func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal)
 		p.count.refuse(or.why)
 		return or.told
 	}
-	if working := s.working.Load(); working == nil || !s.mem.inTransaction() {
-		s.idle()
-		defer s.working.Store(working)
+	if s.working.Load() == nil || !s.mem.inTransaction() { // one that is open goes on
+		s.idle() // whoever waits with it looks at the view anew before it goes to work again
 	}
 	timer := time.NewTimer(min(pause, left))
 	defer timer.Stop()

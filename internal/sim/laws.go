@@ -264,13 +264,13 @@ func samePosition(a, b topology.Position) bool {
 }
 
 // decided notes what the controller says.
-func (l *laws) decided(d controller.Decision) {
+func (l *laws) decided(n *node, d controller.Decision) {
 	before := l.stuckFor
 	l.stuckFor = ""
 	if d.Step.Kind == topology.StepStuck {
 		l.stuckFor = d.Step.Why
 		if l.stuckFor != before {
-			l.w.say("n1", "stuck: %s", d.Step.Why)
+			l.w.say(string(n.id), "stuck: %s", d.Step.Why)
 		}
 	}
 }

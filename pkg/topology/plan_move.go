@@ -32,6 +32,9 @@ const (
 	handOverFor = 5 * time.Second
 	// graceOver is how long after Grace a proxy is still believed to be cutting.
 	graceOver = 100 * time.Millisecond
+	// settleFor is how long after the take proxies may become quiet: an answer may be
+	// on its way just then, and to end connections costs every client on them more.
+	settleFor = 100 * time.Millisecond
 )
 
 // DefaultGrace is how long transactions in flight may take to end in a move.
@@ -225,8 +228,11 @@ func (mv move) fence() Step {
 	if step, over := leasesOver(mv.s, mv.o, mv.now); !over {
 		return step
 	}
+	calm := quiet(mv.unit, mv.o, mv.now)
 	switch {
-	case !quiet(mv.unit, mv.o, mv.now) || !remembered(mv.unit, mv.o, mv.now):
+	case !calm && remembered(mv.unit, mv.o, mv.now) && mv.now.Sub(mv.unit.Since) < settleFor:
+		return wait("proxies are about to say that nothing is under way in %s", mv.unit.ID)
+	case !calm || !remembered(mv.unit, mv.o, mv.now):
 		return advance(mv.op, MoveExpel, "no lease on %s is left, but not every proxy can say that nothing of it is under way at %s", mv.unit.ID, mv.from.ID)
 	case mv.op.Kind == OperationDivide:
 		return mv.divide()

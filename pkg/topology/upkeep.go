@@ -17,7 +17,13 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 		if _, ok := s.Upstream(m.ID); !ok {
 			return stuck("%s, and it is the last member of the ring: bring it, or another one, back", verdict.why)
 		}
+		if s.Ring.Isolation == IsolationContinue && len(o.Nodes) > 1 {
+			return stuck("%s; isolation is continue, so it is not taken out by itself: another node may still write to it: sqlring ring isolation fence", verdict.why)
+		}
 		return commit(BeginHeal{Member: m.ID, Evidence: verdict.evidence}, "%s", verdict.why)
+	}
+	if step, ok := settleIsolation(s, o); ok {
+		return step
 	}
 	waiting, needsPerson := Step{}, Step{}
 	mends := false                               // something of a member that is in the ring
