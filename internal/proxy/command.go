@@ -52,7 +52,7 @@ func readCommand(b []byte) (c command, complete bool, err error) {
 func (s *session) execute(c command) error {
 	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, time.Time{}
 	s.next, s.refused, s.renumber, s.retell, s.plan, s.instead = 1, 0, nil, nil, nil, nil
-	s.own, s.elsewhere = own{}, false
+	s.own, s.elsewhere, s.beginning, s.meant = own{}, false, nil, nil
 	s.strikes.begin()
 	switch c.code {
 	case wire.ComQuit:
@@ -164,11 +164,12 @@ func (s *session) tellInstead(c command, told *wire.Error, stuck bool) error {
 func (s *session) understand(c *command) *wire.Error {
 	switch c.code {
 	case wire.ComQuery, wire.ComStmtPrepare:
-	case wire.ComStmtExecute, wire.ComStmtBulkExecute:
+	case wire.ComStmtExecute, wire.ComStmtBulkExecute, wire.ComStmtFetch, wire.ComStmtReset, wire.ComStmtSendLongData:
 		if id, ok := statementID(*c); ok {
-			if p := s.mem.statements.find(id); p != nil {
-				s.plan = p.plan
-			}
+			s.meant = s.mem.statements.find(id)
+		}
+		if s.meant != nil && (c.code == wire.ComStmtExecute || c.code == wire.ComStmtBulkExecute) {
+			s.plan = s.meant.plan
 		}
 		return nil
 	default:
@@ -185,6 +186,8 @@ func (s *session) understand(c *command) *wire.Error {
 	s.current.Listed = s.current.Listed || balancer.IsSystemSchema(s.mem.schema) && balancer.ListsThreads(text)
 	if c.whole {
 		s.plan = s.p.reader.plan(text, s.mem.dialect(s.p.version()))
+	} else {
+		s.readBeginning(text)
 	}
 	return nil
 }

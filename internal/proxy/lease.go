@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -35,8 +35,8 @@ const leaseMargin = 500 * time.Millisecond
 // that a write is done
 //
 //  1. records its GTID in acked,
-//  2. then compares the epoch of its link with the newest one, and looks whether the
-//     lease of that epoch lasts,
+//  2. then compares the epochs of the units that it is at work in with the newest ones,
+//     and looks whether the leases of those epochs last,
 //  3. and tells its client only if they are the same.
 //
 // Writers reads the epoch first and acked second. So when it reports an epoch,
@@ -44,10 +44,10 @@ const leaseMargin = 500 * time.Millisecond
 // others have passed on is in acked.
 type lease struct {
 	mu    sync.Mutex
-	acked topology.Position // what clients were told to be done, of all epochs
-	since time.Time         // since when acked is complete
-	// unanswered: work was cut by a view, and what became of it is not known.
-	unanswered atomic.Bool
+	acked map[topology.UnitID]topology.Position // what clients were told to be done in each unit, of all epochs
+	since time.Time                             // since when acked is complete
+	// doubts: units in which work was cut by a view, and what became of it is not known.
+	doubts map[topology.UnitID]bool
 }
 
 // Eyes is who watches the members, and is told what the proxy is the first to
@@ -59,29 +59,28 @@ type Eyes interface {
 	LeasesChanged()
 }
 
-// Writers returns how this proxy stands to the unit that it serves, "*": which
-// epoch it knows of, and what it has acknowledged. Giving a lease back is atomic,
+// Writers returns how this proxy stands to each unit: which epoch it knows of, and
+// what it has acknowledged in it. Giving a lease back is atomic,
 // so Holding is never set. It is safe for concurrent use.
 func (p *Proxy) Writers() []topology.Writer {
 	view := p.view.Load()
-	route, _ := view.OwnerOf(sessionUnit)
-	w := topology.Writer{Node: p.cfg.Node, Unit: sessionUnit, Epoch: route.Epoch, Quiet: p.quiet(view), At: time.Now()}
+	units := unitsOf(view)
+	writers := make([]topology.Writer, 0, len(units))
+	for _, unit := range units {
+		route, _ := view.OwnerOf(unit)
+		writers = append(writers, topology.Writer{Node: p.cfg.Node, Unit: unit, Epoch: route.Epoch, Quiet: p.quiet(view, unit), At: time.Now()})
+	}
 	p.lease.mu.Lock()
-	w.Acked, w.Since = p.lease.acked, p.lease.since
-	p.lease.mu.Unlock()
-	return []topology.Writer{w}
+	defer p.lease.mu.Unlock()
+	for i := range writers {
+		writers[i].Acked, writers[i].Since = p.lease.acked[writers[i].Unit], p.lease.since
+	}
+	return writers
 }
 
-// epoch returns the epoch of the newest view that was taken in, with an owner or
-// without.
-func (p *Proxy) epoch() uint64 {
-	route, _ := p.view.Load().OwnerOf(sessionUnit)
-	return route.Epoch
-}
-
-// record notes a transaction whose client is about to be told that it is done.
-// One whose GTID is not known, or can not be read, makes acked incomplete so far.
-func (l *lease) record(gtid []byte) topology.Position {
+// record notes a transaction in some units whose client is about to be told that it is
+// done. One whose GTID is not known, or can not be read, makes acked incomplete so far.
+func (l *lease) record(in *work, gtid []byte) topology.Position {
 	position, err := topology.ParsePosition(string(gtid))
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -89,25 +88,64 @@ func (l *lease) record(gtid []byte) topology.Position {
 		l.since = time.Now()
 		return nil
 	}
-	l.acked = l.acked.Union(position)
+	for _, unit := range in.list() {
+		l.credit(unit, position)
+	}
 	return position
+}
+
+// credit adds to what was acknowledged in a unit. The caller holds the lock.
+func (l *lease) credit(unit topology.UnitID, position topology.Position) {
+	if l.acked == nil {
+		l.acked = make(map[topology.UnitID]topology.Position)
+	}
+	l.acked[unit] = l.acked[unit].Union(position)
+}
+
+// divide has units that are new in a view begin with what was acknowledged in "*",
+// which they were a part of. The caller holds the lock, and stores the view before it
+// lets it go: what is recorded in "*" after that belongs to an epoch that has ended, and
+// nobody is told of it.
+func (l *lease) divide(before, view *balancer.View) {
+	known := unitsOf(before)
+	for _, unit := range unitsOf(view) {
+		if !slices.Contains(known, unit) {
+			l.credit(unit, l.acked[sessionUnit])
+		}
+	}
 }
 
 // acknowledge is called when the member says that a write is done, before the
 // client is told. An empty gtid stands for one that the packet had no place for.
 func (s *session) acknowledge(gtid []byte) {
-	position := s.p.lease.record(gtid)
+	position := s.p.lease.record(s.aimed, gtid)
 	if s.account != nil { // it is logged in
 		s.account.add(position)
 	}
 	s.written.add(position)
-	s.expired = s.expired || s.link.route.Epoch != s.p.epoch() || !s.holds() || s.strikes.hit()
+	s.wroteAt = s.link.route.Member.ID
+	s.expired = s.expired || !s.stands() || !s.holds() || s.strikes.hit()
 }
 
 // holds reports whether a write over the session's link may be acknowledged now.
 func (s *session) holds() bool {
+	_, lacks := s.lacks(0)
+	return !lacks
+}
+
+// lacks returns a unit that the session is at work in whose lease does not last longer
+// than for so long; false if there is none.
+func (s *session) lacks(margin time.Duration) (balancer.Route, bool) {
 	l := s.p.cfg.Lease
-	return l == nil || l.Left(s.link.route.Unit, s.link.route.Epoch) > 0
+	if l == nil {
+		return balancer.Route{}, false
+	}
+	for _, unit := range s.aimed.list() {
+		if route, _ := s.view.OwnerOf(unit); l.Left(unit, route.Epoch) <= margin {
+			return route, true
+		}
+	}
+	return balancer.Route{}, false
 }
 
 // awaitLease waits until a command that may write can be begun: the lease is to
@@ -121,8 +159,8 @@ func (s *session) awaitLease(c command) (told *wire.Error, err error) {
 	defer s.leaveQueue()
 	for {
 		granted := l.Granted()
-		route := s.link.route
-		if l.Left(route.Unit, route.Epoch) > leaseMargin {
+		route, lacks := s.lacks(leaseMargin)
+		if !lacks {
 			return nil, nil
 		}
 		told := wire.NewError(wire.NoOwner, "sqlring: this node has no lease on unit %s (epoch %d), since no leader answers it; waited %v; this was not run",
@@ -157,15 +195,16 @@ func (s *session) withhold(c command) error {
 	s.expired = false
 	s.p.count.expired.Add(1)
 	why := fmt.Sprintf("after it had ceased to own unit %s", was.Unit)
+	newest, _ := s.p.view.Load().OwnerOf(was.Unit)
 	switch {
-	case was.Epoch != s.p.epoch():
-	case s.p.cfg.Lease != nil && s.p.cfg.Lease.Left(was.Unit, was.Epoch) == 0:
+	case !s.stands():
+	case !s.holds():
 		why = fmt.Sprintf("when this node's lease on unit %s was over", was.Unit)
 	default:
 		why = "when a KILL QUERY had come for it"
 	}
 	s.p.log.Info("answer can not be passed on", "session", s.id, "member", string(was.Member.ID), "it_came", why,
-		"epoch", was.Epoch, "newest_epoch", s.p.epoch(), "delivered", s.delivered)
+		"epoch", was.Epoch, "newest_epoch", newest.Epoch, "delivered", s.delivered)
 	stuck := s.mem.sticks() != balancer.StickNone
 	s.dropLink()
 	if s.delivered {

@@ -99,7 +99,6 @@ func (s *session) tellRows(c command, columns []string, rows [][]string) error {
 func (s *session) explain(statement []byte) [][]string {
 	plan := s.p.reader.plan(statement, s.mem.dialect(s.p.version()))
 	view := s.p.view.Load()
-	owner, _ := view.OwnerOf(sessionUnit)
 	rows := [][]string{{"statement", string(plan.AppendDigest(nil))}}
 	for i := range plan.Statements {
 		f := &plan.Statements[i]
@@ -119,12 +118,16 @@ func (s *session) explain(statement []byte) [][]string {
 	if why := plan.Effects & pinning; why != 0 {
 		rows = append(rows, []string{"keeps its connection for", why.String()})
 	}
-	unit := []string{"unit", fmt.Sprintf("%s, epoch %d, of %s", owner.Unit, owner.Epoch, owner.Member.ID)}
-	rows = append(rows, unit)
 	code, was, elsewhere := s.code, s.plan, s.elsewhere
 	s.code, s.plan, s.elsewhere = wire.ComQuery, plan, false
+	defer func(was aiming) { s.aiming = was }(s.aiming)
+	unit, owner, told := s.explainUnits(view)
+	rows = append(rows, unit)
 	spreads := s.spreads()
 	s.code, s.plan, s.elsewhere = code, was, elsewhere
+	if told != nil {
+		return append(rows, []string{"goes to", ""}, []string{"why", told.Message})
+	}
 	if !spreads {
 		why := "it is not surely a read that leaves nothing behind"
 		if plan.IsRead() {

@@ -49,6 +49,8 @@ type session struct {
 	account     *token               // what its account has written
 	written     token                // what it has written itself
 	consistency balancer.Consistency // of its reads
+	wroteAt     topology.MemberID    // where it wrote last
+	aiming                           // which units the command under way is about
 	elsewhere   bool                 // the command under way was tried at another member than the owner
 	drawn       uint32               // tick of draws
 	draws       [2]uint64
@@ -60,6 +62,8 @@ type session struct {
 	response  wire.Response
 	current   balancer.Statement // what it is
 	plan      *balancer.Plan     // what it does; nil: it has no text, or its end is not there yet
+	beginning *balancer.Plan     // of what stands before the first value of a text whose end is not there yet
+	meant     *prepared          // the statement that it is about, from the start
 	instead   []byte             // sent in its place; nil: it is sent as it came
 	target    *prepared          // the statement that it is about, if it is about one
 	binding   wire.Binding       // if it executes target
@@ -90,7 +94,7 @@ type session struct {
 	interrupted atomic.Bool
 	known       atomic.Pointer[caller]  // as, for others
 	opening     atomic.Pointer[attempt] // at a link, for others
-	working     atomic.Bool             // something of it may be under way in its unit: draining.go
+	working     atomic.Pointer[work]    // units in which something of it may be under way: draining.go
 	phase       atomic.Uint32           // odd: at work. Counts up at every change
 	staled      atomic.Bool             // the watch has found link closed
 }
@@ -122,7 +126,7 @@ func (s *session) end() {
 	s.cancel()
 	s.leave()
 	if l := s.link; l != nil && s.midway {
-		s.p.lease.unanswered.Store(true)
+		s.p.lease.doubt(s.aimed)
 		s.discard(l)
 		s.p.killStatement(l, s.as)
 		_ = l.conn.Close()

@@ -125,7 +125,7 @@ func (s *session) goesTo(view *balancer.View) (m balancer.Member, wait topology.
 	if reads == nil || !known {
 		return m, nil, false
 	}
-	owner, _ := view.OwnerOf(sessionUnit)
+	owner, _ := view.OwnerOf(s.unit)
 	if tick := s.p.tick.Load(); tick != s.drawn {
 		s.drawn, s.draws = tick, [2]uint64{rand.Uint64(), rand.Uint64()}
 	}
