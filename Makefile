@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help demo build servers test race lint check sim faults conformance conformance-quick hostile bench oracle fuzz clean
+.PHONY: help demo build servers test race lint check sim faults nodes conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,10 @@ sim: ## 20 000 simulated rings with faults
 	$(GO) test ./internal/sim -run TestSim -sim.seeds=20000 -timeout 4h -v
 
 faults: servers ## 20 rounds of each fault on real servers, 15 minutes of load; prints the figures of docs/reliability.md (40 min)
-	SQLRING_FAULT_ROUNDS=20 SQLRING_QUIET=15m SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestFaults|TestNodeDies|TestLagging|TestNoNeedless" -timeout 4h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+	SQLRING_FAULT_ROUNDS=20 SQLRING_QUIET=15m SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestFaults|TestMove|TestNodeDies|TestLagging|TestNoNeedless" -timeout 4h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+
+nodes: servers ## three nodes that are killed, frozen and left alone, on real servers: ROUNDS=5; prints figures of docs/reliability.md (6 min)
+	SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodes|TestNoQuorum" -count=$(or $(ROUNDS),5) -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
 conformance: build ## other people's suites, drivers and WordPress, directly and through the proxy; SUITE=name runs one (hours; apt-get, npm)
 	cache=$$(./scripts/install-conformance.sh) && $(GO) run ./conformance -cache "$$cache" $(if $(SUITE),-suite $(SUITE))
@@ -52,4 +55,19 @@ fuzz: ## each fuzz target for a minute
 	./scripts/fuzz.sh 1m
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist
+
+rules: ## the alerting rules, by Debian's promtool (fetched, not installed)
+	tools=$$(./scripts/get-prometheus.sh) && SQLRING_PROMETHEUS="$$tools" $(GO) test -count=1 ./deploy -run "TestPromtool|TestEveryAlert|Asks?ForWhatIsServed|TestSamples" -v | grep -E "^(---|ok|FAIL)|^    "
+
+alerts: servers ## a member dies under Debian's Prometheus and Alertmanager: the alerts fire and resolve (4 min)
+	tools=$$(./scripts/get-prometheus.sh) && SQLRING_PROMETHEUS="$$tools" SQLRING_ALERTS=1 $(GO) test -count=1 -timeout 15m ./deploy -run TestAlertsFireAndResolve -v
+
+page: servers ## the web page in Debian's Chromium, over a ring whose owner dies; PICTURES=docs takes the screenshots anew (2 to 6 min)
+	browser=$$(./scripts/install-chromium.sh) && SQLRING_CHROMIUM="$$browser" SQLRING_SCREENSHOTS=$(abspath $(PICTURES)) $(GO) test -count=1 -timeout 15m ./deploy -run TestPage -v
+
+package: ## dist/: a deb and an rpm, by nfpm; VERSION=0.1.0 names the release
+	VERSION=$(VERSION) ./scripts/package.sh
+
+package-test: package ## installs the deb on this machine, runs it, removes and purges it; reads the rpm (needs root)
+	./scripts/test-package.sh

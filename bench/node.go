@@ -29,6 +29,7 @@ type node struct {
 const nodeConfig = `node: n1
 dir: @DIR@
 proxy:
+  member_links: @LINKS@
   listen: 127.0.0.1:@PORT@
   socket: none
 api:
@@ -56,7 +57,7 @@ func (w *world) startNode(context.Context) error {
 	if err != nil {
 		return err
 	}
-	text := strings.NewReplacer("@DIR@", dir, "@PORT@", ports[0], "@RAFT@", ports[1], "@MANAGER@", managerUser).Replace(nodeConfig)
+	text := strings.NewReplacer("@DIR@", dir, "@PORT@", ports[0], "@RAFT@", ports[1], "@MANAGER@", managerUser, "@LINKS@", strconv.Itoa(w.o.Links)).Replace(nodeConfig)
 	if w.o.NodeYAML != "" {
 		text += w.o.NodeYAML + "\n"
 	}

@@ -158,6 +158,7 @@ dir: @DIR@
 proxy:
   listen: 127.0.0.1:@PORT@
   socket: @SOCKET@
+  link_idle: 300ms # tests count the server's sessions
 api:
   listen: none
   socket: @DIR@/api.sock

@@ -31,7 +31,7 @@ if somebody changes it.`,
 			return c.print(r, func(w io.Writer) { autoincTable(w, r) })
 		},
 	}
-	return noun("autoinc", "The auto_increment slots", show)
+	return noun("autoinc", "The auto_increment slots, and how long keys last", show, c.autoincVerify(), c.autoincPlan(), c.autoincHeadroom())
 }
 
 func autoincTable(w io.Writer, r api.AutoincReport) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/api/apitest"
+	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/lagguard"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -61,6 +62,20 @@ func nodeChanges() map[string]func(n *apitest.Node) {
 		},
 		"knows-no-lag": func(n *apitest.Node) { n.Lag.Known = false },
 
+		"has-keys": func(n *apitest.Node) {
+			n.Columns = []autoinc.Column{
+				{Schema: "shop", Table: "tiny", Column: "a", Type: "tinyint(3) unsigned", Max: 255, Next: 241},
+				{Schema: "shop", Table: "orders", Column: "id", Type: "int(11)", Max: 2147483647, Next: 1600000001},
+			}
+		},
+		"miscounts": func(n *apitest.Node) {
+			n.Counts = func(id topology.MemberID, c *api.Counting) {
+				if id == "m2" {
+					c.Sessions = map[uint64]autoinc.Layout{7: {Offset: 2, Stride: 16}, 9: {Offset: 1, Stride: 1}}
+				}
+			}
+		},
+
 		"has-three":   func(n *apitest.Node) { three(n, topology.InitRing{}) },
 		"refuses":     func(n *apitest.Node) { three(n, topology.InitRing{Degraded: topology.DegradedRefuse}) },
 		"loses-m1":    func(n *apitest.Node) { n.Lose("m1") },
@@ -71,7 +86,11 @@ func nodeChanges() map[string]func(n *apitest.Node) {
 		"restarting":  func(n *apitest.Node) { n.BeginRestart(topology.RestartLink) },
 		"finds-m1":    func(n *apitest.Node) { n.Lost = nil },
 		"quarantines": func(n *apitest.Node) { quarantine(n) },
-		"quiet-lag":   func(n *apitest.Node) { n.Lag.At = time.Now().Add(-time.Minute) },
+		"tied": func(n *apitest.Node) {
+			n.Tied = []topology.Tie{{Object: "view shop.total", Home: "shop", Names: []string{"stock"}}, {Object: "procedure wild.p", Home: "wild", Unread: "it executes texts"}}
+		},
+		"drains-members": func(n *apitest.Node) { n.Drains = true },
+		"quiet-lag":      func(n *apitest.Node) { n.Lag.At = time.Now().Add(-time.Minute) },
 	}
 }
 

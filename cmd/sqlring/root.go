@@ -17,6 +17,7 @@ type cli struct {
 	streams
 
 	target string // --api
+	access accessFlags
 	format string // --output
 }
 
@@ -52,14 +53,15 @@ safety check.`,
 		return errUsage{cmd.CommandPath(), err.Error()}
 	})
 	flags := root.PersistentFlags()
-	flags.StringVar(&c.target, "api", defaultAPI, "node to talk to: http://host:port (reading) or unix:PATH (changes too)")
+	flags.StringVar(&c.target, "api", defaultAPI, "node to talk to: unix:PATH, https://host:port, or http://host:port on loopback (reading)")
+	c.access.add(root)
 	flags.StringVarP(&c.format, "output", "o", "table", "table, json or yaml")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "see", Title: "See:"}, &cobra.Group{ID: "change", Title: "Change:"})
-	addTo(root, "run", c.serveCommand(), c.demoCommand(), c.configCommand())
+	addTo(root, "run", c.serveCommand(), c.demoCommand(), c.configCommand(), c.tlsCommand())
 	addTo(root, "see", c.statusCommand(), c.masterCommand(), c.unitCommand(), c.lagCommand(), c.autoincCommand(), c.eventCommand(), c.whyCommand())
-	addTo(root, "change", c.ringCommand(), c.operationCommand(), c.throttleCommand())
-	root.AddCommand(c.versionCommand())
+	addTo(root, "change", c.ringCommand(), c.operationCommand(), c.raftCommand(), c.tokenCommand(), c.throttleCommand())
+	root.AddCommand(c.versionCommand(), c.manualCommand())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		switch c.format {
 		case "table", "json", "yaml":
@@ -111,7 +113,13 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 }
 
 // client returns a client of the node that --api names.
-func (c *cli) client() (*api.Client, error) { return api.NewClient(c.target) }
+func (c *cli) client() (*api.Client, error) {
+	access, err := c.access.load()
+	if err != nil {
+		return nil, err
+	}
+	return api.NewClientAs(c.target, access)
+}
 
 // changing returns how a command begins that changes what st is about.
 func changing(st api.Status) string {
@@ -128,7 +136,7 @@ func (c *cli) changer(ctx context.Context, command string) (*api.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	if client.Local() {
+	if client.Changes() {
 		return client, nil
 	}
 	defer client.Close()

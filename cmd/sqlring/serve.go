@@ -50,7 +50,11 @@ func serve(ctx context.Context, cfg app.Config, logger *slog.Logger) error {
 	if err := node.Start(ctx); err != nil {
 		return fmt.Errorf("start node %s: %w", cfg.Node, err)
 	}
+	if err := notify(ctx, "READY=1"); err != nil {
+		logger.Warn("service manager was not told that the node is ready", "error", err)
+	}
 	err = node.Wait(ctx)
+	_ = notify(context.WithoutCancel(ctx), "STOPPING=1") // it may have gone first
 	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	return errors.Join(err, node.Stop(sctx))

@@ -132,8 +132,12 @@ func stepText(s *api.Step) string {
 func memberTable(w io.Writer, members []api.Member, stride int) {
 	rows := [][]string{{"MEMBER", "STATE", "REACH", "LEVEL", "OWNS", "SLOT", "READ-ONLY", "SEMI-SYNC", "FOLLOWS", "LAG", "ADDRESS"}}
 	for _, m := range members {
+		state := m.State
+		if m.Drained {
+			state += ", drained"
+		}
 		rows = append(rows, []string{
-			m.Name, m.State, m.Reach, m.Lag.Level, orDash(strings.Join(m.Owns, ",")), fmt.Sprintf("%d/%d", m.Slot, stride),
+			m.Name, state, m.Reach, m.Lag.Level, orDash(strings.Join(m.Owns, ",")), fmt.Sprintf("%d/%d", m.Slot, stride),
 			yesNo(m.ReadOnly), semiSyncText(m.SemiSync), orDash(m.Upstream), lagText(m), m.Addr,
 		})
 	}
@@ -177,7 +181,12 @@ func unitTable(w io.Writer, units []api.Unit) {
 
 // ownerText names the owner, or says that writes wait, since when, and for whom.
 func ownerText(u api.Unit) string {
-	if u.Owner != "" {
+	switch {
+	case u.Drains:
+		return u.Owner + ", moving"
+	case u.Owner != "" && u.Pinned:
+		return u.Owner + ", pinned"
+	case u.Owner != "":
 		return u.Owner
 	}
 	text := "nobody, writes wait"

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -62,14 +61,11 @@ func (s *Server) started(kind topology.OperationKind) *Operation {
 	return nil
 }
 
-// admin is in whose name changes are made: whoever may open the socket.
-func (s *Server) admin() string { return fmt.Sprintf("dba@%s", s.node.Name()) }
-
-// propose commits a change in the name of the local admin.
+// propose commits a change in the name of whoever asks.
 func (s *Server) propose(ctx context.Context, change topology.Change, why string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Propose)
 	defer cancel()
-	by := s.admin()
+	by := s.who(ctx)
 	err := s.node.Propose(ctx, by, change, why)
 	if err != nil {
 		return err
@@ -110,7 +106,7 @@ func (s *Server) abortOperation(ctx context.Context, in *abortInput) (*answer[Op
 	if err != nil {
 		return nil, proposeProblem(l, what, err)
 	}
-	if op.Kind == topology.OperationMove && op.Cursor != topology.MoveReady && op.Cursor != topology.MoveDrain {
+	if planned := op.Kind == topology.OperationMove || op.Kind == topology.OperationDivide; planned && op.Cursor != topology.MoveReady && op.Cursor != topology.MoveDrain {
 		op.Cursor = topology.MoveBack // it goes on, the other way
 	} else {
 		op.State, op.Ended = topology.OperationAborted, time.Now().UTC()

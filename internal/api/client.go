@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,14 +33,24 @@ type Client struct {
 	target string // as it was given
 	base   string // http://host:port
 	http   *http.Client
+	token  string
 }
 
 // NewClient returns a client of target, "http://host:port" or "unix:PATH". It
 // does not connect.
-func NewClient(target string) (*Client, error) {
+func NewClient(target string) (*Client, error) { return NewClientAs(target, Access{}) }
+
+// Access is how a client shows who it is over the network.
+type Access struct {
+	TLS   *tls.Config // whom it trusts, and its certificate; nil: the system's authorities
+	Token string      // empty: none
+}
+
+// NewClientAs is NewClient for "https://host:port" as well.
+func NewClientAs(target string, access Access) (*Client, error) {
 	dialer := &net.Dialer{Timeout: 2 * time.Second}
-	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConns: 2, IdleConnTimeout: 10 * time.Second}
-	c := &Client{target: target, base: strings.TrimSuffix(target, "/"), http: &http.Client{Transport: transport}}
+	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConns: 2, IdleConnTimeout: 10 * time.Second, TLSClientConfig: access.TLS}
+	c := &Client{target: target, base: strings.TrimSuffix(target, "/"), http: &http.Client{Transport: transport}, token: access.Token}
 	if path, ok := socketPath(target); ok {
 		if path == "" {
 			return nil, fmt.Errorf("api target %q names no path: use unix:PATH", target)
@@ -51,8 +62,11 @@ func NewClient(target string) (*Client, error) {
 		return c, nil
 	}
 	u, err := url.Parse(target)
-	if err != nil || u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
-		return nil, fmt.Errorf("api target %q: use http://host:port or unix:PATH", target)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+		return nil, fmt.Errorf("api target %q: use http://host:port, https://host:port or unix:PATH", target)
+	}
+	if u.Scheme == "http" && (access.Token != "" || access.TLS != nil) {
+		return nil, fmt.Errorf("api target %q: a token or a certificate is not shown in clear text: use https://", target)
 	}
 	return c, nil
 }
@@ -66,6 +80,10 @@ func (c *Client) Local() bool {
 	_, ok := socketPath(c.target)
 	return ok
 }
+
+// Changes reports whether changes may be taken from this client: over the unix socket,
+// or over TLS, from whoever has the role.
+func (c *Client) Changes() bool { return c.Local() || strings.HasPrefix(c.target, "https://") }
 
 // Close closes the connections that are idle.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
@@ -90,6 +108,9 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	req.Header.Set("Accept", "application/json")
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -202,6 +202,34 @@ func (c *Client) Move(ctx context.Context, unit string, r MoveRequest) (MoveResp
 	return out, err
 }
 
+// PlanUnit returns the plan of CreateUnit without starting anything.
+func (c *Client) PlanUnit(ctx context.Context, r CreateUnitRequest) (CreateUnitPlan, error) {
+	var out CreateUnitResponse
+	err := c.call(ctx, http.MethodPost, "/v1/units?dry_run=true", r, &out)
+	return out.Plan, err
+}
+
+// CreateUnit starts to make a schema a unit.
+func (c *Client) CreateUnit(ctx context.Context, r CreateUnitRequest) (CreateUnitResponse, error) {
+	var out CreateUnitResponse
+	err := c.call(ctx, http.MethodPost, "/v1/units", r, &out)
+	return out, err
+}
+
+// ChangeUnit does "pin" or "unpin" to a unit, or only checks it, and returns the unit.
+func (c *Client) ChangeUnit(ctx context.Context, unit, verb string, dryRun bool, why string) (Unit, error) {
+	var out Unit
+	err := c.call(ctx, http.MethodPost, fmt.Sprintf("/v1/units/%s/%s?dry_run=%t", url.PathEscape(unit), verb, dryRun), PinRequest{Why: why}, &out)
+	return out, err
+}
+
+// ChangeMember does "drain" or "resume" to a member, or only plans it.
+func (c *Client) ChangeMember(ctx context.Context, name, verb string, dryRun bool, why string) (DrainPlan, error) {
+	var out DrainPlan
+	err := c.call(ctx, http.MethodPost, fmt.Sprintf("/v1/members/%s/%s?dry_run=%t", url.PathEscape(name), verb, dryRun), DrainRequest{Why: why}, &out)
+	return out, err
+}
+
 // PlanRejoin returns the plan of Rejoin without starting anything.
 func (c *Client) PlanRejoin(ctx context.Context, name string, r RejoinRequest) (RejoinPlan, error) {
 	var out RejoinResponse
@@ -214,4 +242,20 @@ func (c *Client) Rejoin(ctx context.Context, name string, r RejoinRequest) (Rejo
 	var out RejoinResponse
 	err := c.call(ctx, http.MethodPost, "/v1/members/"+url.PathEscape(name)+"/rejoin", r, &out)
 	return out, err
+}
+
+// VerifyAutoinc asks every member by what it gives out ids.
+func (c *Client) VerifyAutoinc(ctx context.Context) (VerifyReport, error) {
+	return fetch[VerifyReport](ctx, c, "/v1/autoinc/verify")
+}
+
+// Headroom returns how long the keys of the limit columns last that are used most.
+func (c *Client) Headroom(ctx context.Context, limit int) (HeadroomReport, error) {
+	return fetch[HeadroomReport](ctx, c, fmt.Sprintf("/v1/autoinc/headroom?limit=%d", limit))
+}
+
+// PlanResize returns what another stride would do. A *Problem of kind
+// ProblemRefused means that the ring can not be resized to it.
+func (c *Client) PlanResize(ctx context.Context, stride int) (ResizePlan, error) {
+	return fetch[ResizePlan](ctx, c, fmt.Sprintf("/v1/autoinc/plan?stride=%d", stride))
 }

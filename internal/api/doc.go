@@ -1,5 +1,6 @@
 // Package api is the mouth of a node: an HTTP/JSON API with an OpenAPI document,
-// its typed client, health and readiness, and metrics for Prometheus.
+// its typed client, health and readiness, metrics for Prometheus, and a web page
+// (page/: plain modules, no build step) that reads the same API.
 //
 // What it needs of a node is the interface [Node]; app plugs it in. From one
 // look at a node ([look]) pure functions compute every answer: there is one
@@ -12,6 +13,9 @@
 // to let a member flow back that does not answer. Progress is read from the
 // operation afterwards.
 //
+// Whether an application may write now it answers as freno does (freno.go), from the
+// picture that the node holds in memory: no look, no lock, no raft.
+//
 // Invariants:
 //   - GET never changes anything.
 //   - Changes are taken over the unix socket only (mode 0600: who may open it is
@@ -20,6 +24,8 @@
 //   - What is not known is null, absent or "unknown"; it is never 0, false or an
 //     old value shown as a new one.
 //   - A field that stands in docs/api.md keeps its name and meaning.
+//   - The page loads from its node only, under a policy without exceptions, and
+//     shows every text as text.
 //   - Every refusal says what was refused, where, and what to do about it.
 //   - What a DBA's word overrides is named before the word is taken: which check
 //     refused, what is given up, who lacks it.

@@ -67,11 +67,11 @@ func (l look) lagReport() LagReport {
 		for _, m := range l.picture.Members {
 			r.Members = append(r.Members, l.level(m.Member))
 		}
-		if hop := l.picture.Hop; hop.To != "" {
-			r.Hop = &LagHop{
-				From: string(hop.From), To: string(hop.To), Origin: string(hop.Origin),
-				AddsMS: hop.Adds.Milliseconds(), What: hop.String(),
-			}
+	}
+	if hop := l.hop(); hop.To != "" {
+		r.Hop = &LagHop{
+			From: string(hop.From), To: string(hop.To), Origin: string(hop.Origin),
+			AddsMS: hop.Adds.Milliseconds(), What: hop.String(),
 		}
 	}
 	for _, c := range l.lags {
@@ -144,4 +144,29 @@ func (l look) lateLevels() []string {
 		why = append(why, "the hop to blame: "+hop.String())
 	}
 	return why
+}
+
+// whyLevel says of which lag level a member is, what moved it there, and what of it.
+func (l look) whyLevel(id topology.MemberID) string {
+	m := l.level(id)
+	text := fmt.Sprintf("its lag level is %s", m.Level)
+	if m.SinceMS != nil {
+		text += " for " + Span(time.Duration(*m.SinceMS)*time.Millisecond)
+	}
+	text += ", " + map[bool]string{true: "reads are spread over it", false: "reads go elsewhere while another can be read"}[m.Read]
+	if m.Why != "" {
+		text += ": " + m.Why
+	}
+	if hop := l.hop(); hop.To == id {
+		text += "; the hop to blame: " + hop.String()
+	}
+	return sentence(text)
+}
+
+// hop returns the hop to blame; zero: none.
+func (l look) hop() lagguard.Hop {
+	if l.picture == nil {
+		return lagguard.Hop{}
+	}
+	return l.picture.Hop
 }

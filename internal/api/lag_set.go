@@ -134,7 +134,7 @@ func (s *Server) commit(ctx context.Context, what string, change topology.Change
 		return nil, notLeader(l, what)
 	}
 	next, err := topology.Apply(l.snap, topology.Command{
-		Index: l.snap.Index + 1, At: l.now, By: s.admin(), Why: how.why, Change: change,
+		Index: l.snap.Index + 1, At: l.now, By: s.who(ctx), Why: how.why, Change: change,
 	})
 	if err == nil && !how.dryRun {
 		err = s.propose(ctx, change, how.why)

@@ -1,11 +1,14 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -98,7 +101,7 @@ func TestSetLagThresholds(t *testing.T) {
 	if set, err := s.unix.SetLagThresholds(t.Context(), req); err != nil || set != plan {
 		t.Fatalf("%+v %v", set, err)
 	}
-	want := "dba@n1: set the lag thresholds: warn 1s/500ms (1s, 5s), throttle 5s/2s (1s, 10s), drain 30s/5s (5s, 30s), broken (9s, 30s), unknown (0s, 1s): link"
+	want := "dba@n1: set the lag thresholds: warn 1s/500ms (1s, 5s), throttle 5s/2s (1s, 10s), drain 30s/5s (5s, 30s), broken (9s, 5s), unknown (0s, 1s): link"
 	if len(node.Asked) != 1 || node.Asked[0] != want {
 		t.Errorf("got  %q\nwant %q", node.Asked, want)
 	}
@@ -253,3 +256,61 @@ func TestAPartialRule(t *testing.T) {
 		t.Errorf("%v", fmt.Sprint(count))
 	}
 }
+
+// BenchmarkCheck asks over HTTP, on one connection for each client, and reports the
+// time of the slowest in a hundred.
+func BenchmarkCheck(b *testing.B) {
+	ids := make([]topology.MemberID, 16)
+	for i := range ids {
+		ids[i] = topology.MemberID(fmt.Sprintf("m%d", i+1))
+	}
+	node := apitest.NewRingOf(topology.InitRing{}, ids...)
+	picture := node.Picture()
+	for i := range picture.Members { // it is not replaced while this runs
+		picture.Members[i].Seen = time.Now().Add(time.Hour)
+	}
+	s := api.New(api.Config{Listen: "127.0.0.1:0"}, fixedPicture{node, picture})
+	if err := s.Listen(); err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	var mu sync.Mutex
+	var took []time.Duration
+	b.RunParallel(func(pb *testing.PB) {
+		transport := &http.Transport{}
+		defer transport.CloseIdleConnections()
+		client := &http.Client{Transport: transport}
+		var mine []time.Duration
+		for pb.Next() {
+			began := time.Now()
+			resp, err := client.Head("http://" + s.Addr() + "/check/gh-ost/mysql/demo")
+			if err != nil || resp.StatusCode != http.StatusOK {
+				b.Errorf("%v %v", resp, err)
+				return
+			}
+			_ = resp.Body.Close()
+			mine = append(mine, time.Since(began))
+		}
+		mu.Lock()
+		took = append(took, mine...)
+		mu.Unlock()
+	})
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
+	cancel()
+	if err := <-done; err != nil {
+		b.Error(err)
+	}
+}
+
+// fixedPicture is a node that holds its picture ready, as the monitor does.
+type fixedPicture struct {
+	*apitest.Node
+
+	picture *lagguard.Picture
+}
+
+func (f fixedPicture) Picture() *lagguard.Picture { return f.picture }

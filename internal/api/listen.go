@@ -20,15 +20,15 @@ const maxSocketPath = 107
 // dialTimeout bounds every attempt to find out whether somebody listens.
 const dialTimeout = time.Second
 
-// listenTCP listens on a loopback address only.
-func listenTCP(ctx context.Context, addr string) (net.Listener, error) {
+// listenTCP listens: with TLS anywhere, in clear text on a loopback address only.
+func listenTCP(ctx context.Context, addr string, secure bool) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %q: not of the form host:port", addr)
 	}
 	ip, err := netip.ParseAddr(host)
-	if host != "localhost" && (err != nil || !ip.Unmap().IsLoopback()) {
-		return nil, fmt.Errorf("listen on %s: the API speaks clear text, so it listens on loopback only: use 127.0.0.1, [::1] or localhost", addr)
+	if !secure && host != "localhost" && (err != nil || !ip.Unmap().IsLoopback()) {
+		return nil, fmt.Errorf("listen on %s: the API speaks clear text, so it listens on loopback only: use 127.0.0.1, [::1] or localhost, or name certificates in api.tls", addr)
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {

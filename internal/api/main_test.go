@@ -23,6 +23,8 @@ type served struct {
 	http string // http://127.0.0.1:port
 	unix *api.Client
 	tcp  *api.Client
+
+	server *api.Server
 }
 
 // serve runs a server over node until the test ends.
@@ -36,7 +38,7 @@ func serve(t *testing.T, node *apitest.Node) served {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	out := served{node: node, http: "http://" + s.Addr(), unix: client(t, "unix:"+sock), tcp: client(t, "http://"+s.Addr())}
+	out := served{node: node, http: "http://" + s.Addr(), unix: client(t, "unix:"+sock), tcp: client(t, "http://"+s.Addr()), server: s}
 	t.Cleanup(func() {
 		out.unix.Close()
 		out.tcp.Close()

@@ -17,6 +17,7 @@ type Member struct {
 	State    string   `json:"state" doc:"joining, active, down, returning or quarantined"`
 	Why      string   `json:"why" doc:"why it is in that state, or why it is not known how it is"`
 	Owns     []string `json:"owns" doc:"the units that it owns"`
+	Drained  bool     `json:"drained" doc:"it stays in the ring and is to serve nobody: sqlring master resume"`
 	Slot     int      `json:"slot" doc:"its auto_increment_offset"`
 	Identity uint32   `json:"identity" doc:"its server_id, and gtid_domain_id on MariaDB"`
 
@@ -76,7 +77,7 @@ func (l look) members() []Member {
 func (l look) member(m topology.Member) Member {
 	shown := Member{
 		Name: string(m.ID), Addr: m.Addr, Site: m.Site, State: m.State.String(), Why: m.Why,
-		Owns: []string{}, Slot: m.Slot, Identity: m.Identity,
+		Owns: []string{}, Drained: m.Drained, Slot: m.Slot, Identity: m.Identity,
 		LagMS: map[string]*int64{}, LagErrMS: map[string]*int64{}, LagWas: map[string]LagWas{},
 		SemiSync: SemiSync{Ordered: m.SemiSync.String()}, Cut: m.Cut.String(),
 	}

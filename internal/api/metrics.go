@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,22 +18,24 @@ func (s *Server) metricsHandler() http.Handler {
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{look: s.look, refused: &s.refused, checks: &s.checks, descs: newDescs(), tally: &tally{}},
+		&collector{look: s.look, refused: &s.refused, checks: &s.checks, descs: newDescs(), tally: &tally{}, keys: &s.keys},
 	)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 
 // descs are the metrics of a node. What is not known is absent.
 type descs struct {
-	build, leads, hasLeader, health, ready              *prometheus.Desc
-	memberUp, memberAge, memberReadOnly, memberState    *prometheus.Desc
-	memberSlot, semiSyncArmed, semiSyncOn, ackers       *prometheus.Desc
-	memberLost, semiSyncOrder                           *prometheus.Desc
-	violations, index                                   *prometheus.Desc
-	sessions, queued, queries, errors, refused, apiFull *prometheus.Desc
+	build, leads, hasLeader, health, ready           *prometheus.Desc
+	memberUp, memberAge, memberReadOnly, memberState *prometheus.Desc
+	memberSlot, semiSyncArmed, semiSyncOn, ackers    *prometheus.Desc
+	memberLost, semiSyncOrder                        *prometheus.Desc
+	violations, index, apiFull                       *prometheus.Desc
 
 	operationDescs
 	lagDescs
+	memberDescs
+	proxyDescs
+	keyDescs
 }
 
 func newDescs() descs {
@@ -60,23 +63,21 @@ func newDescs() descs {
 		violations: d("violations", "Ways in which what is seen breaks what is meant.", "severity"),
 		index:      d("state_index", "Raft index of the last change applied here."),
 
-		sessions: d("proxy_sessions", "Clients that are connected."),
-		queued:   d("proxy_queued_statements", "Statements that wait for admission."),
-		queries:  d("proxy_queries_total", "Commands relayed."),
-		errors:   d("proxy_errors_total", "Error packets sent to clients, refusals aside."),
-		refused:  d("proxy_refused_total", "Refusals, by reason.", "reason"),
-		apiFull:  d("api_refused_connections_total", "Connections closed because too many were open."),
+		apiFull: d("api_refused_connections_total", "Connections closed because too many were open."),
 
 		operationDescs: describeOperations(d),
 		lagDescs:       describeLag(d),
+		memberDescs:    describeMembers(d),
+		proxyDescs:     describeProxy(d),
+		keyDescs:       describeKeys(d),
 	}
 }
 
 func (d descs) all() []*prometheus.Desc {
-	return append(append(d.operationDescs.all(), d.lagDescs.all()...),
+	return append(slices.Concat(d.operationDescs.all(), d.memberDescs.all(), d.proxyDescs.all(), d.keyDescs.all(), d.lagDescs.all()),
 		d.build, d.leads, d.hasLeader, d.health, d.ready, d.memberUp, d.memberAge, d.memberReadOnly, d.memberState,
 		d.memberSlot, d.memberLost, d.semiSyncOrder, d.semiSyncArmed, d.semiSyncOn, d.ackers,
-		d.violations, d.index, d.sessions, d.queued, d.queries, d.errors, d.refused, d.apiFull,
+		d.violations, d.index, d.apiFull,
 	)
 }
 
@@ -87,6 +88,7 @@ type collector struct {
 	checks  *checkCounts
 	descs   descs
 	tally   *tally
+	keys    *keyspace
 }
 
 // Describe implements prometheus.Collector.
@@ -104,8 +106,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectOperations(e, l)
 	c.collectUnits(e, l)
 	c.collectMembers(e, l)
+	c.collectLinks(e, l)
 	c.collectLags(e, l)
 	c.collectProxy(e, l)
+	c.collectKeys(e, l)
 }
 
 // emitter writes samples.
@@ -170,15 +174,5 @@ func (c *collector) collectMembers(e emitter, l look) {
 			e.flag(c.descs.semiSyncOn, seen.SemiSync.On, id)
 			e.gauge(c.descs.ackers, float64(seen.SemiSync.Ackers), id)
 		}
-	}
-}
-
-func (c *collector) collectProxy(e emitter, l look) {
-	e.gauge(c.descs.sessions, float64(l.proxy.Sessions))
-	e.gauge(c.descs.queued, float64(l.proxy.Queued))
-	e.counter(c.descs.queries, l.proxy.Queries)
-	e.counter(c.descs.errors, l.proxy.Errors)
-	for reason, n := range l.proxy.Refused {
-		e.counter(c.descs.refused, n, reason)
 	}
 }

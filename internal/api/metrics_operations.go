@@ -53,6 +53,9 @@ func (c *collector) collectOperations(e emitter, l look) {
 		e.flag(c.descs.operation, running.Kind == kind, kind.String())
 		e.counter(c.descs.operations, begun[kind], kind.String())
 	}
+	if running.ID != "" && !running.Moved.IsZero() {
+		e.gauge(c.descs.stepAge, max(0, l.now.Sub(running.Moved).Seconds()), running.Kind.String())
+	}
 	if !l.stepAt.IsZero() {
 		e.flag(c.descs.stuck, l.step.Kind == topology.StepStuck)
 	}
@@ -77,6 +80,7 @@ func describeOperations(d func(name, help string, labels ...string) *prometheus.
 	return operationDescs{
 		operation:  d("operation_running", "Whether an operation runs.", "kind"),
 		operations: d("operations_total", "Operations begun: those remembered when this process was first asked, and all since.", "kind"),
+		stepAge:    d("operation_step_seconds", "For how long the operation that runs has been at its step; absent: none runs.", "kind"),
 		stuck:      d("controller_stuck", "Whether the controller needs a person; absent unless it runs here."),
 		unitOwner:  d("unit_owner", "1 for the member that the unit's writes go to.", "unit", "member"),
 		unitOwned:  d("unit_owned", "Whether the unit has an owner; without one its writes wait.", "unit"),
@@ -86,10 +90,10 @@ func describeOperations(d func(name, help string, labels ...string) *prometheus.
 }
 
 type operationDescs struct {
-	operation, operations, stuck               *prometheus.Desc
+	operation, operations, stuck, stepAge      *prometheus.Desc
 	unitOwner, unitOwned, unitWaits, unitEpoch *prometheus.Desc
 }
 
 func (d operationDescs) all() []*prometheus.Desc {
-	return []*prometheus.Desc{d.operation, d.operations, d.stuck, d.unitOwner, d.unitOwned, d.unitWaits, d.unitEpoch}
+	return []*prometheus.Desc{d.operation, d.operations, d.stuck, d.stepAge, d.unitOwner, d.unitOwned, d.unitWaits, d.unitEpoch}
 }

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -40,17 +38,10 @@ type moveInput struct {
 	Body   MoveRequest
 }
 
-func (s *Server) unitRoutes(api huma.API) {
-	huma.Register(api, huma.Operation{
-		Method: http.MethodPost, Path: "/v1/units/{name}/move", OperationID: "move-unit", MaxBodyBytes: maxBody,
-		Summary: "Give a unit another owner: returns the plan, and the operation unless dry_run is set",
-	}, s.move)
-}
-
 func (s *Server) move(ctx context.Context, in *moveInput) (*answer[MoveResponse], error) {
 	l, what := s.look(), fmt.Sprintf("move unit %s", in.Name)
 	if _, ok := l.snap.Unit(topology.UnitID(in.Name)); !ok {
-		return nil, newProblem(http.StatusNotFound, ProblemNotFound, "%s: there is no such unit: `sqlring unit list` shows what there is", what)
+		return nil, noUnit(what)
 	}
 	if l.leader != l.node || !l.hasLeader {
 		return nil, notLeader(l, what)
@@ -59,6 +50,12 @@ func (s *Server) move(ctx context.Context, in *moveInput) (*answer[MoveResponse]
 	plan, problem := l.movePlan(change), l.mayChange(change, what)
 	if problem == nil {
 		problem = l.mayOwn(change.To, what)
+	}
+	if problem == nil && len(l.snap.Units) > 1 {
+		var ties []topology.Tie
+		if ties, problem = s.ties(ctx, l, change.Unit, what); problem == nil {
+			problem = cutProblem(what, topology.CutsOfMove(l.snap, change.Unit, change.To, ties))
+		}
 	}
 	switch {
 	case problem != nil && in.DryRun: // the plan is worth being seen all the same

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/lagguard"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -20,8 +21,8 @@ var (
 )
 
 // Node is what the API needs of a node. Every method is safe for concurrent use
-// and returns at once, but Propose, which returns within the deadline of ctx.
-// What is returned is not changed afterwards.
+// and returns at once, but Propose and those that ask a member, which return
+// within the deadline of ctx. What is returned is not changed afterwards.
 type Node interface {
 	Name() topology.NodeID
 	Snapshot() *topology.Snapshot
@@ -35,13 +36,20 @@ type Node interface {
 	Transitions() []lagguard.Transition
 	// Leader returns who leads; false: nobody does, as far as this node knows.
 	Leader() (topology.NodeID, bool)
-	// LastStep returns what the controller decided last, and when. Both are zero
-	// on a node that does not lead.
+	// LastStep returns what the controller decided last, and when, or what the
+	// leader has told of its own. Both are zero if neither is known.
 	LastStep() (topology.Step, time.Time)
 	// Propose commits a change in the name of by. It returns the errors of
 	// topology.Apply, ErrNotLeader or ErrOutcomeUnknown, wrapped.
 	Propose(ctx context.Context, by string, change topology.Change, why string) error
 	ProxyStats() ProxyStats
+	// AskCounting asks a member by what it gives out ids.
+	AskCounting(ctx context.Context, m topology.Member) (Counting, error)
+	// AskColumns lists a member's AUTO_INCREMENT columns, the most used first.
+	AskColumns(ctx context.Context, m topology.Member) ([]autoinc.Column, error)
+	// Ties reads, on a member, what ties schemas together. It returns within the
+	// deadline of ctx, or 30 s.
+	Ties(ctx context.Context, id topology.MemberID) ([]topology.Tie, error)
 }
 
 // ProxyStats is what the proxy of a node has done since the node was started.
@@ -54,4 +62,21 @@ type ProxyStats struct {
 	Queries  uint64            `json:"queries" doc:"commands relayed since the start"`
 	Errors   uint64            `json:"errors" doc:"error packets sent to clients since the start, refusals aside"`
 	Refused  map[string]uint64 `json:"refused" doc:"refusals since the start, by reason"`
+
+	Traffic ProxyTraffic `json:"traffic"`
+}
+
+// ProxyTraffic is what passed through the proxy of a node since its start.
+type ProxyTraffic struct {
+	Sessions       uint64 `json:"sessions" doc:"clients that ever connected"`
+	Waited         uint64 `json:"waited" doc:"statements that had to wait for admission"`
+	ReceivedBytes  uint64 `json:"received_bytes" doc:"from clients, after their login"`
+	SentBytes      uint64 `json:"sent_bytes" doc:"to clients, after their login"`
+	Links          uint64 `json:"links" doc:"connections opened to members"`
+	LinksLost      uint64 `json:"links_lost" doc:"of them, lost without our doing"`
+	LinksCut       uint64 `json:"links_cut" doc:"of them, cut at work since their member was no longer the owner"`
+	OutcomeUnknown uint64 `json:"outcome_unknown" doc:"statements answered 08007: it may or may not have happened"`
+	Repeated       uint64 `json:"repeated" doc:"reads run again on another member, of whose first run nothing was delivered"`
+	Abandoned      uint64 `json:"abandoned" doc:"clients that left while a statement ran"`
+	Slowed         uint64 `json:"slowed" doc:"logins made to wait since too many of their account had failed"`
 }

@@ -21,6 +21,7 @@ type ProblemKind string
 const (
 	ProblemInvalid        ProblemKind = "invalid"         // 400, 413, 422: the request is malformed
 	ProblemReadOnly       ProblemKind = "read-only"       // 403: changes need the unix socket
+	ProblemDenied         ProblemKind = "denied"          // 401, 403: the caller may not
 	ProblemNotFound       ProblemKind = "not-found"       // 404
 	ProblemRefused        ProblemKind = "refused"         // 409: a safety check says no
 	ProblemStale          ProblemKind = "stale"           // 409: the state has moved on; look again

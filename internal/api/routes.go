@@ -25,12 +25,17 @@ func (s *Server) mux() http.Handler {
 	s.readRoutes(api)
 	s.healRoutes(api)
 	s.whyRoutes(api)
+	s.historyRoutes(api)
+	s.countingRoutes(api)
 	s.changeRoutes(api)
 	s.rejoinRoutes(api)
+	s.clusterRoutes(api)
 	s.lagRoutes(api)
 	s.throttleRoutes(api)
 	s.frenoRoutes(mux)
 	s.unitRoutes(api)
+	s.pageRoutes(mux)
+	s.drainRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metricsHandler())
@@ -109,6 +114,19 @@ func (s *Server) readRoutes(api huma.API) {
 		}
 		return &answer[eventList]{eventList{events}}, nil
 	})
+}
+
+// historyRoutes serves what the page draws.
+func (s *Server) historyRoutes(api huma.API) {
+	huma.Register(api, huma.Operation{
+		Method: http.MethodGet, Path: "/v1/history", OperationID: "get-history", Summary: "Lag and load of the last ten minutes",
+	}, func(_ context.Context, in *historyQuery) (*answer[History], error) {
+		return &answer[History]{s.past.since(in.After)}, nil
+	})
+}
+
+type historyQuery struct {
+	After uint64 `query:"after" doc:"only samples above this seq"`
 }
 
 type operationPath struct {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,10 +16,16 @@ import (
 
 // Config says where the API listens. The zero value listens nowhere.
 type Config struct {
-	Listen  string        // host:port on loopback, read-only; empty: none
+	Listen  string        // host:port; in clear text on loopback only, and read-only; empty: none
 	Socket  string        // path of the unix socket, mode 0600; empty: none
 	Propose time.Duration // deadline of one change; default 10 s
 	Logger  *slog.Logger  // default: discards
+	// TLS has Listen speak TLS, anywhere: callers show a certificate or a token. Peer
+	// returns the name and the role of a certificate that the handshake let in.
+	TLS  *tls.Config
+	Peer func(tls.ConnectionState) (name, role string)
+	// Cluster is the other nodes; nil: there can be none.
+	Cluster Cluster
 }
 
 func (c Config) withDefaults() Config {
@@ -47,6 +54,9 @@ type Server struct {
 	listeners []listening
 	refused   atomic.Uint64
 	checks    checkCounts
+	past      history
+	keys      keyspace
+	asking    chan struct{} // holds a token while a request asks the members
 }
 
 type listening struct {
@@ -56,7 +66,7 @@ type listening struct {
 
 // New returns a server that does not listen yet.
 func New(cfg Config, node Node) *Server {
-	s := &Server{cfg: cfg.withDefaults(), node: node}
+	s := &Server{cfg: cfg.withDefaults(), node: node, asking: make(chan struct{}, 1)}
 	s.routes = s.mux()
 	return s
 }
@@ -65,25 +75,32 @@ func New(cfg Config, node Node) *Server {
 func (s *Server) Listen() error {
 	ctx := context.Background()
 	if s.cfg.Listen != "" {
-		l, err := listenTCP(ctx, s.cfg.Listen)
+		l, err := listenTCP(ctx, s.cfg.Listen, s.cfg.TLS != nil)
 		if err != nil {
 			return fmt.Errorf("api: %w", err)
 		}
-		s.add(l, guardTCP(s.routes))
+		guard := guardTCP
+		if s.cfg.TLS != nil {
+			guard = s.guardTLS
+		}
+		s.add(l, guard(s.forwarding(s.routes)), s.cfg.TLS)
 	}
 	if s.cfg.Socket != "" {
 		l, err := listenUnix(ctx, s.cfg.Socket)
 		if err != nil {
 			return errors.Join(fmt.Errorf("api: %w", err), s.Close())
 		}
-		s.add(l, guardAny(s.routes))
+		s.add(l, guardAny(s.forwarding(s.routes)), nil)
 	}
 	return nil
 }
 
-func (s *Server) add(l net.Listener, h http.Handler) {
-	b := bounded{Listener: l, limit: maxConns, open: new(atomic.Int64), refused: &s.refused}
-	s.listeners = append(s.listeners, listening{Listener: b, handler: h})
+func (s *Server) add(l net.Listener, h http.Handler, secure *tls.Config) {
+	l = bounded{Listener: l, limit: maxConns, open: new(atomic.Int64), refused: &s.refused}
+	if secure != nil {
+		l = tls.NewListener(l, secure)
+	}
+	s.listeners = append(s.listeners, listening{Listener: l, handler: h})
 }
 
 // Addr returns the TCP address that it listens on, host:port; empty for none.
@@ -131,6 +148,8 @@ func (s *Server) Run(ctx context.Context) error {
 			return server.Close() // somebody is slow: the connection is cut
 		})
 	}
+	group.Go(func() error { s.sampling(ctx); return nil })
+	group.Go(func() error { s.sampleKeys(ctx); return nil })
 	if len(s.listeners) == 0 {
 		<-ctx.Done()
 	}

@@ -12,6 +12,8 @@ type Unit struct {
 	Name    string     `json:"name" doc:"a schema, or * for the rest"`
 	Owner   string     `json:"owner" doc:"the member that its writes go to; empty: nobody, they wait"`
 	Epoch   uint64     `json:"epoch" doc:"counts the changes of the owner"`
+	Pinned  bool       `json:"pinned" doc:"nothing moves it but a heal"`
+	Drains  bool       `json:"drains" doc:"it is about to move: what is under way in it may end, new writes wait"`
 	Heir    string     `json:"heir" doc:"who gets it, while it has no owner; empty: not chosen yet, or it has an owner"`
 	Since   *time.Time `json:"since" doc:"since when it has no owner; null: it has one, or that is not known"`
 	SinceMS *int64     `json:"since_ms" doc:"the same, as how long ago"`
@@ -21,7 +23,7 @@ type Unit struct {
 func (l look) units() []Unit {
 	units := make([]Unit, 0, len(l.snap.Units))
 	for _, u := range l.snap.Units {
-		shown := Unit{Name: string(u.ID), Owner: string(u.Owner), Epoch: u.Epoch}
+		shown := Unit{Name: string(u.ID), Owner: string(u.Owner), Epoch: u.Epoch, Pinned: u.Pinned, Drains: u.Draining}
 		if u.Owner == "" {
 			if since, ok := l.ownerlessSince(u); ok {
 				shown.Since, shown.SinceMS = &since, l.age(since)
@@ -47,7 +49,7 @@ func (l look) ownerlessSince(u topology.Unit) (time.Time, bool) {
 	ops := l.snap.Operations
 	for i := len(ops) - 1; i >= 0; i-- {
 		op := ops[i]
-		if op.State == topology.OperationRunning && op.Kind == topology.OperationMove && op.Unit == u.ID {
+		if op.State == topology.OperationRunning && (op.Kind == topology.OperationMove || op.Kind == topology.OperationDivide) && op.Moves() == u.ID {
 			return u.Since, true
 		}
 		took := op.State == topology.OperationRunning && (op.Kind == topology.OperationHeal || op.Kind == topology.OperationRestart)
@@ -67,7 +69,7 @@ func (l look) ownerlessSince(u topology.Unit) (time.Time, bool) {
 func (l look) ownerlessWhy(u topology.Unit) string {
 	op, running := l.snap.Running()
 	switch {
-	case running && (op.Kind == topology.OperationHeal || op.Kind == topology.OperationRestart || op.Kind == topology.OperationMove):
+	case running && (op.Kind == topology.OperationHeal || op.Kind == topology.OperationRestart || op.Kind == topology.OperationMove || op.Kind == topology.OperationDivide):
 		return fmt.Sprintf("%s %s, it is at %q%s", op.ID, purpose(op), op.Cursor, l.because(op))
 	case u.Heir != "":
 		return fmt.Sprintf("degraded is refuse: its writes wait until %s has an acker", u.Heir)

@@ -110,7 +110,7 @@ func (l look) whyController() string {
 	switch {
 	case !l.hasLeader:
 		return "No controller leads: reads and writes go on, changes and repairs wait for a majority of the nodes."
-	case l.leader != l.node:
+	case l.leader != l.node && l.stepAt.IsZero():
 		return fmt.Sprintf("The controller of node %s decides; this node (%s) does not know its last step: ask it there.", l.leader, l.node)
 	case l.stepAt.IsZero():
 		return fmt.Sprintf("The controller of this node (%s) leads and has not decided anything yet.", l.node)
@@ -157,6 +157,9 @@ func (l look) whyMember(m topology.Member) []string {
 	case topology.SemiSyncDegraded:
 		lines = append(lines, "Its commits wait for nobody, by order (semi-sync degraded): what it alone has is lost if its disk is.")
 	case topology.SemiSyncOff:
+	}
+	if m.State == topology.MemberActive {
+		lines = append(lines, l.whyLevel(m.ID))
 	}
 	if len(m.Cut) > 0 {
 		lines = append(lines, fmt.Sprintf("When it was taken out the survivors had its own transactions up to %s (the cut).", m.Cut))

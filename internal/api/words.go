@@ -50,7 +50,14 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.MoveCatchUp: "the new owner must have all that the old one has; it is armed",
 			topology.MoveBack:    "the old owner is opened again, and gets the unit back",
 		}
-	case topology.OperationDivide, topology.OperationNone:
+	case topology.OperationDivide:
+		return map[topology.Cursor]string{
+			topology.MoveDrain: "proxies let what was begun in * end, and begin nothing in it",
+			topology.MoveFence: "every proxy gives its lease on * back, and nothing of the ended epoch is under way",
+			topology.MoveExpel: "connections that may carry a write of the ended epoch are ended",
+			topology.MoveBack:  "the owner gets * back, undivided",
+		}
+	case topology.OperationNone:
 	}
 	return nil
 }
@@ -72,7 +79,9 @@ func purpose(op topology.Operation) string {
 		return "brings the ring up again"
 	case topology.OperationMove:
 		return fmt.Sprintf("moves unit %s from %s to %s", op.Unit, op.Former, op.Heir)
-	case topology.OperationDivide, topology.OperationNone:
+	case topology.OperationDivide:
+		return fmt.Sprintf("makes schema %s a unit", op.Unit)
+	case topology.OperationNone:
 	}
 	return "is of a kind that this release does not know"
 }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/controller"
+	"github.com/sqlring/sqlring/internal/lease"
 	"github.com/sqlring/sqlring/internal/monitor"
 	"github.com/sqlring/sqlring/internal/mysqld"
 	"github.com/sqlring/sqlring/internal/proxy"
@@ -25,8 +27,14 @@ type App struct {
 	fleet      *mysqld.Fleet
 	monitor    *monitor.Monitor
 	controller *controller.Controller
+	book       *lease.Book   // what this node has given while it leads
+	holder     *lease.Holder // what its proxy was given
 	proxy      *proxy.Proxy
 	api        *api.Server
+
+	holding atomic.Pointer[lease.Holder] // holder, for parts that begin before it is there
+
+	serving atomic.Pointer[api.Server] // api, likewise
 
 	decided  func(controller.Decision)
 	cleanups []cleanup // in the order in which things were made
@@ -52,6 +60,10 @@ func New(cfg Config, logger *slog.Logger) (*App, error) {
 // before Start.
 func (a *App) OnDecision(f func(controller.Decision)) { a.decided = f }
 
+// Eyes returns the part that watches the members; nil before Start. It is for tests
+// that look at what the proxy routes by.
+func (a *App) Eyes() *monitor.Monitor { return a.monitor }
+
 // Start brings the node up: state, eyes, hands, proxy, API. It returns once all
 // of them listen. On an error it has stopped again what it had started.
 func (a *App) Start(ctx context.Context) error {
@@ -72,6 +84,7 @@ func (a *App) start(ctx context.Context) error {
 		{"open the replicated state", a.startStore},
 		{"reach the members", a.startFleet},
 		{"watch the members", a.startMonitor},
+		{"hold leases", a.startLeases},
 		{"lead the ring", a.startController},
 		{"serve clients", a.startProxy},
 		{"serve the API", a.startAPI},

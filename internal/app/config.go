@@ -26,7 +26,7 @@ type Config struct {
 	// to members there first. Empty: they go to all alike.
 	Site        string        `yaml:"site,omitempty"`
 	Proxy       ProxyConfig   `yaml:"proxy"`       // where applications connect; 127.0.0.1:3406 and DIR/sql.sock
-	API         ListenConfig  `yaml:"api"`         // loopback only; 127.0.0.1:8406 and DIR/api.sock
+	API         APIConfig     `yaml:"api"`         // 127.0.0.1:8406 and DIR/api.sock
 	Raft        RaftConfig    `yaml:"raft"`        // where the other nodes connect
 	Manager     AccountConfig `yaml:"manager"`     // the account that sqlring manages members with
 	Replication AccountConfig `yaml:"replication"` // the account that members follow each other with
@@ -38,16 +38,12 @@ type Config struct {
 	Log               LogConfig       `yaml:"log"`
 }
 
-// ListenConfig is where a node listens.
-type ListenConfig struct {
+// APIConfig is where a node listens for the API.
+type APIConfig struct {
 	Listen string `yaml:"listen"` // host:port; port 0: any free one; empty: none
 	Socket string `yaml:"socket"` // absolute path of a unix socket; empty: none
-}
-
-// RaftConfig is how a node talks to the other nodes.
-type RaftConfig struct {
-	Listen  string `yaml:"listen"`  // host:port; default 127.0.0.1:7406
-	Profile string `yaml:"profile"` // timeouts: lan (default), fast or wan
+	// TLS is needed off loopback: callers then show a token, or a certificate of its ca.
+	TLS NodeTLSConfig `yaml:"tls"`
 }
 
 // AccountConfig is an account on the members.
@@ -77,8 +73,8 @@ func DefaultConfig(node topology.NodeID, dir string) Config {
 	c := Config{
 		Node: node, Dir: dir,
 		Proxy:       ProxyConfig{Listen: "127.0.0.1:3406", TLS: ClientTLSConfig{Mode: "preferred", MinVersion: "TLSv1.2"}},
-		API:         ListenConfig{Listen: "127.0.0.1:8406"},
-		Raft:        RaftConfig{Listen: "127.0.0.1:7406", Profile: "lan"},
+		API:         APIConfig{Listen: "127.0.0.1:8406"},
+		Raft:        RaftConfig{Listen: "127.0.0.1:7406", Profile: "lan", Role: roleVoter},
 		Manager:     AccountConfig{User: "sqlring"},
 		Replication: AccountConfig{User: "sqlring_repl"},
 		MemberTLS:   MemberTLSConfig{Mode: "disabled"}, MemberCompression: "none",
@@ -109,6 +105,7 @@ func LoadConfig(path string) (Config, error) {
 	}
 	cfg, at, found := decodeConfig(data)
 	values := append(append(cfg.faults(), cfg.passwordFaults()...), cfg.tlsFileFaults()...)
+	values = append(values, cfg.raftFileFaults()...)
 	found = append(found, withoutFollowing(values, found)...)
 	if len(found) == 0 {
 		return cfg, nil

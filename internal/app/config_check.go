@@ -70,8 +70,10 @@ func (c Config) faults() []fault {
 		l.check("site", topology.ValidName(c.Site))
 	}
 	c.listenFaults(&l)
-	oneOf(&l, "raft.profile", c.Raft.Profile, "lan", "fast", "wan")
-	c.accountFaults(&l)
+	c.raftFaults(&l)
+	if !c.witness() { // it reaches no member
+		c.accountFaults(&l)
+	}
 	c.memberFaults(&l)
 	c.tlsFaults(&l)
 	c.limitFaults(&l)
@@ -118,8 +120,8 @@ func (c Config) listenFaults(l *faultList) {
 		if !anyPort {
 			once(e.path, e.addr)
 		}
-		if e.path == "api.listen" && !isLoopback(e.addr) {
-			l.add(e.path, "%s is not loopback, and the API speaks clear text: use 127.0.0.1, [::1] or localhost", e.addr)
+		if e.path == "api.listen" && !isLoopback(e.addr) && !c.API.TLS.given() {
+			l.add(e.path, "%s is not loopback, and the API does not speak clear text over a network: name certificates in api.tls (sqlring tls cert create), or use 127.0.0.1, [::1] or localhost", e.addr)
 		}
 	}
 	for _, e := range []struct{ path, socket string }{{"proxy.socket", c.Proxy.Socket}, {"api.socket", c.API.Socket}} {

@@ -2,10 +2,13 @@ package app
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/sqlring/sqlring/internal/proxy"
+	"github.com/sqlring/sqlring/pkg/balancer"
 )
 
 // LimitsConfig is what clients can take from each other. 0 stands for the default,
@@ -19,11 +22,33 @@ type LimitsConfig struct {
 	FailuresPerAccount int `yaml:"failures_per_account"` // the same; default 10
 }
 
+// ConsistencyConfig is what the reads of an account have to see.
+type ConsistencyConfig struct {
+	User  string `yaml:"user"`
+	Reads string `yaml:"reads"` // eventual, session, account or strong
+}
+
 // ProxyProtocolConfig is which balancers in front of the proxy may say for whom they
 // connect.
 type ProxyProtocolConfig struct {
 	Networks []string `yaml:"networks,omitempty"` // addresses, or networks as 192.0.2.0/24
 	Required bool     `yaml:"required"`           // refuse TCP clients that do not come by them
+}
+
+// linkIdle returns proxy.link_idle; 0 for the default.
+func (c Config) linkIdle() time.Duration {
+	d, _ := time.ParseDuration(c.Proxy.LinkIdle) // what can not be read is a fault before
+	return d
+}
+
+// consistency returns what reads of users have to see; names that are not known are
+// faults before.
+func (c Config) consistency() map[string]balancer.Consistency {
+	by := make(map[string]balancer.Consistency, len(c.Proxy.Consistency))
+	for _, of := range c.Proxy.Consistency {
+		by[of.User], _ = balancer.ParseConsistency(of.Reads)
+	}
+	return by
 }
 
 func (c Config) limits() proxy.Limits {
@@ -56,6 +81,22 @@ func parseNetwork(text string) (netip.Prefix, bool) {
 }
 
 func (c Config) limitFaults(l *faultList) {
+	if c.Proxy.MemberLinks < 0 {
+		l.add("proxy.member_links", "%d is negative: a number of connections, or 0 for the default", c.Proxy.MemberLinks)
+	}
+	if text := c.Proxy.LinkIdle; text != "" {
+		if d, err := time.ParseDuration(text); err != nil || d <= 0 {
+			l.add("proxy.link_idle", "%q is no time, as 300ms or 5m", text)
+		}
+	}
+	for i, of := range c.Proxy.Consistency {
+		path := fmt.Sprintf("proxy.consistency[%d]", i)
+		if of.User == "" {
+			l.missing(path+".user", "the account's name")
+		}
+		_, err := balancer.ParseConsistency(of.Reads)
+		l.check(path+".reads", err)
+	}
 	for _, e := range []struct {
 		path  string
 		limit int

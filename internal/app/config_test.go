@@ -8,7 +8,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sqlring/sqlring/internal/authority"
 	"github.com/sqlring/sqlring/internal/proxy"
 )
 
@@ -52,8 +54,8 @@ func TestTheLeastFileGetsTheDefaults(t *testing.T) {
 			TLS: ClientTLSConfig{Mode: "preferred", Cert: dir + "/proxy-cert.pem", Key: dir + "/proxy-key.pem", MinVersion: "TLSv1.2"},
 		},
 		MemberTLS: MemberTLSConfig{Mode: "disabled"}, MemberCompression: "none",
-		API:         ListenConfig{"127.0.0.1:8406", dir + "/api.sock"},
-		Raft:        RaftConfig{"127.0.0.1:7406", "lan"},
+		API:         APIConfig{Listen: "127.0.0.1:8406", Socket: dir + "/api.sock"},
+		Raft:        RaftConfig{Listen: "127.0.0.1:7406", Profile: "lan", Role: "voter"},
 		Manager:     AccountConfig{"sqlring", dir + "/pw"},
 		Replication: AccountConfig{"sqlring_repl", dir + "/replication.password"},
 		Log:         LogConfig{"info", "json"},
@@ -75,7 +77,14 @@ func TestTheLeastFileGetsTheDefaults(t *testing.T) {
 }
 
 func TestEveryKeyIsRead(t *testing.T) {
-	cfg, dir, err := load(t, `
+	ca := t.TempDir()
+	if _, _, err := authority.Create(ca, "test", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := authority.Issue(ca, ca, authority.Request{Name: "n2", Role: authority.RoleNode, Days: 1}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	cfg, dir, err := load(t, strings.ReplaceAll(`
 node: n2
 dir: $DIR/state
 site: paris
@@ -86,7 +95,9 @@ proxy:
 member_tls: {mode: verify-identity, ca: $DIR/c.pem, cert: $DIR/c.pem, key: $DIR/k.pem}
 member_compression: zstd
 api: {listen: none, socket: $DIR/a.sock}
-raft: {listen: "node2.example:7406", profile: wan}
+raft:
+  {listen: "node2.example:7406", profile: wan, role: observer, advertise: "node2.example:7406", join: ["node1.example:7406"],
+   tls: {ca: $CA/ca.pem, cert: $CA/n2.pem, key: $CA/n2-key.pem}}
 manager: {user: boss, password_file: $DIR/pw}
 replication: {user: repl, password_file: $DIR/pw}
 members:
@@ -94,7 +105,7 @@ members:
   - name: m2
     socket: /run/m2.sock
 log: {level: debug, format: text}
-`)
+`, "$CA", ca))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,12 +116,15 @@ log: {level: debug, format: text}
 		}},
 		MemberTLS:         MemberTLSConfig{Mode: "verify-identity", CA: dir + "/c.pem", Cert: dir + "/c.pem", Key: dir + "/k.pem"},
 		MemberCompression: "zstd",
-		API:               ListenConfig{"", dir + "/a.sock"},
-		Raft:              RaftConfig{"node2.example:7406", "wan"},
-		Manager:           AccountConfig{"boss", dir + "/pw"},
-		Replication:       AccountConfig{"repl", dir + "/pw"},
-		Members:           []LocalMember{{"m1", "/run/m1.sock"}, {"m2", "/run/m2.sock"}},
-		Log:               LogConfig{"debug", "text"},
+		API:               APIConfig{Socket: dir + "/a.sock"},
+		Raft: RaftConfig{
+			Listen: "node2.example:7406", Profile: "wan", Role: "observer", Advertise: "node2.example:7406", Join: []string{"node1.example:7406"},
+			TLS: NodeTLSConfig{CA: ca + "/ca.pem", Cert: ca + "/n2.pem", Key: ca + "/n2-key.pem"},
+		},
+		Manager:     AccountConfig{"boss", dir + "/pw"},
+		Replication: AccountConfig{"repl", dir + "/pw"},
+		Members:     []LocalMember{{"m1", "/run/m1.sock"}, {"m2", "/run/m2.sock"}},
+		Log:         LogConfig{"debug", "text"},
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got  %+v\nwant %+v", cfg, want)
@@ -138,13 +152,13 @@ func TestLoadConfigRefuses(t *testing.T) {
 		}},
 		{"unknown key", least + "prxoy: {}\n", []string{`4: prxoy: unknown key: did you mean "proxy"?`}},
 		{"unknown key inside", least + "proxy:\n  lisen: 1.2.3.4:1\n", []string{`5: proxy.lisen: unknown key: did you mean "listen"?`}},
-		{"unknown key and nothing near", least + "raft: {colour: red}\n", []string{"4: raft.colour: unknown key: possible here are listen, profile"}},
+		{"unknown key and nothing near", least + "raft: {colour: red}\n", []string{"4: raft.colour: unknown key: possible here are listen, profile, advertise, role, join, bootstrap_expect, tls"}},
 		{"key twice", least + "node: n2\n", []string{"4: node: the key stands on line 1 already: keep one of them"}},
 		{"key twice inside", least + "api:\n  socket: /a\n  socket: /b\n", []string{"6: api.socket: the key stands on line 5 already"}},
 		{"number for text", least + "log: {level: 3}\n", []string{`4: log.level: text is expected here, "3" is a number: put it in quotes`}},
 		{"nothing for text", least + "log: {level: }\n", []string{"4: log.level: text is expected here, the value is nothing"}},
 		{"empty text", least + "api: {socket: \"\"}\n", []string{"4: api.socket: it is empty: leave it out for its default, or write none"}},
-		{"text for keys", least + "proxy: 127.0.0.1:3406\n", []string{"4: proxy: keys are expected here (listen, socket, tls, limits, proxy_protocol), this is text"}},
+		{"text for keys", least + "proxy: 127.0.0.1:3406\n", []string{"4: proxy: keys are expected here (listen, socket, tls, member_links, link_idle, consistency, limits, proxy_protocol), this is text"}},
 		{"keys for a list", least + "members: {name: m1}\n", []string{"4: members: a list is expected here, this is a set of keys"}},
 		{"list for keys", "- a\n- b\n", []string{"1: keys are expected here (node, dir,"}},
 		{"not yaml", least + "proxy: {listen\n", []string{"5: not YAML"}},
@@ -165,6 +179,11 @@ func TestLoadConfigRefuses(t *testing.T) {
 			"5: proxy.tls: TLS files: certificate", "8: member_tls: TLS files: no certificate in",
 		}},
 		{"relative TLS files", least + "proxy: {tls: {client_ca: ca.pem}}\n", []string{`4: proxy.tls.client_ca: "ca.pem" is not an absolute path`}},
+		{"pools and reads", "node: n1\ndir: $DIR\nproxy:\n  member_links: -1\n  link_idle: soon\n  consistency: [{user: app, reads: some}]\nmanager: {password_file: $DIR/pw}\n", []string{
+			"4: proxy.member_links: -1 is negative: a number of connections, or 0 for the default",
+			`5: proxy.link_idle: "soon" is no time, as 300ms or 5m`,
+			`6: proxy.consistency[0].reads: consistency "some" is not one of eventual, session, account, strong`,
+		}},
 		{"site with a blank", "node: n1\ndir: $DIR\nsite: New York\nmanager: {password_file: $DIR/pw}\n", []string{`3: site: name "New York"`}},
 		{"relative dir", "node: n1\ndir: state\nmanager: {password_file: $DIR/pw}\n", []string{`2: dir: "state" is relative`}},
 		{"bad address", least + "proxy: {listen: 3406}\n", []string{"4: proxy.listen: text is expected here, \"3406\" is a number"}},
@@ -180,6 +199,14 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"any port of no host", least + "proxy: {listen: \":0\"}\n", []string{"4: proxy.listen: address \":0\" names no host"}},
 		{"raft on any port", least + "raft: {listen: \"127.0.0.1:0\"}\n", []string{"4: raft.listen: address \"127.0.0.1:0\": the port is not in"}},
 		{"raft none", least + "raft: {listen: none}\n", []string{`4: raft.listen: address "none" is not of the form`}},
+		{"witness of nobody", least + "raft: {role: witness}\n", []string{"4: raft.role: a witness is not a ring of its own"}},
+		{"raft in clear text", least + "raft: {listen: \"192.0.2.1:7406\"}\n", []string{"4: raft.tls: 192.0.2.1:7406 is not loopback"}},
+		{"others in clear text", least + "raft: {join: [\"192.0.2.1:7406\"]}\nreplication: {password_file: $DIR/pw}\n", []string{"4: raft.tls: 192.0.2.1:7406 is not loopback"}},
+		{"half a certificate", least + "raft:\n  tls: {ca: $DIR/c.pem}\n", []string{"5: raft.tls.cert: it is missing", "5: raft.tls.key: it is missing"}},
+		{"no node's certificate", least + "raft:\n  tls: {ca: $DIR/c.pem, cert: $DIR/c.pem, key: $DIR/k.pem}\n", []string{"5: raft.tls: certificate of"}},
+		{"two voters", least + "raft: {join: [\"127.0.0.1:1\"], bootstrap_expect: 2}\nreplication: {password_file: $DIR/pw}\n", []string{"4: raft.bootstrap_expect: 2 voters: use 1, 3 or 5"}},
+		{"nobody to expect", least + "raft: {bootstrap_expect: 3}\n", []string{"4: raft.join: 3 voters are expected"}},
+		{"a password of each node", least + "raft: {join: [\"127.0.0.1:1\"]}\n", []string{"every node needs the same one"}},
 		{"profile", least + "raft: {profile: lam}\n", []string{`4: raft.profile: "lam" is not one of lan, fast, wan: did you mean lan?`}},
 		{"level", least + "log: {level: warning}\n", []string{`"warning" is not one of debug, info, warn, error`}},
 		{"same account", least + "replication: {user: sqlring}\n", []string{"4: replication.user: sqlring is the manager already"}},

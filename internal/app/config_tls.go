@@ -12,9 +12,19 @@ import (
 
 // ProxyConfig is where applications connect.
 type ProxyConfig struct {
-	Listen string          `yaml:"listen"` // as in ListenConfig
+	Listen string          `yaml:"listen"` // as in APIConfig
 	Socket string          `yaml:"socket"`
 	TLS    ClientTLSConfig `yaml:"tls"`
+
+	// MemberLinks is how many connections there may be to one member, for all clients
+	// together; keep it well under the members' max_connections. Default 100.
+	MemberLinks int `yaml:"member_links"`
+	// LinkIdle is how long a connection to a member is kept that nobody needs, as 300ms
+	// or 5m. Default 5m.
+	LinkIdle string `yaml:"link_idle,omitempty"`
+	// Consistency is what reads have to see, by user: eventual, session, account (the
+	// default) or strong. See docs/reads.md.
+	Consistency []ConsistencyConfig `yaml:"consistency,omitempty"`
 
 	Limits        LimitsConfig        `yaml:"limits"`
 	ProxyProtocol ProxyProtocolConfig `yaml:"proxy_protocol"`

@@ -12,10 +12,6 @@ import (
 	"github.com/sqlring/sqlring/internal/api"
 )
 
-// proxyDrains says whether the proxy lets work end in a unit that is Draining. While
-// it does not, what is under way is cut after the grace.
-const proxyDrains = true
-
 // movers are the inserting clients of a move: with the tellers, 500 writes a second.
 const movers = 24
 
@@ -44,8 +40,10 @@ func playMoves(t *testing.T, members, rounds int) {
 		took = append(took, op.Ended.Sub(op.Began))
 		eventually(t, 20*time.Second, "the ring is whole again", func() error {
 			status, err := r.client.Status(t.Context())
-			if err == nil && (status.Health != "ok" || status.Operation != nil) {
-				err = fmt.Errorf("health %s %v: %s", status.Health, status.Reasons, r.why(t))
+			for _, m := range status.Members {
+				if err == nil && len(m.Owns) > 0 && (m.SemiSync.Ordered != "armed" || status.Operation != nil) {
+					err = fmt.Errorf("%s owns %v, semi-sync %s, operation %v: %s", m.Name, m.Owns, m.SemiSync.Ordered, status.Operation, r.why(t))
+				}
 			}
 			return err
 		})
@@ -65,28 +63,43 @@ func playMoves(t *testing.T, members, rounds int) {
 	slices.Sort(took)
 	t.Logf("FIGURE move     ring of %d: %d moves, longest pause of a write median %d ms, worst %d ms (goal 100 ms); a move takes median %d ms, worst %d ms; %d writes acknowledged, %d failed, %d unknown; %d connections broken",
 		members, rounds, pauses[rounds/2].Milliseconds(), pauses[rounds-1].Milliseconds(), took[rounds/2].Milliseconds(), took[rounds-1].Milliseconds(), okN, failedN, unknownN, broken)
-	if proxyDrains && failedN+unknownN+broken > 0 {
+	if failedN+unknownN+broken > 0 {
 		t.Errorf("%d writes failed, of %d the outcome is not known, %d connections broke: first %v", failedN, unknownN, broken, w.firstError())
 	}
 }
 
-// move orders a move and waits for its end.
+// move orders a move and waits for its end. On a busy machine the new owner may be so
+// far behind that the move is given up before anything waits for it: then it is
+// ordered again.
 func (r *rig) move(t *testing.T, unit, to string) api.Operation {
+	t.Helper()
+	for range 3 {
+		op := r.moveOnce(t, unit, to)
+		switch {
+		case op.State == "done":
+			return op
+		case op.Cursor != "ready":
+			t.Fatalf("the move to %s is %s at %q: %s", to, op.State, op.Cursor, r.why(t))
+		}
+		t.Logf("the move to %s was given up before it began: %s is too far behind", to, to)
+	}
+	t.Fatalf("%s is always too far behind", to)
+	return api.Operation{}
+}
+
+func (r *rig) moveOnce(t *testing.T, unit, to string) api.Operation {
 	t.Helper()
 	started, err := r.client.Move(t.Context(), unit, api.MoveRequest{To: to, Why: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var op api.Operation
-	eventually(t, 20*time.Second, "the move ends", func() error {
+	eventually(t, 50*time.Second, "the move ends", func() error {
 		if op, err = r.client.Operation(t.Context(), started.Operation.ID); err == nil && op.State == "running" {
 			err = errors.New(op.Cursor + ": " + r.why(t))
 		}
 		return err
 	})
-	if op.State != "done" {
-		t.Fatalf("the move to %s is %s at %q: %s", to, op.State, op.Cursor, r.why(t))
-	}
 	return op
 }
 

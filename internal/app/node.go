@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/lagguard"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -29,6 +31,10 @@ func (n node) Leader() (topology.NodeID, bool) {
 
 func (n node) LastStep() (topology.Step, time.Time) {
 	d := n.app.controller.Last()
+	if d.At.IsZero() { // it does not lead: what the leader has told
+		step, at, _ := n.app.holder.Leader()
+		return step, at
+	}
 	if d.Error != "" { // else an action that fails would look like one under way
 		d.Step.Why += "; it failed: " + d.Error
 	}
@@ -39,10 +45,35 @@ func (n node) Propose(ctx context.Context, by string, change topology.Change, wh
 	return n.app.Propose(ctx, by, change, why)
 }
 
+func (n node) Ties(ctx context.Context, id topology.MemberID) ([]topology.Tie, error) {
+	m, ok := n.app.store.Snapshot().Member(id)
+	if !ok {
+		return nil, fmt.Errorf("read what ties schemas: %q is not a member", id)
+	}
+	return n.app.fleet.Ties(ctx, m)
+}
+
 func (n node) ProxyStats() api.ProxyStats {
+	if n.app.proxy == nil {
+		return api.ProxyStats{Refused: map[string]uint64{}}
+	}
 	s := n.app.proxy.Stats()
 	return api.ProxyStats{
 		Listen: n.app.proxy.Addr(), Socket: n.app.cfg.Proxy.Socket,
 		Sessions: s.Sessions, Queued: s.Queued, Queries: s.Queries, Errors: s.Errors, Refused: s.Refused,
+		Traffic: api.ProxyTraffic{
+			Sessions: s.SessionsTotal, Waited: s.QueuedTotal, ReceivedBytes: s.BytesIn, SentBytes: s.BytesOut,
+			Links: s.LinksTotal, LinksLost: s.LinksLost, LinksCut: s.LinksCut,
+			OutcomeUnknown: s.Unknown, Repeated: s.Again, Abandoned: s.HungUp, Slowed: s.Slowed,
+		},
 	}
+}
+
+func (n node) AskCounting(ctx context.Context, m topology.Member) (api.Counting, error) {
+	c, err := n.app.fleet.Counting(ctx, m)
+	return api.Counting(c), err
+}
+
+func (n node) AskColumns(ctx context.Context, m topology.Member) ([]autoinc.Column, error) {
+	return n.app.fleet.Columns(ctx, m)
 }

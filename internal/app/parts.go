@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sqlring/sqlring/internal/api"
-	"github.com/sqlring/sqlring/internal/controller"
 	"github.com/sqlring/sqlring/internal/monitor"
 	"github.com/sqlring/sqlring/internal/mysqld"
 	"github.com/sqlring/sqlring/internal/proxy"
@@ -18,26 +17,30 @@ import (
 )
 
 func (a *App) startStore(context.Context) error {
-	profile, err := store.ParseProfile(a.cfg.Raft.Profile)
+	cfg, err := a.cfg.store()
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(a.cfg.Dir, 0o700); err != nil {
 		return err
 	}
-	s, err := store.Open(store.Config{
-		NodeID: a.cfg.Node, Dir: filepath.Join(a.cfg.Dir, "raft"), Bind: a.cfg.Raft.Listen,
-		Bootstrap: true, Profile: profile, Logger: a.logger.With("part", "store"),
-	})
+	cfg.Logger = a.logger.With("part", "store")
+	s, err := store.Open(cfg)
 	if err != nil {
 		return err
 	}
 	a.store = s
 	a.onStop("store", func(context.Context) error { return s.Stop() })
+	if !a.cfg.Raft.alone() {
+		a.background("join", a.join)
+	}
 	return nil
 }
 
 func (a *App) startFleet(context.Context) error {
+	if a.cfg.witness() {
+		return nil
+	}
 	manager, replication, err := a.cfg.secrets()
 	if err != nil {
 		return err
@@ -68,7 +71,15 @@ func (a *App) startMonitor(context.Context) error {
 	}
 	a.monitor = monitor.New(monitor.Config{
 		Node: a.cfg.Node, Sockets: sockets, Logger: a.logger.With("part", "monitor"),
+		Turned: func() {
+			if h := a.holding.Load(); h != nil {
+				h.Renew() // the leader is told at once
+			}
+		},
 	}, a.store, a.fleet)
+	if a.cfg.witness() {
+		return nil // it looks at no member
+	}
 	a.background("monitor", a.monitor.Run)
 	return nil
 }
@@ -76,11 +87,14 @@ func (a *App) startMonitor(context.Context) error {
 // startController runs the controller whenever this node leads. The fleet is
 // told the term first, so that an action of an earlier one can not land.
 func (a *App) startController(context.Context) error {
-	a.controller = controller.New(controller.Config{
-		Node: a.cfg.Node, Logger: a.logger.With("part", "controller"), Decided: a.decided,
-	}, a.store, a.fleet, a.monitor)
 	a.background("controller", func(ctx context.Context) error {
 		return a.store.Lead(ctx, func(ctx context.Context, term uint64) error {
+			a.book.Begin(term)
+			defer a.book.Begin(0)
+			a.holder.Renew()
+			if a.cfg.witness() {
+				return a.handAway(ctx)
+			}
 			a.fleet.Lead(term)
 			return a.controller.Run(ctx)
 		})
@@ -88,7 +102,28 @@ func (a *App) startController(context.Context) error {
 	return nil
 }
 
+// handAway hands the leadership to another voter, until one takes it. Meanwhile this
+// node gives the leases that stand, and moves nothing.
+func (a *App) handAway(ctx context.Context) error {
+	for ctx.Err() == nil {
+		tctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		err := a.store.Transfer(tctx, "")
+		cancel()
+		a.logger.Info("a witness does not lead: it hands the leadership away", "error", err)
+		timer := time.NewTimer(time.Second)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
 func (a *App) startProxy(ctx context.Context) error {
+	if a.cfg.witness() {
+		return nil
+	}
 	if tls := a.cfg.Proxy.TLS; tls.Mode != string(proxy.TLSDisabled) && a.cfg.ownCertificate() {
 		made, err := proxy.MakeCertificate(tls.Cert, tls.Key)
 		if err != nil {
@@ -103,9 +138,10 @@ func (a *App) startProxy(ctx context.Context) error {
 		return err
 	}
 	p, err := proxy.New(proxy.Config{
-		Node: a.cfg.Node, Eyes: a.monitor,
+		Node: a.cfg.Node, Eyes: proxyEyes{a.monitor, a.holder}, Lease: a.holder,
 		Addr: a.cfg.Proxy.Listen, Socket: a.cfg.Proxy.Socket, Logger: a.logger.With("part", "proxy"),
 		MaxSessions: a.cfg.Proxy.Limits.Sessions, Limits: a.cfg.limits(), ProxyProtocol: a.cfg.proxyProtocol(), DecoyKey: decoyKey(manager),
+		Picture: a.monitor, Site: a.cfg.Site, Consistency: a.cfg.consistency(), MemberLinks: a.cfg.Proxy.MemberLinks, LinkIdle: a.cfg.linkIdle(),
 		TLS: a.cfg.clientTLS(), MemberTLS: a.cfg.memberTLS(), MemberCompression: a.cfg.memberCompression(),
 	}, a.monitor, a.monitor)
 	if err != nil {
@@ -119,14 +155,19 @@ func (a *App) startProxy(ctx context.Context) error {
 	}
 	a.proxy = p
 	a.background("proxy", p.Run)
-	a.monitor.Report(p)
+	a.monitor.Report(timed{p, a.leaseless})
 	return nil
 }
 
 func (a *App) startAPI(context.Context) error {
-	s := api.New(api.Config{
+	cfg := api.Config{
 		Listen: a.cfg.API.Listen, Socket: a.cfg.API.Socket, Logger: a.logger.With("part", "api"),
-	}, node{a})
+		Cluster: cluster{a}, Peer: peerRole,
+	}
+	if a.cfg.API.TLS.given() {
+		cfg.TLS = a.cfg.API.TLS.files().ServerTLS()
+	}
+	s := api.New(cfg, node{a})
 	if err := makeSocketDir(a.cfg.API.Socket); err != nil {
 		return err
 	}
@@ -134,6 +175,7 @@ func (a *App) startAPI(context.Context) error {
 		return fmt.Errorf("%w (demo: --api)", err)
 	}
 	a.api = s
+	a.serving.Store(s)
 	a.background("api", s.Run)
 	return nil
 }

@@ -151,3 +151,13 @@ func (p *nodeProcess) stop(t *testing.T) {
 	}
 	_ = p.log.Close()
 }
+
+// signal sends the process a signal.
+func (p *nodeProcess) signal(t *testing.T, signal syscall.Signal) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -25,6 +25,8 @@ type rig struct {
 	cfg     app.Config
 	app     *app.App
 	client  *api.Client
+
+	patience time.Duration // how long the ring may take to be made, if above 30 s
 }
 
 // startRig starts n servers and a node, makes a ring of them and waits until it
@@ -60,7 +62,7 @@ func (r *rig) initRing(t *testing.T) {
 		_, err := r.client.InitRing(t.Context(), request)
 		return err
 	})
-	r.untilHealthy(t, 30*time.Second)
+	r.untilHealthy(t, max(30*time.Second, r.patience))
 }
 
 func nodeConfig(t *testing.T) app.Config {

@@ -235,6 +235,7 @@ func (c *Controller) seize(snap *topology.Snapshot, now time.Time) (topology.Ste
 // unknown. That a member does not answer needs no hands.
 func (c *Controller) trusted() topology.Observations {
 	seen := c.eyes.Observations()
+	seen.Led = c.began
 	for _, o := range seen.Members {
 		held := c.seized[o.Member] || o.Reach != topology.ReachAnswers
 		if held && o.Asked.After(c.began) && o.Asked.After(c.acted[o.Member]) {

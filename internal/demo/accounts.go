@@ -25,6 +25,9 @@ func managerPrivileges() []struct{ Privilege, Why string } {
 		{"SUPER", "auto_increment_* of the server, event_scheduler, the key cache that carries the boot token"},
 		{"SHOW DATABASES", "see that a new member holds nobody's schema"},
 		{"SELECT", "password hashes (mysql.global_priv), and the keys of tables in a returning member's tail"},
+		{"SHOW VIEW", "what ties schemas together: views"},
+		{"TRIGGER", "the same: triggers"},
+		{"EVENT", "the same: events"},
 		{"CREATE USER", "make the replication account"},
 	}
 }

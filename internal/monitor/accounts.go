@@ -79,7 +79,8 @@ func (m *Monitor) readAccounts(ctx context.Context) bool {
 		if !ok || seen.Reach != topology.ReachAnswers {
 			continue
 		}
-		actx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
+		// A connection of its own is made for it: from far away that takes a while.
+		actx, cancel := context.WithTimeout(ctx, 3*m.cfg.Timeout)
 		list, err := m.prober.Accounts(actx, member)
 		cancel()
 		if err == nil {

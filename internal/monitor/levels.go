@@ -17,6 +17,7 @@ func (m *Monitor) noteLevels(seen topology.Observation) {
 	if member, ok := snap.Member(seen.Member); !ok || member.State != topology.MemberActive {
 		// What it was while it was out says nothing of what it is once it is in.
 		maps.DeleteFunc(m.states, func(key pair, _ lagguard.State) bool { return key.member == seen.Member })
+		m.fast = m.lagging(snap)
 		return
 	}
 	own := sampleOf(snap, seen)

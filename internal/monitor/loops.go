@@ -76,6 +76,9 @@ func (m *Monitor) note(seen topology.Observation) {
 	}
 	if !ok || first.At.Equal(seen.At) {
 		m.cfg.Logger.Info("member reach", "member", string(seen.Member), "reach", seen.Reach.String(), "error", seen.Error)
+		if m.cfg.Turned != nil {
+			m.cfg.Turned()
+		}
 	}
 	m.publishView()
 	m.publishLag()

@@ -45,6 +45,9 @@ type Config struct {
 	// Sockets are the members that this node reaches by a unix socket.
 	Sockets map[topology.MemberID]string
 	Logger  *slog.Logger // default: discards
+	// Turned is called when a member is seen to answer, or to fail, as it was not
+	// before; it must not block. Default: nothing.
+	Turned func()
 }
 
 func (c Config) withDefaults() Config {

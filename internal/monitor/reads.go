@@ -86,14 +86,19 @@ func (m *Monitor) buildPicture(snap *topology.Snapshot, before *lagguard.Picture
 // memberLag is the worst state of a member: its own, and that with respect to each
 // other member of the ring.
 func (m *Monitor) memberLag(snap *topology.Snapshot, id topology.MemberID, before *lagguard.Picture, now time.Time) lagguard.MemberLag {
-	worst, behind := m.states[pair{id, id}], topology.MemberID("")
+	own, behind := m.states[pair{id, id}], topology.MemberID("")
+	worst := own
 	for _, origin := range snap.Members {
 		if origin.ID == id || origin.State != topology.MemberActive {
 			continue
 		}
-		if state := m.states[pair{origin.ID, id}]; lagguard.Worst(worst, state) != worst {
+		state := m.states[pair{origin.ID, id}]
+		if worst == own && !own.Level.Worse(state.Level) || lagguard.Worst(worst, state) != worst { // a lag says more
 			worst, behind = state, origin.ID
 		}
+	}
+	if worst.Level == lagguard.LevelFresh {
+		behind = ""
 	}
 	seen, _ := m.obs.Of(id)
 	lag := lagguard.MemberLag{
@@ -120,7 +125,7 @@ func (m *Monitor) buildReads(snap *topology.Snapshot, picture *lagguard.Picture,
 			continue
 		}
 		readable := balancer.Readable{
-			Member: entry, Level: lag.Level, Why: lag.Why, Site: member.Site, Weight: member.Weight,
+			Member: entry, Level: lag.Level, Why: lag.Why, Site: member.Site, Weight: member.Weight, Drained: member.Drained,
 		}
 		if seen, _ := m.obs.Of(member.ID); seen.Reach == topology.ReachAnswers {
 			// As old as the question: what was answered may be as old as that.

@@ -49,7 +49,7 @@ func (m *Monitor) buildView(snap *topology.Snapshot) *balancer.View {
 		seen, _ := m.obs.Of(member.ID)
 		entry := balancer.Member{
 			ID: member.ID, Network: "tcp", Addr: member.Addr,
-			Version: m.greeting(member.ID, seen), Layout: member.Layout(snap.Ring.Stride), Boot: member.Boot,
+			Version: m.greeting(member.ID, seen), Layout: member.Layout(snap.Ring.Stride), Boot: member.Boot, Drained: member.Drained,
 		}
 		if socket := m.cfg.Sockets[member.ID]; socket != "" {
 			entry.Network, entry.Addr = "unix", socket

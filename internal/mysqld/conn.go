@@ -60,6 +60,7 @@ const (
 	forProbe purpose = iota // reads only; a statement that hangs is ended by the server
 	forBeat                 // writes that are replicated
 	forHands                // acts; nothing is replicated
+	forTies                 // reads what joins schemas, which may take a while
 )
 
 // lockWait bounds the wait for metadata and backup locks on every connection.

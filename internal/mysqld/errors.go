@@ -42,6 +42,9 @@ var (
 	// ErrNoIdentity: the server does not carry an identity, so no heartbeat was
 	// written: it would be logged as a stranger's.
 	ErrNoIdentity = errors.New("the server carries no identity")
+	// ErrPrivilege: the manager's account may not see what it has to. The remedy is
+	// the GRANT of docs/accounts.md.
+	ErrPrivilege = errors.New("the manager's account lacks a privilege")
 	// ErrBeatWaits: the previous heartbeat still waits in the server, usually for
 	// an acknowledgement; no further one was written.
 	ErrBeatWaits = errors.New("the previous heartbeat still waits")

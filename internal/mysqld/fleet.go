@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -69,6 +70,11 @@ func (f *Fleet) Accounts(ctx context.Context, m topology.Member) ([]topology.Acc
 	return f.Member(m).Accounts(ctx)
 }
 
+// Ties reads what joins schemas on m: see [Member.Ties].
+func (f *Fleet) Ties(ctx context.Context, m topology.Member) ([]topology.Tie, error) {
+	return f.Member(m).Ties(ctx)
+}
+
 // Execute does one action on m: see [Member.Execute].
 func (f *Fleet) Execute(ctx context.Context, m topology.Member, a topology.Action) error {
 	return f.Member(m).Execute(ctx, a)
@@ -86,4 +92,14 @@ func (f *Fleet) Close() {
 		m.Close()
 	}
 	f.retired = nil
+}
+
+// Counting asks m by what it gives out ids: see [Member.Counting].
+func (f *Fleet) Counting(ctx context.Context, m topology.Member) (Counting, error) {
+	return f.Member(m).Counting(ctx)
+}
+
+// Columns lists the AUTO_INCREMENT columns of m: see [Member.Columns].
+func (f *Fleet) Columns(ctx context.Context, m topology.Member) ([]autoinc.Column, error) {
+	return f.Member(m).Columns(ctx)
 }

@@ -56,6 +56,9 @@ func (m *Member) beatOnce(ctx context.Context, row topology.Beat) (bool, error) 
 			return false, err
 		}
 		m.beats.conn = c
+		if late(ctx, m.cfg.Probe) {
+			return false, errLate
+		}
 	}
 	c := m.beats.conn
 	if m.waiting != 0 {

@@ -21,6 +21,8 @@ func (mariaDB) session(ctx context.Context, c *conn, why purpose) error {
 	switch why {
 	case forProbe:
 		set += ", sql_log_bin=0, max_statement_time=3"
+	case forTies:
+		set += ", sql_log_bin=0, max_statement_time=20"
 	case forHands:
 		set += ", sql_log_bin=0, max_statement_time=0"
 	case forBeat:

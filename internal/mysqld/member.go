@@ -50,9 +50,10 @@ func (m *Member) Close() {
 	}
 }
 
-// Accounts returns the accounts of the member, over a connection of its own.
+// Accounts returns the accounts of the member, over a connection of its own. It
+// returns when ctx ends, or after Config.Act.
 func (m *Member) Accounts(ctx context.Context) ([]topology.Account, error) {
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.Probe)
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.Act)
 	defer cancel()
 	c, err := m.connect(ctx, forProbe)
 	if err != nil {

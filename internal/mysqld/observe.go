@@ -3,6 +3,7 @@ package mysqld
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -50,7 +51,21 @@ func (m *Member) observe(ctx context.Context, o topology.Observation) (topology.
 		return o, err
 	}
 	m.probe.conn = c
+	if late(ctx, m.cfg.Probe) {
+		return o, errLate
+	}
 	return m.ask(ctx, c, o)
+}
+
+// errLate ends a call whose time went into connecting. The connection is kept, and
+// the next call has all of its time for the questions: otherwise a member that is far
+// away would be connected to again and again, and never asked.
+var errLate = fmt.Errorf("it was far to connect to, and is asked next time: %w", context.Canceled)
+
+// late reports whether more than half of the time for a call is gone.
+func late(ctx context.Context, whole time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < whole/2
 }
 
 // ask reads the member's state over c, which may be the probe's connection or

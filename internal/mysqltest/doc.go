@@ -5,6 +5,9 @@
 // a template, a data directory that is installed once per server binary and
 // kept in the system's temporary directory, and they end with the test.
 //
+// [StartRingWithClocks] starts servers whose clocks are wrong, and [SlowLink] puts one
+// behind a link that takes time.
+//
 // [StartMySQL] gives it a MySQL, alone and open: the ring operations are
 // MariaDB's so far.
 //

@@ -35,7 +35,7 @@ func (m *memory) settings() string {
 	if m.settled {
 		return m.setting
 	}
-	m.settled, m.setting = true, ""
+	m.settled, m.setting, m.settingReads = true, "", ""
 	if len(m.variables) > 0 || m.option != nil {
 		var b strings.Builder
 		b.Write(m.option)
@@ -50,6 +50,28 @@ func (m *memory) settings() string {
 	return m.setting
 }
 
+// settingsFor is settings on a link that is for reads alone, or for all.
+func (m *memory) settingsFor(reading bool) string {
+	if reading {
+		if setting := m.settings(); m.settingReads == "" {
+			m.settingReads = setting + "\x00read only"
+		}
+		return m.settingReads
+	}
+	return m.settings()
+}
+
+// readOnly has the member refuse all writes of the link.
+func (l *link) readOnly() error {
+	if err := l.own.Send(wire.Query("SET SESSION TRANSACTION READ ONLY")); err != nil {
+		return err
+	}
+	if _, _, err := l.own.Result(l.caps, setupBudget); err != nil {
+		return fmt.Errorf("make a link for reads: %w", err)
+	}
+	return nil
+}
+
 // names returns the variables that the session has set, sorted.
 func (m *memory) names() []string {
 	names := make([]string, 0, len(m.variables))
@@ -60,14 +82,11 @@ func (m *memory) names() []string {
 	return names
 }
 
-// fits reports whether a link at this schema can be had at another one.
-func (at *standing) fits(schema string) bool { return schema != "" || at.schema == "" }
-
 // adopt makes the link one for the session that mem is of. It asks the member
 // nothing if the two are at the same. An *wire.Error is the member's word on
 // something that the session has: its schema is gone, say.
 func (l *link) adopt(mem *memory) error {
-	settings := mem.settings()
+	settings := mem.settingsFor(l.reading.Load())
 	if l.at.settings != settings {
 		if l.at.settings != "" {
 			if _, err := l.setup(true); err != nil {
@@ -76,6 +95,11 @@ func (l *link) adopt(mem *memory) error {
 		}
 		if err := l.restore(mem); err != nil {
 			return err
+		}
+		if l.reading.Load() {
+			if err := l.readOnly(); err != nil {
+				return err
+			}
 		}
 		l.at.settings = settings
 	}
@@ -88,7 +112,7 @@ func (l *link) adopt(mem *memory) error {
 		mem.beginOn(l)
 	}
 	mem.layout, mem.violated = l.route.Member.Layout, false
-	l.owes = l.at.insertID != mem.insertID || l.at.unsure
+	l.owes = l.at.insertID != mem.insertID || l.at.unsure || mem.unsure
 	return nil
 }
 
@@ -159,6 +183,9 @@ func carriesSQL(code wire.Command) bool {
 // settleDebt makes LAST_INSERT_ID() give what it has to, for a statement to which that
 // may matter.
 func (s *session) settleDebt(c command) error {
+	if s.plan != nil && s.plan.Effects.Has(balancer.EffectSetsLastInsertID) && carriesSQL(c.code) {
+		defer func() { s.mem.unsure, s.link.at.unsure = true, true }()
+	}
 	if !s.link.owes || !carriesSQL(c.code) || indifferent(s.plan) {
 		return nil
 	}

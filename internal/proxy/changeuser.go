@@ -54,6 +54,7 @@ func (s *session) becomes(own *wire.Conn, login wire.Login) error {
 	s.as, s.mem.schema = as, login.Database
 	s.linkKey, s.generation = as.key(), s.p.generation.Load()
 	s.attrs = string(as.login.Attributes)
+	s.account, s.written = s.p.tokens.of(as.login.User), token{}
 	_, s.asker = s.p.askers.Load(as.login.User)
 	s.clearDeadline()
 	s.known.Store(&as)
@@ -68,9 +69,8 @@ func (s *session) becomes(own *wire.Conn, login wire.Login) error {
 
 // giveBack ends the link in an orderly way, and with it what the session has there.
 func (s *session) giveBack() {
-	_ = s.regain()
+	s.abandon()
 	s.surrender()
-	s.kept = kept{}
 	s.mem.forget()
 	s.mem.insertID, s.mem.unsure = 0, false
 }

@@ -52,7 +52,7 @@ func readCommand(b []byte) (c command, complete bool, err error) {
 func (s *session) execute(c command) error {
 	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, time.Time{}
 	s.next, s.refused, s.renumber, s.retell, s.plan, s.instead = 1, 0, nil, nil, nil, nil
-	s.own = own{}
+	s.own, s.elsewhere, s.beginning, s.meant = own{}, false, nil, nil
 	s.strikes.begin()
 	switch c.code {
 	case wire.ComQuit:
@@ -67,6 +67,11 @@ func (s *session) execute(c command) error {
 	}
 	if told := s.understand(&c); told != nil {
 		return s.refuse(c, told)
+	}
+	if c.code == wire.ComQuery && c.whole {
+		if known, err := s.forUs(c); known || err != nil {
+			return err
+		}
 	}
 	if told, err := s.ready(); told != nil || err != nil {
 		if err != nil {
@@ -159,11 +164,12 @@ func (s *session) tellInstead(c command, told *wire.Error, stuck bool) error {
 func (s *session) understand(c *command) *wire.Error {
 	switch c.code {
 	case wire.ComQuery, wire.ComStmtPrepare:
-	case wire.ComStmtExecute, wire.ComStmtBulkExecute:
+	case wire.ComStmtExecute, wire.ComStmtBulkExecute, wire.ComStmtFetch, wire.ComStmtReset, wire.ComStmtSendLongData:
 		if id, ok := statementID(*c); ok {
-			if p := s.mem.statements.find(id); p != nil {
-				s.plan = p.plan
-			}
+			s.meant = s.mem.statements.find(id)
+		}
+		if s.meant != nil && (c.code == wire.ComStmtExecute || c.code == wire.ComStmtBulkExecute) {
+			s.plan = s.meant.plan
 		}
 		return nil
 	default:
@@ -180,6 +186,8 @@ func (s *session) understand(c *command) *wire.Error {
 	s.current.Listed = s.current.Listed || balancer.IsSystemSchema(s.mem.schema) && balancer.ListsThreads(text)
 	if c.whole {
 		s.plan = s.p.reader.plan(text, s.mem.dialect(s.p.version()))
+	} else {
+		s.readBeginning(text)
 	}
 	return nil
 }
@@ -198,11 +206,18 @@ func (s *session) statement(c command) error {
 			return s.killByText(c)
 		}
 	}
-	if s.current.Kind != balancer.KindRead && s.current.Kind != balancer.KindChange && balancer.ChangesAccounts(text) {
+	if s.changesAccounts(text) {
 		defer s.p.accountsChanged()
 	}
+	if s.plan != nil && s.plan.Effects.Has(balancer.EffectGlobalVariable) { // which new connections begin with
+		defer s.p.generation.Add(1)
+	}
 	if s.plan != nil && s.plan.Effects.HasAny(aboutLast) {
-		if err := s.settleDebt(c); err != nil {
+		err := s.settleDebt(c)
+		if err == nil {
+			err = s.cleanse()
+		}
+		if err != nil {
 			return s.lost(c, false, err)
 		}
 		var told *wire.Error
@@ -221,6 +236,14 @@ func (s *session) statement(c command) error {
 		s.preparing, s.mem.last = text, 0
 	}
 	return s.pass(c)
+}
+
+// changesAccounts reports whether a statement may change who may log in, and as what.
+func (s *session) changesAccounts(text []byte) bool {
+	if s.current.Kind == balancer.KindRead || s.current.Kind == balancer.KindChange {
+		return false
+	}
+	return s.plan != nil && s.plan.Effects.Has(balancer.EffectAccount) || balancer.ChangesAccounts(text)
 }
 
 // scanner returns a scanner for this session's SQL.
@@ -243,7 +266,7 @@ func (s *session) ObserveOK(ok *wire.OK) {
 		s.mem.ended(ok, was, s.plan)
 	}
 	if ok.InsertID != 0 && (s.code == wire.ComQuery || s.code == wire.ComStmtExecute || s.code == wire.ComStmtBulkExecute) {
-		s.mem.insertID, s.mem.unsure = ok.InsertID, true
+		s.mem.insertID, s.mem.unsure, s.link.at.unsure = ok.InsertID, true, true
 	}
 	if len(ok.Changes) > 0 {
 		ok.Changes = s.mem.learn(ok, s.current)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -17,6 +18,13 @@ import (
 type Config struct {
 	Node topology.NodeID // that this proxy is part of
 	Eyes Eyes            // who is told what the proxy notices; nil: nobody
+
+	// Lease is asked whether writes may be acknowledged; nil: for as long as the newest
+	// view has an owner, which is the rule of a node that is the only one.
+	Lease       Lease
+	Picture     Picture                         // which members reads may go to; nil: the owner alone
+	Site        string                          // where this proxy is; members there are read from first
+	Consistency map[string]balancer.Consistency // of reads, by user; default: account
 
 	Addr   string // host:port to listen on; empty: no TCP
 	Socket string // path of a unix socket to listen on; empty: none
@@ -83,6 +91,9 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// consistencyOf returns what reads of a user have to see.
+func (c *Config) consistencyOf(user string) balancer.Consistency { return c.Consistency[user] }
 
 // Validate returns all that is wrong with c, or nil.
 func (c Config) Validate() error {

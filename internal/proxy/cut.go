@@ -8,8 +8,10 @@ import (
 
 // attempt is a link being opened: to whom, and how to give it up.
 type attempt struct {
-	member balancer.Member
-	cancel context.CancelFunc
+	member  balancer.Member
+	reading bool
+	units   *work
+	cancel  context.CancelFunc
 }
 
 // takeIn makes the newest view the one that the proxy acts by, and frees those
@@ -20,7 +22,11 @@ func (p *Proxy) takeIn() {
 	if view == p.view.Load() || goesBack(p.view.Load(), view) {
 		return
 	}
-	before := p.view.Swap(view) // from here on no older lease is held
+	before := p.view.Load()
+	p.lease.mu.Lock()
+	p.lease.divide(before, view)
+	p.view.Store(view) // from here on no older lease is held
+	p.lease.mu.Unlock()
 	p.lease.leave(before, view, p.atWork)
 	p.mu.Lock()
 	close(p.next)
@@ -57,17 +63,17 @@ func (p *Proxy) changed() <-chan struct{} {
 }
 
 // cut wakes the sessions that are at work on a link to a member that is not the
-// owner: a frozen one would keep them for ever. Idle sessions are left alone; they
+// owner of a unit that they are at work in: a frozen one would keep them for ever. Idle sessions are left alone; they
 // look at the view before their next command. A session that goes to work, or
 // gets a link, while this runs, looks at the view after that, and finds the new
 // one.
 func (p *Proxy) cut() {
 	for _, s := range p.all() {
-		if a := s.opening.Load(); a != nil && !p.owns(a.member) {
+		if a := s.opening.Load(); a != nil && !p.serves(a.member, a.reading, a.units) {
 			a.cancel()
 		}
 		l := s.atMember.Load()
-		if l == nil || s.phase.Load()&1 == 0 || l.cutOff.Load() || p.owns(l.route.Member) {
+		if l == nil || s.phase.Load()&1 == 0 || l.cutOff.Load() || p.serves(l.route.Member, l.reading.Load(), s.working.Load()) {
 			continue
 		}
 		p.count.linksCut.Add(1)
@@ -75,10 +81,18 @@ func (p *Proxy) cut() {
 	}
 }
 
-// owns reports whether a member is the owner by the newest view.
-func (p *Proxy) owns(m balancer.Member) bool {
-	route, ok := p.view.Load().OwnerOf(sessionUnit)
-	return ok && same(route.Member, m)
+// serves reports whether a member may do what a link to it is for, in some units; if
+// nobody can say in which, it has to own one.
+func (p *Proxy) serves(m balancer.Member, reading bool, in *work) bool {
+	switch {
+	case reading:
+	case in == nil:
+		return ownsAny(p.view.Load(), m)
+	default:
+		return ownsAll(p.view.Load(), m, in.units)
+	}
+	now, there := memberOf(p.view.Load(), m.ID)
+	return there && same(now, m)
 }
 
 // same reports whether two entries of views are the same process.

@@ -1,8 +1,8 @@
 // Package proxy is what applications connect to as if it were MySQL or MariaDB.
 //
 // A client logs in with its own account, checked against what the members keep
-// of it; a connection to the owner of unit "*" is opened on its behalf, as that
-// account; then packets are passed on in both directions, as they are and in the
+// of it; connections to the owners of the units that it uses are opened on its behalf,
+// as that account; then packets are passed on in both directions, as they are and in the
 // pieces in which they arrive. The proxy keeps no user list, decodes no rows (but
 // for connection ids, where a result lists them) and
 // gives no statement a meaning beyond what pkg/balancer says.
@@ -17,6 +17,7 @@
 //	                  decoy.go: names that nobody has; secrets.go: what is remembered
 //	limits.go     who has failed too often; require.go: REQUIRE SSL and the like
 //	transport.go  TLS and compression, on either side; tls_*.go, compress_stream.go
+//	units.go      which units a command is about, and what can not be had together
 //	route.go      the way to the owner, and waiting for one
 //	link.go       the connection to a member; setup.go: slot, tracking
 //	confined.go   sessions that have to change their password first
@@ -27,6 +28,12 @@
 //	tracking.go   what the client itself is told of, and COMMIT RELEASE
 //	prepared.go   its prepared statements, by text; execute.go: their use
 //	lease.go      what may still be acknowledged, and what was
+//	park.go       giving a link back, and taking it again; acquire.go: another one;
+//	              linkpool.go: the links to a member, and who waits for one
+//	adopt.go      making a link of somebody else one's own; shelf.go: what is prepared there
+//	pins.go       why a link is kept; recall.go: what the last statement has left
+//	reading.go    what texts do; spread.go: reads at other members than the owner
+//	mouth.go      statements that are for sqlring itself
 //	cut.go        a new view: who has to leave its member
 //	lost.go       what a client gets when the member goes away
 //	status.go     SHOW STATUS, of the client's own connection
@@ -40,14 +47,17 @@
 //     and read back. A client's own SET of it is refused by name; should one get
 //     past the scan (a routine may hold it), the server reports the change and the
 //     session ends.
+//   - A unit is written at its owner alone: a statement that may write units of several
+//     owners is refused, and so is what would leave a transaction's owner (I5).
 //   - A session's link is to the owner of one epoch. A new owner is never given
 //     the rest of a transaction that another one began.
-//   - No write is acknowledged to a client on a link of an older epoch than the
-//     newest that [Proxy.Writers] may have reported (S3, I5).
+//   - No write is acknowledged to a client whose session began it, in any of its units,
+//     by an older epoch than the newest that [Proxy.Writers] may have reported (S3, I5).
 //   - Nothing is run twice: once a byte of a command may have left, the command is
 //     not sent again by us, unless it surely leaves nothing behind: a read outside
 //     of a transaction, of which nothing was delivered.
-//   - A session comes to another member with all that it had, or it ends.
+//   - A session comes to another link with all that it had, or it ends; none sees what
+//     another one has left on a link. What can not be told surely keeps the link.
 //   - A session reaches only the process that was admitted as the member (S10).
 //   - Whatever a client does costs its own session only: reads and writes that
 //     block are its own goroutine's, and sessions, waiting sessions, bytes and

@@ -98,7 +98,7 @@ func (s *session) closeStatement(c command) error {
 	if !c.whole {
 		return s.refuse(c, wire.NewError(wire.MalformedPacket, "Malformed communication packet"))
 	}
-	if err := s.regain(); err != nil {
+	if err := s.regain("", false); err != nil {
 		return err
 	}
 	id, ok := statementID(c)

@@ -53,7 +53,7 @@ func (s *session) passFile(c command) (told bool, err error) {
 func (s *session) endFile(c command, broken error) (told bool, err error) {
 	last := [wire.HeaderSize]byte(s.in.bytes())
 	s.in.consume(wire.HeaderSize)
-	if broken == nil && !s.confirm(s.p.view.Load()) {
+	if broken == nil && !(s.confirm(s.p.view.Load()) && s.holds()) {
 		broken = errNotOwner
 	}
 	if broken != nil {

@@ -143,11 +143,11 @@ func (s *session) kill(c command, k killing) (err error) {
 		defer func() { landed(err == nil && s.refused == 0) }()
 		idle := target.atMember.Load() == nil // it can not give its link to others from here on
 		if idle {
-			other, err := s.standIn(target)
-			if err != nil {
-				return s.tell(wire.NewError(wire.Unspecified, "sqlring: session %d is idle, and whether it may be killed could not be found out: %v", target.id, err))
+			other, done, denied := s.standIn(target)
+			if denied != nil {
+				return s.tell(wire.NewError(wire.Unspecified, "sqlring: session %d is idle, and whether it may be killed could not be found out: %v", target.id, denied))
 			}
-			defer other.close()
+			defer func() { done(err == nil && s.refused == 0) }()
 			thread = other.thread
 		}
 	}
@@ -166,14 +166,36 @@ func (s *session) kill(c command, k killing) (err error) {
 	return nil
 }
 
-// standIn opens a link as the account of a session that has none at the moment, for
-// the member to say whether the client may kill it.
-func (s *session) standIn(target *session) (*link, error) {
+// standIn returns a link of a session that has none at the moment, for the member to
+// say whether the client may kill it: the one that it has given back last, or a fresh
+// one of its account. done is to be called behind the KILL.
+func (s *session) standIn(target *session) (l *link, done func(killed bool), err error) {
+	if l := target.resting.Load(); l != nil && l.route.Member.Addr == s.link.route.Member.Addr {
+		held, ok := l.seize()
+		if ok && l.owner != target { // it was taken, and given back, in this moment
+			l.put(held)
+			ok = false
+		}
+		if ok {
+			return l, func(killed bool) {
+				l.disown()
+				if killed {
+					l.pool.lost(l)
+					_ = l.conn.Close()
+					return
+				}
+				l.free()
+			}, nil
+		}
+	}
 	as := target.known.Load()
 	if as == nil {
-		return nil, errLinkGone
+		return nil, nil, errLinkGone
 	}
-	return s.p.dial(s.ctx, s.link.route, *as, "")
+	if l, err = s.p.dial(s.ctx, s.link.route, *as, ""); err != nil {
+		return nil, nil, err
+	}
+	return l, func(bool) { l.close() }, nil
 }
 
 // done answers a command with an OK of our own.

@@ -36,6 +36,7 @@ type link struct {
 	owes     bool                  // LAST_INSERT_ID() gives there what it gave somebody else
 	owner    *session              // who has, or had it last; nil: nobody who may come back
 	will     *will                 // what the owner is to be told by who takes the link from him
+	reading  atomic.Bool           // it is for reads alone, at a member that need not own anything
 	label    atomic.Pointer[label] // at, for others
 	hold     atomic.Uint64         // counts up when it is taken and when it is given back; odd: somebody has it
 	reserved atomic.Uint32         // the tick up to which it is kept for its owner; 0: it is not

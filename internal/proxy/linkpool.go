@@ -29,6 +29,7 @@ type linkPool struct {
 
 	waiting atomic.Int32 // len(waiters)
 	ended   atomic.Bool  // closed
+	active  atomic.Int32 // links that sessions have
 
 	mu      sync.Mutex
 	links   []*link // all that are open, taken or not
@@ -41,6 +42,7 @@ type linkPool struct {
 type linkWaiter struct {
 	want  wanted
 	given chan *link // of capacity 1; nil is sent for a place
+	timer *time.Timer
 }
 
 // wanted says which links will do, and which are the best.
@@ -82,6 +84,17 @@ var (
 	errPoolFull   = errors.New("all connections to the member are in use")
 )
 
+// newWaiter returns one whose channel is empty and whose timer is stopped.
+func (p *Proxy) newWaiter(w wanted) *linkWaiter {
+	waiter, ok := p.waiters.Get().(*linkWaiter)
+	if !ok {
+		waiter = &linkWaiter{given: make(chan *link, 1), timer: time.NewTimer(time.Hour)}
+		waiter.timer.Stop()
+	}
+	waiter.want = w
+	return waiter
+}
+
 // seize takes a link that is free, and returns what put gives it back by. It reports
 // false if somebody else has it.
 func (l *link) seize() (held uint64, ok bool) {
@@ -112,7 +125,7 @@ func (lp *linkPool) take(ctx context.Context, w wanted, patience time.Duration, 
 	if l != nil || place || err != nil {
 		return l, err
 	}
-	waiter := &linkWaiter{want: w, given: make(chan *link, 1)}
+	waiter := lp.p.newWaiter(w)
 	lp.mu.Lock()
 	lp.waiters = append(lp.waiters, waiter)
 	lp.waiting.Add(1)
@@ -121,15 +134,16 @@ func (lp *linkPool) take(ctx context.Context, w wanted, patience time.Duration, 
 		lp.leave(waiter)
 		return l, err
 	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
+	waiter.timer.Reset(patience)
+	defer waiter.timer.Stop()
 	select {
 	case l, ok := <-waiter.given:
 		if !ok {
 			return nil, errPoolClosed
 		}
+		lp.p.waiters.Put(waiter)
 		return l, nil
-	case <-timer.C:
+	case <-waiter.timer.C:
 		err = errPoolFull
 	case <-changed:
 		err = errPoolClosed
@@ -191,7 +205,7 @@ func (lp *linkPool) seizeBest(w *wanted, plenty bool) *link {
 		held, ok := l.seize()
 		switch {
 		case !ok:
-		case l.stale():
+		case l.rested.Load() != lp.p.tick.Load() && l.stale(): // one that was at work in this tick is asked no more often
 			lp.removeStale(l)
 		case l.doomed():
 			lp.remove(l)
@@ -360,45 +374,4 @@ func (lp *linkPool) next() *linkWaiter {
 	lp.waiters = lp.waiters[1:]
 	lp.waiting.Add(-1)
 	return w
-}
-
-// sweep closes the free links that the member has closed, and those that nobody has
-// used for a number of ticks. It is called at every tick.
-func (lp *linkPool) sweep(idle uint32) {
-	lp.mu.Lock()
-	defer lp.mu.Unlock()
-	tick := lp.p.tick.Load()
-	for _, l := range slices.Clone(lp.links) {
-		held, ok := l.seize()
-		switch {
-		case !ok:
-		case l.stale():
-			lp.removeStale(l)
-		case l.doomed() || l.outlived() || tick-l.rested.Load() > idle:
-			lp.remove(l)
-		case len(lp.waiters) > 0 && !l.disputed():
-			lp.pass(l, held)
-		default:
-			l.put(held)
-		}
-	}
-	lp.offerPlace()
-}
-
-// close closes what is free, now and when it is given back, and sends away who waits.
-func (lp *linkPool) close() {
-	lp.mu.Lock()
-	defer lp.mu.Unlock()
-	lp.closed = true
-	lp.ended.Store(true)
-	for _, l := range slices.Clone(lp.links) {
-		if _, ok := l.seize(); ok {
-			lp.remove(l)
-		}
-	}
-	for _, w := range lp.waiters {
-		close(w.given)
-	}
-	lp.waiters = nil
-	lp.waiting.Store(0)
 }

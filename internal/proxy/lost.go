@@ -93,8 +93,9 @@ func (s *session) lost(c command, complete bool, cause error) error {
 	})
 	member := s.link.route.Member.ID
 	if complete {
-		s.p.lease.unanswered.Store(true) // the member may still be at it
+		s.p.lease.doubt(s.aimed) // the member may still be at it
 	}
+	s.elsewhere = s.elsewhere || s.link.reading.Load() // not again
 	if !s.link.cutOff.Load() {
 		s.p.count.linksLost.Add(1)
 		s.p.suspect(member)
@@ -178,8 +179,13 @@ func (s *session) dropLink() {
 // ready makes sure that the session has a link to the present owner before a
 // command is passed. told is what the client gets instead, if it can not be.
 func (s *session) ready() (told *wire.Error, err error) {
-	if err := s.regain(); err != nil {
-		return nil, err
+	if told := s.aim(s.p.view.Load()); told != nil {
+		return told, nil
+	}
+	if s.link == nil {
+		if reading, err := s.returns(); reading || err != nil {
+			return nil, err
+		}
 	}
 	if tick := s.p.tick.Load(); s.link != nil && tick != s.lastTick {
 		if s.lastTick = tick; s.link.stale() {
@@ -191,30 +197,51 @@ func (s *session) ready() (told *wire.Error, err error) {
 	if told := s.enter(); told != nil {
 		return told, nil
 	}
-	view := s.p.view.Load()
+	view := s.seen // by which it entered
 	if s.link == nil {
 		return s.relocate()
 	}
 	if s.confirm(view) {
-		return nil, nil
+		return s.follow(), nil
 	}
-	route, _ := view.OwnerOf(sessionUnit)
+	route, _ := view.OwnerOf(s.unit)
 	s.p.log.Info("session moves", "session", s.id, "from", string(s.was), "to", string(route.Member.ID), "epoch", route.Epoch)
 	return s.relocate()
+}
+
+// returns takes one of the session's own links back, if it may: that on which its
+// command is to be run. It reports true if that is all: the command is a read, and not
+// the owner's.
+func (s *session) returns() (reading bool, err error) {
+	switch {
+	case s.looksBack():
+		err = s.regain("", false)
+		return s.link != nil && s.link.reading.Load() && !s.link.stale(), err
+	case s.spreads() && s.readElsewhere():
+		return true, nil
+	}
+	if s.link != nil { // to another member than the one that is needed now
+		s.dropLink()
+	}
+	route, _ := s.seen.OwnerOf(s.unit)
+	if route.Member.ID == "" {
+		return false, nil
+	}
+	return false, s.regain(route.Member.ID, false)
 }
 
 // confirm reports whether the session's link leads to the owner by this view, and
 // takes over its epoch if it does.
 func (s *session) confirm(view *balancer.View) bool {
-	if view == s.view {
+	was := s.link.route
+	if view == s.view && was.Unit == s.unit && s.aimed == restWork {
 		return true
 	}
-	was := s.link.route
-	route, ok := view.OwnerOf(sessionUnit)
-	if !ok || !same(was.Member, route.Member) || was.Member.Layout != route.Member.Layout || s.link.cutOff.Load() {
+	route, ok := view.OwnerOf(s.unit)
+	if !ok || !ownsAll(view, was.Member, s.aimed.list()) || !same(was.Member, route.Member) || was.Member.Layout != route.Member.Layout || s.link.cutOff.Load() {
 		return false
 	}
-	s.link.route.Epoch, s.view = route.Epoch, view
+	s.link.route.Unit, s.link.route.Epoch, s.view = s.unit, route.Epoch, view
 	return true
 }
 
@@ -242,6 +269,9 @@ func (s *session) relocate() (told *wire.Error, err error) {
 	if err != nil {
 		s.p.log.Info("session could not be moved", "session", s.id, "error", err)
 		return nil, s.tellLast(wire.NewError(wire.NetReadError, "sqlring: %v; this was not run", err))
+	}
+	if told == nil {
+		told = s.follow()
 	}
 	return told, nil
 }

@@ -43,6 +43,7 @@ func TestMySQLLoginsInAllWays(t *testing.T) {
 				t.Errorf("at a member that has forgotten the password: %s", got)
 			}
 			f.exec(t, "ALTER USER way@'%' IDENTIFIED BY '"+second+"'")
+			f.world.Refresh() // as the monitor does by itself: a link that is there already lets the old one in until then
 			if got := way.outcome(t, f.Addr()); !strings.Contains(got, "1045") {
 				t.Errorf("by the old password: %s", got)
 			}

@@ -1,9 +1,6 @@
 package proxy
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -112,15 +109,28 @@ func (s *session) rest() {
 		return
 	}
 	s.link = nil
-	l.describe(&s.mem, true)
+	l.describe(&s.mem)
 	l.reserve(s.mem.asks || s.mem.calculates || s.asker, s.p.tick.Load())
-	if s.mem.unsure && l.will == nil {
+	if s.mem.unsure && l.at.unsure && l.will == nil && !l.owes {
 		l.will = &will{told: make(chan struct{})}
+	}
+	s.latest = s.slot(l)
+	if k := s.kept[s.latest]; k.link != nil && k.link.pool.regain(k.link, k.held) {
+		k.link.free() // the session had it for the other one's purpose
 	}
 	will := l.will
 	s.resting.Store(l)
 	s.atMember.Store(nil)
-	s.kept = kept{l, l.pool.giveBack(l), will}
+	l.pool.active.Add(-1)
+	s.kept[s.latest] = kept{l, l.pool.giveBack(l), will}
+}
+
+// slot returns where a link is kept: one for reads at other members, one for all else.
+func (s *session) slot(l *link) int {
+	if l.reading.Load() {
+		return 1
+	}
+	return 0
 }
 
 // restEarly gives the link back when the response has ended, and its last piece is still
@@ -137,54 +147,95 @@ func (s *session) restEarly(c command) {
 }
 
 // describe notes what the link is at when mem's session gives it back.
-func (l *link) describe(mem *memory, owned bool) {
-	l.at.settings = mem.settings()
+func (l *link) describe(mem *memory) {
+	l.at.settings, l.at.schema = mem.settingsFor(l.reading.Load()), mem.schema
 	if mem.hasWarnings {
 		l.at.warned = mem.asks
 	}
-	if !l.owes {
-		l.at.insertID, l.at.unsure = mem.insertID, mem.unsure
+	if !l.owes && !mem.unsure {
+		l.at.insertID, l.at.unsure = mem.insertID, false
 	}
-	l.at.schema = mem.schema
-	if old := l.label.Load(); old == nil || old.schema != l.at.schema || old.settings != l.at.settings || old.owned != owned {
-		l.label.Store(&label{l.at.schema, l.at.settings, owned})
+	if old := l.label.Load(); old == nil || old.schema != l.at.schema || old.settings != l.at.settings || !old.owned {
+		l.label.Store(&label{l.at.schema, l.at.settings, true})
 	}
 }
 
-// regain takes the link back that the session has given back last. If somebody else
-// has it, what he has found out there is awaited.
-func (s *session) regain() error {
-	k := s.kept
-	if s.link != nil || k.link == nil {
+// regain takes back the link to a member that the session has given back, of those for
+// reads or of the others; the last one, whatever it is, if the member is "". If somebody
+// else has it, what he has found out there is awaited.
+func (s *session) regain(id topology.MemberID, reading bool) error {
+	if s.link != nil {
 		return nil
 	}
-	s.kept = kept{}
-	if k.link.pool.regain(k.link, k.held) {
-		s.link = k.link
-		s.resting.Store(nil)
-		s.atMember.Store(s.link)
-		if s.interrupted.Load() {
-			s.link.cut()
+	for i := range s.kept {
+		k := s.kept[i]
+		if k.link == nil || id == "" && i != s.latest || id != "" && (k.link.route.Member.ID != id || k.link.reading.Load() != reading) {
+			continue
 		}
-		if s.link.will != nil && !s.mem.unsure {
-			s.link.will = nil
+		s.kept[i] = kept{}
+		if k.link.pool.regain(k.link, k.held) {
+			s.takeBack(k.link, i == s.latest)
+			return nil
 		}
-		return nil
+		s.resting.CompareAndSwap(k.link, nil)
+		return s.awaitWill(k.will)
 	}
-	s.resting.Store(nil)
-	if k.will == nil {
+	return nil
+}
+
+// takeBack goes on with a link of the session's own.
+func (s *session) takeBack(l *link, latest bool) {
+	s.link = l
+	l.pool.active.Add(1)
+	s.resting.CompareAndSwap(l, nil)
+	s.atMember.Store(l)
+	if s.interrupted.Load() {
+		l.cut()
+	}
+	if !latest {
+		s.mem.statements.moved()
+		s.mem.left()
+	}
+}
+
+// awaitWill waits for what is found out on a link that somebody else has taken.
+func (s *session) awaitWill(w *will) error {
+	if w == nil {
 		return nil
 	}
 	select {
-	case <-k.will.told:
-		if !k.will.lost { // else it stays what the last OK said, which is right but for rows that were inserted with a value
-			s.mem.insertID = k.will.insertID
+	case <-w.told:
+		if !w.lost { // else it stays what the last OK said, which is right but for rows that were inserted with a value
+			s.mem.insertID = w.insertID
 		}
 		s.mem.unsure = false
 		return nil
 	case <-s.ctx.Done():
 		return s.ctx.Err()
 	}
+}
+
+// abandon gives up the links that the session has given back: nobody comes back for
+// them.
+func (s *session) abandon() {
+	for i := range s.kept {
+		k := s.kept[i]
+		s.kept[i] = kept{}
+		if k.link != nil && k.link.pool.regain(k.link, k.held) {
+			k.link.free()
+		}
+	}
+	s.resting.Store(nil)
+}
+
+// free gives a link back that has no owner any more.
+func (l *link) free() {
+	l.will, l.owner = nil, nil
+	l.reserve(false, 0)
+	at := *l.label.Load()
+	at.owned = false
+	l.label.Store(&at)
+	l.pool.giveBack(l)
 }
 
 // surrender gives up the link that the session has: for others, if they can use it.
@@ -197,10 +248,9 @@ func (s *session) surrender() {
 		l.close()
 	default:
 		s.setLink(nil)
-		l.describe(&s.mem, false)
-		l.will, l.owner = nil, nil
-		l.reserve(false, 0)
-		l.pool.giveBack(l)
+		l.describe(&s.mem)
+		l.pool.active.Add(-1)
+		l.free()
 	}
 }
 
@@ -209,148 +259,7 @@ func (s *session) discard(l *link) {
 	s.setLink(nil)
 	l.disown()
 	if l.pool != nil {
+		l.pool.active.Add(-1)
 		l.pool.lost(l)
 	}
 }
-
-// acquire gets a link to the member of a route: one from the pool that is made the
-// session's, or a fresh one.
-func (s *session) acquire(route balancer.Route, changed <-chan struct{}) (*link, error) {
-	pool := s.p.linksTo(route.Member)
-	want := wanted{key: s.linkKey, born: s.generation, schema: s.mem.schema, settings: s.mem.settings(), attrs: s.attrs}
-	for {
-		l, err := pool.take(s.ctx, want, s.patience(), changed)
-		if err != nil {
-			return nil, err
-		}
-		if l == nil {
-			return s.openIn(pool, route)
-		}
-		l.route.Unit, l.route.Epoch, l.route.Why = route.Unit, route.Epoch, route.Why
-		err = l.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
-			if err := l.inherit(s); err != nil {
-				return err
-			}
-			return l.adopt(&s.mem)
-		})
-		var told *wire.Error
-		switch {
-		case err == nil:
-			return l, nil
-		case errors.As(err, &told):
-			pool.discard(l)
-			return nil, memberError(route.Member.ID, err)
-		case s.ctx.Err() != nil:
-			pool.discard(l)
-			return nil, s.ctx.Err()
-		}
-		s.p.log.Debug("pooled link lost", "member", string(route.Member.ID), "error", err)
-		pool.discard(l) // it was closed while nobody looked; the next one may do
-	}
-}
-
-// openIn opens a link in the place that the pool has kept for it.
-func (s *session) openIn(pool *linkPool, route balancer.Route) (*link, error) {
-	l, err := s.open(route)
-	if err != nil {
-		pool.opened(nil)
-		return nil, err
-	}
-	l.owner, l.lifetime = s, s.p.cfg.LinkLifetime
-	pool.opened(l)
-	if l.confined {
-		s.mem.layout, s.mem.violated = route.Member.Layout, false
-		return l, nil
-	}
-	err = l.within(s.ctx, s.p.cfg.BackendTimeout, func() error { return l.adopt(&s.mem) })
-	if err != nil {
-		pool.discard(l)
-		return nil, memberError(route.Member.ID, err)
-	}
-	return l, nil
-}
-
-// discard closes a link of the pool that its holder can not use.
-func (lp *linkPool) discard(l *link) {
-	l.disown()
-	lp.lost(l)
-	l.close()
-}
-
-// patience is how long the command may still wait in all.
-func (s *session) patience() time.Duration {
-	if s.until.IsZero() {
-		s.until = time.Now().Add(s.p.cfg.QueueTimeout)
-	}
-	return time.Until(s.until)
-}
-
-// linksTo returns the pool of a member.
-func (p *Proxy) linksTo(m balancer.Member) *linkPool {
-	m.Version = "" // is learned in passing
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	pool := p.pools[m.ID]
-	if pool == nil || pool.member != m {
-		if pool != nil {
-			pool.close()
-		}
-		pool = &linkPool{p: p, member: m, limit: p.cfg.MemberLinks}
-		p.pools[m.ID] = pool
-	}
-	return pool
-}
-
-// prunePools closes the links to members that are not in the view any more, or not the
-// same any more.
-func (p *Proxy) prunePools(view *balancer.View) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for id, pool := range p.pools {
-		if m, ok := memberOf(view, id); !ok || !pool.serves(m) {
-			pool.close()
-			delete(p.pools, id)
-		}
-	}
-}
-
-func (lp *linkPool) serves(m balancer.Member) bool {
-	m.Version = ""
-	return lp.member == m
-}
-
-func memberOf(view *balancer.View, id topology.MemberID) (balancer.Member, bool) {
-	if view == nil {
-		return balancer.Member{}, false
-	}
-	for _, m := range view.Members {
-		if m.ID == id {
-			return m, true
-		}
-	}
-	return balancer.Member{}, false
-}
-
-// sweepPools is called at every tick.
-func (p *Proxy) sweepPools() {
-	p.mu.Lock()
-	pools := make([]*linkPool, 0, len(p.pools))
-	for _, pool := range p.pools {
-		pools = append(pools, pool)
-	}
-	p.mu.Unlock()
-	for _, pool := range pools {
-		pool.sweep(uint32(p.cfg.LinkIdle / p.cfg.WatchInterval))
-	}
-}
-
-// closePools is called when no session is left.
-func (p *Proxy) closePools() { p.prunePools(nil) }
-
-// full is what a client is told whose command found no link in time.
-func full(id topology.MemberID, waited time.Duration) *wire.Error {
-	return wire.NewError(wire.TooManyConnections, "sqlring: all connections to member %s are in use (proxy.member_links); waited %v; this was not run", id, waited)
-}
-
-var _ = fmt.Sprint
-var _ context.Context

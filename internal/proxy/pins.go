@@ -42,9 +42,6 @@ func (m *memory) applies(s balancer.Statement, plan *balancer.Plan, whole bool) 
 	if plan.Effects.Has(balancer.EffectBatch) {
 		m.once = balancer.StickBatch
 	}
-	if plan.Effects.Has(balancer.EffectSetsLastInsertID) {
-		m.unsure = true
-	}
 	m.pins |= plan.Effects & pinning
 	unknown := plan.Effects.Has(balancer.EffectUnknown) && s.Stick == balancer.StickUnknown
 	if unknown || len(plan.Statements) == 1 && plan.Statements[0].Verb == balancer.VerbCall {
@@ -74,7 +71,7 @@ func (m *memory) ended(ok *wire.OK, inTransaction bool, plan *balancer.Plan) {
 
 // left says that the session has another link than before, which knows nothing of what
 // its statements have left.
-func (m *memory) left() { m.hasLast, m.hasFound, m.hasWarnings = false, false, false }
+func (m *memory) left() { m.hasLast, m.hasFound, m.hasWarnings, m.shown = false, false, false, false }
 
 // sticks says why the session can not go on if its link is lost.
 func (m *memory) sticks() balancer.Stick {

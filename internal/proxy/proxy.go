@@ -69,6 +69,10 @@ type Proxy struct {
 	pools    map[topology.MemberID]*linkPool
 
 	reader     reader
+	waiters    sync.Pool // of *linkWaiter
+	tokens     tokens
+	reached    reached
+	load       func(topology.MemberID) int
 	askers     sync.Map                               // users of accounts that ask for what the last statement has left
 	spoken     atomic.Pointer[topology.ServerVersion] // of the member that was logged in to last
 	generation atomic.Uint64                          // counts changes of accounts that links made before do not have
@@ -88,13 +92,15 @@ func New(cfg Config, views Views, accounts Accounts) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxy: members: %w", err)
 	}
-	return &Proxy{
+	p := &Proxy{
 		cfg: cfg, views: views, accounts: accounts, log: cfg.Logger,
 		guard: newGuard(cfg.Limits), crypts: make(turns, max(1, runtime.GOMAXPROCS(0)/2)), // the rest is for those who are in
 		keys: sync.OnceValues(wire.NewKeyPair), census: newCensus(),
 		codecs: wire.NewCodecs(inflateLimit), tls: clients, memberTLS: members,
 		next: make(chan struct{}), sessions: make(map[uint32]*session), pools: make(map[topology.MemberID]*linkPool), lease: lease{since: time.Now()},
-	}, nil
+	}
+	p.load = p.loadOf
+	return p, nil
 }
 
 // Run serves clients until ctx ends, then lets sessions finish for at most

@@ -51,6 +51,22 @@ func (s *session) recall(c command) (packet []byte, told *wire.Error) {
 	return packet, nil
 }
 
+// cleanse takes the warnings of somebody else from the link, for a statement that asks
+// for warnings of a session that has none.
+func (s *session) cleanse() error {
+	if !s.plan.Effects.Has(balancer.EffectDiagnostics) || s.mem.hasWarnings || s.mem.asks || !s.link.at.warned {
+		return nil
+	}
+	s.mem.statements.moved()
+	s.mem.left()
+	return s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
+		if _, err := s.link.setup(true); err != nil {
+			return err
+		}
+		return s.link.adopt(&s.mem)
+	})
+}
+
 // asks reports whether the statement asks for what the last one has left: its session
 // keeps its link while it has such a statement prepared.
 func (p *prepared) asks() bool { return p.plan == nil || p.plan.Effects.HasAny(aboutLast) }

@@ -15,6 +15,12 @@ const maxRuns = 4
 // a command that is whole stay until some of the response has been delivered, so
 // that it can be run elsewhere if its link is lost.
 func (s *session) pass(c command) error {
+	if told, err := s.awaitLease(c); told != nil || err != nil {
+		if err != nil {
+			return err
+		}
+		return s.refuse(c, told)
+	}
 	s.p.count.queries.Add(1)
 	s.delivered, s.midway = false, true
 	if c.whole {
@@ -30,7 +36,10 @@ func (s *session) pass(c command) error {
 		}
 		s.p.count.again.Add(1)
 		var told *wire.Error
-		if told, err = s.ready(); err == nil && told != nil {
+		if told, err = s.ready(); err == nil && told == nil {
+			told, err = s.awaitLease(c)
+		}
+		if err == nil && told != nil {
 			err = s.tellInstead(c, told, false)
 		}
 		if err != nil || told != nil {
@@ -112,6 +121,13 @@ func (s *session) answer(c command) error {
 		switch {
 		case s.expired:
 			return s.withhold(c)
+		case s.refused != 0 && s.link != nil && s.link.reading.Load() && !s.delivered && refusesToWrite(s.refused):
+			s.elsewhere, s.refused = true, 0
+			s.out.drop()
+			s.midway = false
+			s.rest()
+			s.midway = true
+			return errElsewhere
 		case err == nil && len(rest) == 0 && s.response.Done():
 			s.restEarly(c)
 		}

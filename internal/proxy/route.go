@@ -10,7 +10,8 @@ import (
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
-// sessionUnit is the unit whose owner serves a session, all of it for now.
+// sessionUnit is the unit of what is no unit of its own: of a session without a default
+// schema, too.
 const sessionUnit = topology.UnitRest
 
 // An owner that can not be reached is tried again after pauses that grow from the
@@ -27,23 +28,29 @@ const (
 // may go on; err, if the member does not want it.
 func (s *session) connect() (told *wire.Error, err error) {
 	defer s.leaveQueue()
-	pause := firstPause
+	pause, works := firstPause, s.working.Load() != nil
 	for {
 		changed := s.p.changed()
 		view := s.p.view.Load()
-		route, ok := view.OwnerOf(sessionUnit)
-		if !ok || route.Draining {
+		if told := s.aim(view); told != nil {
+			return told, nil
+		}
+		route, ok := s.routed(view)
+		if !ok {
 			told := wire.NewError(wire.NoOwner, "sqlring: %s (unit %s, epoch %d; waited %v)", route.Why, route.Unit, route.Epoch, s.p.cfg.QueueTimeout)
 			if told := s.wait(changed, s.p.cfg.QueueTimeout, refusal{RefusedOwner, told}); told != nil {
 				return told, nil
 			}
 			continue
 		}
-		l, err := s.acquire(route, changed)
+		if works && s.working.Swap(s.aimed) != s.aimed {
+			continue // it has waited, or is about other units by this view: the view counts that is looked at after this
+		}
+		l, err := s.acquire(route, changed, false)
 		if err == nil {
 			s.view = view
 			s.setLink(l)
-			if s.p.owns(route.Member) {
+			if ownsAll(s.p.view.Load(), route.Member, s.aimed.list()) {
 				return nil, nil
 			}
 			s.dropLink() // the cut of a newer view may have come before this link was there
@@ -58,7 +65,7 @@ func (s *session) connect() (told *wire.Error, err error) {
 		case s.ctx.Err() != nil || !unreachable(err):
 			s.p.count.refuse(RefusedBackend)
 			return nil, err
-		case !s.p.owns(route.Member):
+		case !ownsAll(s.p.view.Load(), route.Member, s.aimed.list()):
 			continue
 		}
 		s.p.suspect(route.Member.ID)
@@ -71,12 +78,12 @@ func (s *session) connect() (told *wire.Error, err error) {
 }
 
 // open opens a link that a cut can give up.
-func (s *session) open(route balancer.Route) (*link, error) {
+func (s *session) open(route balancer.Route, reading bool) (*link, error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	s.opening.Store(&attempt{route.Member, cancel})
+	s.opening.Store(&attempt{route.Member, reading, s.aimed, cancel})
 	defer s.opening.Store(nil)
-	if !s.p.owns(route.Member) { // the cut may have come before
+	if !s.p.serves(route.Member, reading, s.aimed) { // the cut may have come before
 		return nil, context.Canceled
 	}
 	return s.p.open(ctx, route, s.as, s.mem.schema)
@@ -96,7 +103,7 @@ func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal)
 		if int(p.count.queued.Add(1)) > p.cfg.MaxQueued {
 			p.count.queued.Add(-1)
 			p.count.refuse(RefusedQueue)
-			return wire.NewError(wire.NoOwner, "sqlring: too many sessions wait for an owner of unit %s already (%d)", sessionUnit, p.cfg.MaxQueued)
+			return wire.NewError(wire.NoOwner, "sqlring: too many sessions wait for an owner of unit %s already (%d)", s.unit, p.cfg.MaxQueued)
 		}
 		p.count.queuedTotal.Add(1)
 		s.queued = true
@@ -109,9 +116,9 @@ func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal)
 		p.count.refuse(or.why)
 		return or.told
 	}
-	working := s.working.Load()
-	s.idle()
-	defer s.working.Store(working)
+	if s.working.Load() == nil || !s.mem.inTransaction() { // one that is open goes on
+		s.idle() // whoever waits with it looks at the view anew before it goes to work again
+	}
 	timer := time.NewTimer(min(pause, left))
 	defer timer.Stop()
 	select {

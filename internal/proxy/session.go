@@ -40,19 +40,30 @@ type session struct {
 	in, out buffer          // from the client; from the member
 	mem     memory
 	link    *link          // that it has; nil: none at present
-	kept    kept           // that it has given back
+	kept    [2]kept        // that it has given back: for reads elsewhere the second
+	latest  int            // which of them was given back last
 	view    *balancer.View // the one that link was chosen or confirmed by
 
-	linkKey    linkKey // of links that it can use
-	attrs      string  // its connection attributes
-	asker      bool    // its account is known to ask for what the last statement has left
-	generation uint64  // of the accounts, when it logged in
+	linkKey     linkKey              // of links that it can use
+	attrs       string               // its connection attributes
+	account     *token               // what its account has written
+	written     token                // what it has written itself
+	consistency balancer.Consistency // of its reads
+	wroteAt     topology.MemberID    // where it wrote last
+	aiming                           // which units the command under way is about
+	elsewhere   bool                 // the command under way was tried at another member than the owner
+	drawn       uint32               // tick of draws
+	draws       [2]uint64
+	asker       bool   // its account is known to ask for what the last statement has left
+	generation  uint64 // of the accounts, when it logged in
 
 	// Of the command under way:
 	code      wire.Command
 	response  wire.Response
 	current   balancer.Statement // what it is
 	plan      *balancer.Plan     // what it does; nil: it has no text, or its end is not there yet
+	beginning *balancer.Plan     // of what stands before the first value of a text whose end is not there yet
+	meant     *prepared          // the statement that it is about, from the start
 	instead   []byte             // sent in its place; nil: it is sent as it came
 	target    *prepared          // the statement that it is about, if it is about one
 	binding   wire.Binding       // if it executes target
@@ -83,7 +94,7 @@ type session struct {
 	interrupted atomic.Bool
 	known       atomic.Pointer[caller]  // as, for others
 	opening     atomic.Pointer[attempt] // at a link, for others
-	working     atomic.Bool             // something of it may be under way in its unit: draining.go
+	working     atomic.Pointer[work]    // units in which something of it may be under way: draining.go
 	phase       atomic.Uint32           // odd: at work. Counts up at every change
 	staled      atomic.Bool             // the watch has found link closed
 }
@@ -111,11 +122,11 @@ func (s *session) run() {
 // end closes both connections. A statement that still runs is killed first.
 func (s *session) end() {
 	defer s.idle()
-	_ = s.regain()
+	s.abandon()
 	s.cancel()
 	s.leave()
 	if l := s.link; l != nil && s.midway {
-		s.p.lease.unanswered.Store(true)
+		s.p.lease.doubt(s.aimed)
 		s.discard(l)
 		s.p.killStatement(l, s.as)
 		_ = l.conn.Close()
@@ -146,6 +157,7 @@ func (s *session) serve() error {
 		s.lastTick = s.p.tick.Load()
 		s.mem.once = balancer.StickNone
 		s.rest()
+		s.notePins()
 		s.answered()
 		s.mark(false)
 	}
@@ -183,8 +195,6 @@ func (s *session) at() *link {
 // setLink replaces the link, which is closed by the caller.
 func (s *session) setLink(l *link) {
 	s.link = l
-	s.kept = kept{}
-	s.resting.Store(nil)
 	s.atMember.Store(l)
 	s.staled.Store(false)
 	if l == nil {

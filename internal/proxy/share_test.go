@@ -242,3 +242,26 @@ func leavesNothing(text string) bool {
 	}
 	return true
 }
+
+// A session that gets a link on which somebody has left warnings has none of them.
+func TestRealWarningsAreOnesOwn(t *testing.T) {
+	r := startReal(t, Config{})
+	db := r.db(t)
+	db.SetMaxIdleConns(0)
+	for range 3 {
+		one := open(t, db, 1)
+		one.does(t, act{text: "SELECT CAST('x' AS SIGNED)"})
+		_ = one.conn.Close()
+		two := open(t, db, 2)
+		if got := two.does(t, act{text: "SHOW WARNINGS"}); got != "[Level Code Message]" {
+			t.Errorf("SHOW WARNINGS: %s", got)
+		}
+		if got := two.does(t, act{text: "SELECT @@warning_count"}); got != "[@@warning_count][{0 true}]" {
+			t.Errorf("@@warning_count: %s", got)
+		}
+		_ = two.conn.Close()
+	}
+	if n := r.Stats().LinksTotal; n > 2 {
+		t.Errorf("%d links: the test is about one that is shared", n)
+	}
+}

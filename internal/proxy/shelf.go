@@ -13,6 +13,7 @@ type shelf struct {
 	found map[shelfKey]*shelved
 	order []shelfKey // oldest first
 	loose []uint32   // statements that nobody could find: for the present owner alone
+	turn  uint32     // counts owners
 }
 
 // shelfKey is what makes two prepared statements the same.
@@ -24,7 +25,8 @@ type shelfKey struct {
 type shelved struct {
 	id         uint32
 	parameters uint16
-	users      int // how many of the present owner's statements it is
+	users      int    // how many of its owner's statements it is
+	turn       uint32 // of that owner: of the present one, or nobody uses it
 }
 
 // shelfSize is how many statements of others a link keeps.
@@ -37,6 +39,9 @@ func (s *shelf) find(p *prepared) (id uint32, parameters uint16, ok bool) {
 	e := s.found[p.key()]
 	if e == nil || !p.kept {
 		return 0, 0, false
+	}
+	if e.turn != s.turn {
+		e.users, e.turn = 0, s.turn
 	}
 	e.users++
 	return e.id, e.parameters, true
@@ -52,7 +57,7 @@ func (s *shelf) put(p *prepared) {
 	if s.found == nil {
 		s.found = make(map[shelfKey]*shelved)
 	}
-	s.found[key] = &shelved{p.at, p.parameters, 1}
+	s.found[key] = &shelved{p.at, p.parameters, 1, s.turn}
 	s.order = append(s.order, key)
 }
 
@@ -84,6 +89,9 @@ func (s *shelf) remove(key shelfKey) {
 	}
 }
 
+// tidy reports whether succeed has nothing to say.
+func (s *shelf) tidy() bool { return len(s.loose) == 0 && len(s.order) <= shelfSize }
+
 // succeed is for a new owner: no statement has a use yet. It returns what is to be
 // closed, so that the shelf stays small.
 func (s *shelf) succeed() (surplus []uint32) {
@@ -92,9 +100,7 @@ func (s *shelf) succeed() (surplus []uint32) {
 		surplus = append(surplus, s.found[s.order[0]].id)
 		s.remove(s.order[0])
 	}
-	for _, e := range s.found {
-		e.users = 0
-	}
+	s.turn++
 	return surplus
 }
 

@@ -100,6 +100,9 @@ type Stats struct {
 	Unknown       uint64            // statements answered "outcome unknown"
 	Expired       uint64            // answers that came when the lease was over and were kept from the client
 	Again         uint64            // commands run again on another link, of whose first run nothing was done or delivered
+	Spread        uint64            // reads that were run at other members than the owner
+	Awaited       uint64            // of them, those whose member was asked to wait for what they had to see
+	AwaitedInVain uint64            // reads that waited so, and went to the owner
 	TooLate       uint64            // SETs of the slot that only the server noticed
 	HungUp        uint64            // clients that left while a statement ran
 	Slowed        uint64            // logins that had to wait since too many of their user had failed
@@ -111,6 +114,7 @@ type counters struct {
 	bytesIn, bytesOut, linksTotal, linksLost    atomic.Uint64
 	outcomeUnknown, layoutChanged, hungUp       atomic.Uint64
 	linksCut, expired, again, slowed            atomic.Uint64
+	spread, awaited, awaitedInVain              atomic.Uint64
 	queued                                      atomic.Int64
 	refused                                     [refusals]atomic.Uint64
 }
@@ -131,7 +135,8 @@ func (p *Proxy) Stats() Stats {
 		LinksTotal: c.linksTotal.Load(), LinksLost: c.linksLost.Load(),
 		LinksCut: c.linksCut.Load(), Expired: c.expired.Load(), Again: c.again.Load(),
 		Unknown: c.outcomeUnknown.Load(), TooLate: c.layoutChanged.Load(), HungUp: c.hungUp.Load(),
-		Slowed:  c.slowed.Load(),
+		Slowed: c.slowed.Load(),
+		Spread: c.spread.Load(), Awaited: c.awaited.Load(), AwaitedInVain: c.awaitedInVain.Load(),
 		Refused: make(map[string]uint64, refusals),
 	}
 	for r := range refusals {

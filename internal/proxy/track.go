@@ -31,6 +31,7 @@ type memory struct {
 	begun          bool           // the next three are known, and status
 	mode, charset0 string         // sql_mode and character_set_client that it began with
 	setting        string         // see settings
+	settingReads   string         // the same on a link for reads; "" if setting has changed
 	settled        bool           // setting is right
 	insertID       uint64         // what LAST_INSERT_ID() gives it
 	unsure         bool           // or what it gave before

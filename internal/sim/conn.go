@@ -35,11 +35,13 @@ type conn struct {
 	killed bool // KILL CONNECTION
 	closed bool // by its client
 	busy   int  // statements that are being run
+	onWay  int  // statements that were sent and have not arrived
 }
 
 // gone reports whether the session has ended on the server's side. One that its
-// client has left stays as long as its statement runs.
-func (c *conn) gone() bool { return c.busy == 0 && (c.killed || c.closed) }
+// client has left stays as long as its statement is on its way, or runs: the server
+// reads what was sent before it reads of the end.
+func (c *conn) gone() bool { return c.busy == 0 && (c.killed || c.closed && c.onWay == 0) }
 
 // leave is the client closing its end.
 func (c *conn) leave() {
@@ -91,8 +93,9 @@ func (c *conn) call(limit time.Duration, run func(respond func(reply)), then fun
 	w := c.s.w
 	k := &call{c: c, then: then}
 	w.after(limit, func() { k.settle(reply{err: errSilent}) })
+	c.onWay++
 	w.net.send(c.from, c.s.host(), func() {
-		if !c.s.reach(c.proc, func() { k.run(run) }) {
+		if !c.s.reach(c.proc, func() { c.onWay--; k.run(run) }) {
 			k.lose()
 		}
 	})

@@ -25,8 +25,13 @@
 //     connection that holds a member's hands.
 //   - eyes.go, raftlog.go, node.go, proxy.go, client.go: probes and heartbeats,
 //     raft's contract (committed, refused, unknown), a process that is killed or
-//     loses its leadership between any two steps, leases, and clients that never
-//     send a write twice.
+//     loses its leadership between any two steps, and clients that never send a
+//     write twice.
+//   - raft.go, proxy.go: up to three voters and an observer, elections, a leader
+//     that was cut off or paused and acts on until it notices, and leases that the
+//     proxies of all nodes ask for, late answers included.
+//   - planned.go: what a DBA orders among the faults: units are made and moved,
+//     members drained.
 //   - nemesis.go, fate.go: the faults. At most one member is lost at a time, for
 //     the sake of I1, unless the seed allows two.
 //   - person.go: a DBA who does what status tells him to, where that is true.
@@ -36,7 +41,7 @@
 //
 // What the model leaves out: statements other than inserts and overwrites of a
 // row, transactions of several statements, DDL, large transactions, disks that
-// fill, clocks that jump, the MySQL flavour, several units, and raft itself.
+// fill, clocks that jump, the MySQL flavour, and raft's own messages.
 //
 // A seed that breaks a law is printed with its transcript, replays with
 //

@@ -45,7 +45,7 @@ func newEyes(w *World, n *node) *eyes {
 // Observations implements controller.Eyes.
 func (e *eyes) Observations() topology.Observations {
 	seen := topology.Observations{Members: e.obs.Members}
-	e.w.addWriters(&seen)
+	e.n.addWriters(&seen)
 	if lie := e.w.opt.Mutation.Seen; lie != nil {
 		seen = lie(e.w, seen)
 	}
@@ -105,7 +105,7 @@ func (e *eyes) note(o topology.Observation) {
 	o.Since = first.At
 	before, _ := e.obs.Of(o.Member)
 	o = o.After(before)
-	if o.Reach == topology.ReachAnswers {
+	if o.Reach == topology.ReachAnswers && e.n.fleet != nil {
 		o.Tail = e.n.fleet.tails[o.Member]
 	}
 	e.obs = e.obs.With(o)
@@ -119,7 +119,7 @@ func (e *eyes) beat(s *server) {
 		return
 	}
 	e.w.after(beatEvery, func() { e.beat(s) })
-	intent, ok := e.w.log.snap.Member(s.id)
+	intent, ok := e.n.applied.Member(s.id)
 	seen, _ := e.obs.Of(s.id)
 	if !ok || !intent.Linked() || seen.Reach != topology.ReachAnswers || !seen.HasRing ||
 		seen.ServerID != intent.Identity || seen.Domain != intent.Identity || e.beating[s.id] != nil {

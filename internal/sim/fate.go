@@ -80,12 +80,15 @@ func (s *server) wasLost() bool {
 // of a neighbour's receiver.
 const probeAge = 2100 * time.Millisecond
 
-// doubted reports whether neither the leader nor every neighbour reaches the
-// member: more can not be known about it. Nobody reaches one that is frozen.
+// doubted reports whether nobody whom the leader hears sees the member answer, nor
+// every neighbour reaches it: more can not be known about it. Nobody reaches one that
+// is frozen.
 func (s *server) doubted() bool {
 	w := s.w
-	if w.net.whole(w.leader().host(), s.host()) {
-		return false
+	for _, v := range w.voters() {
+		if s.power != frozen && v.up && w.net.whole(v.host(), s.host()) && w.net.whole(v.host(), w.lead.host()) {
+			return false
+		}
 	}
 	if s.power == frozen {
 		return true

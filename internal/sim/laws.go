@@ -84,14 +84,20 @@ func (l *laws) logged(s *server, c *commit) {
 	}
 }
 
+// unitOf returns the unit that a transaction's schema is a part of now.
+func (l *laws) unitOf(t *txn) topology.Unit {
+	if u, ok := l.w.log.snap.Unit(t.schema); ok {
+		return u
+	}
+	u, _ := l.w.log.snap.Unit(topology.UnitRest)
+	return u
+}
+
 // oneWriter checks that a member which is in the ring writes nothing of an ended
 // epoch, acknowledged or not, once a later one has an owner (I5).
 func (l *laws) oneWriter(s *server, t *txn) {
 	m, _ := l.w.log.snap.Member(s.id)
-	u, ok := l.w.log.snap.Unit(t.schema)
-	if !ok {
-		u, _ = l.w.log.snap.Unit(topology.UnitRest)
-	}
+	u := l.unitOf(t)
 	if m.State == topology.MemberActive && s.mem.boot == m.Boot && u.Owner != "" && u.Owner != s.id && u.Epoch > t.epoch {
 		l.w.breach("I5", "%s writes %v of epoch %d, and %s owns it in epoch %d", s.id, t.key, t.epoch, u.Owner, u.Epoch)
 	}
@@ -167,11 +173,20 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 			continue
 		}
 		l.audited(after, c, u)
-		if u.Owner != "" {
+		if u.Owner != "" && l.admitted(after, u.Owner) {
 			l.granted(l.w.server(u.Owner), u)
 			l.handedOver(before, c, u)
 		}
 	}
+}
+
+// admitted reports whether a member's process is the one that is meant. One that died
+// while its grant was on its way takes no write; its loss is healed, and what its disk
+// has is asked again.
+func (l *laws) admitted(snap *topology.Snapshot, id topology.MemberID) bool {
+	m, _ := snap.Member(id)
+	s := l.w.server(id)
+	return s.power != dead && s.mem.boot == m.Boot
 }
 
 // audited checks that a change of owner left its line (I12).
@@ -193,7 +208,7 @@ func (l *laws) granted(s *server, u topology.Unit) {
 		}
 	}
 	for _, a := range l.acked {
-		if !a.armed || l.w.opt.Double {
+		if !a.armed || l.w.opt.Double || l.unitOf(a.t).ID != u.ID {
 			continue
 		}
 		if s.disk.data.rows[a.t.key] == nil {
@@ -217,7 +232,7 @@ func (l *laws) handedOver(before *topology.Snapshot, c topology.Command, u topol
 	op, _ := before.Running()
 	old, heir := l.w.server(op.Former), l.w.server(u.Owner)
 	for _, a := range l.acked {
-		if a.t.schema == u.ID && old.disk.data.rows[a.t.key] != nil && heir.disk.data.rows[a.t.key] == nil {
+		if l.unitOf(a.t).ID == u.ID && old.disk.data.rows[a.t.key] != nil && heir.disk.data.rows[a.t.key] == nil {
 			l.w.breach("I1", "%s is given %s without the write %v, which was acknowledged by %s", heir.id, u.ID, a.t.key, old.id)
 		}
 	}
@@ -249,13 +264,13 @@ func samePosition(a, b topology.Position) bool {
 }
 
 // decided notes what the controller says.
-func (l *laws) decided(d controller.Decision) {
+func (l *laws) decided(n *node, d controller.Decision) {
 	before := l.stuckFor
 	l.stuckFor = ""
 	if d.Step.Kind == topology.StepStuck {
 		l.stuckFor = d.Step.Why
 		if l.stuckFor != before {
-			l.w.say("n1", "stuck: %s", d.Step.Why)
+			l.w.say(string(n.id), "stuck: %s", d.Step.Why)
 		}
 	}
 }

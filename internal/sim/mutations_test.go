@@ -70,10 +70,19 @@ func mutants() []mutant {
 		{Mutation{Name: "identity is not renewed", Seen: lostNothing}, "I6", nil},
 		{Mutation{Name: "lease is not waited for", Seen: leasesOver}, "I5", twoProxies},
 		{Mutation{Name: "proxy does not look at its lease after an OK", KeepLease: true}, "I5", twoProxies},
+		{Mutation{Name: "leases of the one before are not waited for", Hasty: true}, "I5", threeVoters},
+		{Mutation{Name: "deposed leader gives leases", Unverified: true}, "I5", threeVoters},
+		{Mutation{Name: "lease counts from its answer", FromAnswer: true}, "I5", threeVoters},
+		{Mutation{Name: "leader forgets what it gave", Seen: nothingGiven}, "I5", threeVoters},
 		{Mutation{Name: "proxy sends a write again", Resend: true}, "P5", nil},
 		{Mutation{Name: "proxy says failed where it does not know", FailedUnknown: true}, "P5", nil},
 		{Mutation{Name: "receiver acknowledges before it has written", EagerAck: true}, "I1", nil},
+		{Mutation{Name: "other nodes are not asked", Seen: nobodyElseLooks}, "I11", manyBlind},
 		{Mutation{Name: "new owner is not waited for", Seen: opened(moverHasAll)}, "I1", planned},
+		{Mutation{Name: "proxy says that nothing is under way", AlwaysQuiet: true}, "I5", plannedUnits},
+		{Mutation{Name: "connections of the old owner are not ended", Act: skip(topology.ActExpel), Seen: sees(func(_ *World, o *topology.Observation) {
+			o.Apps = 0
+		})}, "I5", plannedUnits},
 		{Mutation{Name: "silence alone is proof", Seen: silenceIsProof}, "I11", nil},
 	}
 }
@@ -86,6 +95,12 @@ func slowAppliers(o *Options) {
 // planned has units moved all the time, between members whose appliers are slow.
 func planned(o *Options) {
 	o.Moves, o.Slow, o.Double, o.Durability, o.Every = true, true, false, topology.DurabilitySemiSync, time.Second
+}
+
+// plannedUnits has several units moved, so that old owners are not closed.
+func plannedUnits(o *Options) {
+	o.Moves, o.Units, o.Members, o.Double, o.Every = true, maxUnits, 3, false, 500*time.Millisecond
+	o.Durability, o.Clients = topology.DurabilitySemiSync, 5
 }
 
 // moverHasAll has the new owner of a move say that it has what the old one has.
@@ -104,7 +119,29 @@ func moverHasAll(w *World, seen topology.Observations) topology.Observations {
 
 // twoProxies has a second proxy whose owner does not wait for an acker.
 func twoProxies(o *Options) {
-	o.Nodes, o.Members, o.Durability, o.Every = 2, 3, topology.DurabilityAsync, 500*time.Millisecond
+	o.Nodes, o.Voters, o.Members, o.Durability, o.Every = 2, 1, 3, topology.DurabilityAsync, 500*time.Millisecond
+}
+
+// threeVoters has three controllers and owners that do not wait for an acker.
+func threeVoters(o *Options) {
+	o.Nodes, o.Voters, o.Members, o.Durability, o.Every = 3, 3, 3, topology.DurabilityAsync, 500*time.Millisecond
+}
+
+// nothingGiven has a leader not know what it gave.
+func nothingGiven(_ *World, seen topology.Observations) topology.Observations {
+	seen.Grants = nil
+	return seen
+}
+
+// manyBlind is threeVoters in a bad network.
+func manyBlind(o *Options) {
+	threeVoters(o)
+	o.Every = 250 * time.Millisecond
+}
+
+func nobodyElseLooks(_ *World, seen topology.Observations) topology.Observations {
+	seen.Others = nil
+	return seen
 }
 
 // opened lets a lie begin when the ring is open.

@@ -78,13 +78,20 @@ func (n *nemesis) strike() {
 		{3, n.killNode},
 		{3, n.deposeLeader},
 		{2, n.busyNode},
+		{2, n.isolateNode},
 		{2, n.meddle},
 	}
 	if w.opt.Moves {
 		faults = append(faults, []struct {
 			weight int
 			do     func()
-		}{{12, n.moveUnit}, {1, n.abort}}...)
+		}{{12, n.moveUnit}, {1, n.abort}, {1, n.drainMember}}...)
+	}
+	if len(w.log.snap.Units) < w.opt.Units {
+		faults = append(faults, struct {
+			weight int
+			do     func()
+		}{12, n.divide})
 	}
 	total := 0
 	for _, f := range faults {
@@ -194,7 +201,7 @@ func (n *nemesis) blindNode() {
 	a := w.nodes[w.rng.IntN(len(w.nodes))].host()
 	b := w.servers[w.rng.IntN(len(w.servers))].host()
 	if len(w.nodes) > 1 && w.chance(0.5) {
-		a, b = w.nodes[0].host(), w.nodes[1].host()
+		a, b = w.lead.host(), w.nodes[w.rng.IntN(len(w.nodes))].host()
 	}
 	n.sever(a, b, w.between(100*time.Millisecond, 6*time.Second))
 }
@@ -242,10 +249,23 @@ func (n *nemesis) restart(x *node) {
 	n.until(n.w.between(20*time.Millisecond, 2*time.Second), x.start)
 }
 
+// isolateNode cuts a node off from the other nodes: it goes on seeing the members,
+// and its clients. If it leads it does not know yet that others do soon.
+func (n *nemesis) isolateNode() {
+	w := n.w
+	x := w.nodes[w.rng.IntN(len(w.nodes))]
+	d := w.between(300*time.Millisecond, 6*time.Second)
+	for _, other := range w.nodes {
+		if other != x {
+			n.sever(x.host(), other.host(), d)
+		}
+	}
+}
+
 func (n *nemesis) deposeLeader() { n.w.leader().depose() }
 
 func (n *nemesis) busyNode() {
-	x := n.w.leader()
+	x := n.w.nodes[n.w.rng.IntN(len(n.w.nodes))]
 	x.busy = n.w.now + n.w.between(200*time.Millisecond, 3*time.Second)
 	n.w.say("nemesis", "%s is busy until %s", x.id, x.busy)
 }

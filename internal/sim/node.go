@@ -14,19 +14,24 @@ const (
 	tickPause = 500 * time.Millisecond
 )
 
-// node is one sqlring process: eyes, a proxy, and on the first node the hands.
+// node is one sqlring process: a proxy, and on a voter eyes, and hands while it
+// leads.
 type node struct {
 	w     *World
 	id    topology.NodeID
-	leads bool
+	voter bool
 	up    bool
 	busy  time.Duration // until then everything in it takes long
 
+	knows   *node              // whom it takes for the leader
+	applied *topology.Snapshot // the newest state that it has
 	eyes    *eyes
-	fleet   *fleet
+	fleet   *fleet // of its last leadership; nil: it has not led yet
 	ctl     *controller.Controller
 	proxy   *proxy
-	writers map[topology.NodeID]report // what other nodes have said
+	writers map[topology.NodeID]report  // what the nodes have said in this leadership
+	grants  map[grantKey]topology.Grant // what it has given in this leadership
+	others  map[topology.NodeID][]topology.Sighting
 
 	turn    int // counts planned ticks; only the last one counts
 	ticking bool
@@ -35,7 +40,7 @@ type node struct {
 }
 
 func newNode(w *World, id topology.NodeID) *node {
-	return &node{w: w, id: id, leads: len(w.nodes) == 0}
+	return &node{w: w, id: id, voter: len(w.nodes) < w.opt.Voters, applied: topology.NewSnapshot()}
 }
 
 func (n *node) host() endpoint { return endpoint(n.id) }
@@ -44,14 +49,16 @@ func (n *node) host() endpoint { return endpoint(n.id) }
 func (n *node) start() {
 	n.up = true
 	n.w.say(string(n.id), "starts")
+	n.knows, n.fleet = n.w.lead, nil
 	n.proxy = newProxy(n.w, n)
-	n.writers = map[topology.NodeID]report{}
-	if n.leads {
-		n.fleet = newFleet(n.w, n)
+	if n.voter {
 		n.eyes = newEyes(n.w, n)
+	}
+	if n == n.w.lead { // nobody else was elected meanwhile
 		n.lead()
 	}
 	n.learn(n.w.log.snap)
+	n.proxy.begin()
 }
 
 // crash ends the process as kill -9 does. What it had sent is on its way.
@@ -62,35 +69,53 @@ func (n *node) crash() {
 	n.w.say(string(n.id), "killed")
 	n.up = false
 	n.proxy.die()
-	if n.leads {
+	if n.voter {
 		n.eyes.dead = true
+	}
+	if n.fleet != nil {
 		n.fleet.over, n.fleet.dead = true, true
 	}
 	n.turn++
 }
 
-// lead begins a leadership: a fresh controller, a fresh term, fresh hands.
+// lead begins a leadership: a fresh controller, a fresh term, fresh hands, and no
+// memory of what earlier leaders have given.
 func (n *node) lead() {
-	n.ctl = controller.New(controller.Config{Node: n.id, Clock: n.w.clock}, leaderLog{n.w.log, n.fleet}, mutated{n.fleet}, n.eyes)
-	n.ctl.Begin(n.w.clock())
+	n.fleet = newFleet(n.w, n)
+	n.knows, n.applied = n, n.w.log.snap
+	n.writers, n.grants = map[topology.NodeID]report{}, map[grantKey]topology.Grant{}
+	n.others = map[topology.NodeID][]topology.Sighting{}
+	n.ctl = controller.New(controller.Config{Node: n.id, Clock: n.w.clock}, leaderLog{n.w.log, n, n.fleet}, mutated{n.fleet}, n.eyes)
+	began := n.w.clock()
+	if n.w.opt.Mutation.Hasty {
+		began = began.Add(-2 * topology.LeaseTTL)
+	}
+	n.ctl.Begin(began)
 	n.ticking, n.dirty, n.paused = false, false, false
 	n.plan(n.w.between(0, 20*time.Millisecond))
 }
 
-// depose ends the leadership in the middle of whatever it does, and begins
-// another one. What the old one was about to send, it sends when it wakes.
+// depose ends the leadership in the middle of whatever it does; this node or
+// another one leads next. What the old one was about to send, it sends when it
+// wakes.
 func (n *node) depose() {
-	if !n.up || n.fleet.over {
+	w := n.w
+	if !n.up || n.fleet == nil || n.fleet.over || w.lead != n {
 		return
 	}
-	n.w.say(string(n.id), "leadership ends")
+	if len(w.voters()) > 1 && w.chance(0.7) {
+		if next := w.candidate(n); next != nil {
+			w.elect(next)
+		}
+		return
+	}
+	w.say(string(n.id), "leadership ends")
 	n.fleet.over = true
 	n.turn++
 	eyes := n.eyes
-	n.w.after(n.w.between(10*time.Millisecond, 400*time.Millisecond), func() {
-		if n.up && n.eyes == eyes {
-			n.w.say(string(n.id), "leads again")
-			n.fleet = newFleet(n.w, n)
+	w.after(w.between(10*time.Millisecond, 400*time.Millisecond), func() {
+		if n.up && n.eyes == eyes && w.lead == n {
+			w.say(string(n.id), "leads again")
 			n.lead()
 		}
 	})
@@ -99,7 +124,7 @@ func (n *node) depose() {
 // wake lets the controller look at what was just seen.
 func (n *node) wake() {
 	switch {
-	case !n.up || n.fleet.over || n.paused:
+	case !n.up || n.fleet == nil || n.fleet.over || n.paused:
 	case n.ticking:
 		n.dirty = true
 	default:
@@ -121,11 +146,13 @@ func (n *node) tick() {
 	f := n.fleet
 	n.ticking, n.dirty, n.paused = true, false, false
 	d := n.ctl.Tick(context.Background(), n.w.clock())
-	if f.over || n.w.broken != nil {
+	if f.over || n.fleet != f || n.w.broken != nil {
 		return
 	}
 	n.ticking = false
-	n.w.laws.decided(d)
+	if n == n.w.lead {
+		n.w.laws.decided(n, d)
+	}
 	switch {
 	case d.Error != "":
 		n.paused = true
@@ -145,18 +172,25 @@ func (n *node) stutter() time.Duration {
 	return n.w.between(0, 700*time.Millisecond)
 }
 
-// learn brings a snapshot to the node's proxy.
+// learn brings a snapshot to a node: its proxy takes it in a moment later.
 func (n *node) learn(snap *topology.Snapshot) {
 	if !n.up {
 		return
 	}
 	p := n.proxy
-	if n.leads {
-		n.w.after(n.w.between(0, 20*time.Millisecond), func() { p.learn(snap) })
+	take := func() {
+		if snap.Index > n.applied.Index {
+			n.applied = snap
+		}
+		p.learn(snap)
+	}
+	if n == n.w.lead {
+		n.applied = snap
+		n.w.after(n.w.between(0, 20*time.Millisecond), take)
 		return
 	}
 	n.w.after(n.w.between(0, 50*time.Millisecond), func() {
-		n.w.net.send(n.w.leader().host(), n.host(), func() { p.learn(snap) })
+		n.w.net.send(n.w.lead.host(), n.host(), take)
 	})
 }
 

@@ -12,7 +12,8 @@ import (
 type Options struct {
 	Seed       uint64
 	Members    int // 2 or 3
-	Nodes      int // 1, or 2: the second is a proxy without a controller
+	Nodes      int // processes, each with a proxy
+	Voters     int // the first of them; the others are observers
 	Clients    int
 	Units      int           // how many there are to be; maxUnits at most
 	Moves      bool          // units are moved at random moments
@@ -39,8 +40,14 @@ func Draw(seed uint64) Options {
 	}
 	o.Updates = rng.IntN(4) == 0
 	o.Double = o.Members == 3 && rng.IntN(6) == 0
-	if rng.IntN(4) == 0 {
+	o.Voters = 1
+	switch rng.IntN(8) {
+	case 0, 1:
 		o.Nodes = 2
+	case 2, 3:
+		o.Nodes, o.Voters = 3, 3
+	case 4:
+		o.Nodes, o.Voters = 4, 3
 	}
 	if rng.IntN(8) == 0 {
 		o.Degraded = topology.DegradedRefuse
@@ -60,8 +67,8 @@ const maxUnits = 3
 
 // String prints all that the seed decided.
 func (o Options) String() string {
-	return fmt.Sprintf("seed=%d members=%d nodes=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t",
-		o.Seed, o.Members, o.Nodes, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves)
+	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t",
+		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves)
 }
 
 // Mutation breaks one rule of the code under test, or of the model where it
@@ -76,6 +83,9 @@ type Mutation struct {
 
 	Careless      bool // links are changed without looking whether all is applied
 	KeepLease     bool // a proxy does not look at its lease after it has read an OK
+	Unverified    bool // a leader gives leases without asking the majority whether it leads
+	FromAnswer    bool // a lease counts from when its answer came
+	Hasty         bool // a new leader does not wait for what the one before it gave
 	Resend        bool // a proxy sends a write again whose answer was lost
 	FailedUnknown bool // a proxy says "failed" where it does not know
 	StopBoth      bool // stopping the receiver stops and starts the applier too

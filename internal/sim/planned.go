@@ -28,9 +28,25 @@ func (n *nemesis) moveUnit() {
 	_ = w.order(topology.BeginMove{Unit: u.ID, To: to.id, Grace: grace}) // refused: there is nothing to move
 }
 
+// divide makes a schema a unit.
+func (n *nemesis) divide() {
+	schema := schemaOf(1+n.w.rng.IntN(n.w.opt.Units-1), n.w.opt.Units)
+	_ = n.w.order(topology.BeginDivide{Unit: schema, Grace: n.w.between(10*time.Millisecond, 500*time.Millisecond)})
+}
+
+// drainMember takes the load from a member, or lets it have some again.
+func (n *nemesis) drainMember() {
+	m := n.w.servers[n.w.rng.IntN(len(n.w.servers))].id
+	if seen, _ := n.w.log.snap.Member(m); seen.Drained {
+		_ = n.w.order(topology.ResumeMember{Member: m})
+		return
+	}
+	_ = n.w.order(topology.DrainMember{Member: m})
+}
+
 // abort ends whatever is under way, if it may be.
 func (n *nemesis) abort() {
-	if op, ok := n.w.log.snap.Running(); ok && op.Kind == topology.OperationMove {
+	if op, ok := n.w.log.snap.Running(); ok && (op.Kind == topology.OperationMove || op.Kind == topology.OperationDivide) {
 		_ = n.w.order(topology.AbortOperation{Operation: op.ID})
 	}
 }

@@ -31,13 +31,17 @@ type share struct {
 	cut      bool // what became of a write is not known, since the unit had an owner last
 }
 
-func newProxy(w *World, n *node) *proxy {
-	p := &proxy{w: w, n: n, began: w.clock()}
-	if !n.leads {
+func newProxy(w *World, n *node) *proxy { return &proxy{w: w, n: n, began: w.clock()} }
+
+// timed reports whether its lease ends by itself: it is not the only proxy.
+func (p *proxy) timed() bool { return len(p.w.nodes) > 1 }
+
+// begin has it ask for leases and report, for as long as it lives.
+func (p *proxy) begin() {
+	if p.timed() {
 		p.renew()
 		p.report()
 	}
-	return p
 }
 
 // share returns how the proxy stands to the unit that a schema is part of.
@@ -66,7 +70,7 @@ func (p *proxy) learn(snap *topology.Snapshot) {
 	}
 	switch {
 	case !changed:
-	case p.n.leads:
+	case !p.timed():
 		p.n.wake()
 	default:
 		p.ask()
@@ -123,7 +127,7 @@ func (p *proxy) busy(s *share) bool {
 
 // holds reports whether a write of that epoch may be acknowledged now.
 func (p *proxy) holds(s *share, epoch uint64) bool {
-	return !p.dead && s.owner != "" && s.epoch == epoch && (p.n.leads || p.w.now < s.until)
+	return !p.dead && s.owner != "" && s.epoch == epoch && (!p.timed() || p.w.now < s.until)
 }
 
 // renew asks for the leases again and again.
@@ -135,22 +139,38 @@ func (p *proxy) renew() {
 	p.w.after(topology.LeaseTTL/3, p.renew)
 }
 
-// ask asks the leader for the leases. They count from when they were asked for.
+// asked is a lease that is asked for.
+type asked struct {
+	share *share
+	unit  topology.UnitID
+	epoch uint64
+}
+
+// ask asks whom it takes for the leader for the leases of all units that it knows. They
+// count from when they were asked for.
 func (p *proxy) ask() {
+	if !p.timed() {
+		return
+	}
+	at, leader := p.w.now, p.n.knows
+	var all []asked
 	for _, s := range p.shares {
-		asked, epoch, leader := p.w.now, s.epoch, p.w.leader()
-		p.w.net.send(p.n.host(), leader.host(), func() {
-			u, _ := p.w.log.snap.Unit(s.unit)
-			if !leader.up || u.Epoch != epoch || u.Owner == "" {
-				return
-			}
-			p.w.net.send(leader.host(), p.n.host(), func() {
-				if !p.dead && s.epoch == epoch {
-					s.until = max(s.until, asked+topology.LeaseTTL)
+		all = append(all, asked{s, s.unit, s.epoch})
+	}
+	p.w.net.send(p.n.host(), leader.host(), func() {
+		leader.grant(p.n, all, func(given []asked) {
+			p.w.after(p.n.stutter(), func() { // a busy process reads its answers late
+				if p.w.opt.Mutation.FromAnswer {
+					at = p.w.now
+				}
+				for _, g := range given {
+					if !p.dead && g.share.epoch == g.epoch {
+						g.share.until = max(g.share.until, at+topology.LeaseTTL)
+					}
 				}
 			})
 		})
-	}
+	})
 }
 
 // report tells the leader how the leases stand.
@@ -163,10 +183,16 @@ func (p *proxy) report() {
 }
 
 func (p *proxy) tell() {
-	said, at, leader := p.writers(), p.w.clock(), p.w.leader()
+	said, leader, sent := p.writers(), p.n.knows, p.w.now
+	seen := p.n.sightings()
 	p.w.net.send(p.n.host(), leader.host(), func() {
-		if last := leader.writers[p.n.id]; leader.up && !last.at.After(at) {
-			leader.writers[p.n.id] = report{at, said}
+		late := p.w.now-sent > topology.LeaseTTL/2 // the call was given up by then
+		if last := leader.writers[p.n.id]; leader.up && leader.fleet != nil && !leader.fleet.over && !late && last.sent <= sent {
+			for i := range said {
+				said[i].At = p.w.clock()
+			}
+			leader.writers[p.n.id] = report{sent, said}
+			leader.others[p.n.id] = seen
 			leader.wake()
 		}
 	})
@@ -174,7 +200,7 @@ func (p *proxy) tell() {
 
 // report is what a proxy has said, and when.
 type report struct {
-	at      time.Time
+	sent    time.Duration
 	writers []topology.Writer
 }
 
@@ -183,7 +209,7 @@ func (p *proxy) writers() []topology.Writer {
 	for _, s := range p.shares {
 		held := s.owner == "" || s.draining
 		said = append(said, topology.Writer{
-			Node: p.n.id, Unit: s.unit, Epoch: s.epoch, Holding: s.owner != "", Acked: s.acked, Since: p.began, At: p.w.clock(),
+			Node: p.n.id, Unit: s.unit, Epoch: s.epoch, Holding: s.owner != "", Acked: s.acked, Since: p.began, At: p.w.clock(), Timed: p.timed(),
 			Quiet: held && !s.cut && !p.busy(s) || p.w.opt.Mutation.AlwaysQuiet,
 		})
 	}
@@ -194,7 +220,7 @@ func (p *proxy) writers() []topology.Writer {
 func (p *proxy) ended(s *share) {
 	switch {
 	case p.dead || p.busy(s) || s.owner != "" && !s.draining:
-	case p.n.leads:
+	case !p.timed():
 		p.n.wake()
 	default:
 		p.tell()
@@ -210,15 +236,31 @@ func (p *proxy) die() {
 	}
 }
 
-// addWriters fills in what the leader knows of the proxies.
-func (w *World) addWriters(seen *topology.Observations) {
-	leader := w.leader()
-	for _, n := range w.nodes {
-		seen.Nodes = append(seen.Nodes, n.id)
-		if n == leader {
+// addWriters fills in what the node knows of the proxies: its own it asks itself.
+func (n *node) addWriters(seen *topology.Observations) {
+	for _, other := range n.w.nodes {
+		seen.Nodes = append(seen.Nodes, other.id)
+		if other == n {
 			seen.Writers = append(seen.Writers, n.proxy.writers()...)
-		} else if said, ok := leader.writers[n.id]; ok {
+		} else if said, ok := n.writers[other.id]; ok {
 			seen.Writers = append(seen.Writers, said.writers...)
 		}
 	}
+	for _, other := range n.w.nodes {
+		seen.Others = append(seen.Others, n.others[other.id]...)
+	}
+	seen.Grants = n.given()
+}
+
+// sightings is how this node sees the members, for the leader. All machines have the
+// same clock here; leases are where they are told apart.
+func (n *node) sightings() []topology.Sighting {
+	var seen []topology.Sighting
+	if !n.voter {
+		return nil // it does not look
+	}
+	for _, o := range n.eyes.obs.Members {
+		seen = append(seen, topology.Sighting{Node: n.id, Member: o.Member, Reach: o.Reach, Boot: o.Boot, At: o.At})
+	}
+	return seen
 }

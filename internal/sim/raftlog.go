@@ -36,11 +36,16 @@ func newRaftLog(w *World) *raftLog {
 type leaderLog struct {
 	*raftLog
 
+	n *node
 	f *fleet
 }
 
-// Snapshot implements controller.Log.
-func (l leaderLog) Snapshot() *topology.Snapshot { return l.snap }
+// Snapshot implements controller.Log. A leader that was deposed and does not know
+// it sees an old state.
+func (l leaderLog) Snapshot() *topology.Snapshot { return l.n.applied }
+
+// deposed reports whether nothing that this leadership proposes is committed.
+func (l leaderLog) deposed() bool { return l.f.term != l.term || !l.n.fit() }
 
 // Propose implements controller.Log. Virtual time passes inside.
 func (l leaderLog) Propose(_ context.Context, c topology.Command) error {
@@ -49,7 +54,9 @@ func (l leaderLog) Propose(_ context.Context, c topology.Command) error {
 	end := func(err error) { done, result = true, err }
 	l.w.after(l.w.between(time.Millisecond, 6*time.Millisecond), func() {
 		switch {
-		case fate == fateRefused, l.f.over && l.w.chance(0.5):
+		case l.deposed() && l.w.chance(0.5):
+			end(errUnknown) // it is not committed, and nobody knows
+		case l.deposed(), fate == fateRefused, l.f.over && l.w.chance(0.5):
 			end(errNotLeader)
 		case fate == fateLate:
 			end(errUnknown)

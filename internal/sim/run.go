@@ -52,6 +52,7 @@ func (w *World) live() {
 	for _, n := range w.nodes {
 		n.start()
 	}
+	w.watchRaft(0)
 	w.runUntil(time.Second)
 	if err := w.log.init(w.opt); err != nil {
 		w.breach("I10", "%s", err)

@@ -24,7 +24,8 @@ type World struct {
 	net     *network
 	servers []*server // in ring order
 	log     *raftLog
-	nodes   []*node // the first one leads
+	nodes   []*node // the voters first
+	lead    *node   // whom raft has elected last
 	clients []*client
 	nemesis *nemesis
 	laws    *laws
@@ -73,6 +74,9 @@ func newWorld(opt Options) *World {
 	}
 	for i := range opt.Nodes {
 		w.nodes = append(w.nodes, newNode(w, topology.NodeID(fmt.Sprintf("n%d", i+1))))
+	}
+	if len(w.nodes) > 0 { // a model of servers alone has none
+		w.lead = w.nodes[0]
 	}
 	for i := range opt.Clients {
 		w.clients = append(w.clients, newClient(w, i, w.nodes[i%len(w.nodes)]))
@@ -163,4 +167,4 @@ func (w *World) serverAt(addr string) *server {
 }
 
 // leader returns the node whose controller acts.
-func (w *World) leader() *node { return w.nodes[0] }
+func (w *World) leader() *node { return w.lead }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,15 +25,24 @@ type Config struct {
 	// and belongs to one process at a time.
 	Dir string
 	// Bind is the address to listen on for raft, host:port; a free port with :0.
-	// Only loopback is accepted as yet, since the stream is not encrypted.
-	// Default DefaultBind.
+	// Off loopback TLS is needed. Default DefaultBind.
 	Bind string
-	// Advertise is the address that the other nodes dial. Default: the address
-	// that was bound.
+	// Advertise is the address that the other nodes dial, host:port; a name is looked
+	// up at each dial. Default: the address that was bound.
 	Advertise string
+	// TLS is how nodes talk to each other, at both ends; nil: in clear text.
+	TLS *tls.Config
 	// Bootstrap makes a node without any state the sole voter of a new cluster. It
 	// means nothing on a node that has a state.
 	Bootstrap bool
+	// Join are raft addresses of other nodes, which Join asks to be let in, and Expect
+	// of how many voters without a state, this one included, a new cluster is made; 0:
+	// none is made.
+	Join   []string
+	Expect int
+	// Observer: this node is to have no vote. Witness: it votes, and does not want to
+	// lead: it is slower to stand for election.
+	Observer, Witness bool
 	// Profile has the timeouts.
 	Profile Profile
 	// Logger gets what the store and raft have to say.
@@ -58,10 +68,16 @@ func (c Config) Validate() error {
 	}
 	if c.Transport == nil {
 		for _, addr := range []string{c.Bind, c.Advertise} {
-			if err := checkLoopback(addr); addr != "" && err != nil {
+			if err := c.checkAddr(addr); addr != "" && err != nil {
 				errs = append(errs, err)
 			}
 		}
+	}
+	if c.Expect > MaxVoters || c.Expect < 0 {
+		errs = append(errs, fmt.Errorf("%d voters are expected, 1 to %d are possible", c.Expect, MaxVoters))
+	}
+	if c.Bootstrap && (c.Expect > 1 || c.Observer) {
+		errs = append(errs, errors.New("a sole voter expects nobody and is no observer"))
 	}
 	return errors.Join(errs...)
 }
@@ -73,16 +89,19 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// checkLoopback refuses what would carry raft in clear text over a network.
-func checkLoopback(addr string) error {
+// checkAddr refuses what would carry raft in clear text over a network.
+func (c Config) checkAddr(addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return fmt.Errorf("raft address %q: %w", addr, err)
 	}
+	if c.TLS != nil {
+		return nil
+	}
 	if ip := net.ParseIP(host); host == "localhost" || (ip != nil && ip.IsLoopback()) {
 		return nil
 	}
-	return fmt.Errorf("raft address %q is not on loopback: raft between hosts needs mTLS, which is not there yet; use 127.0.0.1", addr)
+	return fmt.Errorf("raft address %q is not on loopback: raft between hosts needs mTLS: make certificates (sqlring tls ca create) and name them in raft.tls, or use 127.0.0.1", addr)
 }
 
 // Profile is a set of raft timeouts. They trade the time without a leader
@@ -131,6 +150,9 @@ func ParseProfile(text string) (Profile, error) {
 	return 0, fmt.Errorf("raft profile %q: use lan, fast or wan", text)
 }
 
+// witnessPatience is how many times longer a witness waits before it stands.
+const witnessPatience = 3
+
 // Limits of what stands in the log. The state is small and each command
 // matters, so snapshots are taken early and the log stays short.
 const (
@@ -146,6 +168,9 @@ func (c Config) raft() *raft.Config {
 	rc := raft.DefaultConfig()
 	rc.LocalID = raft.ServerID(c.NodeID)
 	rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = t.heartbeat, t.election, t.lease
+	if c.Witness {
+		rc.HeartbeatTimeout, rc.ElectionTimeout = witnessPatience*t.heartbeat, witnessPatience*t.election
+	}
 	rc.SnapshotThreshold, rc.SnapshotInterval, rc.TrailingLogs = snapshotThreshold, snapshotInterval, trailingLogs
 	rc.MaxAppendEntries = maxAppendEntries
 	rc.RestoreCommittedLogs = false // replay.go says why

@@ -3,10 +3,23 @@
 //
 // It does: hold the log and raft's votes in one bbolt file, apply committed
 // commands through [topology.Apply], publish the result as an immutable
-// snapshot, propose commands, and run the leader's work as a scope ([Store.Lead]).
+// snapshot, propose commands, run the leader's work as a scope ([Store.Lead]), and
+// keep raft's configuration: who is in it, and how a node comes into it ([Store.Join]).
 // It does not: decide anything about the ring, keep observations, speak to a
 // member, or forward a proposal to the leader. raft and bbolt are imported
 // nowhere else.
+//
+// # Other nodes
+//
+// One port carries raft's messages and what nodes ask each other ([Store.Call],
+// [Store.Handle]); the first byte of a connection tells them apart. With TLS both ends
+// show a node's certificate. Addresses are kept as they were written, and looked up at
+// each dial.
+//
+// A node without a state speaks raft with nobody before it was let in: it may have been
+// a voter that has lost its votes (S18). It is let in by the leader, first as one that
+// only listens; or it makes a new cluster with others that have none, once each of them
+// knows the same ones and has written down that it does.
 //
 // # Reading and writing
 //
@@ -47,13 +60,14 @@
 // # Damage
 //
 // The way out of [ErrDamaged]: with other voters alive, remove the node from
-// raft, move its directory away and let it join anew; it must not keep its old
-// votes. A sole node restores the directory from a copy. Nothing is repaired
+// raft (sqlring raft remove), move its directory away and let it join anew; it must not
+// keep its old votes. A sole node begins with a saved state ([Restore]), or with a copy
+// of the directory. If the majority is gone for good, [Recover]. Nothing is repaired
 // in place: a vote or an acknowledged command that is silently lost can give a
 // unit two owners.
 //
 // Tested by: the contract of raft's log and stable stores; byte flips and
 // truncations over the whole file; restarts, and copies of the directory of a
-// running node; three nodes over raft's in-memory transport; two machines fed
-// with the same log.
+// running node; three nodes over raft's in-memory transport, and over TLS; two
+// machines fed with the same log; what the previous release left on its disk.
 package store

@@ -58,6 +58,8 @@ func (s *Store) elected(ctx context.Context) (term uint64, err error) {
 		if term = s.raft.CurrentTerm(); s.leads(term) {
 			err := s.await(ctx, func() error { return s.raft.Barrier(barrierTimeout).Error() }, nil)
 			if err == nil && s.leads(term) {
+				s.settleSole()
+				s.settleAddress(ctx)
 				s.log.Info("leadership gained", "term", term)
 				return term, nil
 			}

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 const logFile = "raft.db"
@@ -66,11 +68,14 @@ func (s *Store) onStop(name string, run func() error) {
 func (s *Store) openTransport() error {
 	s.trans = s.cfg.Transport
 	if s.trans == nil {
-		tcp, err := listenRaft(s.cfg.Bind, s.cfg.Advertise, raft.NetworkTransportConfig{Logger: newRaftLogger(s.log)})
+		port, err := s.listen()
 		if err != nil {
 			return err
 		}
-		s.trans = tcp
+		s.port = port
+		s.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+			Stream: port, MaxPool: transportPool, Timeout: transportTimeout, Logger: newRaftLogger(s.log),
+		})
 	}
 	if closer, ok := s.trans.(raft.WithClose); ok {
 		s.onStop("close transport", closer.Close)
@@ -147,10 +152,26 @@ func (s *Store) startRaft(snaps raft.SnapshotStore) error {
 	s.shutdown = sync.OnceValue(r.Shutdown)
 	s.onStop("leave raft", s.leaveRaft)
 	s.failure.onSet(func() { s.shutdown() })
+	s.settleAdmission()
 	if s.failure.err() == nil {
 		s.stand()
 	}
 	return nil
+}
+
+// settleAdmission lets raft in, unless this node has no state: then Join does.
+func (s *Store) settleAdmission() {
+	promise, err := s.disk.Get([]byte(keyAgreed))
+	s.agreed.Store(err == nil && len(promise) > 0)
+	s.admitted.Store(!s.fresh() || len(s.cfg.Join) == 0)
+	s.settleSole()
+	s.newcomers.of = map[topology.NodeID]newcomer{}
+	if s.cfg.Expect > 1 && !s.cfg.Observer {
+		s.newcomers.self = Peer{s.cfg.NodeID, s.Addr(), true}
+	}
+	if s.port != nil {
+		s.port.start()
+	}
 }
 
 // stand makes a sole voter ask itself to stand for election, as a leader that

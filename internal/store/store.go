@@ -24,10 +24,28 @@ type Store struct {
 	shutdown func() raft.Future // leaves raft; the first call's future, always
 	leading  atomic.Bool        // Lead runs
 
+	port     *port // nil: the transport is another one
+	calls    callers
+	handler  atomic.Pointer[Handler]
+	admitted atomic.Bool // raft may be spoken with this node
+	agreed   atomic.Bool // it has promised to take part in a new cluster
+	sole     atomic.Bool // see Sole
+
+	membership sync.Mutex // held while the configuration is changed
+	newcomers  newcomers
+
 	gate     gate
 	stopped  sync.Once
 	stopErr  error
 	cleanups []cleanup // run by Stop, the last one first
+}
+
+// newcomers are the voters without a state that a new cluster may be made of.
+type newcomers struct {
+	sync.Mutex
+
+	self Peer // ID empty: this node is none
+	of   map[topology.NodeID]newcomer
 }
 
 type cleanup struct {

@@ -1,9 +1,10 @@
 // Package autoinc decides which auto_increment values a master may give out.
 //
-// It answers three questions, all of them arithmetic on residue classes: which
-// two layouts can ever produce the same value, which slot a new member gets, and
-// which values an observed layout really produces (a server ignores an offset
-// larger than its increment).
+// It answers questions that are all arithmetic on residue classes: which two
+// layouts can ever produce the same value, which slot a new member gets, which
+// values an observed layout really produces (a server ignores an offset larger
+// than its increment), what a resize does to each slot, and how long the keys of
+// a column last.
 //
 // It does not talk to a server, and it does not remember who holds which slot:
 // that is intent, kept by topology in raft. Slots are sticky, not leases: a

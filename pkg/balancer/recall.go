@@ -35,8 +35,8 @@ func Recall(text []byte, d Dialect, rowCount int64) []byte {
 			if end.Kind != ')' {
 				break
 			}
-			out = strconv.AppendInt(append(append(out, text[done:last.Start]...), "CAST("...), rowCount, 10)
-			out = append(out, " AS SIGNED)"...)
+			out = strconv.AppendInt(append(append(out, text[done:last.Start]...), "IF(TRUE,"...), rowCount, 10)
+			out = append(out, ",ROW_COUNT())"...) // so that it is of the same type
 			if follows := ahead.Next(); depth == 1 && startsColumn(before.Kind) && (follows.Kind == TokenEnd || follows.Kind == ',' || follows.Kind == ';') {
 				name := bytes.ReplaceAll(text[last.Start:end.End], []byte("`"), []byte("``"))
 				out = append(append(append(out, " AS `"...), name...), '`')

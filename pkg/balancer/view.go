@@ -18,6 +18,7 @@ type Member struct {
 	Version string         // as the server greets clients; empty if not known
 	Layout  autoinc.Layout // auto_increment values of sessions there; zero if not known
 	Boot    uint64         // token of the process that was admitted; 0: not to be checked
+	Drained bool           // reads do not go there, unless nobody else can answer them
 }
 
 // Unit is a unit of data with its one writer.

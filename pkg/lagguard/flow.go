@@ -23,12 +23,13 @@ type Meter struct {
 }
 
 // Read returns the meter after it was seen at seq of domain at a moment. Another
-// domain, or a sequence that went back, begins anew: it is another's.
+// domain, a sequence that went back, and one that was not there before begin anew: a
+// position that was set is no transactions.
 func (m Meter) Read(domain uint32, seq uint64, at time.Time) Meter {
 	next := Meter{domain: domain, seq: seq, at: at}
 	elapsed := at.Sub(m.at).Seconds()
 	switch {
-	case m.at.IsZero() || domain != m.domain || seq < m.seq:
+	case m.at.IsZero() || domain != m.domain || seq < m.seq || m.seq == 0:
 		return next
 	case elapsed <= 0:
 		return m

@@ -37,6 +37,9 @@ func TestMeter(t *testing.T) {
 	if _, ok := m.Read(101, 1, at(40_000)).Rate(); ok {
 		t.Error("the rate of a sequence that went back")
 	}
+	if _, ok := none.Read(101, 0, at(0)).Read(101, 1<<40, at(250)).Rate(); ok {
+		t.Error("a position that was set counts as transactions")
+	}
 	if same := m.Read(101, 9000, m.at); same != m {
 		t.Error("two readings of one moment")
 	}

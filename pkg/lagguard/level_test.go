@@ -95,7 +95,7 @@ func TestStep(t *testing.T) {
 		{
 			"replication stands still", piecewise(
 				part{2000, lagOf(0, 10)}, part{8000, halted(0)}, part{0, lagOf(0, 10)}), 60000,
-			"unknown@0 fresh@1000 broken@5000 fresh@38000 ",
+			"unknown@0 fresh@1000 broken@5000 fresh@13000 ",
 		},
 		{"broken dominates silence", piecewise(
 			part{5000, halted(0)}, part{9000, unknown}, part{0, halted(0)}), 20000, "unknown@0 fresh@1000 broken@3000 "},

@@ -70,7 +70,7 @@ type Hop struct {
 	From, To topology.MemberID
 	Origin   topology.MemberID // whose transactions show it best
 	Adds     time.Duration     // at least so much lag lies between From and To
-	Flow     Flow              // of the origin's transactions to To
+	Flow     Flow              // to To, of the origin of which most is on its way there
 }
 
 // String says which hop it is, what it adds, and where the transactions are.
@@ -101,6 +101,7 @@ func Blame(order []topology.MemberID, pairs []PairLag, least time.Duration) Hop 
 		at[[2]topology.MemberID{p.Origin, p.Member}] = p
 	}
 	var worst Hop
+	most := map[topology.MemberID]Flow{} // by the end of the hop
 	for i, origin := range order {
 		before, above := origin, time.Duration(0) // the lag of before is at most above
 		for j := 1; j < len(order); j++ {
@@ -109,12 +110,17 @@ func Blame(order []topology.MemberID, pairs []PairLag, least time.Duration) Hop 
 			if !p.Lag.Known {
 				break
 			}
-			if adds := p.Lag.Low - above; adds >= least && adds > worst.Adds {
-				worst = Hop{From: before, To: member, Origin: origin, Adds: adds, Flow: p.Flow}
+			adds := p.Lag.Low - above
+			if adds >= least && p.Flow.Known && p.Flow.Behind > most[member].Behind {
+				most[member] = p.Flow
+			}
+			if adds >= least && adds > worst.Adds {
+				worst = Hop{From: before, To: member, Origin: origin, Adds: adds}
 			}
 			before, above = member, max(above, p.Lag.High)
 		}
 	}
+	worst.Flow = most[worst.To]
 	return worst
 }
 

@@ -57,6 +57,20 @@ func TestBlame(t *testing.T) {
 	}
 }
 
+// Several origins show the same hop: what is told of it is where most is on its way.
+func TestBlameTellsTheFlowOfMost(t *testing.T) {
+	order, pairs := lagging(5, 5, 4000)
+	for i := range pairs {
+		if pairs[i].Member == "m3" {
+			behind := map[topology.MemberID]uint64{"m1": 900, "m2": 3}[pairs[i].Origin]
+			pairs[i].Flow = Flow{Known: true, Behind: behind, Queued: behind}
+		}
+	}
+	if h := Blame(order, pairs, time.Second); h.To != "m3" || h.Flow.Behind != 900 {
+		t.Errorf("%+v", h)
+	}
+}
+
 func TestHopSaysWhereTheTransactionsAre(t *testing.T) {
 	hop := Hop{From: "m1", To: "m2", Origin: "m1", Adds: 3 * time.Second, Flow: Flow{Known: true, Behind: 100, Queued: 90}}
 	if got := hop.String(); got != "m1 -> m2 adds at least 3000 ms: 90 transactions wait for its applier" {

@@ -46,6 +46,10 @@ func strangerAcks(s SemiSyncStatus, acker Member) bool {
 	return s.Ackers > 1 && (len(s.Replicas) == 0 || s.Ackers > len(s.Replicas) || slices.ContainsFunc(s.Replicas, other))
 }
 
+// stillFor is how long a binlog must have stood still for that to say something:
+// probes that follow each other at once see no more than a pause between two writes.
+const stillFor = 100 * time.Millisecond
+
 // stalled reports whether commits of an owner wait for what its acker had before:
 // it has reconnected, and acknowledges nothing that it has already. The owner's
 // binlog has stood still for a probe's time, and the acker had applied all of it
@@ -55,7 +59,7 @@ func stalled(owner Member, acker Member, o Observations) bool {
 	down, _ := o.Of(acker.ID)
 	theirs, _, known := down.PositionBefore(seen.Asked)
 	own := seen.Binlog.Seq(owner.Identity)
-	return seen.SemiSync.Enabled && seen.SemiSync.Waiting > 0 && known && !seen.EarlierAt.IsZero() &&
+	return seen.SemiSync.Enabled && seen.SemiSync.Waiting > 0 && known && !seen.EarlierAt.IsZero() && seen.Asked.Sub(seen.EarlierAt) >= stillFor &&
 		own > 0 && seen.Earlier.Seq(owner.Identity) == own && theirs.Seq(owner.Identity) >= own
 }
 

@@ -23,7 +23,7 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s is not an active member", ErrStale, b.Member)
 	}
 	moved, moving := s.Running()
-	moving = moving && moved.Kind == OperationMove
+	moving = moving && moved.planned()
 	s.endMove(b.Member, c)
 	op := Operation{Kind: OperationHeal, Member: b.Member, Cursor: HealLeases, Evidence: slices.Clone(b.Evidence), Armed: s.Members[i].SemiSync == SemiSyncArmed}
 	upstream, ok := s.Upstream(b.Member)
@@ -31,15 +31,15 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s is the last member of the ring", ErrLaw, b.Member)
 	}
 	if s.Ring.Degraded == DegradedRefuse && upstream.SemiSync == SemiSyncArmed {
-		op.Heir, op.Former = upstream.ID, upstream.ID
-		s.takeUnits(upstream.ID, "", c)
+		s.takeUnits(upstream.ID, upstream.ID, c)
 	}
 	if s.Owns(b.Member) || moving && moved.Former == b.Member {
 		op.Former = b.Member
-	}
-	for _, u := range s.ownerless() { // withheld already: it is still for the same one
-		if heir, ok := s.Member(u.Heir); ok && heir.State == MemberActive && u.Heir != b.Member {
-			op.Heir, op.Former = u.Heir, u.Heir
+	} else {
+		for _, u := range s.ownerless() { // withheld: it is still for the same one
+			if heir, ok := s.Member(u.Heir); ok && heir.State == MemberActive && u.Heir != b.Member {
+				op.Heir, op.Former = u.Heir, u.Heir
+			}
 		}
 	}
 	s.takeUnits(b.Member, "", c)
@@ -204,7 +204,7 @@ func (e EndHeal) apply(s *Snapshot, c Command) error {
 		}
 		what += fmt.Sprintf(", %s gets its units once it has an acker", op.Heir)
 	default:
-		if err := s.grant(grantee{op.Heir, e.SemiSync, e.Proxies}, everyUnit, c); err != nil {
+		if err := s.grant(grantee{op.Heir, e.SemiSync, e.Proxies}, s.unclaimed(op.Heir), c); err != nil {
 			return err
 		}
 		what += fmt.Sprintf(", %s owns its units (semi-sync %s)", op.Heir, e.SemiSync)
@@ -240,7 +240,14 @@ func (s *Snapshot) grant(to grantee, meant func(Unit) bool, c Command) error {
 	return nil
 }
 
-func everyUnit(Unit) bool { return true }
+// unclaimed selects the units that a heal gives to its heir: all without an owner but
+// those that are withheld for another member, which is in the ring.
+func (s *Snapshot) unclaimed(heir MemberID) func(Unit) bool {
+	return func(u Unit) bool {
+		other, _ := s.Member(u.Heir)
+		return u.Heir == "" || u.Heir == heir || other.State != MemberActive
+	}
+}
 
 // GrantWithheld gives the units that were withheld to their heir: its commits
 // wait for an acker again, and it is open.
@@ -256,12 +263,16 @@ func (g GrantWithheld) apply(s *Snapshot, c Command) error {
 	switch {
 	case !ok || !s.Inherits(g.Member):
 		return fmt.Errorf("%w: nothing is withheld for %s", ErrStale, g.Member)
-	case m.SemiSync != SemiSyncArmed:
+	case m.SemiSync != SemiSyncArmed && s.Ring.Degraded == DegradedRefuse && s.Ring.Durability == DurabilitySemiSync:
 		return fmt.Errorf("%w: semi-sync of %s is %s", ErrLaw, g.Member, m.SemiSync)
 	}
-	if err := s.grant(grantee{g.Member, SemiSyncArmed, g.Proxies}, everyUnit, c); err != nil {
+	order := m.SemiSync
+	if order == SemiSyncOff && s.Ring.Durability == DurabilitySemiSync {
+		order = SemiSyncDegraded
+	}
+	if err := s.grant(grantee{g.Member, order, g.Proxies}, func(u Unit) bool { return u.Heir == g.Member }, c); err != nil {
 		return err
 	}
-	s.record(c, "heal", g.Member, fmt.Sprintf("%s has an acker and owns its units", g.Member))
+	s.record(c, "heal", g.Member, fmt.Sprintf("%s owns what was withheld for it (semi-sync %s)", g.Member, order))
 	return nil
 }

@@ -47,15 +47,25 @@ func (b BeginMove) apply(s *Snapshot, c Command) error {
 	return nil
 }
 
-// unitOf returns the unit that the operation is about.
-func (s *Snapshot) unitOf(op *Operation) (*Unit, error) {
-	for i := range s.Units {
-		if s.Units[i].ID == op.Unit {
-			return &s.Units[i], nil
-		}
+// Moves returns the unit whose writes wait for the operation, a move or a division:
+// what is to be a unit is a part of "*" until the end.
+func (op Operation) Moves() UnitID {
+	if op.Kind == OperationDivide {
+		return UnitRest
 	}
-	return nil, fmt.Errorf("%w: %s is about unit %q, which is not there", ErrStale, op.ID, op.Unit)
+	return op.Unit
 }
+
+// unitOf returns the unit that the operation moves.
+func (s *Snapshot) unitOf(op *Operation) (*Unit, error) {
+	if i := s.unitIndex(op.Moves()); i >= 0 {
+		return &s.Units[i], nil
+	}
+	return nil, fmt.Errorf("%w: %s is about unit %q, which is not there", ErrStale, op.ID, op.Moves())
+}
+
+// planned reports whether the operation is one that moves a unit while all are well.
+func (op Operation) planned() bool { return op.Kind == OperationMove || op.Kind == OperationDivide }
 
 // DrainUnit has proxies begin nothing more in the unit of the operation.
 type DrainUnit struct {
@@ -144,7 +154,7 @@ func (t TurnBack) apply(s *Snapshot, c Command) error {
 	if err != nil {
 		return err
 	}
-	if op.Kind != OperationMove || op.Cursor == MoveBack {
+	if !op.planned() || op.Cursor == MoveBack {
 		return fmt.Errorf("%w: %s is a %s at %q", ErrLaw, op.ID, op.Kind, op.Cursor)
 	}
 	s.turnBack(op, c)
@@ -153,7 +163,7 @@ func (t TurnBack) apply(s *Snapshot, c Command) error {
 
 // turnBack ends a move whose unit was not taken yet, or has it go back.
 func (s *Snapshot) turnBack(op *Operation, c Command) {
-	s.record(c, "move", op.Former, fmt.Sprintf("%s: turned back at %q, unit %s stays with %s", op.ID, op.Cursor, op.Unit, op.Former))
+	s.record(c, op.Kind.String(), op.Former, fmt.Sprintf("%s: turned back at %q, unit %s stays with %s", op.ID, op.Cursor, op.Moves(), op.Former))
 	if op.Cursor != MoveReady && op.Cursor != MoveDrain {
 		op.Cursor, op.Moved = MoveBack, c.At.UTC()
 		return
@@ -183,7 +193,7 @@ func (e EndMove) apply(s *Snapshot, c Command) error {
 	}
 	owner := op.Heir
 	switch {
-	case op.Kind != OperationMove || (e.From != MoveFence && e.From != MoveCatchUp && e.From != MoveBack):
+	case e.From != MoveBack && (op.Kind != OperationMove || e.From != MoveFence && e.From != MoveCatchUp):
 		return fmt.Errorf("%w: %s is a %s at %q", ErrLaw, op.ID, op.Kind, op.Cursor)
 	case e.From == MoveBack:
 		owner = op.Former
@@ -197,7 +207,13 @@ func (e EndMove) apply(s *Snapshot, c Command) error {
 	if unit.Owner != "" {
 		return fmt.Errorf("%w: unit %s is %s's", ErrStale, unit.ID, unit.Owner)
 	}
-	if err := s.grant(grantee{owner, e.SemiSync, e.Proxies}, func(u Unit) bool { return u.ID == op.Unit }, c); err != nil {
+	if e.From == MoveBack && s.refuses(owner) {
+		unit.Heir = owner
+		op.State, op.Ended = OperationAborted, c.At.UTC()
+		s.record(c, op.Kind.String(), owner, fmt.Sprintf("%s: %s gets unit %s once it has an acker", op.ID, owner, unit.ID))
+		return nil
+	}
+	if err := s.grant(grantee{owner, e.SemiSync, e.Proxies}, func(u Unit) bool { return u.ID == unit.ID }, c); err != nil {
 		return err
 	}
 	s.unownedDisarm(op.Former)
@@ -205,8 +221,14 @@ func (e EndMove) apply(s *Snapshot, c Command) error {
 	if e.From == MoveBack {
 		op.State = OperationAborted
 	}
-	s.record(c, "move", owner, fmt.Sprintf("%s: %s owns unit %s (semi-sync %s)", op.ID, owner, op.Unit, e.SemiSync))
+	s.record(c, "move", owner, fmt.Sprintf("%s: %s owns unit %s (semi-sync %s)", op.ID, owner, unit.ID, e.SemiSync))
 	return nil
+}
+
+// refuses reports whether a member may own nothing for want of an acker.
+func (s *Snapshot) refuses(id MemberID) bool {
+	m, _ := s.Member(id)
+	return s.Ring.Durability == DurabilitySemiSync && s.Ring.Degraded == DegradedRefuse && m.SemiSync != SemiSyncArmed
 }
 
 // unownedDisarm orders the semi-sync of a member off that owns no unit any more.
@@ -216,11 +238,11 @@ func (s *Snapshot) unownedDisarm(id MemberID) {
 	}
 }
 
-// endMove ends a running move because of a loss: what the heal of that, or a
+// endMove ends a running move, or division, because of a loss: what the heal of that, or a
 // restart, decides about the unit is decided as if the move had not begun.
 func (s *Snapshot) endMove(lost MemberID, c Command) {
 	op, ok := s.Running()
-	if !ok || op.Kind != OperationMove {
+	if !ok || !op.planned() {
 		return
 	}
 	running := &s.Operations[len(s.Operations)-1]

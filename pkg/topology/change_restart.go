@@ -20,9 +20,9 @@ func (BeginRestart) apply(s *Snapshot, c Command) error {
 		switch op.Kind {
 		case OperationHeal:
 			s.endHealByRestart(c)
-		case OperationMove:
+		case OperationMove, OperationDivide:
 			s.endMove("", c)
-		case OperationNone, OperationInit, OperationRejoin, OperationRestart, OperationDivide:
+		case OperationNone, OperationInit, OperationRejoin, OperationRestart:
 			return fmt.Errorf("%w: operation %s (%s) is running", ErrStale, op.ID, op.Kind)
 		}
 	}
@@ -59,7 +59,9 @@ func (s *Snapshot) endHealByRestart(c Command) {
 // unless they are withheld.
 type EndRestart struct {
 	Operation OperationID `json:"operation"`
-	SemiSync  SemiSync    `json:"semi_sync"` // of each owner, as it was read back
+	SemiSync  SemiSync    `json:"semi_sync"` // of each owner that is not in Orders
+	// Orders is the semi-sync of each owner, as it was read back.
+	Orders map[MemberID]SemiSync `json:"orders,omitempty"`
 	// Withhold leaves the units without an owner until their heir has an acker.
 	Withhold bool         `json:"withhold,omitempty"`
 	Proxies  []ProxyStart `json:"proxies,omitempty"` // who is there
@@ -77,7 +79,11 @@ func (e EndRestart) apply(s *Snapshot, c Command) error {
 			continue
 		}
 		heir := s.memberIndex(s.Units[u].Heir)
-		s.Members[heir].SemiSync = e.SemiSync
+		order, own := e.Orders[s.Units[u].Heir]
+		if !own {
+			order = e.SemiSync
+		}
+		s.Members[heir].SemiSync = order
 		s.Units[u] = s.Units[u].given(s.Units[u].Heir, e.Proxies, c.At)
 	}
 	op.State, op.Ended = OperationDone, c.At.UTC()

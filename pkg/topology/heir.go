@@ -59,13 +59,19 @@ func (h heal) chooseHeir() Step {
 
 // keeper returns the survivor for whom units are withheld already, empty for none:
 // they are still his, whoever else is lost.
-func (h heal) keeper() MemberID {
+//
+// It is asked only where no unit needs another heir: the one who gets that must have
+// what the lost member had.
+func (h heal) keeper() (keeper MemberID) {
 	for _, u := range h.s.ownerless() {
-		if among(h.alive, u.Heir) {
-			return u.Heir
+		if !among(h.alive, u.Heir) {
+			return ""
+		}
+		if keeper == "" {
+			keeper = u.Heir
 		}
 	}
-	return ""
+	return keeper
 }
 
 // readmitted returns the step that lets a member count again that was restarted

@@ -35,14 +35,14 @@ type LagThresholds struct {
 //	warn      1 s for 1 s  below 500 ms for 5 s
 //	throttle  3 s for 1 s  below 1.5 s for 10 s
 //	drain     30 s for 5 s below 5 s for 30 s
-//	broken    3 s          30 s
+//	broken    3 s          5 s
 //	unknown   at once      1 s
 func DefaultLagThresholds() LagThresholds {
 	return LagThresholds{
 		Warn:       LagThreshold{Enter: time.Second, Leave: 500 * time.Millisecond, Hold: time.Second, Release: 5 * time.Second},
 		Throttle:   LagThreshold{Enter: 3 * time.Second, Leave: 1500 * time.Millisecond, Hold: time.Second, Release: 10 * time.Second},
 		Drain:      LagThreshold{Enter: 30 * time.Second, Leave: 5 * time.Second, Hold: 5 * time.Second, Release: 30 * time.Second},
-		BrokenHold: 3 * time.Second, BrokenRelease: 30 * time.Second, KnownHold: time.Second,
+		BrokenHold: 3 * time.Second, BrokenRelease: 5 * time.Second, KnownHold: time.Second,
 	}
 }
 

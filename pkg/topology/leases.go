@@ -41,6 +41,11 @@ func remembered(unit Unit, o Observations, now time.Time) bool {
 			return false
 		}
 	}
+	for _, node := range o.Nodes { // whoever has joined since, and is silent, may have acknowledged too
+		if !slices.ContainsFunc(unit.Proxies, func(p ProxyStart) bool { return p.Node == node }) {
+			return false
+		}
+	}
 	for _, p := range unit.Proxies {
 		says := func(w Writer) bool { return w.Unit == unit.ID && w.began(p) && now.Sub(w.At) <= LeaseTTL }
 		if !slices.ContainsFunc(o.Writers, says) {
@@ -63,20 +68,20 @@ func leasesOver(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 		return wait("it is not known which nodes hold leases"), false
 	}
 	for _, unit := range s.ownerless() {
-		expired := now.Sub(unit.Since) > LeaseTTL
 		for _, node := range o.Nodes {
+			expired := !o.alive(node, unit, now)
 			i := slices.IndexFunc(o.Writers, func(w Writer) bool { return w.Node == node && w.Unit == unit.ID })
 			if i < 0 {
-				if expired && !speaks(o, node, now) {
+				if expired && !s.Ring.Unfenced && !speaks(o, node, now) {
 					continue
 				}
 				return wait("the proxy of node %s has not said that its lease on %s is over", node, unit.ID), false
 			}
 			w := o.Writers[i]
-			// Only who is silent is excused by time: a proxy that speaks and has not
-			// taken the new epoch in still answers OK.
-			silent := now.Sub(w.At) > LeaseTTL
-			if (w.Epoch < unit.Epoch || w.Holding) && !(expired && silent) {
+			// A lease that does not end by itself is over when its proxy says so, or is
+			// silent: one that speaks and has not taken the new epoch in still answers OK.
+			over := expired && (w.Timed || now.Sub(w.At) > LeaseTTL && !s.Ring.Unfenced)
+			if (w.Epoch < unit.Epoch || w.Holding) && !over {
 				return wait("the proxy of node %s still holds a lease on %s of epoch %d", node, unit.ID, w.Epoch), false
 			}
 		}

@@ -79,6 +79,9 @@ type Member struct {
 	// not been held against what every other member has of its transactions.
 	Unproven bool     `json:"unproven,omitempty"`
 	SemiSync SemiSync `json:"semi_sync"`
+	// Drained says that it is in the ring and is to serve nobody: its units move
+	// away, the pinned ones aside, and reads do not go there.
+	Drained bool `json:"drained,omitempty"`
 	// Cut is the last position of its own transactions that the survivors had
 	// when it was taken out; empty while it is in the ring.
 	Cut Position `json:"cut,omitempty"`

@@ -250,7 +250,11 @@ type Writer struct {
 	Holding bool      `json:"holding"` // it may still acknowledge writes of an epoch before
 	Acked   Position  `json:"acked"`   // the newest transactions that it acknowledged
 	Since   time.Time `json:"since"`   // since when Acked is complete: when the proxy was started; tells processes apart; the same for every unit
-	At      time.Time `json:"at"`
+	// At is when the leader heard it, on the leader's clock.
+	At time.Time `json:"at"`
+	// Timed says that the proxy acts on a lease that ends by itself (LeaseTTL after it
+	// was asked for). A proxy that is the only one there is needs none.
+	Timed bool `json:"timed,omitempty"`
 	// Quiet says that nothing which this proxy has begun in the unit is without its
 	// final answer, and that it begins nothing: the unit is Draining, or has no
 	// owner, in that Epoch. It covers what was begun in earlier epochs, and before
@@ -268,6 +272,11 @@ type Observations struct {
 	Members []Observation `json:"members"` // sorted by member
 	Writers []Writer      `json:"writers"` // sorted by node, then unit
 	Nodes   []NodeID      `json:"nodes"`   // the nodes whose proxies may hold leases
+	Others  []Sighting    `json:"others"`  // how the other nodes see the members
+	Grants  []Grant       `json:"grants"`  // what this leadership has given; the newest for each node and unit
+	// Led is since when this node leads without a break. Zero: it is not the leader
+	// that asks.
+	Led time.Time `json:"led,omitzero"`
 }
 
 // MaxAge is how old an observation may be for anything to be done because of
@@ -301,5 +310,6 @@ func (o Observations) With(m Observation) Observations {
 	} else {
 		members = slices.Insert(members, i, m)
 	}
-	return Observations{Members: members, Writers: o.Writers, Nodes: o.Nodes}
+	o.Members = members
+	return o
 }

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// The steps of operation move, in order. Writes of the unit wait from drain to the
+// The steps of operation move, in order. A division goes from drain to fence, and
+// expel where it has to, with the same member as old and new owner. Writes of the unit wait from drain to the
 // end, and at no other time. Until take, which leads to fence, nothing has changed
 // but that they wait; from there on the unit has no owner, and the way ends with
 // the new one or, through back, with the old one. A crash between any two steps
@@ -31,6 +32,9 @@ const (
 	handOverFor = 5 * time.Second
 	// graceOver is how long after Grace a proxy is still believed to be cutting.
 	graceOver = 100 * time.Millisecond
+	// settleFor is how long after the take proxies may become quiet: an answer may be
+	// on its way just then, and to end connections costs every client on them more.
+	settleFor = 100 * time.Millisecond
 )
 
 // DefaultGrace is how long transactions in flight may take to end in a move.
@@ -58,14 +62,14 @@ func nextMove(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		return commit(BeginHeal{Member: m.ID, Evidence: verdict.evidence}, "%s", verdict.why)
 	}
 	mv := move{s: s, op: op, o: o, now: now}
-	mv.unit, _ = s.Unit(op.Unit)
+	mv.unit, _ = s.Unit(op.Moves())
 	mv.from, _ = s.Member(op.Former)
 	mv.to, _ = s.Member(op.Heir)
 	var oldGood, newGood bool
 	mv.old, oldGood = o.Good(op.Former, now)
 	mv.new, newGood = o.Good(op.Heir, now)
 	if mv.early() && mv.unit.Owner != op.Former {
-		return commit(TurnBack{Operation: op.ID, From: op.Cursor}, "unit %s was taken from %s meanwhile", op.Unit, op.Former)
+		return commit(TurnBack{Operation: op.ID, From: op.Cursor}, "unit %s was taken from %s meanwhile", mv.unit.ID, op.Former)
 	}
 	if step, late := mv.late(); late {
 		return step
@@ -224,9 +228,14 @@ func (mv move) fence() Step {
 	if step, over := leasesOver(mv.s, mv.o, mv.now); !over {
 		return step
 	}
+	calm := quiet(mv.unit, mv.o, mv.now)
 	switch {
-	case !quiet(mv.unit, mv.o, mv.now) || !remembered(mv.unit, mv.o, mv.now):
+	case !calm && remembered(mv.unit, mv.o, mv.now) && mv.now.Sub(mv.unit.Since) < settleFor:
+		return wait("proxies are about to say that nothing is under way in %s", mv.unit.ID)
+	case !calm || !remembered(mv.unit, mv.o, mv.now):
 		return advance(mv.op, MoveExpel, "no lease on %s is left, but not every proxy can say that nothing of it is under way at %s", mv.unit.ID, mv.from.ID)
+	case mv.op.Kind == OperationDivide:
+		return mv.divide()
 	case mv.s.Owns(mv.from.ID):
 		return advance(mv.op, MoveCatchUp, "no lease on %s is left, and nothing is under way in it", mv.unit.ID)
 	}
@@ -244,7 +253,19 @@ func (mv move) expel() Step {
 	case mv.old.Apps > 0 && mv.old.AppsFrom <= mv.op.Below:
 		return do(mv.from.ID, Action{Kind: ActExpel, Below: mv.op.Below}, "connections up to %d may carry a write of the ended epoch", mv.op.Below)
 	}
+	if mv.op.Kind == OperationDivide {
+		return mv.divide()
+	}
 	return advance(mv.op, MoveCatchUp, "no connection is left that could carry a write of the ended epoch")
+}
+
+// divide ends a division: nobody writes by the old partition any more.
+func (mv move) divide() Step {
+	if mv.s.refuses(mv.from.ID) {
+		return commit(TurnBack{Operation: mv.op.ID, From: mv.op.Cursor}, "%s has no acker, and degraded is refuse", mv.from.ID)
+	}
+	end := EndDivide{Operation: mv.op.ID, From: mv.op.Cursor, Proxies: proxies(mv.o)}
+	return commit(end, "no lease by the old partition is left, and nothing is under way in %s", mv.unit.ID)
 }
 
 // catchUp is the rest of the way where that could not be gone at once.

@@ -157,7 +157,10 @@ func restartOpen(s *Snapshot, op Operation, o Observations, now time.Time) Step 
 		if !ok {
 			return step
 		}
-		end.SemiSync = order
+		if end.Orders == nil {
+			end.Orders = map[MemberID]SemiSync{}
+		}
+		end.Orders[m.ID] = order
 		seen, _ := o.Of(m.ID)
 		switch {
 		case order == SemiSyncDegraded && s.Ring.Degraded == DegradedRefuse:

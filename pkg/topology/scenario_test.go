@@ -131,11 +131,7 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 		}
 		return "ok\n"
 	case "writer":
-		sc.obs.Writers = []Writer{{
-			Node: NodeID(names[0]), Unit: UnitRest, Quiet: args["quiet"] == "yes", Epoch: uint64(number(t, args["epoch"])),
-			Holding: args["holding"] == "yes", Acked: position(t, args["acked"]), At: sc.now,
-			Since: time.Unix(int64(len(args["restarted"])), 0),
-		}}
+		sc.writer(t, NodeID(names[0]), args)
 		return "ok\n"
 	case "restart":
 		seen, _ := sc.obs.Of(MemberID(names[0]))
@@ -145,6 +141,16 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 		sc.tail = Tail{Why: "update of shop.stock", Transactions: 3, File: "tail-m1.sql"}
 		parse(t, sc.tail.Verdict.UnmarshalText, strings.Join(names, " "))
 		return "ok\n"
+	case "divide":
+		return sc.apply(BeginDivide{Unit: UnitID(names[0])})
+	case "pin":
+		return sc.apply(PinUnit{Unit: UnitID(names[0])})
+	case "unpin":
+		return sc.apply(UnpinUnit{Unit: UnitID(names[0])})
+	case "drain":
+		return sc.apply(DrainMember{Member: MemberID(names[0])})
+	case "resume":
+		return sc.apply(ResumeMember{Member: MemberID(names[0])})
 	case "move":
 		return sc.apply(BeginMove{Unit: UnitID(names[0]), To: MemberID(args["to"])})
 	case "heal":
@@ -173,6 +179,21 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 	}
 	t.Fatalf("unknown command %q", f[0])
 	return ""
+}
+
+// writer notes what a proxy says of a unit, "*" if none is named.
+func (sc *scenario) writer(t *testing.T, node NodeID, args map[string]string) {
+	t.Helper()
+	w := Writer{
+		Node: node, Unit: UnitRest, Quiet: args["quiet"] == "yes", Epoch: uint64(number(t, args["epoch"])),
+		Holding: args["holding"] == "yes", Acked: position(t, args["acked"]), At: sc.now,
+		Since: time.Unix(int64(len(args["restarted"])), 0),
+	}
+	if unit := args["unit"]; unit != "" {
+		w.Unit = UnitID(unit)
+	}
+	sc.obs.Writers = slices.DeleteFunc(sc.obs.Writers, func(x Writer) bool { return x.Node == w.Node && x.Unit == w.Unit })
+	sc.obs.Writers = append(sc.obs.Writers, w)
 }
 
 func parse(t *testing.T, into func([]byte) error, text string) {

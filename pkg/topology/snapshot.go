@@ -66,6 +66,10 @@ type Ring struct {
 	Stride     int            `json:"stride"` // auto_increment_increment of every member
 	Durability Durability     `json:"durability"`
 	Degraded   DegradedPolicy `json:"degraded"`
+	Isolation  Isolation      `json:"isolation,omitempty"`
+	// Unfenced says that a proxy may act without a lease: isolation is continue, or was,
+	// and not every proxy has said since that it obeys.
+	Unfenced bool `json:"unfenced,omitempty"`
 	// Lag is when a member is in which lag level; nil: [DefaultLagThresholds].
 	Lag *LagThresholds `json:"lag,omitempty"`
 }
@@ -95,9 +99,6 @@ type Unit struct {
 	Grace time.Duration `json:"grace,omitempty"`
 	// Pinned units are moved by nobody but a heal.
 	Pinned bool `json:"pinned,omitempty"`
-	// Parted is the epoch of "*" in which this unit was no part of it any more: a
-	// proxy that knows of an older one may write in it under the lease on "*".
-	Parted uint64 `json:"parted,omitempty"`
 }
 
 // left returns the unit in the next epoch, without an owner; heir gets it.
@@ -159,6 +160,7 @@ type Snapshot struct {
 	Units         []Unit      `json:"units"`
 	Operations    []Operation `json:"operations"` // oldest first; at most the last one runs
 	Events        []Event     `json:"events"`     // oldest first
+	Tokens        []Token     `json:"tokens,omitempty"`
 	NextIdentity  uint32      `json:"next_identity"`
 	NextOperation uint64      `json:"next_operation"`
 	NextBoot      uint64      `json:"next_boot"`
@@ -262,6 +264,7 @@ func (s *Snapshot) clone() *Snapshot {
 	c.Units = slices.Clone(s.Units)
 	c.Operations = slices.Clone(s.Operations)
 	c.Events = slices.Clone(s.Events)
+	c.Tokens = slices.Clone(s.Tokens)
 	return &c
 }
 

@@ -17,15 +17,23 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 		if _, ok := s.Upstream(m.ID); !ok {
 			return stuck("%s, and it is the last member of the ring: bring it, or another one, back", verdict.why)
 		}
+		if s.Ring.Isolation == IsolationContinue && len(o.Nodes) > 1 {
+			return stuck("%s; isolation is continue, so it is not taken out by itself: another node may still write to it: sqlring ring isolation fence", verdict.why)
+		}
 		return commit(BeginHeal{Member: m.ID, Evidence: verdict.evidence}, "%s", verdict.why)
 	}
+	if step, ok := settleIsolation(s, o); ok {
+		return step
+	}
 	waiting, needsPerson := Step{}, Step{}
+	mends := false                               // something of a member that is in the ring
 	for _, inRing := range []bool{true, false} { // the ring is made whole before it is made larger
 		for _, m := range s.Members {
 			if (m.State == MemberActive) != inRing {
 				continue
 			}
 			step := upkeepMember(s, m, o, now)
+			mends = mends || inRing && step.Kind != StepIdle
 			switch {
 			case step.Kind == StepIdle:
 			case step.Kind == StepWait && waiting.Why == "":
@@ -36,6 +44,9 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 				return step
 			}
 		}
+	}
+	if step, drains := drainMembers(s, o, now); drains && !mends {
+		return step
 	}
 	if needsPerson.Why != "" {
 		return needsPerson
@@ -93,6 +104,7 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	if !fine && (link.Kind == StepDo || link.Kind == StepCommit) {
 		return link
 	}
+	refuses := s.Ring.Durability == DurabilitySemiSync && s.Ring.Degraded == DegradedRefuse
 	semi, ok := upkeepSemiSync(s, m, o, now)
 	if !ok {
 		return semi
@@ -101,15 +113,19 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		return link
 	}
 	switch {
-	case inherits && m.SemiSync != SemiSyncArmed && semi.Kind == StepStuck:
+	case inherits && refuses && m.SemiSync != SemiSyncArmed && semi.Kind == StepStuck:
 		return semi
-	case inherits && m.SemiSync != SemiSyncArmed:
+	case inherits && refuses && m.SemiSync != SemiSyncArmed:
 		return wait("%s has no acker, and degraded is refuse: writes wait until it has one", m.ID)
 	case inherits && !seen.ReadOnly:
 		if step, over := leasesOver(s, o, now); !over {
 			return step
 		}
-		return commit(GrantWithheld{Member: m.ID, Proxies: proxies(o)}, "its commits wait for an acker, and it is open")
+		why := "its commits wait for an acker, and it is open"
+		if m.SemiSync != SemiSyncArmed {
+			why = "it is open, and goes on without an acker"
+		}
+		return commit(GrantWithheld{Member: m.ID, Proxies: proxies(o)}, "%s", why)
 	case holds && seen.ReadOnly:
 		return do(m.ID, Action{Kind: ActOpen, Identity: m.Identity, Boot: m.Boot}, "it owns a unit and everything is verified")
 	}

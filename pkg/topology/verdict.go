@@ -67,6 +67,9 @@ func judge(s *Snapshot, m Member, o Observations, now time.Time) judgement {
 			return judgement{why: fmt.Sprintf("member %s is silent, %s", m.ID, why)}
 		}
 	}
+	if but := o.outvoted(m, seen, now); but != "" {
+		return judgement{why: fmt.Sprintf("member %s %s, %s", m.ID, why, but)}
+	}
 	verdict := judgement{lost: true, why: fmt.Sprintf("member %s %s", m.ID, why), evidence: []string{
 		fmt.Sprintf("%s %s since %s: %s", m.ID, why, held.Round(time.Millisecond), seen.Error),
 	}}

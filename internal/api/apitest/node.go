@@ -36,9 +36,15 @@ type Node struct {
 	// Lag is the lag of every pair; default 3 to 7 ms.
 	Lag lagguard.Lag
 
+	Tied   []topology.Tie // what ties schemas together
+	Drains bool           // each Snapshot without an operation begins what a drain needs
 	// Levels are the lag levels of members; default fresh. Moved are their changes.
 	Levels map[topology.MemberID]lagguard.Level
 	Moved  []lagguard.Transition
+	// Columns are the AUTO_INCREMENT columns of every member.
+	Columns []autoinc.Column
+	// Counts changes what a member says of how it counts; nil leaves it as meant.
+	Counts func(id topology.MemberID, c *api.Counting)
 
 	Asked []string // every change that was proposed, "by: change: why"
 }
@@ -100,6 +106,13 @@ func (n *Node) propose(change topology.Change, by, why string) error {
 	return err
 }
 
+// Ties implements api.Node.
+func (n *Node) Ties(context.Context, topology.MemberID) ([]topology.Tie, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.Tied, nil
+}
+
 // Name implements api.Node.
 func (n *Node) Name() topology.NodeID { return n.ID }
 
@@ -110,6 +123,9 @@ func (n *Node) Snapshot() *topology.Snapshot {
 	state := n.State
 	if n.Walk {
 		n.walk()
+	}
+	if _, busy := n.State.Running(); n.Drains && !busy {
+		n.drain()
 	}
 	return state
 }
@@ -195,6 +211,30 @@ func (n *Node) Propose(_ context.Context, by string, change topology.Change, why
 		return n.Refuse
 	}
 	return n.propose(change, by, why)
+}
+
+// AskCounting implements api.Node: a member that is not lost counts as it is meant.
+func (n *Node) AskCounting(_ context.Context, m topology.Member) (api.Counting, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.Lost[m.ID] {
+		return api.Counting{}, fmt.Errorf("read the auto_increment layout of %s: connection refused", m.ID)
+	}
+	c := api.Counting{Global: m.Layout(n.State.Ring.Stride), Open: 2}
+	if n.Counts != nil {
+		n.Counts(m.ID, &c)
+	}
+	return c, nil
+}
+
+// AskColumns implements api.Node.
+func (n *Node) AskColumns(_ context.Context, m topology.Member) ([]autoinc.Column, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.Lost[m.ID] {
+		return nil, fmt.Errorf("read the auto_increment columns of %s: connection refused", m.ID)
+	}
+	return n.Columns, nil
 }
 
 // ProxyStats implements api.Node.

@@ -29,7 +29,7 @@ func (n *Node) walk() bool {
 
 // nextChange returns what ends the step that op is at; nil: it is stuck.
 func (n *Node) nextChange(op topology.Operation) topology.Change {
-	if op.Kind == topology.OperationMove {
+	if op.Kind == topology.OperationMove || op.Kind == topology.OperationDivide {
 		return nextOfMove(op)
 	}
 	steps := map[topology.OperationKind][]topology.Cursor{

@@ -1,0 +1,61 @@
+package api
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// proxyDescs are the metrics of this node's proxy.
+type proxyDescs struct {
+	sessions, queued, queries, errors, refused    *prometheus.Desc
+	sessionsAll, waited, received, sent           *prometheus.Desc
+	links, linksLost, linksCut                    *prometheus.Desc
+	outcomeUnknown, repeated, abandoned, slowedBy *prometheus.Desc
+}
+
+func describeProxy(d func(name, help string, labels ...string) *prometheus.Desc) proxyDescs {
+	return proxyDescs{
+		sessions:       d("proxy_sessions", "Clients that are connected."),
+		queued:         d("proxy_queued_statements", "Statements that wait for admission."),
+		queries:        d("proxy_queries_total", "Commands relayed."),
+		errors:         d("proxy_errors_total", "Error packets sent to clients, refusals aside."),
+		refused:        d("proxy_refused_total", "Refusals, by reason.", "reason"),
+		sessionsAll:    d("proxy_sessions_total", "Clients that ever connected."),
+		waited:         d("proxy_waits_total", "Statements that had to wait for admission."),
+		received:       d("proxy_received_bytes_total", "Bytes from clients, after their login."),
+		sent:           d("proxy_sent_bytes_total", "Bytes to clients, after their login."),
+		links:          d("proxy_member_connections_total", "Connections opened to members."),
+		linksLost:      d("proxy_member_connections_lost_total", "Connections to members that were lost without our doing."),
+		linksCut:       d("proxy_member_connections_cut_total", "Connections to members that were cut at work since their member was no longer the owner."),
+		outcomeUnknown: d("proxy_outcomes_unknown_total", "Statements answered 08007: they may or may not have happened."),
+		repeated:       d("proxy_repeated_reads_total", "Reads run again on another member, of whose first run nothing was delivered."),
+		abandoned:      d("proxy_abandoned_statements_total", "Clients that left while a statement ran."),
+		slowedBy:       d("proxy_slowed_logins_total", "Logins made to wait since too many of their account had failed."),
+	}
+}
+
+func (d proxyDescs) all() []*prometheus.Desc {
+	return []*prometheus.Desc{
+		d.sessions, d.queued, d.queries, d.errors, d.refused, d.sessionsAll, d.waited, d.received, d.sent,
+		d.links, d.linksLost, d.linksCut, d.outcomeUnknown, d.repeated, d.abandoned, d.slowedBy,
+	}
+}
+
+func (c *collector) collectProxy(e emitter, l look) {
+	d, p := c.descs, l.proxy
+	e.gauge(d.sessions, float64(p.Sessions))
+	e.gauge(d.queued, float64(p.Queued))
+	e.counter(d.queries, p.Queries)
+	e.counter(d.errors, p.Errors)
+	for reason, n := range p.Refused {
+		e.counter(d.refused, n, reason)
+	}
+	e.counter(d.sessionsAll, p.Traffic.Sessions)
+	e.counter(d.waited, p.Traffic.Waited)
+	e.counter(d.received, p.Traffic.ReceivedBytes)
+	e.counter(d.sent, p.Traffic.SentBytes)
+	e.counter(d.links, p.Traffic.Links)
+	e.counter(d.linksLost, p.Traffic.LinksLost)
+	e.counter(d.linksCut, p.Traffic.LinksCut)
+	e.counter(d.outcomeUnknown, p.Traffic.OutcomeUnknown)
+	e.counter(d.repeated, p.Traffic.Repeated)
+	e.counter(d.abandoned, p.Traffic.Abandoned)
+	e.counter(d.slowedBy, p.Traffic.Slowed)
+}

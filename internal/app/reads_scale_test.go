@@ -1,0 +1,98 @@
+package app_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestReadsScale lets two members, each held to a share of a core, answer what one has
+// to answer alone. It needs the kernel's cpu controller (cgroup v1), and runs under
+// SQLRING_READS_SCALE only: a figure, not a test of behaviour.
+func TestReadsScale(t *testing.T) {
+	if os.Getenv("SQLRING_READS_SCALE") == "" {
+		t.Skip("make reads measures it")
+	}
+	r := startRig(t, 2)
+	db := r.takeoverPool(t)
+	for _, text := range []string{
+		"CREATE TABLE big (id INT AUTO_INCREMENT PRIMARY KEY, v INT)",
+		"INSERT INTO big (v) VALUES (1),(2),(3),(4),(5),(6),(7),(8)",
+	} {
+		if _, err := db.ExecContext(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 8 {
+		if _, err := db.ExecContext(t.Context(), "INSERT INTO big (v) SELECT v FROM big"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.untilHealthy(t, 30*time.Second)
+	for _, s := range r.servers {
+		hold(t, s.PID(), 15)
+	}
+	time.Sleep(2 * time.Second)
+	var ratios []float64
+	for range 3 {
+		one := reads(t, db, "strong", 5*time.Second)
+		two := reads(t, db, "account", 5*time.Second)
+		ratios = append(ratios, float64(two)/float64(one))
+		t.Logf("FIGURE scale    the owner alone %d reads/s, both members %d reads/s: %.2f times", one/5, two/5, ratios[len(ratios)-1])
+	}
+}
+
+// hold gives a process a share of a core, in percent.
+func hold(t *testing.T, pid, percent int) {
+	t.Helper()
+	dir := filepath.Join("/sys/fs/cgroup/cpu", fmt.Sprintf("sqlring-test-%d", pid))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatalf("the kernel has no cpu controller of cgroup v1: %v", err)
+	}
+	t.Cleanup(func() {
+		// A group goes when its last process has gone.
+		_ = os.WriteFile("/sys/fs/cgroup/cpu/cgroup.procs", []byte(strconv.Itoa(pid)), 0o644)
+		_ = os.Remove(dir)
+	})
+	for name, text := range map[string]string{"cpu.cfs_period_us": "10000", "cpu.cfs_quota_us": strconv.Itoa(100 * percent), "cgroup.procs": strconv.Itoa(pid)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// reads counts what eight clients read in d.
+func reads(t *testing.T, db *sql.DB, consistency string, d time.Duration) int64 {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	var n atomic.Int64
+	var done sync.WaitGroup
+	for range 8 {
+		done.Go(func() {
+			c := conn(t, db)
+			if _, err := c.ExecContext(t.Context(), "SET sqlring_consistency='"+consistency+"'"); err != nil {
+				t.Error(err)
+				return
+			}
+			for ctx.Err() == nil {
+				var sum int
+				if err := c.QueryRowContext(t.Context(), "SELECT SUM(v) FROM big").Scan(&sum); err != nil {
+					t.Error(err)
+					return
+				}
+				n.Add(1)
+			}
+			_ = c.Close()
+		})
+	}
+	done.Wait()
+	return n.Load()
+}

@@ -1,0 +1,243 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// Some statements are for sqlring itself, and are answered here:
+//
+//	SET sqlring_consistency = 'eventual' | 'session' | 'account' | 'strong'
+//	SHOW SQLRING PINS       which sessions keep their connection, and why
+//	SHOW SQLRING POOLS      the connections to the members
+//	EXPLAIN ROUTE statement where it would go, and why
+
+// forUs answers a statement that is for sqlring. known is false if it is none.
+func (s *session) forUs(c command) (known bool, err error) {
+	text := c.text()
+	if len(text) < 10 {
+		return false, nil
+	}
+	switch text[0] | 0x20 {
+	case 's', 'e':
+	default:
+		return false, nil
+	}
+	first, rest := word(text)
+	switch {
+	case bytes.EqualFold(first, []byte("set")):
+		if name, ok := setsConsistency(string(text[:min(len(text), 100)])); ok {
+			return true, s.setConsistency(c, name)
+		}
+	case bytes.EqualFold(first, []byte("show")):
+		second, rest := word(rest)
+		if !bytes.EqualFold(second, []byte("sqlring")) {
+			return false, nil
+		}
+		what, _ := word(rest)
+		return true, s.show(c, strings.ToLower(string(what)))
+	case bytes.EqualFold(first, []byte("explain")):
+		if second, statement := word(rest); bytes.EqualFold(second, []byte("route")) {
+			rows := s.explain(bytes.Clone(statement))
+			return true, s.tellRows(c, []string{"what", "value"}, rows)
+		}
+	}
+	return false, nil
+}
+
+func (s *session) setConsistency(c command, name string) error {
+	level, err := balancer.ParseConsistency(name)
+	if name == "default" {
+		level, err = s.p.cfg.consistencyOf(s.as.login.User), nil
+	}
+	if err != nil {
+		return s.refuse(c, wire.NewError(wire.VariableReserved, "sqlring: %v", err))
+	}
+	s.consistency = level
+	s.in.consume(len(c.packet))
+	s.p.count.queries.Add(1)
+	return s.done()
+}
+
+// show answers SHOW SQLRING. Accounts are told of their own sessions.
+func (s *session) show(c command, what string) error {
+	switch what {
+	case "pins":
+		var rows [][]string
+		for _, p := range s.p.Pins() {
+			if p.User == s.as.login.User {
+				rows = append(rows, []string{strconv.FormatUint(uint64(p.Session), 10), p.User, string(p.Member), p.Why})
+			}
+		}
+		return s.tellRows(c, []string{"session", "user", "member", "why"}, rows)
+	case "pools":
+		var rows [][]string
+		for _, p := range s.p.Pools() {
+			rows = append(rows, []string{string(p.Member), strconv.Itoa(p.Links), strconv.Itoa(p.Taken), strconv.Itoa(p.Waiting), strconv.Itoa(p.Limit)})
+		}
+		return s.tellRows(c, []string{"member", "connections", "taken", "waiting", "limit"}, rows)
+	}
+	return s.refuse(c, wire.NewError(wire.VariableReserved, "sqlring: SHOW SQLRING %s is not known: PINS and POOLS are", strings.ToUpper(what)))
+}
+
+// tellRows answers a command with rows of our own.
+func (s *session) tellRows(c command, columns []string, rows [][]string) error {
+	s.in.consume(len(c.packet))
+	s.p.count.queries.Add(1)
+	return s.client.write(wire.AppendRows(nil, s.caps, s.mem.status, columns, rows))
+}
+
+// explain says where a statement would go from this session, now.
+func (s *session) explain(statement []byte) [][]string {
+	plan := s.p.reader.plan(statement, s.mem.dialect(s.p.version()))
+	view := s.p.view.Load()
+	rows := [][]string{{"statement", string(plan.AppendDigest(nil))}}
+	for i := range plan.Statements {
+		f := &plan.Statements[i]
+		var tables []string
+		for _, t := range f.Tables {
+			name := t.Name
+			if t.Schema != "" {
+				name = t.Schema + "." + name
+			}
+			if t.Written {
+				name += " (written)"
+			}
+			tables = append(tables, name)
+		}
+		rows = append(rows, []string{"kind", f.Verb.String()}, []string{"tables", strings.Join(tables, ", ")}, []string{"does besides", f.Effects.String()})
+	}
+	if why := plan.Effects & pinning; why != 0 {
+		rows = append(rows, []string{"keeps its connection for", why.String()})
+	}
+	code, was, elsewhere := s.code, s.plan, s.elsewhere
+	s.code, s.plan, s.elsewhere = wire.ComQuery, plan, false
+	defer func(was aiming) { s.aiming = was }(s.aiming)
+	unit, owner, told := s.explainUnits(view)
+	rows = append(rows, unit)
+	spreads := s.spreads()
+	s.code, s.plan, s.elsewhere = code, was, elsewhere
+	if told != nil {
+		return append(rows, []string{"goes to", ""}, []string{"why", told.Message})
+	}
+	if !spreads {
+		why := "it is not surely a read that leaves nothing behind"
+		if plan.IsRead() {
+			why = "consistency is strong, a transaction is open, it reads no table, or the members are not known"
+		}
+		return append(rows, []string{"goes to", string(owner.Member.ID)}, []string{"why", "owner: " + why})
+	}
+	return append(rows, s.explainRead(view, owner)...)
+}
+
+// explainRead says where a read would go, and what stands against which member.
+func (s *session) explainRead(view *balancer.View, owner balancer.Route) [][]string {
+	need, known := s.tokenOf()
+	ask := balancer.Ask{Consistency: s.consistency, Token: need, Site: s.p.cfg.Site, Load: s.p.load, Draws: s.draws, Owner: owner.Member.ID, Now: time.Now()}
+	e := s.p.cfg.Picture.Reads().Explain(ask)
+	rows := [][]string{{"consistency", s.consistency.String()}, {"has to see", need.String()}}
+	m, wait, ok := s.goesTo(view)
+	switch {
+	case !known:
+		rows = append(rows, []string{"goes to", string(owner.Member.ID)}, []string{"why", "owner: the last write did not say what it was"})
+	case ok && wait != nil:
+		rows = append(rows, []string{"goes to", string(m.ID)}, []string{"why", fmt.Sprintf("it waits there for %s, at most %v; then the owner", wait, tokenWait)})
+	case ok:
+		rows = append(rows, []string{"goes to", string(m.ID)}, []string{"why", e.Why.String()})
+	default:
+		rows = append(rows, []string{"goes to", string(owner.Member.ID)}, []string{"why", e.Why.String()})
+	}
+	for _, v := range e.Members {
+		rows = append(rows, []string{"member " + string(v.Member), v.Why})
+	}
+	return rows
+}
+
+// Pin is a session that keeps its connection between its commands.
+type Pin struct {
+	Session uint32
+	User    string
+	Member  topology.MemberID
+	Effects balancer.Effects
+	Why     string
+}
+
+// Pins returns the sessions that keep their connection, by id. It is safe for
+// concurrent use.
+func (p *Proxy) Pins() []Pin {
+	var pins []Pin
+	for _, s := range p.all() {
+		effects, l, as := balancer.Effects(s.pinned.Load()), s.atMember.Load(), s.known.Load()
+		if effects == 0 || l == nil || as == nil {
+			continue
+		}
+		pins = append(pins, Pin{s.id, as.login.User, l.route.Member.ID, effects, effects.String()})
+	}
+	slices.SortFunc(pins, func(a, b Pin) int { return int(int64(a.Session) - int64(b.Session)) })
+	return pins
+}
+
+// notePins says why the session has its link when its command has ended.
+func (s *session) notePins() {
+	var why balancer.Effects
+	if s.link != nil {
+		why = s.mem.pins
+		if s.mem.inTransaction() {
+			why |= 1 << balancer.EffectTransaction
+		}
+		switch s.mem.sticks() {
+		case balancer.StickNone:
+		case balancer.StickState:
+			why |= 1<<balancer.EffectUserVariable | 1<<balancer.EffectTemporaryTable
+		case balancer.StickUserLock:
+			why |= 1 << balancer.EffectUserLock
+		case balancer.StickPrepared:
+			why |= 1 << balancer.EffectBinaryPrepare
+		case balancer.StickCursor:
+			why |= 1 << balancer.EffectCursor
+		case balancer.StickLongData:
+			why |= 1 << balancer.EffectLongData
+		case balancer.StickTruncated:
+			why |= 1 << balancer.EffectTruncated
+		case balancer.StickUnknown, balancer.StickBatch:
+			why |= 1 << balancer.EffectUnknown
+		}
+		if s.mem.statements.asking > 0 {
+			why |= 1 << balancer.EffectBinaryPrepare
+		}
+	}
+	if s.pinned.Load() != uint64(why) {
+		s.pinned.Store(uint64(why))
+	}
+}
+
+// Pool is how the connections to a member are used.
+type Pool struct {
+	Member  topology.MemberID
+	Links   int // that are open
+	Taken   int // of them, those that sessions have
+	Waiting int // sessions that wait for one
+	Limit   int
+}
+
+// Pools returns the pools, by member. It is safe for concurrent use.
+func (p *Proxy) Pools() []Pool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var pools []Pool
+	for id, lp := range p.pools {
+		lp.mu.Lock()
+		pools = append(pools, Pool{id, len(lp.links), int(lp.active.Load()), len(lp.waiters), lp.limit})
+		lp.mu.Unlock()
+	}
+	slices.SortFunc(pools, func(a, b Pool) int { return strings.Compare(string(a.Member), string(b.Member)) })
+	return pools
+}

@@ -1,0 +1,303 @@
+package proxy
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// Reads that leave nothing behind are spread over the members that have what they have
+// to see: by default, all that their account has written through this proxy. A member
+// that may have it, and is not known to, is asked to wait for it for a moment
+// (MASTER_GTID_WAIT: MariaDB manual); else the read goes to the owner.
+//
+// A link for such reads is in read-only mode, so that a view or a function that writes
+// can not write there, whatever its account may do; its read is run again at the owner.
+
+// Picture is where the proxy learns which members reads may go to.
+type Picture interface {
+	// Reads returns the newest picture; nil if nothing is known.
+	Reads() *balancer.Reads
+}
+
+// tokenWait is how long a read waits at a member for what it has to see there.
+const tokenWait = 50 * time.Millisecond
+
+// vainTicks is for how many ticks nobody waits at a member that was waited for in vain.
+const vainTicks = 1
+
+// tokens is what the accounts' sessions have written through this proxy, by user.
+type tokens struct{ users sync.Map }
+
+// token is what is to be seen by reads. The zero value is nothing.
+type token struct {
+	mu      sync.Mutex
+	written atomic.Pointer[topology.Position]
+	vague   atomic.Bool // something was written that nobody has named
+}
+
+func (t *tokens) of(user string) *token {
+	if known, ok := t.users.Load(user); ok {
+		return known.(*token)
+	}
+	made, _ := t.users.LoadOrStore(user, new(token))
+	return made.(*token)
+}
+
+// add notes a write; nil is one that nobody has named.
+func (t *token) add(p topology.Position) {
+	if len(p) == 0 {
+		t.vague.Store(true)
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sum := p
+	if old := t.written.Load(); old != nil {
+		sum = old.Union(p)
+	}
+	t.written.Store(&sum)
+	t.vague.Store(false) // what follows in the same domain has that before it
+}
+
+// position returns what was written; known is false if it can not be said.
+func (t *token) position() (p topology.Position, known bool) {
+	if t.vague.Load() {
+		return nil, false
+	}
+	if written := t.written.Load(); written != nil {
+		return *written, true
+	}
+	return nil, true
+}
+
+// spreads reports whether the command under way may be run at any member that has the
+// session's data. It is a read by its plan, by its first word, and of tables: what has
+// none is as well answered where the session is.
+func (s *session) spreads() bool {
+	p := s.plan
+	if s.p.cfg.Picture == nil || p == nil || s.elsewhere || s.consistency == balancer.ConsistencyStrong || s.current.Listed ||
+		s.code != wire.ComQuery && s.code != wire.ComStmtExecute {
+		return false
+	}
+	if len(p.Statements) != 1 || !p.IsRead() || len(p.Statements[0].Tables) == 0 || !p.Statements[0].Complete {
+		return false
+	}
+	return s.mem.status.Has(wire.StatusAutocommit) && !s.mem.inTransaction()
+}
+
+// looksBack reports whether the command asks for what the last one has left, and does
+// nothing else: it goes where that was.
+func (s *session) looksBack() bool {
+	const free = aboutLast | 1<<balancer.EffectSystemVariable
+	p := s.plan
+	if p == nil || len(p.Statements) != 1 || !p.Effects.HasAny(aboutLast) || p.Effects&^free != 0 {
+		return false
+	}
+	verb := p.Statements[0].Verb
+	return (verb == balancer.VerbRead || verb == balancer.VerbDiagnostic) && len(p.Statements[0].Tables) == 0
+}
+
+// tokenOf returns what reads of the session have to see.
+func (s *session) tokenOf() (topology.Position, bool) {
+	switch s.consistency {
+	case balancer.ConsistencyEventual:
+		return nil, true
+	case balancer.ConsistencySession:
+		return s.written.position()
+	case balancer.ConsistencyAccount, balancer.ConsistencyStrong:
+	}
+	return s.account.position()
+}
+
+// goesTo chooses the member for a read. ok is false if it goes where a write would.
+// wait is what the member has to have, if it is not known to.
+func (s *session) goesTo(view *balancer.View) (m balancer.Member, wait topology.Position, ok bool) {
+	reads := s.p.cfg.Picture.Reads()
+	need, known := s.tokenOf()
+	if reads == nil || !known {
+		return m, nil, false
+	}
+	owner, _ := view.OwnerOf(s.unit)
+	if tick := s.p.tick.Load(); tick != s.drawn {
+		s.drawn, s.draws = tick, [2]uint64{rand.Uint64(), rand.Uint64()}
+	}
+	ask := balancer.Ask{
+		Consistency: s.consistency, Token: need, Site: s.p.cfg.Site, Load: s.p.load, Draws: s.draws,
+		Owner: owner.Member.ID, Now: time.Now(),
+	}
+	m, why, ok := reads.Choose(ask)
+	if ok && why == balancer.ReadOwnerToken {
+		ask.Consistency = balancer.ConsistencyEventual
+		if m, _, ok = reads.Choose(ask); ok && m.ID != owner.Member.ID {
+			if wait = beyond(reads, m.ID, need); s.p.has(m.ID, wait) {
+				wait = nil
+			} else if s.p.isBehind(m.ID) {
+				return m, nil, false
+			}
+		}
+	}
+	if !ok || m.ID == owner.Member.ID {
+		return m, nil, false
+	}
+	if now, there := memberOf(view, m.ID); !there || !same(now, m) {
+		return m, nil, false
+	}
+	return m, wait, true
+}
+
+// beyond returns what of a position a member has to get from others.
+func beyond(reads *balancer.Reads, id topology.MemberID, need topology.Position) topology.Position {
+	for i := range reads.Members {
+		if m := &reads.Members[i]; m.Member.ID == id && m.Domain != 0 {
+			return need.Without(m.Domain)
+		}
+	}
+	return need
+}
+
+// readElsewhere gives the session a link for a read, at a member that is not the owner.
+// It reports false if there is none to be had now.
+func (s *session) readElsewhere() bool {
+	changed := s.p.changed()
+	view := s.p.view.Load()
+	m, wait, ok := s.goesTo(view)
+	if !ok {
+		return false
+	}
+	if err := s.regain(m.ID, true); err != nil {
+		return false
+	}
+	if s.link == nil {
+		l, err := s.acquire(balancer.Route{Member: m}, changed, true)
+		if err != nil {
+			if s.ctx.Err() == nil && unreachable(err) {
+				s.p.suspect(m.ID)
+			}
+			return false
+		}
+		s.view = view
+		s.setLink(l)
+	}
+	if now, there := memberOf(s.p.view.Load(), m.ID); there && same(now, m) && (wait == nil || s.awaits(m.ID, wait)) {
+		s.p.count.spread.Add(1)
+		return true
+	}
+	s.rest()
+	return s.link != nil && s.drops()
+}
+
+// drops gives up a link that could not be given back.
+func (s *session) drops() bool {
+	s.dropLink()
+	return false
+}
+
+// awaits has the member wait for a position, and reports whether it has it.
+func (s *session) awaits(id topology.MemberID, p topology.Position) bool {
+	var row []string
+	text := fmt.Sprintf("SELECT MASTER_GTID_WAIT('%s', %g)", p, tokenWait.Seconds())
+	if s.link.version.Flavour == topology.FlavourMySQL {
+		return false
+	}
+	s.mem.hasLast, s.mem.hasFound = false, false
+	err := s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
+		if err = s.link.own.Send(wire.Query(text)); err == nil {
+			row, _, err = s.link.own.Result(s.link.caps, setupBudget)
+		}
+		return err
+	})
+	if err != nil || len(row) != 1 || row[0] != "0" {
+		s.p.count.awaitedInVain.Add(1)
+		s.p.noteBehind(id)
+		if err != nil {
+			s.link.cut()
+		}
+		return false
+	}
+	s.p.count.awaited.Add(1)
+	s.p.noteReached(id, p)
+	return true
+}
+
+// reached is what members are known to have, beyond the newest picture.
+type reached struct {
+	mu     sync.Mutex
+	at     map[topology.MemberID]topology.Position
+	behind map[topology.MemberID]uint32 // tick when it was last waited for in vain
+}
+
+func (p *Proxy) noteBehind(id topology.MemberID) {
+	p.reached.mu.Lock()
+	defer p.reached.mu.Unlock()
+	if p.reached.behind == nil {
+		p.reached.behind = make(map[topology.MemberID]uint32)
+	}
+	p.reached.behind[id] = p.tick.Load()
+}
+
+// isBehind reports whether nobody is to wait at a member.
+func (p *Proxy) isBehind(id topology.MemberID) bool {
+	p.reached.mu.Lock()
+	defer p.reached.mu.Unlock()
+	at, ok := p.reached.behind[id]
+	return ok && p.tick.Load()-at < vainTicks
+}
+
+func (p *Proxy) noteReached(id topology.MemberID, at topology.Position) {
+	p.reached.mu.Lock()
+	defer p.reached.mu.Unlock()
+	if p.reached.at == nil {
+		p.reached.at = make(map[topology.MemberID]topology.Position)
+	}
+	p.reached.at[id] = p.reached.at[id].Union(at)
+}
+
+// has reports whether a member is known to have a position.
+func (p *Proxy) has(id topology.MemberID, need topology.Position) bool {
+	p.reached.mu.Lock()
+	defer p.reached.mu.Unlock()
+	return p.reached.at[id].Covers(need)
+}
+
+// load is how many sessions use a member now.
+func (p *Proxy) loadOf(id topology.MemberID) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if pool := p.pools[id]; pool != nil {
+		return int(pool.active.Load())
+	}
+	return 0
+}
+
+// refusesToWrite tells the errors of a member that was to read and would have had to
+// write: it is read-only, or the link is.
+func refusesToWrite(number uint16) bool {
+	const readOnlyServer, readOnlyTransaction, readOnlyMode = 1290, 1792, 1836
+	return number == readOnlyServer || number == readOnlyTransaction || number == readOnlyMode
+}
+
+// setsConsistency reads SET [SESSION] sqlring_consistency = 'name'.
+func setsConsistency(text string) (name string, ok bool) {
+	text = strings.TrimRight(strings.TrimSpace(text), "; \t\r\n")
+	first, rest, _ := strings.Cut(text, " ")
+	if !strings.EqualFold(first, "set") {
+		return "", false
+	}
+	variable, value, found := strings.Cut(rest, "=")
+	variable = strings.ToLower(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(variable), ":")))
+	for _, prefix := range []string{"@@session.", "session ", "@@local.", "local ", "@@"} {
+		variable = strings.TrimSpace(strings.TrimPrefix(variable, prefix))
+	}
+	if !found || variable != "sqlring_consistency" {
+		return "", false
+	}
+	return strings.ToLower(strings.Trim(strings.TrimSpace(value), "'\"")), true
+}

@@ -1,0 +1,238 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// A statement goes to the owner of the units that it touches (balancer.View.Touches).
+// Those of a transaction are all that its statements have touched: they have one owner,
+// and each of their epochs has to hold when it commits. What would write units of
+// different owners is refused, and so is what a session that can not leave its
+// connection may do elsewhere only. While the ring has the unit "*" alone none of this
+// costs anything.
+
+// work is the units that a session is at work in. It is immutable.
+type work struct{ units []topology.UnitID }
+
+// restWork is that of all sessions while there is one unit.
+var restWork = &work{[]topology.UnitID{sessionUnit}}
+
+// list returns the units; none of a nil work.
+func (w *work) list() []topology.UnitID {
+	if w == nil {
+		return nil
+	}
+	return w.units
+}
+
+// aiming is what a session knows of the units of the command under way.
+type aiming struct {
+	seen   *balancer.View  // by which the rest was found
+	aimed  *work           // its units, and those of the open transaction
+	unit   topology.UnitID // one of them: its owner's is the link
+	spans  bool            // it reads units of other owners too
+	writes bool            // it may write; not set while there is one unit
+}
+
+// aim finds out in which units the command under way is at work by a view. told is what
+// the client gets if they can not be had together; nothing has changed then.
+func (s *session) aim(view *balancer.View) (told *wire.Error) {
+	if !view.Divided() {
+		s.aiming = aiming{seen: view, aimed: restWork, unit: sessionUnit}
+		return nil
+	}
+	t := s.touches(view)
+	open := s.link != nil && s.mem.inTransaction()
+	stays := s.link != nil && !s.link.reading.Load() && !s.movable()
+	if t.Neutral && s.link != nil && !s.link.reading.Load() && (stays || s.looksBack()) {
+		if !stays {
+			s.aimAt([]topology.UnitID{s.link.route.Unit})
+		}
+		s.seen, s.unit, s.spans, s.writes = view, s.link.route.Unit, false, false
+		return nil
+	}
+	units := t.Units
+	if open {
+		units = union(s.aimed.list(), units)
+	}
+	spans := false
+	if err := view.Apart(units); err != nil {
+		if t.Writes || stays || s.consistency == balancer.ConsistencyStrong {
+			return apart(err, open)
+		}
+		units, spans = units[:1], true
+	}
+	if told := s.away(view, units[0], stays && !open); told != nil {
+		return told
+	}
+	s.aimAt(units)
+	s.seen, s.unit, s.spans, s.writes = view, units[0], spans, t.Writes && !t.Neutral
+	return nil
+}
+
+func (s *session) aimAt(units []topology.UnitID) {
+	if s.aimed == nil || !slices.Equal(s.aimed.units, units) {
+		s.aimed = &work{units}
+	}
+}
+
+func union(a, b []topology.UnitID) []topology.UnitID {
+	sum := slices.Concat(a, b)
+	slices.Sort(sum)
+	return slices.Compact(sum)
+}
+
+// touches returns what the command under way touches.
+func (s *session) touches(view *balancer.View) balancer.Touch {
+	plan, schema, cut := s.plan, s.mem.schema, false
+	switch p := s.meant; {
+	case p != nil:
+		plan, schema, cut = p.plan, p.schema, p.plan == nil
+	case s.code == wire.ComQuery || s.code == wire.ComStmtPrepare:
+		cut = plan == nil
+	default:
+		plan = nil
+	}
+	if !cut {
+		return view.Touches(plan, schema)
+	}
+	several := s.caps.Has(wire.MultiStatements)
+	if len(s.mem.option) > 0 {
+		several = s.mem.option[0] == 0 // MYSQL_OPTION_MULTI_STATEMENTS_ON
+	}
+	return view.TouchesCut(s.beginning, schema, !several)
+}
+
+// readBeginning makes a plan of what a text too long for the buffer begins with.
+func (s *session) readBeginning(text []byte) {
+	if !s.p.view.Load().Divided() {
+		return
+	}
+	if i := bytes.IndexAny(text, `'"`); i >= 0 {
+		text = text[:i]
+	}
+	s.beginning = s.p.reader.plan(text, s.mem.dialect(s.p.version()))
+}
+
+// apart is what a client gets whose statement would need several owners.
+func apart(err error, open bool) *wire.Error {
+	whose := "this statement touches, or may touch,"
+	if open {
+		whose = "the open transaction would with this statement touch"
+	}
+	return wire.NewError(wire.NoOwner, "sqlring: %s %v; it was not run. "+
+		"Each statement and transaction needs units of one owner: split it, or begin it with the unit's schema as the default one (USE), or give the units one owner (sqlring unit move)", whose, err)
+}
+
+// away is what a client gets whose session has to stay where it is, while the unit is
+// another member's. If the member is no owner any more of what the session was at, the
+// connection is lost anyway.
+func (s *session) away(view *balancer.View, unit topology.UnitID, stays bool) *wire.Error {
+	route, ok := view.OwnerOf(unit)
+	if !stays || !ok || same(route.Member, s.link.route.Member) || !ownsAll(view, s.link.route.Member, s.aimed.list()) {
+		return nil
+	}
+	return wire.NewError(wire.NoOwner, "sqlring: this statement is of unit %s, whose owner is %s, and the session has state that keeps it on its connection to %s (SHOW SQLRING PINS); "+
+		"it was not run. Use another connection for it, or give the units one owner (sqlring unit move)", unit, route.Member.ID, s.link.route.Member.ID)
+}
+
+// routed returns where the command under way goes. If ok is false it has to wait: route
+// is that of the unit which has no owner, or is drained.
+func (s *session) routed(view *balancer.View) (route balancer.Route, ok bool) {
+	for _, unit := range s.aimed.list() {
+		if r, ok := view.OwnerOf(unit); !ok || r.Draining {
+			return r, false
+		}
+	}
+	return view.OwnerOf(s.unit)
+}
+
+// ownsAll reports whether a member owns all of some units.
+func ownsAll(view *balancer.View, m balancer.Member, units []topology.UnitID) bool {
+	for _, unit := range units {
+		if route, ok := view.OwnerOf(unit); !ok || !same(route.Member, m) {
+			return false
+		}
+	}
+	return true
+}
+
+// ownsAny reports whether a member owns any unit.
+func ownsAny(view *balancer.View, m balancer.Member) bool {
+	return slices.ContainsFunc(unitsOf(view), func(unit topology.UnitID) bool {
+		route, ok := view.OwnerOf(unit)
+		return ok && same(route.Member, m)
+	})
+}
+
+// unitsOf returns the units of a view: "*", if nothing is known.
+func unitsOf(view *balancer.View) []topology.UnitID {
+	if !view.Divided() {
+		return restWork.units
+	}
+	units := make([]topology.UnitID, 0, len(view.Units))
+	for i := range view.Units {
+		units = append(units, view.Units[i].ID)
+	}
+	return units
+}
+
+// stands reports whether the epochs by which the command was begun are the newest.
+func (s *session) stands() bool { return s.view.Same(s.p.view.Load(), s.aimed.list()) }
+
+// follow has a member that is about to be written at, and is not the one that the session
+// wrote at last, wait until it has that: writes are seen in the order in which they were
+// made. What a read over several owners' units has to see is waited for as well.
+func (s *session) follow() *wire.Error {
+	if !s.spans && (!s.writes || s.wroteAt == "" || s.wroteAt == s.link.route.Member.ID) || s.p.cfg.Picture == nil ||
+		s.link.version.Flavour == topology.FlavourMySQL {
+		return nil
+	}
+	need, known := s.written.position()
+	if s.spans {
+		if need, known = s.tokenOf(); !known {
+			return wire.NewError(wire.NoOwner, "sqlring: this reads units of several owners, and the last write did not say what it was, so that it can not be waited for; read the units one by one")
+		}
+	}
+	reads := s.p.cfg.Picture.Reads()
+	if !known || reads == nil {
+		return nil
+	}
+	id := s.link.route.Member.ID
+	need = beyond(reads, id, need)
+	for began := time.Now(); len(need) > 0 && !s.p.has(id, need) && !s.awaits(id, need); {
+		if s.link.cutOff.Load() || s.ctx.Err() != nil { // the command finds out
+			return nil
+		}
+		if waited := time.Since(began); waited > s.p.cfg.QueueTimeout {
+			return wire.NewError(wire.NoOwner, "sqlring: member %s does not have yet what was written before elsewhere (%s; waited %v); this was not run", id, need, s.p.cfg.QueueTimeout)
+		}
+		time.Sleep(firstPause) // it may have said no at once
+	}
+	return nil
+}
+
+// explainUnits says in words which units a statement touches and whose they are; told is
+// why it would be refused.
+func (s *session) explainUnits(view *balancer.View) (row []string, owner balancer.Route, told *wire.Error) {
+	told = s.aim(view)
+	owner, _ = view.OwnerOf(s.unit)
+	var names []string
+	units := s.aimed.list()
+	if told != nil || s.spans {
+		units = s.touches(view).Units
+	}
+	for _, id := range units {
+		route, _ := view.OwnerOf(id)
+		names = append(names, fmt.Sprintf("%s, epoch %d, of %s", route.Unit, route.Epoch, route.Member.ID))
+	}
+	return []string{"unit", strings.Join(names, "; ")}, owner, told
+}

@@ -1,0 +1,188 @@
+package topology
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The leader of three nodes moves a unit: who is waited for, and for how long.
+func TestLeasesOfSeveralNodes(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	long, moment := 10*LeaseTTL, 100*time.Millisecond
+	knows := func(node NodeID, epoch uint64, heard time.Duration) Writer {
+		return Writer{Node: node, Unit: UnitRest, Epoch: epoch, At: ago(heard), Timed: true}
+	}
+	given := func(node NodeID, epoch uint64, left time.Duration) Grant {
+		return Grant{Node: node, Unit: UnitRest, Epoch: epoch, Until: now.Add(left), Known: []UnitID{UnitRest}}
+	}
+	untimed := knows("n2", 4, 0)
+	untimed.Timed = false
+	tests := []struct {
+		name string
+		led  time.Duration
+		who  []Writer
+		gave []Grant
+		wait string // the node that is waited for; empty: nobody
+	}{
+		{"all have taken the new epoch in", moment, []Writer{knows("n1", 5, 0), knows("n2", 5, 0), knows("n3", 5, long)}, nil, ""},
+		{"one has not been heard of by a new leader", moment, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, nil, "n3"},
+		{"the same, after a while", LeaseTTL + 1, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, nil, ""},
+		{"at the very end of the while", LeaseTTL, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, nil, "n3"},
+		{"a lease of the silent one is alive", long, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, []Grant{given("n3", 4, moment)}, "n3"},
+		{"it ends this moment", long, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, []Grant{given("n3", 4, 0)}, "n3"},
+		{"it has ended", long, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, []Grant{given("n3", 4, -1)}, ""},
+		{"a lease of the new epoch does not count", long, []Writer{knows("n1", 5, 0), knows("n2", 5, 0)}, []Grant{given("n3", 5, moment)}, ""},
+		{"one speaks, lags, and its lease has ended", long, []Writer{knows("n1", 5, 0), knows("n2", 4, 0), knows("n3", 5, 0)}, []Grant{given("n2", 4, -1)}, ""},
+		{"one speaks, and needs no lease", long, []Writer{knows("n1", 5, 0), untimed, knows("n3", 5, 0)}, nil, "n2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &Snapshot{Ring: &Ring{}, Units: []Unit{{ID: UnitRest, Epoch: 5, Since: ago(-long)}}} // by a clock that goes wrong
+			o := Observations{Nodes: []NodeID{"n1", "n2", "n3"}, Writers: tt.who, Grants: tt.gave, Led: ago(tt.led)}
+			step, over := leasesOver(s, o, now)
+			if over != (tt.wait == "") || !strings.Contains(step.Why, tt.wait) {
+				t.Errorf("over %t, %q; want to wait for %q", over, step.Why, tt.wait)
+			}
+		})
+	}
+}
+
+// A unit that was parted from "*" is held by whoever holds "*" and has not heard of it.
+func TestLeaseOnARestThatWasLarger(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	shop := Unit{ID: "shop", Epoch: 2}
+	for _, tt := range []struct {
+		known []UnitID
+		alive bool
+	}{{[]UnitID{UnitRest}, true}, {[]UnitID{UnitRest, "shop"}, false}} {
+		g := Grant{Node: "n2", Unit: UnitRest, Epoch: 9, Until: now.Add(time.Second), Known: tt.known}
+		if got := (Observations{Led: now.Add(-time.Hour), Grants: []Grant{g}}).alive("n2", shop, now); got != tt.alive {
+			t.Errorf("a proxy that knows of %v: alive %t", tt.known, got)
+		}
+	}
+}
+
+// Who joined after the grant may have acknowledged: its silence makes the mark
+// unknown.
+func TestMarkOfANodeThatJoinedLater(t *testing.T) {
+	now, began := time.Unix(1_000_000, 0), time.Unix(1, 0)
+	unit := Unit{ID: UnitRest, Proxies: []ProxyStart{{Node: "n1", Since: began}}}
+	o := Observations{Nodes: []NodeID{"n1"}, Writers: []Writer{{Node: "n1", Unit: UnitRest, Since: began, At: now}}}
+	if !remembered(unit, o, now) {
+		t.Error("the only proxy speaks, and its word is not enough")
+	}
+	o.Nodes = append(o.Nodes, "n2")
+	if remembered(unit, o, now) {
+		t.Error("what n2 acknowledged is not known")
+	}
+}
+
+// The other nodes have a say in whether a member is down (S19).
+func TestOtherNodesHaveASay(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	m := Member{ID: "m1", Boot: 7}
+	seen := Observation{Member: "m1", Reach: ReachSilent, Since: now.Add(-time.Second)}
+	says := func(node NodeID, reach Reach, age time.Duration) Sighting {
+		return Sighting{Node: node, Member: "m1", Reach: reach, Boot: 7, At: now.Add(-age)}
+	}
+	restarted := says("n2", ReachAnswers, 0)
+	restarted.Boot = 8
+	for _, tt := range []struct {
+		name   string
+		others []Sighting
+		but    string
+	}{
+		{"a sole node", nil, ""},
+		{"one more sees it down", []Sighting{says("n2", ReachSilent, 0)}, ""},
+		{"one more has not looked again", []Sighting{says("n2", ReachAnswers, 1500*time.Millisecond)}, "only 1 of 2"},
+		{"two of three", []Sighting{says("n2", ReachRefused, 0), says("n3", ReachAnswers, 1500*time.Millisecond)}, ""},
+		{"two of four", []Sighting{says("n2", ReachRefused, 0), says("n3", ReachUnknown, 0), says("n4", ReachDenied, 0)}, "only 2 of 4"},
+		{"a veto", []Sighting{says("n2", ReachSilent, 0), says("n3", ReachSilent, 0), says("n4", ReachAnswers, 0)}, "node n4 sees it answer"},
+		{"another process answers", []Sighting{restarted, says("n3", ReachSilent, 0)}, ""},
+		{"what was seen long ago", []Sighting{says("n2", ReachAnswers, MaxAge+1)}, ""},
+		{"of another member", []Sighting{{Node: "n2", Member: "m2", Reach: ReachAnswers, At: now}}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := Observations{Others: tt.others}.outvoted(m, seen, now)
+			if (got == "") != (tt.but == "") || !strings.Contains(got, tt.but) {
+				t.Errorf("%q, want %q", got, tt.but)
+			}
+		})
+	}
+}
+
+// Under isolation continue nothing is moved by itself, and after it nobody is excused
+// by time before every proxy has said that it obeys again.
+func TestIsolation(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	s := &Snapshot{Ring: &Ring{}, Units: []Unit{{ID: UnitRest, Epoch: 5}}}
+	apply := func(i SetIsolation) error {
+		next := s.clone()
+		err := i.apply(next, Command{At: now, By: "dba@n1"})
+		if err == nil {
+			s = next
+		}
+		return err
+	}
+	if err := errors.Join(apply(SetIsolation{To: IsolationContinue}), apply(SetIsolation{To: IsolationFence})); err != nil {
+		t.Fatal(err)
+	}
+	said := func(node NodeID, timed bool) Writer {
+		return Writer{Node: node, Unit: UnitRest, Epoch: 4, At: now.Add(-time.Hour), Timed: timed}
+	}
+	o := Observations{Nodes: []NodeID{"n1", "n2"}, Led: now.Add(-time.Hour), Writers: []Writer{said("n1", true)}}
+	if _, over := leasesOver(s, o, now); over {
+		t.Error("n2 has not been heard of since")
+	}
+	o.Writers = append(o.Writers, said("n2", false))
+	if _, over := leasesOver(s, o, now); over {
+		t.Error("n2 goes on without a lease")
+	}
+	if _, ok := settleIsolation(s, o); ok {
+		t.Error("settled before n2 obeys")
+	}
+	o.Writers[1].Timed = true
+	step, ok := settleIsolation(s, o)
+	if _, over := leasesOver(s, o, now); !ok || !over {
+		t.Errorf("n2 obeys: settled %t, over %t", ok, over)
+	}
+	if err := apply(step.Change.(SetIsolation)); err != nil || s.Ring.Unfenced {
+		t.Errorf("%v, %+v", err, s.Ring)
+	}
+	if err := apply(step.Change.(SetIsolation)); !errors.Is(err, ErrStale) {
+		t.Errorf("settled twice: %v", err)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	s := NewSnapshot()
+	hash := strings.Repeat("a", 64)
+	apply := func(c Change) error {
+		next, err := Apply(s, Command{Index: s.Index + 1, At: time.Unix(1, 0), By: "dba@n1", Change: c})
+		if err == nil {
+			s = next
+		}
+		return err
+	}
+	for _, bad := range []AddToken{{"Ann", "viewer", hash}, {"ann", "root", hash}, {"ann", "admin", "abc"}, {"", "admin", hash}} {
+		if err := apply(bad); !errors.Is(err, ErrLaw) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	if err := apply(AddToken{"ann", "admin", hash}); err != nil {
+		t.Fatal(err)
+	}
+	if err := apply(AddToken{"ann", "viewer", hash}); !errors.Is(err, ErrLaw) {
+		t.Errorf("twice: %v", err)
+	}
+	before := s
+	if err := apply(RevokeToken{"ann"}); err != nil || len(s.Tokens) != 0 || len(before.Tokens) != 1 {
+		t.Errorf("revoked: %v, %v; before %v", err, s.Tokens, before.Tokens)
+	}
+	if err := apply(RevokeToken{"ann"}); !errors.Is(err, ErrStale) {
+		t.Errorf("revoked twice: %v", err)
+	}
+}
