@@ -45,6 +45,9 @@ conformance: build ## other people's suites, drivers and WordPress, directly and
 conformance-quick: build ## 320 of the 2 480 files, samples of the protocols, all smaller suites whole; under 25 minutes
 	cache=$$(./scripts/install-conformance.sh) && $(GO) run ./conformance -cache "$$cache" -results bin/conformance-quick -limit 12m -spread mysqltest=320,mysqltest-ps=40,mysqltest-cursor=40
 
+hostile: build servers ## strangers, guesses, bombs and floods at the proxy's port: panics, memory, other clients' p99 (3 min)
+	$(GO) run ./hostile
+
 bench: build servers ## what sqlring costs beside HAProxy: ROUNDS=3 SECONDS=5 (20 min)
 	./scripts/install-bench.sh && $(GO) run ./bench -rounds $(or $(ROUNDS),3) -seconds $(or $(SECONDS),5)
 
