@@ -243,7 +243,7 @@ func (s *session) surrender() {
 	l := s.link
 	switch {
 	case l == nil:
-	case l.pool == nil || l.confined || s.midway || s.mem.violated || l.cutOff.Load() || !s.movable():
+	case l.pool == nil || l.confined || s.own.released || s.midway || s.mem.violated || l.cutOff.Load() || !s.movable():
 		s.discard(l)
 		l.close()
 	default:
