@@ -30,6 +30,8 @@ const nodeConfig = `node: n1
 dir: @DIR@
 proxy:
   member_links: @LINKS@
+  limits:
+    sessions: 20000
   listen: 127.0.0.1:@PORT@
   socket: none
 api:
