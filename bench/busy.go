@@ -27,6 +27,14 @@ func runBusy(ctx context.Context, w *world, p *peer, s sample) sample {
 	if crowd.addr == "" {
 		crowd.addr = p.Addr
 	}
+	others := 0 // connections that sqlring has kept since it was measured
+	if p.Name != sqlring {
+		n, err := w.backends(ctx)
+		if err != nil {
+			return s.fail(err)
+		}
+		others = n
+	}
 	began := time.Now()
 	var group sync.WaitGroup
 	for range s.Clients {
@@ -34,6 +42,7 @@ func runBusy(ctx context.Context, w *world, p *peer, s sample) sample {
 	}
 	time.Sleep(w.o.Ramp)
 	held, err := w.backends(ctx)
+	held = max(0, held-others)
 	pooled := p.Name == direct || s.Clients <= backends || held <= backends
 	var u usage
 	if err == nil && pooled {
