@@ -171,6 +171,7 @@ func (lp *linkPool) leave(w *linkWaiter) {
 	case l == nil:
 		lp.opened(nil)
 	default:
+		l.disown() // its owner may wait for what nobody finds out any more
 		lp.giveBack(l)
 	}
 }

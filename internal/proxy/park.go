@@ -203,7 +203,12 @@ func (s *session) awaitWill(w *will) error {
 	if w == nil {
 		return nil
 	}
+	patience := time.NewTimer(s.p.cfg.BackendTimeout)
+	defer patience.Stop()
 	select {
+	case <-patience.C: // as if the link was closed
+		s.mem.unsure = false
+		return nil
 	case <-w.told:
 		if !w.lost { // else it stays what the last OK said, which is right but for rows that were inserted with a value
 			s.mem.insertID = w.insertID
