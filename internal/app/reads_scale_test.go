@@ -18,7 +18,7 @@ import (
 // SQLRING_READS_SCALE only: a figure, not a test of behaviour.
 func TestReadsScale(t *testing.T) {
 	if os.Getenv("SQLRING_READS_SCALE") == "" {
-		t.Skip("make reads measures it")
+		t.Skip("a figure: SQLRING_READS_SCALE=1 measures it")
 	}
 	r := startRig(t, 2)
 	db := r.takeoverPool(t)
