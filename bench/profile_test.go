@@ -37,7 +37,7 @@ func TestProfile(t *testing.T) {
 		t.Skip("no -profile.dir: nothing is asked for")
 	}
 	o := testOptions(t)
-	o.Rows, o.PoolMiB, o.Events, o.Seconds, o.Peers = 100_000, 512, 0, *profileSeconds, []string{sqlring}
+	o.Rows, o.PoolMiB, o.Events, o.Seconds, o.Window, o.Peers = 100_000, 512, 0, *profileSeconds, 0, []string{sqlring}
 	dir, err := filepath.Abs(*profileDir)
 	if err != nil {
 		t.Fatal(err)

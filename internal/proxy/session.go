@@ -130,8 +130,12 @@ func (s *session) left(err error) {
 	}
 }
 
-// end closes both connections. A statement that still runs is killed first.
+// end closes both connections. A statement that still runs is killed first. It is
+// deferred: a fault of ours ends here, with the session that it was in.
 func (s *session) end() {
+	if why := recover(); why != nil {
+		s.faulted(why)
+	}
 	defer s.idle()
 	s.abandon()
 	s.cancel()
