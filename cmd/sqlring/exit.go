@@ -39,7 +39,7 @@ func report(w io.Writer, err error) int {
 		return exitOK
 	case errors.Is(err, errDegraded):
 		return exitDegraded
-	case errors.Is(err, errCritical):
+	case errors.Is(err, errCritical), errors.Is(err, errDiffer):
 		return exitRefused
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(w, "sqlring: interrupted")

@@ -28,6 +28,8 @@ type Config struct {
 	Cluster Cluster
 	// Checks reads what checks look at; nil: there are no checks.
 	Checks Checker
+	// Verifier compares the members; nil: this node does not.
+	Verifier Verifier
 }
 
 func (c Config) withDefaults() Config {
