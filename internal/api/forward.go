@@ -36,7 +36,7 @@ const catchUp = 2 * time.Second
 // forwarding has the leader answer what changes something, if another node leads.
 func (s *Server) forwarding(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.cfg.Cluster == nil || r.Method == http.MethodGet || r.Method == http.MethodHead {
+		if s.cfg.Cluster == nil || r.Method == http.MethodGet || r.Method == http.MethodHead || ofThisNode(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
