@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -36,7 +37,7 @@ const catchUp = 2 * time.Second
 // forwarding has the leader answer what changes something, if another node leads.
 func (s *Server) forwarding(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.cfg.Cluster == nil || r.Method == http.MethodGet || r.Method == http.MethodHead {
+		if s.cfg.Cluster == nil || isOfThisNode(r) || r.Method == http.MethodGet || r.Method == http.MethodHead {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -65,6 +66,10 @@ func (s *Server) forwarding(next http.Handler) http.Handler {
 		_, _ = w.Write(got.Body) // the client has gone; nobody to tell
 	})
 }
+
+// isOfThisNode reports whether a request is about what the node that is asked has itself,
+// and no other: its sessions.
+func isOfThisNode(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/sessions/") }
 
 // forwarded is a request as the leader gets it.
 func (s *Server) forwarded(w http.ResponseWriter, r *http.Request) (Forwarded, error) {

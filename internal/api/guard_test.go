@@ -85,6 +85,7 @@ func TestOpenAPIListsEveryRouteAndGETChangesNothing(t *testing.T) {
 		"/v1/units/{name}/move", "/v1/units/{name}/pin", "/v1/units/{name}/unpin", "/v1/members/{name}/drain", "/v1/members/{name}/resume",
 		"/v1/lag/thresholds", "/v1/throttles", "/v1/throttles/set", "/v1/throttles/clear",
 		"/v1/history", "/v1/autoinc/verify", "/v1/autoinc/headroom", "/v1/autoinc/plan",
+		"/v1/sessions", "/v1/sessions/{id}/kill",
 	}
 	for _, path := range known {
 		methods, ok := doc.Paths[path]

@@ -18,6 +18,12 @@ var (
 	// ErrOutcomeUnknown: a change was sent and no answer came. The remedy is to
 	// look whether it happened before it is sent again (504).
 	ErrOutcomeUnknown = errors.New("outcome unknown")
+	// ErrNoSession: the proxy of this node has no session of that id (404).
+	ErrNoSession = errors.New("no such session")
+	// ErrNotRunning: the session runs nothing that could be ended (409).
+	ErrNotRunning = errors.New("it runs nothing")
+	// ErrCommits: a commit is not ended (409).
+	ErrCommits = errors.New("it commits")
 )
 
 // Node is what the API needs of a node. Every method is safe for concurrent use
@@ -43,6 +49,12 @@ type Node interface {
 	// topology.Apply, ErrNotLeader or ErrOutcomeUnknown, wrapped.
 	Propose(ctx context.Context, by string, change topology.Change, why string) error
 	ProxyStats() ProxyStats
+	// Sessions returns the sessions of the node's proxy, by id.
+	Sessions() []Session
+	// EndSession ends a session, or with query what it runs, and returns when that is
+	// over: ErrNoSession, ErrNotRunning, ErrCommits, ErrOutcomeUnknown (it was told, and
+	// had not ended when ctx did), or what the member says.
+	EndSession(ctx context.Context, id uint32, query bool) error
 	// AskCounting asks a member by what it gives out ids.
 	AskCounting(ctx context.Context, m topology.Member) (Counting, error)
 	// AskColumns lists a member's AUTO_INCREMENT columns, the most used first.

@@ -68,6 +68,7 @@ func (s *session) execute(c command) error {
 	if told := s.understand(&c); told != nil {
 		return s.refuse(c, told)
 	}
+	s.does(s.plan)
 	if c.code == wire.ComQuery && c.whole {
 		if known, err := s.forUs(c); known || err != nil {
 			return err

@@ -38,6 +38,7 @@
 //	lost.go       what a client gets when the member goes away
 //	status.go     SHOW STATUS, of the client's own connection
 //	watch.go      clients that hang up while their query runs
+//	sessions.go   what others may know of a session; end.go: ending one from outside
 //	kill.go       who ends whom; strikes.go: and no commit by it; threads.go: their ids
 //	drain.go      the end
 //

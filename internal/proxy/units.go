@@ -215,7 +215,9 @@ func (s *session) follow() *wire.Error {
 		if waited := time.Since(began); waited > s.p.cfg.QueueTimeout {
 			return wire.NewError(wire.NoOwner, "sqlring: member %s does not have yet what was written before elsewhere (%s; waited %v); this was not run", id, need, s.p.cfg.QueueTimeout)
 		}
+		over := s.waitsFor(fmt.Sprintf("%s to have what the session has written elsewhere", id))
 		time.Sleep(firstPause) // it may have said no at once
+		over()
 	}
 	return nil
 }

@@ -46,6 +46,9 @@ type Node struct {
 	// Counts changes what a member says of how it counts; nil leaves it as meant.
 	Counts func(id topology.MemberID, c *api.Counting)
 
+	Clients []api.Session // of the proxy
+	Endures error         // what EndSession returns instead of ending one
+
 	Asked []string // every change that was proposed, "by: change: why"
 }
 
