@@ -51,6 +51,9 @@ type Node interface {
 	ProxyStats() ProxyStats
 	// Sessions returns the sessions of the node's proxy, by id.
 	Sessions() []Session
+	// Pinned counts the sessions that keep their connection, by why: those that do for
+	// several reasons, with each. All reasons that there are stand there.
+	Pinned() map[string]int
 	// EndSession ends a session, or with query what it runs, and returns when that is
 	// over: ErrNoSession, ErrNotRunning, ErrCommits, ErrOutcomeUnknown (it was told, and
 	// had not ended when ctx did), or what the member says.
@@ -76,6 +79,24 @@ type ProxyStats struct {
 	Refused  map[string]uint64 `json:"refused" doc:"refusals since the start, by reason"`
 
 	Traffic ProxyTraffic `json:"traffic"`
+	Reads   ProxyReads   `json:"reads"`
+	Pools   []ProxyPool  `json:"pools" doc:"by member"`
+}
+
+// ProxyReads is where reads went, since the node's start.
+type ProxyReads struct {
+	Spread        uint64 `json:"spread" doc:"reads run at other members than the owner"`
+	Awaited       uint64 `json:"awaited" doc:"of them, those whose member was asked to wait for what they had to see"`
+	AwaitedInVain uint64 `json:"awaited_in_vain" doc:"reads that waited so, and went to the owner"`
+}
+
+// ProxyPool is how the connections to one member are used now.
+type ProxyPool struct {
+	Member string `json:"member"`
+	Open   int    `json:"open" doc:"connections"`
+	Taken  int    `json:"taken" doc:"of them, those that sessions have"`
+	Queue  int    `json:"queue" doc:"sessions that wait for one"`
+	Limit  int    `json:"limit" doc:"proxy.member_links"`
 }
 
 // ProxyTraffic is what passed through the proxy of a node since its start.

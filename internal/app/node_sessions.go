@@ -27,6 +27,17 @@ func (n node) Sessions() []api.Session {
 	return list
 }
 
+func (n node) Pinned() map[string]int {
+	counts := map[string]int{}
+	if n.app.proxy == nil {
+		return counts
+	}
+	for effect, count := range n.app.proxy.Pinned() {
+		counts[effect.String()] = count
+	}
+	return counts
+}
+
 func namesOf(effects balancer.Effects) []string {
 	names := []string{}
 	effects.Each(func(e balancer.Effect) { names = append(names, e.String()) })

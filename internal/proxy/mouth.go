@@ -185,6 +185,23 @@ func (p *Proxy) Pins() []Pin {
 	return pins
 }
 
+// seenPins are the effects that no text tells of, and that keep links.
+const seenPins = 1<<balancer.EffectTransaction | 1<<balancer.EffectBinaryPrepare | 1<<balancer.EffectCursor | 1<<balancer.EffectLongData
+
+// Pinned counts the sessions that keep their connection, by why; a session with several
+// reasons counts for each. Every reason that there is has its count, 0 too. It is safe
+// for concurrent use.
+func (p *Proxy) Pinned() map[balancer.Effect]int {
+	counts := make(map[balancer.Effect]int)
+	balancer.Effects(pinning | seenPins).Each(func(e balancer.Effect) { counts[e] = 0 })
+	for _, s := range p.all() {
+		if s.atMember.Load() != nil {
+			balancer.Effects(s.pinned.Load()).Each(func(e balancer.Effect) { counts[e]++ })
+		}
+	}
+	return counts
+}
+
 // notePins says why the session has its link when its command has ended.
 func (s *session) notePins() {
 	var why balancer.Effects

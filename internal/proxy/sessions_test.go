@@ -79,6 +79,13 @@ func TestRealSessionsAreListed(t *testing.T) {
 		if strangers != 1 {
 			t.Errorf("%d have not logged in", strangers)
 		}
+		pinned := f.Pinned()
+		if pinned[balancer.EffectUserVariable] != 1 || pinned[balancer.EffectTransaction] != 1 {
+			t.Errorf("pinned: %v", pinned)
+		}
+		if n, there := pinned[balancer.EffectUserLock]; n != 0 || !there || len(pinned) > 40 {
+			t.Errorf("user locks %d, %v; %d reasons in all", n, there, len(pinned))
+		}
 		opens.response(wire.ComQuery, opens.statement("ROLLBACK"))
 		waitFor(t, "the transaction is over", func() bool { return !said(t, f.Proxy, opensID).Transaction })
 		f.world.setView(owned("", 2))

@@ -15,6 +15,19 @@ func (n *Node) Sessions() []api.Session {
 	return slices.Clone(n.Clients)
 }
 
+// Pinned implements api.Node. The fake knows of two reasons, and those of its Clients.
+func (n *Node) Pinned() map[string]int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	counts := map[string]int{"an open transaction": 0, "user locks": 0}
+	for _, s := range n.Clients {
+		for _, why := range s.Keeps {
+			counts[why]++
+		}
+	}
+	return counts
+}
+
 // EndSession implements api.Node: a session is gone at once, one whose query is ended is
 // idle, unless Endures says otherwise.
 func (n *Node) EndSession(_ context.Context, id uint32, query bool) error {
