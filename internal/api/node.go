@@ -51,6 +51,9 @@ type Node interface {
 	ProxyStats() ProxyStats
 	// Sessions returns the sessions of the node's proxy, by id.
 	Sessions() []Session
+	// Explain says where the node's proxy would send a statement: ErrNoProxy, or what is
+	// wrong with the question.
+	Explain(RouteQuery) (Route, error)
 	// Pinned counts the sessions that keep their connection, by why: those that do for
 	// several reasons, with each. All reasons that there are stand there.
 	Pinned() map[string]int

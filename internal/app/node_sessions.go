@@ -44,6 +44,37 @@ func namesOf(effects balancer.Effects) []string {
 	return names
 }
 
+func (n node) Explain(q api.RouteQuery) (api.Route, error) {
+	if n.app.proxy == nil {
+		return api.Route{}, api.ErrNoProxy
+	}
+	e, err := n.app.proxy.Explain(proxy.Question{Statement: q.Statement, User: q.Account, Schema: q.Schema, Consistency: q.Consistency})
+	if err != nil {
+		return api.Route{}, err
+	}
+	r := api.Route{
+		Statement: e.Statement, Parts: []api.RoutePart{}, Keeps: namesOf(e.Keeps), Units: []api.RouteUnit{}, Spreads: e.Spreads,
+		GoesTo: string(e.GoesTo), Refused: e.Refused, Why: e.Why, Candidates: []api.RouteCandidate{},
+	}
+	for i := range e.Parts {
+		part := api.RoutePart{Kind: e.Parts[i].Verb.String(), Tables: []string{}, Does: namesOf(e.Parts[i].Effects)}
+		for _, t := range e.Parts[i].Tables {
+			part.Tables = append(part.Tables, t.String())
+		}
+		r.Parts = append(r.Parts, part)
+	}
+	for _, u := range e.Units {
+		r.Units = append(r.Units, api.RouteUnit{Unit: string(u.Unit), Epoch: u.Epoch, Owner: string(u.Member.ID)})
+	}
+	if e.Spreads {
+		r.Consistency, r.Need = e.Sees.String(), e.Need.String()
+	}
+	for _, v := range e.Members {
+		r.Candidates = append(r.Candidates, api.RouteCandidate{Member: string(v.Member), Site: v.Site, Qualifies: v.Qualifies, Why: v.Why})
+	}
+	return r, nil
+}
+
 func (n node) EndSession(ctx context.Context, id uint32, query bool) error {
 	if n.app.proxy == nil { // a witness has none
 		return api.ErrNoSession

@@ -70,4 +70,12 @@ func TestSessionsAreListedAndKilled(t *testing.T) {
 	if _, err := idle.ExecContext(t.Context(), "DO 1"); err == nil {
 		t.Error("its client goes on")
 	}
+	read, err := r.client.Explain(t.Context(), api.RouteQuery{Statement: "SELECT a FROM t WHERE id=7", Account: "root", Schema: "shop"})
+	if err != nil || !read.Spreads || len(read.Candidates) != 2 || read.Consistency != "account" || read.Need == "" || read.Node != "n1" || read.Refused {
+		t.Errorf("a read: %+v, %v", read, err)
+	}
+	write, err := r.client.Explain(t.Context(), api.RouteQuery{Statement: "UPDATE shop.t SET a=1"})
+	if err != nil || write.GoesTo != "m1" || len(write.Units) != 1 || write.Units[0].Owner != "m1" || write.Parts[0].Tables[0] != "shop.t (written)" {
+		t.Errorf("a write: %+v, %v", write, err)
+	}
 }

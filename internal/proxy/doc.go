@@ -33,7 +33,7 @@
 //	adopt.go      making a link of somebody else one's own; shelf.go: what is prepared there
 //	pins.go       why a link is kept; recall.go: what the last statement has left
 //	reading.go    what texts do; spread.go: reads at other members than the owner
-//	mouth.go      statements that are for sqlring itself
+//	mouth.go      statements that are for sqlring itself; explain.go: where one would go
 //	cut.go        a new view: who has to leave its member
 //	lost.go       what a client gets when the member goes away
 //	status.go     SHOW STATUS, of the client's own connection

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -220,21 +219,4 @@ func (s *session) follow() *wire.Error {
 		over()
 	}
 	return nil
-}
-
-// explainUnits says in words which units a statement touches and whose they are; told is
-// why it would be refused.
-func (s *session) explainUnits(view *balancer.View) (row []string, owner balancer.Route, told *wire.Error) {
-	told = s.aim(view)
-	owner, _ = view.OwnerOf(s.unit)
-	var names []string
-	units := s.aimed.list()
-	if told != nil || s.spans {
-		units = s.touches(view).Units
-	}
-	for _, id := range units {
-		route, _ := view.OwnerOf(id)
-		names = append(names, fmt.Sprintf("%s, epoch %d, of %s", route.Unit, route.Epoch, route.Member.ID))
-	}
-	return []string{"unit", strings.Join(names, "; ")}, owner, told
 }

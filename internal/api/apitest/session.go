@@ -1,11 +1,14 @@
 package apitest
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/pkg/balancer"
 )
 
 // Sessions implements api.Node.
@@ -13,6 +16,32 @@ func (n *Node) Sessions() []api.Session {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return slices.Clone(n.Clients)
+}
+
+// Explain implements api.Node: a statement that begins with SELECT goes to the last member,
+// any other one to the first.
+func (n *Node) Explain(q api.RouteQuery) (api.Route, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	level, err := balancer.ParseConsistency(cmp.Or(q.Consistency, "account"))
+	if err != nil {
+		return api.Route{}, err
+	}
+	part := api.RoutePart{Kind: "change", Tables: []string{"shop.t (written)"}, Does: []string{}}
+	r := api.Route{
+		Statement: q.Statement, Keeps: []string{}, Units: []api.RouteUnit{{Unit: "*", Epoch: 1, Owner: string(n.State.Members[0].ID)}},
+		GoesTo: string(n.State.Members[0].ID), Why: "owner: it is not surely a read that leaves nothing behind", Candidates: []api.RouteCandidate{},
+	}
+	if strings.HasPrefix(q.Statement, "SELECT") {
+		part = api.RoutePart{Kind: "read", Tables: []string{"shop.t"}, Does: []string{}}
+		r.Spreads, r.Consistency, r.Need, r.Why = true, level.String(), "1-1-7", "a fresh member"
+		for _, m := range n.State.Members {
+			r.GoesTo = string(m.ID)
+			r.Candidates = append(r.Candidates, api.RouteCandidate{Member: string(m.ID), Qualifies: true, Why: "it is fresh: its lag is known"})
+		}
+	}
+	r.Parts = []api.RoutePart{part}
+	return r, nil
 }
 
 // Pinned implements api.Node. The fake knows of two reasons, and those of its Clients.
