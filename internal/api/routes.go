@@ -38,6 +38,8 @@ func (s *Server) mux() http.Handler {
 	s.drainRoutes(api)
 	s.checkRoutes(api)
 	s.verifyRoutes(api)
+	s.sessionRoutes(api)
+	s.explainRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metricsHandler())
