@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -36,7 +37,8 @@ const catchUp = 2 * time.Second
 // forwarding has the leader answer what changes something, if another node leads.
 func (s *Server) forwarding(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.cfg.Cluster == nil || r.Method == http.MethodGet || r.Method == http.MethodHead {
+		here := strings.HasPrefix(r.URL.Path, "/v1/hooks/") // hooks are of a node
+		if s.cfg.Cluster == nil || r.Method == http.MethodGet || r.Method == http.MethodHead || here {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -26,6 +26,8 @@ var (
 type Node interface {
 	Name() topology.NodeID
 	Snapshot() *topology.Snapshot
+	// Changed returns a channel that is closed once a snapshot above the index is there.
+	Changed(after uint64) <-chan struct{}
 	Observations() topology.Observations
 	// Lags returns the lag of every pair of members.
 	Lags() []lagguard.Cell
@@ -43,6 +45,11 @@ type Node interface {
 	// topology.Apply, ErrNotLeader or ErrOutcomeUnknown, wrapped.
 	Propose(ctx context.Context, by string, change topology.Change, why string) error
 	ProxyStats() ProxyStats
+	// Hooks lists the hooks of this node's file, and how they are. It has no secrets.
+	Hooks() []Hook
+	// TestHook sends a test to one of them, once. It returns ErrNoHook, wrapped, or the
+	// error of the hook.
+	TestHook(ctx context.Context, name, by string) error
 	// AskCounting asks a member by what it gives out ids.
 	AskCounting(ctx context.Context, m topology.Member) (Counting, error)
 	// AskColumns lists a member's AUTO_INCREMENT columns, the most used first.

@@ -162,3 +162,7 @@ func (o *Outbox) drop(u Urgency, at time.Time) {
 	o.Dropped[min(int(u), len(o.Dropped)-1)]++
 	o.DroppedAt = at.UTC()
 }
+
+// Law counts the changes of what a command does to the state: 2 has the outbox. A node
+// tells the leader which it knows; a command of a later one is proposed only once all do.
+const Law = 2

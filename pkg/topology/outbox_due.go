@@ -33,7 +33,7 @@ func (r HookRoute) phase(n Notice) (phase Phase, ok bool) {
 	matches := len(r.Match) == 0 || slices.ContainsFunc(r.Match, func(m Match) bool { return m.Matches(n) })
 	stood := n.Was >= r.Least && n.Was > UrgencyInfo // it was told that this began
 	switch {
-	case !matches:
+	case !matches, n.Topic == TopicHook && n.Subject == r.Hook: // nor does a hook tell of itself
 		return 0, false
 	case n.Phase != PhaseResolved && n.Severity >= r.Least:
 		return n.Phase, true

@@ -46,6 +46,9 @@ type Node struct {
 	// Counts changes what a member says of how it counts; nil leaves it as meant.
 	Counts func(id topology.MemberID, c *api.Counting)
 
+	Told   []api.Hook       // the hooks of the node
+	Tested map[string]error // what each answers to a test; absent: there is none
+
 	Asked []string // every change that was proposed, "by: change: why"
 }
 
@@ -111,6 +114,31 @@ func (n *Node) Ties(context.Context, topology.MemberID) ([]topology.Tie, error) 
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.Tied, nil
+}
+
+// Changed implements api.Node: it looks again soon.
+func (n *Node) Changed(uint64) <-chan struct{} {
+	changed := make(chan struct{})
+	time.AfterFunc(time.Millisecond, func() { close(changed) })
+	return changed
+}
+
+// Hooks implements api.Node.
+func (n *Node) Hooks() []api.Hook {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]api.Hook{}, n.Told...)
+}
+
+// TestHook implements api.Node.
+func (n *Node) TestHook(_ context.Context, name, _ string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	err, ok := n.Tested[name]
+	if !ok {
+		return api.ErrNoHook
+	}
+	return err
 }
 
 // Name implements api.Node.
