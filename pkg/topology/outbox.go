@@ -28,7 +28,9 @@ type Outbox struct {
 	// urgency; DroppedAt is when that happened last.
 	Dropped     [3]uint64 `json:"dropped"`
 	DroppedAt   time.Time `json:"dropped_at,omitzero"`
-	NextSilence uint64    `json:"next_silence"`
+	// Suppressed counts what was not told since the thing that it is about flaps.
+	Suppressed  uint64 `json:"suppressed"`
+	NextSilence uint64 `json:"next_silence"`
 	Leader      NodeID    `json:"leader,omitempty"` // that has said so last
 	Term        uint64    `json:"term,omitempty"`
 }
@@ -92,10 +94,15 @@ func (o *Outbox) clone() *Outbox {
 }
 
 // tell adds a notice by the command c, if it is a transition: n.To is not what
-// stands. Stands says that it is not as it should be, and lasts.
+// stands. Stands says that it is not as it should be, and lasts. What flaps is told no
+// more, until it is worse than ever, or over.
 func (o *Outbox) tell(c Command, n Notice, stands bool) {
 	i := o.standing(n.Key())
 	if i >= 0 && stands && o.Standing[i].Notice.To == n.To {
+		return
+	}
+	if o.storms(i, n, stands, c.At) {
+		o.Suppressed++
 		return
 	}
 	if stands && i < 0 && len(o.Standing) >= MaxStanding {
@@ -130,6 +137,30 @@ func (o *Outbox) tell(c Command, n Notice, stands bool) {
 	o.History = append(o.History, n)
 	o.Pending = append(o.Pending, Pending{Notice: n})
 	o.trim(c.At)
+}
+
+// storms reports whether a notice would be one of too many of its kind: of what stands
+// already and swings between two states, or of operations on a member that are begun
+// and end again and again. What stands is changed then without being told.
+func (o *Outbox) storms(standing int, n Notice, stands bool, at time.Time) bool {
+	switch {
+	case standing >= 0 && stands:
+		st := &o.Standing[standing].Notice
+		if n.Severity > st.Severity || !flaps(o, n.Key()) {
+			return false
+		}
+		st.To, st.What, st.Remedy = n.To, n.What, n.Remedy
+		return true
+	case n.Topic != TopicOperation || standing >= 0 || stands:
+		return false
+	}
+	alike := 0
+	for i := len(o.History) - 1; i >= 0 && at.Sub(o.History[i].At) < flapWithin; i-- {
+		if h := o.History[i]; h.Topic == n.Topic && h.Member == n.Member && h.To == n.To {
+			alike++
+		}
+	}
+	return alike >= flapChanges
 }
 
 func (o *Outbox) trim(at time.Time) {

@@ -339,6 +339,29 @@ func TestNewsHoldsAndEnds(t *testing.T) {
 	}
 }
 
+// A member that is let in again and again, and fails each time, is no storm either.
+func TestAMemberThatReturnsInVainIsNoStorm(t *testing.T) {
+	s := openRing(t)
+	s.do(OpenOutbox{})
+	s.do(BeginHeal{Member: "m1"})
+	s.do(RecordMark{Operation: "op2"})
+	s.do(AdvanceOperation{Operation: "op2", From: HealFreeze, To: HealDrain})
+	s.do(ChooseHeir{Operation: "op2", From: HealDrain, Heir: "m2"})
+	s.do(AdvanceOperation{Operation: "op2", From: HealWire, To: HealOpen})
+	s.do(EndHeal{Operation: "op2", SemiSync: SemiSyncArmed})
+	for range 100 {
+		s.do(BeginRejoin{Member: "m1"})
+		op, _ := s.Running()
+		s.do(AbortOperation{Operation: op.ID})
+	}
+	if n := len(s.Outbox.History); n > 40 || s.Outbox.Suppressed < 300 {
+		t.Errorf("%d notices, %d suppressed: %v", n, s.Outbox.Suppressed, s.keys())
+	}
+	if st, _ := s.Outbox.Stands("member/m1"); st.Notice.To != s.Members[0].State.String() {
+		t.Errorf("it stands as %s, and is %s", st.Notice.To, s.Members[0].State)
+	}
+}
+
 // What flaps is told a few times, and then only once it was calm.
 func TestFlappingIsNoStorm(t *testing.T) {
 	s := openRing(t)
