@@ -24,6 +24,7 @@ func (a *App) startHooks(context.Context) error {
 	}
 	a.herald = herald.New(herald.Config{
 		Node: a.cfg.Node, Logger: a.logger.With("part", "herald"),
+		Alarm: func(alarm herald.Alarm) { a.hooks.Nobody(alarm.Since, alarm.Over) },
 	}, a.store, sights{a})
 	a.background("hooks", a.hooks.Run)
 	if !a.cfg.witness() { // it never leads for long, and sees no member

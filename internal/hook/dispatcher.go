@@ -66,7 +66,7 @@ func New(cfg Config, log Log) (*Dispatcher, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.workers = append(d.workers, &worker{d: d, spec: spec, to: to})
+		d.workers = append(d.workers, &worker{d: d, spec: spec, to: to, alarm: make(chan topology.Message, 1)})
 		d.routes = append(d.routes, spec.Route)
 	}
 	return d, nil
@@ -104,6 +104,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	for _, w := range d.workers {
 		workers.Go(func() { w.run(ctx) })
+		workers.Go(func() { w.alarms(ctx) })
 	}
 	workers.Go(func() { d.sweep(ctx) })
 	workers.Wait()

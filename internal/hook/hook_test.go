@@ -310,6 +310,30 @@ func TestWhatIsRefusedIsGivenUpAtOnce(t *testing.T) {
 	}
 }
 
+// That nobody leads is told by every node, which needs no raft for it.
+func TestNobodyLeadsIsToldWithoutALeader(t *testing.T) {
+	l := newLogs(t)
+	good, lagOnly := &sends{}, &sends{}
+	d := dispatch(t, l, map[string]*sends{"good": good, "lag-only": lagOnly}, func(s *Spec) {
+		if s.Route.Hook == "lag-only" {
+			m, err := topology.ParseMatch("lag/*")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Route.Match = []topology.Match{m}
+		}
+	})
+	since := time.Now()
+	d.Nobody(since, false)
+	eventually(t, "it is told", func() bool { return len(good.ids()) == 1 })
+	d.Nobody(since, true)
+	eventually(t, "its end is told", func() bool { return len(good.ids()) == 2 })
+	a, b := good.got[0], good.got[1]
+	if a.Status != topology.PhaseFiring || a.Severity != topology.UrgencyCritical || b.Status != topology.PhaseResolved || a.Key != b.Key || a.ID == b.ID || len(lagOnly.ids()) != 0 {
+		t.Errorf("told %+v, then %+v", a, b)
+	}
+}
+
 func TestSilenceAndRepeat(t *testing.T) {
 	l := newLogs(t)
 	good := &sends{}

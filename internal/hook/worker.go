@@ -25,12 +25,14 @@ const (
 	lookAgain = 10 * time.Second
 )
 
-// worker delivers to one hook. Its methods but status are of its own goroutine.
+// worker delivers to one hook. Its methods but status and alarms are of its own goroutine.
 type worker struct {
 	d    *Dispatcher
 	spec Spec
 	to   sender
 	sent string // id of the message that was sent last: it is only noted again
+
+	alarm chan topology.Message // of this node alone; capacity 1: the newest counts
 
 	mu    sync.Mutex
 	stats Status
@@ -127,7 +129,8 @@ func (w *worker) lead(scope context.Context) {
 // deliver sends one message, unless it was sent already, and has raft note it.
 func (w *worker) deliver(scope context.Context, m topology.Message) {
 	if !m.Quiet && w.sent != m.ID {
-		if !w.insist(scope, messageOf(w.d.ring(), w.d.cfg.Node, m)) {
+		text := messageOf(w.d.ring(), w.d.cfg.Node, m)
+		if !w.insist(scope, text, func() bool { return w.obsolete(text) }) {
 			return
 		}
 		w.sent = m.ID
@@ -145,9 +148,9 @@ func (w *worker) deliver(scope context.Context, m topology.Message) {
 	}
 }
 
-// insist sends a message until that works, or is given up. It returns false if the
-// leadership ended before: the next leader sends it.
-func (w *worker) insist(scope context.Context, m Message) (done bool) {
+// insist sends a message until that works, is given up, or it is obsolete. It returns
+// false if scope ended before: the next leader sends it.
+func (w *worker) insist(scope context.Context, m Message, obsolete func() bool) (done bool) {
 	deadline, wait := time.Now().Add(w.spec.GiveUp), firstPause
 	for {
 		m.SentAt = time.Now().UTC()
@@ -170,7 +173,7 @@ func (w *worker) insist(scope context.Context, m Message) (done bool) {
 		if !pause(scope, next) {
 			return false
 		}
-		if w.obsolete(m) {
+		if obsolete() {
 			return true
 		}
 		wait = min(2*wait, lastPause)
