@@ -26,13 +26,13 @@ type Outbox struct {
 	Silences []Silence  `json:"silences"`
 	// Dropped counts what was not told to every hook since the outbox was full, by
 	// urgency; DroppedAt is when that happened last.
-	Dropped     [3]uint64 `json:"dropped"`
-	DroppedAt   time.Time `json:"dropped_at,omitzero"`
+	Dropped   [3]uint64 `json:"dropped"`
+	DroppedAt time.Time `json:"dropped_at,omitzero"`
 	// Suppressed counts what was not told since the thing that it is about flaps.
 	Suppressed  uint64 `json:"suppressed"`
 	NextSilence uint64 `json:"next_silence"`
-	Leader      NodeID    `json:"leader,omitempty"` // that has said so last
-	Term        uint64    `json:"term,omitempty"`
+	Leader      NodeID `json:"leader,omitempty"` // that has said so last
+	Term        uint64 `json:"term,omitempty"`
 }
 
 // Pending is a notice that some hook is still to be told.
@@ -140,8 +140,8 @@ func (o *Outbox) tell(c Command, n Notice, stands bool) {
 }
 
 // storms reports whether a notice would be one of too many of its kind: of what stands
-// already and swings between two states, or of operations on a member that are begun
-// and end again and again. What stands is changed then without being told.
+// already and swings between two states, of operations on a member that are begun and
+// end again and again, or of nodes that lead in turns. What stands is changed then without being told.
 func (o *Outbox) storms(standing int, n Notice, stands bool, at time.Time) bool {
 	switch {
 	case standing >= 0 && stands:
@@ -151,12 +151,12 @@ func (o *Outbox) storms(standing int, n Notice, stands bool, at time.Time) bool 
 		}
 		st.To, st.What, st.Remedy = n.To, n.What, n.Remedy
 		return true
-	case n.Topic != TopicOperation || standing >= 0 || stands:
+	case n.Topic != TopicOperation && n.Topic != TopicRaft || standing >= 0 || stands:
 		return false
 	}
 	alike := 0
 	for i := len(o.History) - 1; i >= 0 && at.Sub(o.History[i].At) < flapWithin; i-- {
-		if h := o.History[i]; h.Topic == n.Topic && h.Member == n.Member && h.To == n.To {
+		if h := o.History[i]; h.Topic == n.Topic && h.Member == n.Member && (h.To == n.To || n.Topic == TopicRaft) {
 			alike++
 		}
 	}

@@ -168,6 +168,7 @@ func TestAFullOutboxDropsTheLeastUrgent(t *testing.T) {
 	s.do(OpenOutbox{})
 	s.do(lagging("drain", "", UrgencyCritical))
 	for i := range MaxPending + 20 {
+		s.at = s.at.Add(5 * time.Minute) // else they are suppressed
 		s.do(NoteLeader{Node: "n1", Term: uint64(i + 1)})
 	}
 	o := s.Outbox
@@ -181,10 +182,17 @@ func TestAFullOutboxDropsTheLeastUrgent(t *testing.T) {
 		t.Error("it is told for ever that the outbox was full")
 	}
 	for i := range 2 * MaxNotices {
+		s.at = s.at.Add(5 * time.Minute)
 		s.do(NoteLeader{Node: "n2", Term: uint64(10_000 + i)})
 	}
 	if n := len(s.Outbox.History); n != MaxNotices {
 		t.Errorf("%d notices are remembered", n)
+	}
+	for i := range 100 {
+		s.do(NoteLeader{Node: "n3", Term: uint64(100_000 + i)})
+	}
+	if s.Outbox.Suppressed < 90 || s.Outbox.Leader != "n3" {
+		t.Errorf("%d of a hundred elections within two minutes were not told", s.Outbox.Suppressed)
 	}
 	data, err := EncodeSnapshot(s.Snapshot)
 	if err != nil {

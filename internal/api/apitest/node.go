@@ -116,20 +116,6 @@ func (n *Node) Ties(context.Context, topology.MemberID) ([]topology.Tie, error) 
 	return n.Tied, nil
 }
 
-// Changed implements api.Node: it looks again soon.
-func (n *Node) Changed(uint64) <-chan struct{} {
-	changed := make(chan struct{})
-	time.AfterFunc(time.Millisecond, func() { close(changed) })
-	return changed
-}
-
-// Hooks implements api.Node.
-func (n *Node) Hooks() []api.Hook {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return append([]api.Hook{}, n.Told...)
-}
-
 // TestHook implements api.Node.
 func (n *Node) TestHook(_ context.Context, name, _ string) error {
 	n.mu.Lock()
