@@ -75,17 +75,22 @@ func New(cfg Config, log Log) (*Dispatcher, error) {
 // Begin tells that this node leads until scope ends. It returns at once: nothing of a
 // leadership waits for a hook.
 func (d *Dispatcher) Begin(scope context.Context) {
-	d.set(scope)
-	context.AfterFunc(scope, func() { d.set(nil) })
+	d.mu.Lock()
+	d.scope = scope
+	d.turnLocked()
+	d.mu.Unlock()
+	context.AfterFunc(scope, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.scope == scope { // else the next leadership has begun
+			d.scope = nil
+			d.turnLocked()
+		}
+	})
 }
 
-func (d *Dispatcher) set(scope context.Context) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if scope == nil && d.scope != nil && d.scope.Err() == nil {
-		return // the next leadership has begun
-	}
-	d.scope = scope
+// turnLocked wakes those who wait for a leadership to begin or to end.
+func (d *Dispatcher) turnLocked() {
 	close(d.moved)
 	d.moved = make(chan struct{})
 }

@@ -125,8 +125,16 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		ok      bool
 		forEver bool
 	}{
-		{200, true, false}, {202, true, false}, {204, true, false}, {302, false, true}, {400, false, true}, {404, false, true},
-		{408, false, false}, {429, false, false}, {500, false, false}, {503, false, false},
+		{200, true, false},
+		{202, true, false},
+		{204, true, false},
+		{302, false, true},
+		{400, false, true},
+		{404, false, true},
+		{408, false, false},
+		{429, false, false},
+		{500, false, false},
+		{503, false, false},
 	} {
 		w := startWeb(t, tt.code)
 		err := senderOf(t, Spec{Type: TypeWebhook, URL: w.URL + "/TOPSECRET"}).Send(t.Context(), firing())
