@@ -63,8 +63,8 @@ clean: ## remove what was built
 rules: ## the alerting rules, by Debian's promtool (fetched, not installed)
 	tools=$$(./scripts/get-prometheus.sh) && SQLRING_PROMETHEUS="$$tools" $(GO) test -count=1 ./deploy -run "TestPromtool|TestEveryAlert|Asks?ForWhatIsServed|TestSamples" -v | grep -E "^(---|ok|FAIL)|^    "
 
-alerts: servers ## a member dies under Debian's Prometheus and Alertmanager: the alerts fire and resolve (4 min)
-	tools=$$(./scripts/get-prometheus.sh) && SQLRING_PROMETHEUS="$$tools" SQLRING_ALERTS=1 $(GO) test -count=1 -timeout 15m ./deploy -run TestAlertsFireAndResolve -v
+alerts: servers ## a member dies under Debian's Prometheus and Alertmanager: the alerts fire and resolve; and what hooks send it (4 min)
+	tools=$$(./scripts/get-prometheus.sh) && SQLRING_PROMETHEUS="$$tools" SQLRING_ALERTS=1 $(GO) test -count=1 -timeout 15m ./deploy ./internal/hook -run "TestAlertsFireAndResolve|TestAlertmanagerItself" -v
 
 page: servers ## the web page in Debian's Chromium, over a ring whose owner dies; PICTURES=docs takes the screenshots anew (2 to 6 min)
 	browser=$$(./scripts/install-chromium.sh) && SQLRING_CHROMIUM="$$browser" SQLRING_SCREENSHOTS=$(abspath $(PICTURES)) $(GO) test -count=1 -timeout 15m ./deploy -run TestPage -v

@@ -96,6 +96,8 @@ func (a *App) startController(context.Context) error {
 				return a.handAway(ctx)
 			}
 			a.fleet.Lead(term)
+			a.hooks.Begin(ctx)
+			a.herald.Begin(ctx, term)
 			return a.controller.Run(ctx)
 		})
 	})

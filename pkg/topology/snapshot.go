@@ -167,6 +167,8 @@ type Snapshot struct {
 	// Throttles are the rules that hold applications back, sorted by application;
 	// those that are over among them.
 	Throttles []ThrottleRule `json:"throttles,omitempty"`
+	// Outbox is what is to be told, and what stands; nil until it was opened.
+	Outbox *Outbox `json:"outbox,omitempty"`
 }
 
 // NewSnapshot returns the state of a node that has seen no command.
@@ -265,6 +267,7 @@ func (s *Snapshot) clone() *Snapshot {
 	c.Operations = slices.Clone(s.Operations)
 	c.Events = slices.Clone(s.Events)
 	c.Tokens = slices.Clone(s.Tokens)
+	c.Outbox = s.Outbox.clone()
 	return &c
 }
 
