@@ -16,6 +16,7 @@ import (
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/app"
 	"github.com/sqlring/sqlring/internal/mysqltest"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // rig is a ring of real servers with one node in front of it.
@@ -26,7 +27,8 @@ type rig struct {
 	app     *app.App
 	client  *api.Client
 
-	patience time.Duration // how long the ring may take to be made, if above 30 s
+	flavour  topology.Flavour // of the servers; the zero value is MariaDB
+	patience time.Duration    // how long the ring may take to be made, if above 30 s
 }
 
 // startRig starts n servers and a node, makes a ring of them and waits until it
@@ -34,6 +36,12 @@ type rig struct {
 func startRig(t *testing.T, n int) *rig {
 	t.Helper()
 	return openRig(t, &rig{servers: mysqltest.StartRing(t, n)})
+}
+
+// startRigOf is startRig with servers of a flavour.
+func startRigOf(t *testing.T, flavour topology.Flavour, n int) *rig {
+	t.Helper()
+	return openRig(t, &rig{servers: mysqltest.StartRingOf(t, flavour, n), flavour: flavour})
 }
 
 // startIsolatedRig is startRig with each server in a network namespace.

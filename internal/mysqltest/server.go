@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sqlring/sqlring/internal/demo"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // The accounts of every server that is started here; root is in the embedded
@@ -43,10 +44,24 @@ func StartRing(t testing.TB, n int, options ...string) []*Server {
 	return start(t, n, func(cfg *demo.ServerConfig, _ int) { cfg.Options = options })
 }
 
+// StartRingOf is StartRing with servers of a flavour.
+func StartRingOf(t testing.TB, flavour topology.Flavour, n int, options ...string) []*Server {
+	t.Helper()
+	if flavour != topology.FlavourMySQL {
+		return StartRing(t, n, options...)
+	}
+	bin := demo.Binaries{Server: mysqlBinary(t), MySQL: true}
+	return startBinaries(t, bin, n, func(cfg *demo.ServerConfig, _ int) { cfg.Options = options })
+}
+
 // start starts n servers side by side, each as edit has it.
 func start(t testing.TB, n int, edit func(cfg *demo.ServerConfig, i int)) []*Server {
 	t.Helper()
-	bin := binaries(t)
+	return startBinaries(t, binaries(t), n, edit)
+}
+
+func startBinaries(t testing.TB, bin demo.Binaries, n int, edit func(cfg *demo.ServerConfig, i int)) []*Server {
+	t.Helper()
 	from := template(t, bin)
 	// Not t.TempDir: its path is long, and a unix socket's may not be.
 	home, err := os.MkdirTemp("", "sqlring-")
