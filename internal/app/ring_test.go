@@ -27,8 +27,7 @@ type rig struct {
 	app     *app.App
 	client  *api.Client
 
-	flavour  topology.Flavour // of the servers; the zero value is MariaDB
-	patience time.Duration    // how long the ring may take to be made, if above 30 s
+	patience time.Duration // how long the ring may take to be made, if above 30 s
 }
 
 // startRig starts n servers and a node, makes a ring of them and waits until it
@@ -41,7 +40,7 @@ func startRig(t *testing.T, n int) *rig {
 // startRigOf is startRig with servers of a flavour.
 func startRigOf(t *testing.T, flavour topology.Flavour, n int) *rig {
 	t.Helper()
-	return openRig(t, &rig{servers: mysqltest.StartRingOf(t, flavour, n), flavour: flavour})
+	return openRig(t, &rig{servers: mysqltest.StartRingOf(t, flavour, n)})
 }
 
 // startIsolatedRig is startRig with each server in a network namespace.

@@ -155,6 +155,9 @@ func (r *tailReader) take(ctx context.Context, e *replication.BinlogEvent) error
 		}
 		return r.begin(start{gtid: g}, e)
 	case *replication.TransactionPayloadEvent: // compressed
+		if len(body.Events) == 0 {
+			return r.other(e)
+		}
 		for _, inner := range body.Events {
 			if err := r.take(ctx, inner); err != nil {
 				return err

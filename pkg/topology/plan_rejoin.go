@@ -35,6 +35,9 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		if seen.Reach == ReachDenied && now.Sub(seen.Since) > unheardFor {
 			return commit(GiveUpRejoin{Operation: op.ID}, "member %s can not be acted on: %s", m.ID, describeReach(seen, now))
 		}
+		if op.Cursor == RejoinSplice || op.Cursor == RejoinAdmit {
+			return unheard(m.ID, seen, now) // its downstream follows it, which upkeep would undo
+		}
 		return meanwhile(s, m, unheard(m.ID, seen, now), o, now)
 	}
 	alive, step, ok := roll(s, o, now)
