@@ -78,6 +78,7 @@ const (
 	errLockTimeout        = 1205
 	errUserLimit          = 1226
 	errMissingPrivilege   = 1227
+	errReadOnly           = 1290
 	errKilled             = 1927
 	errAccountLocked      = 4151
 	errUnknownSchema      = 1049

@@ -68,6 +68,12 @@ func (mySQL) beat(ctx context.Context, c *conn, row topology.Beat) (bool, error)
 		WHERE @@global.%s.key_cache_age_threshold=@@global.server_id*%d
 		ON DUPLICATE KEY UPDATE seq=VALUES(seq); SELECT ROW_COUNT()`, identityCache, cacheUnit),
 		string(row.Origin), string(row.Node), row.Seq)
+	if isNumber(err, errReadOnly) { // as it boots; looked at before the condition is
+		mark, err2 := c.query(ctx, fmt.Sprintf("SELECT @@global.%s.key_cache_age_threshold", identityCache))
+		if err2 == nil && mark.value() == "0" {
+			return false, nil
+		}
+	}
 	return t.value() != "0", err
 }
 

@@ -154,6 +154,12 @@ func (r *tailReader) take(ctx context.Context, e *replication.BinlogEvent) error
 			return err
 		}
 		return r.begin(start{gtid: g}, e)
+	case *replication.GtidTaggedLogEvent:
+		g, err := gtidOf(&body.GTIDEvent)
+		if err != nil {
+			return err
+		}
+		return r.begin(start{gtid: g}, e)
 	case *replication.TransactionPayloadEvent: // compressed
 		if len(body.Events) == 0 {
 			return r.other(e)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +57,39 @@ func handle(t *testing.T, s *mysqltest.Server, cfg mysqld.Config) *mysqld.Member
 	m := mysqld.New(cfg, topology.MemberID(s.Name), s.Addr)
 	t.Cleanup(m.Close)
 	return m
+}
+
+// isMySQL reports whether the rings of this run are of MySQL.
+func isMySQL(t testing.TB) bool { return mysqltest.Flavour(t) == topology.FlavourMySQL }
+
+// Exec runs statements as root; those of replication are given in MariaDB's words.
+func (n *node) Exec(t testing.TB, statements string, args ...any) {
+	t.Helper()
+	n.Server.Exec(t, n.words(t, statements), args...)
+}
+
+func (n *node) words(t testing.TB, statements string) string {
+	if !isMySQL(t) {
+		return statements
+	}
+	return strings.NewReplacer("STOP SLAVE", "STOP REPLICA", "START SLAVE", "START REPLICA", "RESET SLAVE", "RESET REPLICA",
+		"CHANGE MASTER TO MASTER_HOST", "CHANGE REPLICATION SOURCE TO SOURCE_HOST", "MASTER_PORT", "SOURCE_PORT").Replace(statements)
+}
+
+// at returns the member's own transaction of that number.
+func (n *node) at(t testing.TB, seq uint64) topology.GTID {
+	t.Helper()
+	if !isMySQL(t) {
+		return topology.GTID{Domain: n.identity, Server: n.identity, Seq: seq}
+	}
+	source := n.Query(t, "SELECT @@server_uuid")
+	return topology.GTID{Domain: topology.SourceDomain(source), Seq: seq, Source: source}
+}
+
+// domain is under what the member's own transactions stand.
+func (n *node) domain(t testing.TB) uint32 {
+	t.Helper()
+	return n.at(t, 0).Domain
 }
 
 func (n *node) prepare() topology.Action {
