@@ -141,7 +141,7 @@ func configureMySQL(ctx context.Context, w work, o topology.Observation, a topol
 // Whether it waits, or acknowledges, is never persisted:
 // a member that comes up does neither.
 const mysqlSettings = `SET PERSIST replica_exec_mode='STRICT', replica_net_timeout=2, binlog_order_commits=1, binlog_row_image='FULL',
-	replica_parallel_workers=GREATEST(@@global.replica_parallel_workers, 16),
+	replica_parallel_workers=CAST(GREATEST(@@global.replica_parallel_workers, 16) AS SIGNED),
 	rpl_semi_sync_source_wait_point='AFTER_SYNC', rpl_semi_sync_source_timeout=4294967295, rpl_semi_sync_source_wait_no_replica=1,
 	rpl_semi_sync_source_wait_for_replica_count=1, sync_binlog=1, innodb_flush_log_at_trx_commit=1`
 

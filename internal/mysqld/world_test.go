@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -69,11 +68,7 @@ func (n *node) Exec(t testing.TB, statements string, args ...any) {
 }
 
 func (n *node) words(t testing.TB, statements string) string {
-	if !isMySQL(t) {
-		return statements
-	}
-	return strings.NewReplacer("STOP SLAVE", "STOP REPLICA", "START SLAVE", "START REPLICA", "RESET SLAVE", "RESET REPLICA",
-		"CHANGE MASTER TO MASTER_HOST", "CHANGE REPLICATION SOURCE TO SOURCE_HOST", "MASTER_PORT", "SOURCE_PORT").Replace(statements)
+	return mysqltest.Words(t, statements)
 }
 
 // at returns the member's own transaction of that number.
