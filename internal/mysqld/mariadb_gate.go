@@ -68,12 +68,21 @@ func setReadOnly(ctx context.Context, w work, o topology.Observation, on bool) e
 			return fmt.Errorf("note where read_only comes from: %w", err)
 		}
 	}
+	mysql := w.version.Flavour == topology.FlavourMySQL
 	value := 0
 	if on {
 		value = 1
 	}
+	if mysql && on {
+		if err := runEvents(ctx, w.conn, "GLOBAL", false); err != nil {
+			return err
+		}
+	}
 	if err := w.execute(ctx, fmt.Sprintf("SET GLOBAL read_only=%d", value)); err != nil {
 		return fmt.Errorf("set read_only=%d: %w", value, err)
+	}
+	if mysql && !on {
+		return runEvents(ctx, w.conn, "GLOBAL", true)
 	}
 	return nil
 }

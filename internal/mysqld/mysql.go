@@ -14,7 +14,7 @@ type mySQL struct{}
 // session keeps what the connection does out of the binlog, but for heartbeats. As on
 // MariaDB the server ends a probe's statement that hangs, if it is a SELECT.
 func (mySQL) session(ctx context.Context, c *conn, why purpose) error {
-	set := fmt.Sprintf("SET SESSION lock_wait_timeout=%d, sql_mode='', group_concat_max_len=65536", lockWait)
+	set := fmt.Sprintf("SET SESSION lock_wait_timeout=%d, sql_mode=''", lockWait)
 	switch why {
 	case forProbe:
 		set += ", sql_log_bin=0, max_execution_time=3000"

@@ -121,6 +121,7 @@ func configureMySQL(ctx context.Context, w work, o topology.Observation, a topol
 		{"make schema sqlring", o.HasRing, ringSchema},
 		{"set rules of the applier", o.Settings.ParallelThreads == 0, "SET PERSIST replica_preserve_commit_order=1"},
 		{"set settings", false, mysqlSettings},
+		{"set number of appliers", !w.version.AtLeast(8, 0, 27), mysqlWorkers},
 		{"set slot", false, fmt.Sprintf("SET PERSIST auto_increment_increment=%d, auto_increment_offset=%d", a.Layout.Stride, a.Layout.Offset)},
 	} {
 		if step.skip {
@@ -130,18 +131,41 @@ func configureMySQL(ctx context.Context, w work, o topology.Observation, a topol
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
+	if err := runEvents(ctx, w.conn, "PERSIST", false); err != nil {
+		return err
+	}
 	if stranger || o.Layout == a.Layout {
 		return nil
 	}
 	return expel(ctx, w, 0) // of the slot that was
 }
 
-// mysqlSettings is ringSettings. Appliers that keep the order of commits and each sync
-// their binlog are as fast as they are many: what waits is committed in one group.
-// Whether it waits, or acknowledges, is never persisted:
+// runEvents has a MySQL, whose default that is, run its events or not: they run where
+// writes are taken, and nowhere else. Their definers may pass read_only. scope is GLOBAL
+// or PERSIST. A server that was started without a scheduler has none to switch.
+func runEvents(ctx context.Context, c *conn, scope string, on bool) error {
+	is, err := c.query(ctx, "SELECT @@global.event_scheduler")
+	if err != nil {
+		return fmt.Errorf("read event_scheduler: %w", err)
+	}
+	want := map[bool]string{true: "ON", false: "OFF"}[on]
+	if is.value() == "DISABLED" || is.value() == want && scope == "GLOBAL" {
+		return nil
+	}
+	if err := c.execute(ctx, fmt.Sprintf("SET %s event_scheduler=%s", scope, want)); err != nil {
+		return fmt.Errorf("switch event_scheduler %s: %w", want, err)
+	}
+	return nil
+}
+
+// mysqlWorkers: appliers that keep the order of commits and each sync their binlog are
+// as fast as they are many, since what waits is committed in one group. Before 8.0.27
+// they are told apart by schemas, which does not go with that order.
+const mysqlWorkers = "SET PERSIST replica_parallel_workers=CAST(GREATEST(@@global.replica_parallel_workers, 16) AS SIGNED)"
+
+// mysqlSettings is ringSettings. Whether it waits, or acknowledges, is never persisted:
 // a member that comes up does neither.
 const mysqlSettings = `SET PERSIST replica_exec_mode='STRICT', replica_net_timeout=2, binlog_order_commits=1, binlog_row_image='FULL',
-	replica_parallel_workers=CAST(GREATEST(@@global.replica_parallel_workers, 16) AS SIGNED),
 	rpl_semi_sync_source_wait_point='AFTER_SYNC', rpl_semi_sync_source_timeout=4294967295, rpl_semi_sync_source_wait_no_replica=1,
 	rpl_semi_sync_source_wait_for_replica_count=1, sync_binlog=1, innodb_flush_log_at_trx_commit=1`
 
