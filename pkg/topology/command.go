@@ -61,6 +61,7 @@ func changeKinds() map[string]Change {
 		"judge_tail":        JudgeTail{},
 		"readmit":           Readmit{},
 		"give_up_rejoin":    GiveUpRejoin{},
+		"note_source":       NoteSource{},
 		"add_token":         AddToken{},
 		"revoke_token":      RevokeToken{},
 		"set_isolation":     SetIsolation{},
