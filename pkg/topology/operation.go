@@ -7,16 +7,18 @@ type OperationKind uint8
 
 // The kinds of operation.
 const (
-	OperationNone    OperationKind = iota
-	OperationInit                  // make a ring of empty servers
-	OperationHeal                  // take a lost member out, and give its units an heir
-	OperationRejoin                // let a member back in
-	OperationRestart               // bring the ring up again after every member was restarted
-	OperationMove                  // give a unit another owner, in a planned way
-	OperationDivide                // make a schema a unit of its own
+	OperationNone     OperationKind = iota
+	OperationInit                   // make a ring of empty servers
+	OperationHeal                   // take a lost member out, and give its units an heir
+	OperationRejoin                 // let a member back in
+	OperationRestart                // bring the ring up again after every member was restarted
+	OperationMove                   // give a unit another owner, in a planned way
+	OperationDivide                 // make a schema a unit of its own
+	OperationRemove                 // take a member out for good
+	OperationMaintain               // take a member out for a while
 )
 
-var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide"}
+var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain"}
 
 func (k OperationKind) String() string { return enumName(operationKindNames[:], int(k)) }
 

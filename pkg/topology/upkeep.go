@@ -48,6 +48,9 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 	if step, drains := drainMembers(s, o, now); drains && !mends {
 		return step
 	}
+	if step, leaves := beginLeave(s, o, now); leaves && !mends {
+		return step
+	}
 	if needsPerson.Why != "" {
 		return needsPerson
 	}
@@ -65,6 +68,10 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	seen, good := o.Good(m.ID, now)
 	switch {
+	case m.State == MemberMaintained:
+		return maintained(m, seen, good, now)
+	case m.State == MemberDown && m.Leaving.forAWhile():
+		return commit(MaintainMember{Member: m.ID}, "it is out already")
 	case m.State == MemberDown && good:
 		if _, step, known := roll(s, o, now); !known {
 			return step
@@ -78,7 +85,7 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		}
 		return commit(BeginRejoin{Member: m.ID, Same: seen.Boot == m.Boot}, "member %s answers again", m.ID)
 	case m.State == MemberDown:
-		return wait("member %s is out: %s", m.ID, describeReach(seen, now))
+		return wait("member %s is out: %s%s", m.ID, describeReach(seen, now), goneForGood(m))
 	case m.State == MemberHeld && good:
 		if step, closed := shut(m, seen); !closed {
 			return step
@@ -139,7 +146,7 @@ func heldOut(m Member) string {
 		return fmt.Sprintf("member %s is in quarantine: %s", m.ID, m.Why)
 	case MemberHeld:
 		return fmt.Sprintf("member %s is held out: %s", m.ID, m.Why)
-	case MemberJoining, MemberActive, MemberDown, MemberReturning:
+	case MemberJoining, MemberActive, MemberDown, MemberReturning, MemberLeaving, MemberMaintained:
 	}
 	return ""
 }
