@@ -24,6 +24,8 @@ type Stats struct {
 	Heals    int
 	Rejoins  int
 	Moves    int           // units that got another owner in a planned way
+	Removes  int           // members that have left
+	Out      int           // maintenances
 	Words    int           // commands that a person had to give
 	Calm     time.Duration // from the end of faults to a whole ring
 }
@@ -121,6 +123,9 @@ func (w *World) unwhole() string {
 		if m.State == topology.MemberQuarantined && strings.Contains(m.Why, "sqlring ") {
 			continue
 		}
+		if m.Leaving != nil {
+			return fmt.Sprintf("%s is still to leave: %s", m.ID, w.lastWhy())
+		}
 		if m.State != topology.MemberActive {
 			return fmt.Sprintf("%s is %s: %s", m.ID, m.State, w.lastWhy())
 		}
@@ -212,14 +217,16 @@ func (s *Stats) add(o Stats) {
 	s.Heals += o.Heals
 	s.Rejoins += o.Rejoins
 	s.Moves += o.Moves
+	s.Removes += o.Removes
+	s.Out += o.Out
 	s.Words += o.Words
 	s.Calm = max(s.Calm, o.Calm)
 }
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d removed, %d maintained, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Removes, s.Out, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

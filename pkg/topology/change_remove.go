@@ -50,7 +50,7 @@ func (l LeaveRing) apply(s *Snapshot, c Command) error {
 	if err := s.mayLeave(*m, l); err != nil {
 		return err
 	}
-	m.Leaving = &Leaving{Until: l.Until.UTC(), Grace: l.Grace, Keep: l.Keep, Drained: m.Drained}
+	m.Leaving = &Leaving{Until: l.Until.UTC(), Grace: l.Grace, Keep: l.Keep, Alone: l.Alone, Drained: m.Drained}
 	if l.Until.IsZero() {
 		m.Leaving.Until = time.Time{}
 	}
@@ -66,7 +66,6 @@ func (l LeaveRing) apply(s *Snapshot, c Command) error {
 // mayLeave says why a member may not leave now.
 func (s *Snapshot) mayLeave(m Member, l LeaveRing) error {
 	out := m.State == MemberDown || m.State == MemberHeld
-	alone, single := s.LeftAlone(m.ID)
 	switch {
 	case l.Grace < 0 || l.Grace > MaxLeaveGrace:
 		return fmt.Errorf("%w: grace %s is not in 0..%s", ErrLaw, l.Grace, MaxLeaveGrace)
@@ -78,12 +77,9 @@ func (s *Snapshot) mayLeave(m Member, l LeaveRing) error {
 		return fmt.Errorf("%w: %s is about to leave already", ErrStale, m.ID)
 	case m.Leaving != nil:
 		return fmt.Errorf("%w: %s is about to be out for maintenance: sqlring master maintenance %s --end", ErrStale, m.ID, m.ID)
-	case alone == "" && !single:
-		return fmt.Errorf("%w: %s is the last member of the ring, somebody has to serve: sqlring ring dissolve", ErrLaw, m.ID)
-	case single && s.Ring.Durability == DurabilitySemiSync && s.Ring.Degraded == DegradedRefuse:
-		return fmt.Errorf("%w: %s would be alone, and degraded is refuse: its writes would wait for ever", ErrLaw, alone)
-	case single && !l.Alone:
-		return fmt.Errorf("%w: %s would be alone, nobody acknowledges its commits then", ErrLaw, alone)
+	}
+	if why := s.tooFew(m, l.Alone); why != "" {
+		return fmt.Errorf("%w: %s", ErrLaw, why)
 	}
 	if _, takes := s.nearest(m.ID, +1, Member.takesUnits); !takes {
 		return fmt.Errorf("%w: no other member is in the ring and not drained, somebody has to serve", ErrLaw)
@@ -94,6 +90,21 @@ func (s *Snapshot) mayLeave(m Member, l LeaveRing) error {
 		}
 	}
 	return nil
+}
+
+// tooFew says why those who would be left without a member are too few, "" if they are
+// not. One alone has to be accepted.
+func (s *Snapshot) tooFew(m Member, accepted bool) string {
+	alone, single := s.LeftAlone(m.ID)
+	switch {
+	case single && s.Ring.Durability == DurabilitySemiSync && s.Ring.Degraded == DegradedRefuse:
+		return fmt.Sprintf("%s would be alone, and degraded is refuse: its writes would wait for ever", alone)
+	case single && !accepted:
+		return fmt.Sprintf("%s would be alone, nobody acknowledges its commits then", alone)
+	case !single && alone == "":
+		return fmt.Sprintf("%s is the last member of the ring, somebody has to serve: sqlring ring dissolve", m.ID)
+	}
+	return ""
 }
 
 // leaves reports whether the operation takes a member out in a planned way.
@@ -123,6 +134,9 @@ func (b BeginLeave) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s is not about to leave", ErrStale, b.Member)
 	case s.Owns(m.ID) || s.Inherits(m.ID):
 		return fmt.Errorf("%w: %s owns a unit", ErrStale, m.ID)
+	}
+	if why := s.tooFew(m, m.Leaving.Alone); why != "" {
+		return fmt.Errorf("%w: %s", ErrStale, why)
 	}
 	op := Operation{Kind: OperationRemove, Member: m.ID, Cursor: RemoveClose, Grace: m.Leaving.Grace}
 	if m.Leaving.forAWhile() {

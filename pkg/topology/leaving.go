@@ -17,6 +17,8 @@ type Leaving struct {
 	Grace time.Duration `json:"grace,omitempty"`
 	// Keep leaves the schema sqlring and the replication account on it.
 	Keep bool `json:"keep,omitempty"`
+	// Alone accepts that one member is left, whose commits nobody acknowledges.
+	Alone bool `json:"alone,omitempty"`
 	// Drained says that it was drained before: it is so again when it is back.
 	Drained bool `json:"drained,omitempty"`
 }

@@ -36,6 +36,9 @@ func beginLeave(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 		if m.State != MemberActive || m.Leaving == nil || s.Owns(m.ID) || s.Inherits(m.ID) {
 			continue
 		}
+		if why := s.tooFew(m, m.Leaving.Alone); why != "" {
+			return wait("%s is to leave, but %s; to have it stay: sqlring master resume %s", m.ID, why, m.ID), true
+		}
 		if step, ready := everybodyAnswers(s, o, now); !ready {
 			return step, true
 		}
