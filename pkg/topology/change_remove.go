@@ -175,7 +175,7 @@ func (u Unlink) apply(s *Snapshot, c Command) error {
 		m.State, m.Why = MemberMaintained, maintenanceUntil(*m)
 		op.State, op.Ended = OperationDone, c.At.UTC()
 	}
-	s.record(c, op.Kind.String(), m.ID, fmt.Sprintf("%s: %s is %s, the ring is whole without it", op.ID, m.ID, m.State))
+	s.record(c, op.Kind.String(), m.ID, fmt.Sprintf("%s: %s is out of the wiring, the ring is whole without it", op.ID, m.ID))
 	return nil
 }
 
@@ -262,6 +262,8 @@ func (f ForgetMember) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s is %s: only a member that is out is forgotten", ErrLaw, m.ID, m.State)
 	case s.Inherits(m.ID):
 		return fmt.Errorf("%w: %s is to get a unit that has no owner", ErrLaw, m.ID)
+	case len(s.Members) <= 2 && s.Ring.Durability == DurabilitySemiSync && s.Ring.Degraded == DegradedRefuse:
+		return fmt.Errorf("%w: nobody is left then who could acknowledge, and degraded is refuse: writes would wait for ever", ErrLaw)
 	}
 	if err := s.bury(m.ID, m.own(m.Cut), true, c.At); err != nil {
 		return err
