@@ -331,3 +331,51 @@ func TestNodeDiesBetweenTwoStepsOfARemoval(t *testing.T) {
 		})
 	}
 }
+
+// TestDiscard writes on a member in maintenance, past sqlring: that may not flow when it
+// is back. The DBA drops it; it is kept in a file, the member is copied anew, and in again.
+func TestDiscard(t *testing.T) {
+	r := startRig(t, 2)
+	w := r.startWorkload(t)
+	time.Sleep(300 * time.Millisecond)
+	away := r.servers[1]
+	r.leave(t, away.Name, "maintenance", api.LeaveRequest{TTLMS: time.Hour.Milliseconds(), Alone: true})
+	away.Exec(t, "UPDATE faults.account SET balance=balance+1000 WHERE id=3") // as root, whom read_only does not hold
+	if _, err := r.client.Leave(t.Context(), away.Name, "maintenance", api.LeaveRequest{End: true}, false); err != nil {
+		t.Fatal(err)
+	}
+	quarantined := func(words string) api.Member {
+		var m api.Member
+		eventually(t, 20*time.Second, "m2 is in quarantine", func() error {
+			if m = memberOf(r.status(t), away.Name); m.State != "quarantined" || !strings.Contains(m.Why, words) {
+				return fmt.Errorf("%s: %s: %s", m.State, m.Why, r.why(t))
+			}
+			return nil
+		})
+		return m
+	}
+	before := quarantined("to drop them: --discard")
+	if _, err := r.client.Rejoin(t.Context(), away.Name, api.RejoinRequest{Discard: true, Why: "a slip"}); err != nil {
+		t.Fatal(err)
+	}
+	quarantined("are discarded, and kept in")
+	_, rest, _ := strings.Cut(before.Why, "they are in ")
+	file, _, _ := strings.Cut(rest, ";")
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(text), `"kind":"update","schema":"faults","table":"account"`) {
+		t.Errorf("what was dropped is not kept: %v: %s", err, text)
+	}
+	r.copyAnewAs(t, 1, api.RejoinRequest{Discard: true, Why: "copied anew"})
+	r.untilHealthy(t, 30*time.Second)
+	if m := memberOf(r.status(t), away.Name); m.Identity == before.Identity {
+		t.Errorf("m2 writes again under identity %d, in which it has dropped numbers", m.Identity)
+	}
+	if kept, err := os.ReadFile(file); err != nil || string(kept) != string(text) {
+		t.Errorf("the file has changed: %v", err)
+	}
+	w.end()
+	r.untilEqual(t, "faults.w", "faults.account", "faults.move")
+	for _, s := range r.servers {
+		w.account(t, s)
+	}
+}

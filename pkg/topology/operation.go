@@ -90,4 +90,6 @@ type Operation struct {
 	Same       bool       `json:"same,omitempty"`        // rejoin: the process that was admitted last answered when it began
 	Quarantine string     `json:"quarantine,omitempty"`  // rejoin: why the member was in quarantine before
 	LetFlow    bool       `json:"let_flow,omitempty"`    // rejoin: the tail flows, whatever it is
+	Discard    bool       `json:"discard,omitempty"`     // rejoin: the tail does not flow, whatever it is; it is kept in its file
+	Renewed    bool       `json:"renewed,omitempty"`     // rejoin: the member got a new identity because of that
 }

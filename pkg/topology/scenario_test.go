@@ -158,7 +158,7 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 	case "heal":
 		return sc.apply(BeginHeal{Member: MemberID(names[0])})
 	case "rejoin":
-		return sc.apply(BeginRejoin{Member: MemberID(names[0]), LetFlow: args["let_flow"] == "yes"})
+		return sc.apply(BeginRejoin{Member: MemberID(names[0]), LetFlow: args["let_flow"] == "yes", Discard: args["discard"] == "yes"})
 	case "accept":
 		return sc.apply(Accept(sc.snap, Operation{ID: OperationID(names[0])}, sc.obs, sc.now))
 	case "events":
