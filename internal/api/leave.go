@@ -117,7 +117,15 @@ func (r LeaveRequest) change(id topology.MemberID, maintenance bool, now time.Ti
 
 // mayLeave refuses what a check does not allow, and what the law refuses.
 func (l look) mayLeave(plan LeavePlan, change topology.Change, what string) *Problem {
-	for _, c := range plan.Checks {
+	if problem := mayPass(plan.Checks, what); problem != nil {
+		return problem
+	}
+	return l.mayChange(change, what)
+}
+
+// mayPass refuses what a check does not allow.
+func mayPass(checks []Check, what string) *Problem {
+	for _, c := range checks {
 		if c.OK {
 			continue
 		}
@@ -129,5 +137,5 @@ func (l look) mayLeave(plan LeavePlan, change topology.Change, what string) *Pro
 		p.Check, p.Override = c.Name, c.Override
 		return p
 	}
-	return l.mayChange(change, what)
+	return nil
 }

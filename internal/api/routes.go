@@ -37,6 +37,7 @@ func (s *Server) mux() http.Handler {
 	s.pageRoutes(mux)
 	s.drainRoutes(api)
 	s.leaveRoutes(api)
+	s.dissolveRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metricsHandler())

@@ -66,6 +66,15 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.RemoveVerify:  "its binlog is held against what the others have",
 			topology.RemoveClean:   "what sqlring has put there is removed",
 		}
+	case topology.OperationDissolve:
+		return map[topology.Cursor]string{
+			topology.DissolveDrain:   "proxies let what was begun end, and begin nothing",
+			topology.DissolveFence:   "every proxy gives its leases back, or they run out",
+			topology.DissolveSettle:  "all are closed, and each must have all that the others have",
+			topology.DissolveDetach:  "nobody follows anybody",
+			topology.DissolveClean:   "what sqlring has put there is removed",
+			topology.DissolveOpening: "who is to take writes is opened",
+		}
 	case topology.OperationNone:
 	}
 	return nil
@@ -94,6 +103,8 @@ func purpose(op topology.Operation) string {
 		return fmt.Sprintf("removes %s", op.Member)
 	case topology.OperationMaintain:
 		return fmt.Sprintf("takes %s out for maintenance", op.Member)
+	case topology.OperationDissolve:
+		return "dissolves the ring"
 	case topology.OperationNone:
 	}
 	return "is of a kind that this release does not know"

@@ -26,6 +26,7 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 	moving = moving && moved.planned()
 	s.endMove(b.Member, c)
 	s.endLeave(c)
+	s.endDissolve(c)
 	op := Operation{Kind: OperationHeal, Member: b.Member, Cursor: HealLeases, Evidence: slices.Clone(b.Evidence), Armed: s.Members[i].SemiSync == SemiSyncArmed}
 	upstream, ok := s.Upstream(b.Member)
 	if !ok {

@@ -43,6 +43,8 @@ func cursors(kind OperationKind) []Cursor {
 		return moveCursors()
 	case OperationRemove:
 		return removeCursors()
+	case OperationDissolve:
+		return dissolveCursors()
 	case OperationMaintain:
 		return removeCursors()[:3]
 	case OperationNone:
@@ -85,6 +87,9 @@ func (a AbortOperation) apply(s *Snapshot, c Command) error {
 		return nil
 	case op.planned() && op.Cursor != MoveBack:
 		s.turnBack(op, c)
+		return nil
+	case op.dissolving():
+		s.endDissolve(c)
 		return nil
 	case op.leaves() && op.Cursor != RemoveClean:
 		s.record(c, op.Kind.String(), op.Member, fmt.Sprintf("%s aborted at %q", op.ID, op.Cursor))

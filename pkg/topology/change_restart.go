@@ -24,6 +24,8 @@ func (BeginRestart) apply(s *Snapshot, c Command) error {
 			s.endMove("", c)
 		case OperationRemove, OperationMaintain:
 			s.endLeave(c)
+		case OperationDissolve:
+			s.endDissolve(c)
 		case OperationNone, OperationInit, OperationRejoin, OperationRestart:
 			return fmt.Errorf("%w: operation %s (%s) is running", ErrStale, op.ID, op.Kind)
 		}

@@ -83,6 +83,10 @@ func changeKinds() map[string]Change {
 		"maintain_member": MaintainMember{},
 		"end_maintenance": EndMaintenance{},
 
+		"dissolve_ring": DissolveRing{},
+		"take_units":    TakeUnits{},
+		"end_dissolve":  EndDissolve{},
+
 		"set_lag_thresholds": SetLagThresholds{},
 		"set_throttle":       SetThrottle{},
 		"clear_throttle":     ClearThrottle{},

@@ -16,9 +16,10 @@ const (
 	OperationDivide                 // make a schema a unit of its own
 	OperationRemove                 // take a member out for good
 	OperationMaintain               // take a member out for a while
+	OperationDissolve               // end the ring
 )
 
-var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain"}
+var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain", "dissolve"}
 
 func (k OperationKind) String() string { return enumName(operationKindNames[:], int(k)) }
 
@@ -83,6 +84,9 @@ type Operation struct {
 	Unit  UnitID        `json:"unit,omitempty"`
 	Grace time.Duration `json:"grace,omitempty"` // how long proxies let work in the unit end
 	Below uint64        `json:"below,omitempty"` // move: connections at Former up to this id are to be gone
+
+	Open DissolveOpen `json:"open,omitempty"` // dissolve: who takes writes afterwards
+	Keep bool         `json:"keep,omitempty"` // dissolve: what sqlring has put on the members stays
 
 	// Words of the DBA.
 	AcceptLoss bool       `json:"accept_loss,omitempty"` // heal: go on without what is missing of Mark

@@ -153,6 +153,12 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 		return sc.apply(ResumeMember{Member: MemberID(names[0])})
 	case "remove", "maintenance", "forget", "give_up_leave":
 		return sc.leave(t, f[0], MemberID(names[0]), args)
+	case "dissolve":
+		change := DissolveRing{Keep: args["keep"] == "yes", Without: args["without"] == "yes"}
+		if args["open"] != "" {
+			parse(t, change.Open.UnmarshalText, args["open"])
+		}
+		return sc.apply(change)
 	case "move":
 		return sc.apply(BeginMove{Unit: UnitID(names[0]), To: MemberID(args["to"])})
 	case "heal":

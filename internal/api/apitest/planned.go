@@ -64,3 +64,15 @@ func (n *Node) begin() {
 		}
 	}
 }
+
+// nextOfDissolve returns what ends the step that the end of a ring is at.
+func nextOfDissolve(op topology.Operation) topology.Change {
+	steps := []topology.Cursor{topology.DissolveFence, topology.DissolveSettle, topology.DissolveDetach, topology.DissolveClean, topology.DissolveOpening}
+	switch op.Cursor {
+	case topology.DissolveDrain:
+		return topology.TakeUnits{Operation: op.ID}
+	case topology.DissolveOpening:
+		return topology.EndDissolve{Operation: op.ID}
+	}
+	return topology.AdvanceOperation{Operation: op.ID, From: op.Cursor, To: steps[slices.Index(steps, op.Cursor)+1]}
+}
