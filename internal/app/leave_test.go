@@ -416,7 +416,6 @@ func TestDissolve(t *testing.T) {
 		return err
 	})
 	took := time.Since(began)
-	go w.end() // clients that wait get their error
 	for _, s := range r.servers {
 		if s == owner {
 			s.Exec(t, "INSERT INTO faults.move (client, seq, amount) VALUES (999, 0, 0)")
@@ -425,6 +424,7 @@ func TestDissolve(t *testing.T) {
 		}
 		hasLeft(t, s, false)
 	}
+	r.stopNode(t) // clients that wait for a ring, do so for 30 s
 	w.end()
 	r.untilEqual(t, "faults.w", "faults.account", "faults.move")
 	for _, s := range r.servers {

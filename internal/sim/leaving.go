@@ -72,6 +72,24 @@ func (n *nemesis) forget() {
 	}
 }
 
+// writePast is a DBA who is not held by read_only and writes on a member that has just
+// left the wiring.
+func (n *nemesis) writePast(s *server) {
+	w := n.w
+	w.dial("dba", s, false, time.Second, func(c *conn, err error) {
+		if err != nil {
+			return
+		}
+		w.past++
+		w.say("person", "writes on %s, past everybody", s.id)
+		t := &txn{key: writeKey{pastClient, w.past}, schema: topology.UnitRest, reg: -1}
+		c.call(writeLimit, func(respond func(reply)) { s.insert(c, t, respond) }, func(reply) { c.leave() })
+	})
+}
+
+// pastClient is whose writes those are.
+const pastClient = 1000
+
 // abortLeaving takes the word back, at whatever step.
 func (n *nemesis) abortLeaving() {
 	op, ok := n.w.log.snap.Running()
@@ -98,6 +116,8 @@ func (l *laws) left(before *topology.Snapshot, c topology.Command) {
 	case topology.Unlink:
 		if op.Kind == topology.OperationMaintain {
 			l.stats.Out++
+		} else if l.w.opt.Leaves && !l.w.nemesis.off && l.w.chance(0.3) {
+			l.w.after(l.w.between(0, 3*time.Millisecond), func() { l.w.nemesis.writePast(l.w.server(op.Member)) })
 		}
 		return
 	case topology.EndRemove:

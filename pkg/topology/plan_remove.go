@@ -246,6 +246,11 @@ func (l leave) detach() Step {
 // have. What is more is read from its binlog: heartbeats are nobody's loss; anything
 // else brings it back, to be judged as any member that returns.
 func (l leave) verify() Step {
+	if !l.seen.Asked.After(l.op.Moved) {
+		step := wait("the binlog of %s was looked at before it was detached", l.m.ID)
+		step.Probe = []MemberID{l.m.ID}
+		return step
+	}
 	var held Position
 	for _, other := range l.others() {
 		theirs, _ := l.o.Of(other.ID)
