@@ -42,6 +42,8 @@ func (s *Server) mux() http.Handler {
 	s.explainRoutes(api)
 	s.eventRoutes(api)
 	s.hookRoutes(api)
+	s.leaveRoutes(api)
+	s.dissolveRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metricsHandler())

@@ -76,6 +76,7 @@ func (a *App) startMonitor(context.Context) error {
 				h.Renew() // the leader is told at once
 			}
 		},
+		Gone: func(m topology.Member) { a.fleet.Drop(m) },
 	}, a.store, a.fleet)
 	if a.cfg.witness() {
 		return nil // it looks at no member

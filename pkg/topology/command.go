@@ -78,6 +78,19 @@ func changeKinds() map[string]Change {
 		"drain_member":      DrainMember{},
 		"resume_member":     ResumeMember{},
 
+		"leave_ring":      LeaveRing{},
+		"begin_leave":     BeginLeave{},
+		"unlink":          Unlink{},
+		"end_remove":      EndRemove{},
+		"give_up_leave":   GiveUpLeave{},
+		"forget_member":   ForgetMember{},
+		"maintain_member": MaintainMember{},
+		"end_maintenance": EndMaintenance{},
+
+		"dissolve_ring": DissolveRing{},
+		"take_units":    TakeUnits{},
+		"end_dissolve":  EndDissolve{},
+
 		"set_lag_thresholds": SetLagThresholds{},
 		"set_throttle":       SetThrottle{},
 		"clear_throttle":     ClearThrottle{},

@@ -164,6 +164,8 @@ type Snapshot struct {
 	NextIdentity  uint32      `json:"next_identity"`
 	NextOperation uint64      `json:"next_operation"`
 	NextBoot      uint64      `json:"next_boot"`
+	// Tombstones are the slots of members that have left, oldest first.
+	Tombstones []Tombstone `json:"tombstones,omitempty"`
 	// Throttles are the rules that hold applications back, sorted by application;
 	// those that are over among them.
 	Throttles []ThrottleRule `json:"throttles,omitempty"`
@@ -268,6 +270,7 @@ func (s *Snapshot) clone() *Snapshot {
 	c.Events = slices.Clone(s.Events)
 	c.Tokens = slices.Clone(s.Tokens)
 	c.Outbox = s.Outbox.clone()
+	c.Tombstones = slices.Clone(s.Tombstones)
 	return &c
 }
 

@@ -145,6 +145,7 @@ func (n *Node) Snapshot() *topology.Snapshot {
 	}
 	if _, busy := n.State.Running(); n.Drains && !busy {
 		n.drain()
+		n.begin()
 	}
 	return state
 }
