@@ -18,8 +18,16 @@ type baseline struct {
 	seen   uint32
 }
 
-// learned is how many statements make a baseline that is to be relied upon.
-const learned = 8
+// learned is how many statements make a baseline that is to be relied upon. Those that end
+// first when many begin at once are the short ones, so a few are not enough.
+const learned = 32
+
+// memory is over how many statements a mean goes; clearly, by how much one has to be below
+// another one to be more than noise.
+const (
+	memory  = 256
+	clearly = 0.8
+)
 
 // find returns the entry of a digest, nil if there is none.
 func (b *baselines) find(digest uint64) *baseline {
@@ -51,16 +59,15 @@ func (b *baselines) learn(digest uint64, took time.Duration, calm bool, inflatio
 		*e = baseline{digest: digest}
 	}
 	usual = e.usual
-	if n := e.seen; n < learned { // the mean of the first ones, as they would be without others
-		e.usual += (t/max(inflation, 1) - e.usual) / float64(n+1)
-		e.recent, usual = e.usual, 0
-	}
-	e.recent += (t - e.recent) / 64
+	share := 1 / min(float64(e.seen+1), memory)
+	e.recent += (t - e.recent) * share
 	switch {
-	case usual == 0:
-	case calm:
-		e.usual += (t - e.usual) / 64
-	case e.recent < e.usual: // it can not have been usual
+	case e.seen < learned: // as they would be without others
+		e.usual += (t/max(inflation, 1) - e.usual) * share
+		usual = 0
+	case calm || e.seen < memory:
+		e.usual += (t - e.usual) * share
+	case e.recent < e.usual*clearly: // it can not have been usual
 		e.usual += (e.recent - e.usual) / 16
 	}
 	if e.seen < 1<<30 {

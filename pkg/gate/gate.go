@@ -223,27 +223,27 @@ func (g *Gate) Next(now Instant) *Waiter {
 		return nil
 	}
 	g.tick(now)
-	for c, w := g.pick(); w != nil; c, w = g.pick() {
-		q := &g.queues[c]
-		if r := g.late(w, now); r != Granted {
-			q.remove(w)
-			g.forget(w, now)
-			w.Result = r
-			g.counts.Refused[r]++
-			g.state.shed++
-			return w
-		}
-		if g.hopeless(w, now) {
-			w = w.flow.last // who came last may still be served in time
-		}
-		q.served(w)
-		g.turns++
+	c, w := g.pick()
+	if w == nil {
+		return nil
+	}
+	q := &g.queues[c]
+	if w.Result = g.late(w, now); w.Result != Granted {
+		q.remove(w)
 		g.forget(w, now)
-		g.take(c)
-		w.Result = Granted
+		g.counts.Refused[w.Result]++
+		g.state.shed++
 		return w
 	}
-	return nil
+	if g.hopeless(w, now) {
+		w = w.flow.last // who came last may still be served in time
+	}
+	q.served(w)
+	g.turns++
+	g.forget(w, now)
+	g.take(c)
+	w.Result = Granted
+	return w
 }
 
 // hopeless reports whether w and those who came with it are not to be expected to be there

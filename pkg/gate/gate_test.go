@@ -145,7 +145,7 @@ func TestRefusals(t *testing.T) {
 // What usually takes 100 ms is not begun 50 ms before its deadline.
 func TestADeadlineCountsTheStatementItself(t *testing.T) {
 	g := New(fixed(1, Absorb), at(0))
-	for range 20 {
+	for range 50 {
 		g.Sample(7, 100*time.Millisecond, at(0))
 	}
 	w := &Waiter{Request: Request{Digest: 7, Deadline: at(50 * time.Millisecond)}}
@@ -431,5 +431,27 @@ func TestIdleGateCostsNoMemory(t *testing.T) {
 	})
 	if n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestASlowMemberIsNotStarved: statements take four times as long whatever the number of
+// places is, as beside a backup: the places come back.
+func TestASlowMemberIsNotStarved(t *testing.T) {
+	g, now := New(Settings{}, at(0)), at(0)
+	for range 300 {
+		g.Sample(1, time.Millisecond, now)
+	}
+	for g.Enter(Read) {
+	}
+	fewest := g.Limit()
+	for range 4000 {
+		now = now.Add(10 * time.Millisecond)
+		g.lim.asked = true
+		g.lim.peak = g.Limit()
+		g.Sample(1, 4*time.Millisecond, now)
+		fewest = min(fewest, g.Limit())
+	}
+	if fewest > 45 || g.Limit() < 60 {
+		t.Errorf("the limit was %d at the least and is %d: it is lowered, and comes back when that was in vain", fewest, g.Limit())
 	}
 }

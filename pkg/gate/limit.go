@@ -12,6 +12,8 @@ import (
 type limiter struct {
 	limit     float64
 	inflation float64 // what statements take ÷ what is usual, smoothed; 1: as usual
+	normal    float64 // the inflation that fewer places do not change; 1: none
+	descent   descent
 
 	began         Instant // of the window
 	took, usual   float64 // sums, in nanoseconds
@@ -19,7 +21,8 @@ type limiter struct {
 	left          int  // places given back in the window
 	asked         bool // somebody had to wait in it
 	peak          int  // places taken in it at once, at the most
-	growing       bool // nothing has stood against growth yet
+	growing       bool // nothing has stood against growth for long
+	quiet         int  // windows in which nobody had to wait
 	probe         probe
 	brake         brake
 	floor, ceilng float64
@@ -30,16 +33,20 @@ const (
 	window        = 100 * time.Millisecond
 	windowLong    = 500 * time.Millisecond
 	windowSamples = 8
-	tolerance     = 1.5 // how much longer statements may take
-	seedPlaces    = 16
-	longestRatio  = 32 // one statement that takes longer than that counts as if it did not
+	tolerance     = 1.5  // how much longer statements may take
+	recovery      = 1.02 // by which the limit grows in a window in which nobody waits
+	forgets       = 50   // windows in which nobody waits, after which it grows fast again
+	unchanged     = 0.85
+	forgiving     = 0.998 // of what is normal, how much is left after a window
+	longestRatio  = 32    // one statement that takes longer than that counts as if it did not
 )
 
+// newLimiter returns one that begins with all places: who does not saturate the member is
+// to notice nothing, and the first windows that show too many take them away.
 func newLimiter(s Settings, now Instant) limiter {
-	l := limiter{inflation: 1, began: now, growing: true}
+	l := limiter{inflation: 1, normal: 1, began: now, growing: true, limit: float64(s.Ceiling)}
+	l.brake.at = l.limit
 	l.bounds(s)
-	l.limit = min(max(seedPlaces, l.floor), l.ceilng)
-	l.brake.at = l.ceilng
 	l.probe = newProbe(now)
 	return l
 }
@@ -83,6 +90,12 @@ func (l *limiter) close(now Instant, taken, atMember int) {
 	case demand && atMember <= taken/2: // who has places does not use them
 		l.limit += l.step()
 	}
+	if l.quiet++; demand {
+		l.quiet = 0
+	} else {
+		l.limit *= recovery
+		l.growing = l.growing || l.quiet > forgets
+	}
 	l.limit = min(max(l.limit, l.floor), l.ceilng)
 	l.limit = l.probe.bound(l, now, lasted, was, demand)
 	l.began, l.took, l.usual, l.samples, l.left, l.asked, l.peak = now, 0, 0, 0, 0, false, taken
@@ -90,7 +103,11 @@ func (l *limiter) close(now Instant, taken, atMember int) {
 
 // follow moves the limit by what the window has shown.
 func (l *limiter) follow(demand bool) {
-	gradient := min(max(tolerance/max(l.inflation, 0.01), 0.5), 1)
+	l.normal = 1 + (l.normal-1)*forgiving
+	gradient := min(max(tolerance*l.normal/max(l.inflation, 0.01), 0.5), 1)
+	if l.vain(gradient) {
+		return
+	}
 	target := l.limit * gradient
 	if demand {
 		target += l.step()
@@ -100,6 +117,30 @@ func (l *limiter) follow(demand bool) {
 		target = l.limit + (target-l.limit)/2
 	}
 	l.limit = target
+}
+
+// descent is where the limit has begun to be lowered.
+type descent struct{ limit, inflation float64 }
+
+// vain reports whether half of the places have changed nothing: then it is not because of
+// us that statements take longer (a backup, DDL, more data than there was), and the
+// places are given back.
+func (l *limiter) vain(gradient float64) bool {
+	d := &l.descent
+	switch {
+	case gradient == 1:
+		*d = descent{}
+	case d.limit == 0:
+		*d = descent{l.limit, l.inflation}
+	case l.limit > d.limit/2 && l.limit > l.floor:
+	case l.inflation > unchanged*d.inflation && l.inflation < longestRatio/2:
+		l.normal, l.limit = l.inflation, d.limit
+		*d = descent{}
+		return true
+	default:
+		*d = descent{l.limit, l.inflation}
+	}
+	return false
 }
 
 // step is by how much the limit grows in a window in which it was not enough.

@@ -14,6 +14,7 @@ type probe struct {
 	left   int           // places given back in it
 	rate   float64       // of the phase before, in places per second
 	was    float64       // limit before
+	eager  bool          // the last one has found less to be enough: there may be less still
 }
 
 type probePhase uint8
@@ -26,14 +27,15 @@ const (
 
 const (
 	probeEvery   = 4 * time.Second
-	probeEnough  = 200 // places given back, for a rate to be one
+	probeAgain   = 300 * time.Millisecond // while each finds less to be enough
+	probeEnough  = 200                    // places given back, for a rate to be one
 	probeLongest = 2 * time.Second
 	probeLower   = 0.7
 	probeAsMuch  = 0.97
 	probeFreer   = 1.02 // by which the cap grows in a window
 )
 
-func newProbe(now Instant) probe { return probe{since: now} }
+func newProbe(now Instant) probe { return probe{since: now, eager: true} }
 
 // bound returns the limit as the probe has it at the end of a window in which it was was
 // before.
@@ -49,7 +51,7 @@ func (p *probe) bound(l *limiter, now Instant, lasted time.Duration, was float64
 	p.left += l.left
 	switch p.phase {
 	case probeRests:
-		if now.Sub(p.since) >= probeEvery && l.limit > l.floor {
+		if pause := now.Sub(p.since); l.limit > l.floor && (pause >= probeEvery || p.eager && pause >= probeAgain) {
 			p.begin(probeBefore, now)
 		}
 	case probeBefore:
@@ -66,7 +68,7 @@ func (p *probe) bound(l *limiter, now Instant, lasted time.Duration, was float64
 			return was
 		}
 		p.begin(probeRests, now)
-		if ok && rate >= probeAsMuch*p.rate {
+		if p.eager = ok && rate >= probeAsMuch*p.rate; p.eager {
 			p.cap = was
 			return was
 		}

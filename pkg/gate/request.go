@@ -112,6 +112,7 @@ func (r Refusal) String() string {
 // returned it or Drop has taken it out; then it may be used again.
 type Waiter struct {
 	Request
+	Owner  any     // the caller's own
 	At     Instant // since when it waits
 	Until  Instant // the caller calls Drop at this time at the latest
 	Result Refusal // when Next has returned it

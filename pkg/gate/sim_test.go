@@ -51,7 +51,7 @@ type outcome struct {
 // has room for 500.
 func simulate(t *testing.T, s *Settings, m member, times float64, patience time.Duration) outcome {
 	t.Helper()
-	const step, lasts, warm = 100 * time.Microsecond, 20 * time.Second, 8 * time.Second
+	const step, lasts, warm = 100 * time.Microsecond, 14 * time.Second, 6 * time.Second
 	m.running = make(map[*job]float64)
 	r := rand.New(rand.NewPCG(8, uint64(times*10)))
 	capacity := m.cores / m.service.Seconds()
@@ -119,7 +119,7 @@ func simulate(t *testing.T, s *Settings, m member, times float64, patience time.
 			continue
 		}
 		wake()
-		if now%Instant(10*time.Millisecond) == 0 {
+		if now%Instant(50*time.Millisecond) == 0 {
 			for w, j := range waiting {
 				if gone := now.Sub(j.meant) > patience; gone || now > w.Until {
 					g.Drop(w, now, gone)
