@@ -181,6 +181,7 @@ func (s *session) understand(c *command) *wire.Error {
 			return wire.NewError(wire.MalformedPacket, "Malformed communication packet: query attributes (at most %d bytes of them pass)", bufferSize)
 		}
 	}
+	s.before = c.before
 	text := c.text()
 	s.current = balancer.Classify(text, c.whole)
 	s.current.Listed = s.current.Listed || balancer.IsSystemSchema(s.mem.schema) && balancer.ListsThreads(text)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -25,6 +26,9 @@ type Config struct {
 	Picture     Picture                         // which members reads may go to; nil: the owner alone
 	Site        string                          // where this proxy is; members there are read from first
 	Consistency map[string]balancer.Consistency // of reads, by user; default: account
+
+	Gates    func() gate.Settings                  // of the members' gates, asked at every tick; nil: the default ones
+	Pressure func(topology.MemberID) gate.Pressure // what a member says of itself; nil: not known
 
 	Addr   string // host:port to listen on; empty: no TCP
 	Socket string // path of a unix socket to listen on; empty: none

@@ -40,6 +40,7 @@ type Proxy struct {
 	views    Views
 	accounts Accounts
 	log      *slog.Logger
+	began    time.Time // of the gates' clock
 	count    counters
 	buffers  pool
 
@@ -67,15 +68,18 @@ type Proxy struct {
 	lastID   uint32
 	census   census
 	pools    map[topology.MemberID]*linkPool
+	gates    map[topology.MemberID]*memberGate // never taken out
 
-	reader     reader
-	waiters    sync.Pool // of *linkWaiter
-	tokens     tokens
-	reached    reached
-	load       func(topology.MemberID) int
-	askers     sync.Map                               // users of accounts that ask for what the last statement has left
-	spoken     atomic.Pointer[topology.ServerVersion] // of the member that was logged in to last
-	generation atomic.Uint64                          // counts changes of accounts that links made before do not have
+	reader      reader
+	waiters     sync.Pool // of *linkWaiter
+	gateWaiters sync.Pool // of *gateWaiter
+	hangups     hangups
+	tokens      tokens
+	reached     reached
+	load        func(topology.MemberID) int
+	askers      sync.Map                               // users of accounts that ask for what the last statement has left
+	spoken      atomic.Pointer[topology.ServerVersion] // of the member that was logged in to last
+	generation  atomic.Uint64                          // counts changes of accounts that links made before do not have
 }
 
 // New returns a proxy that does not listen yet, or what Config.Validate says.
@@ -93,11 +97,12 @@ func New(cfg Config, views Views, accounts Accounts) (*Proxy, error) {
 		return nil, fmt.Errorf("proxy: members: %w", err)
 	}
 	p := &Proxy{
-		cfg: cfg, views: views, accounts: accounts, log: cfg.Logger,
+		cfg: cfg, views: views, accounts: accounts, log: cfg.Logger, began: time.Now(),
 		guard: newGuard(cfg.Limits), crypts: make(turns, max(1, runtime.GOMAXPROCS(0)/2)), // the rest is for those who are in
 		keys: sync.OnceValues(wire.NewKeyPair), census: newCensus(),
 		codecs: wire.NewCodecs(inflateLimit), tls: clients, memberTLS: members,
-		next: make(chan struct{}), sessions: make(map[uint32]*session), pools: make(map[topology.MemberID]*linkPool), lease: lease{since: time.Now()},
+		next: make(chan struct{}), sessions: make(map[uint32]*session), pools: make(map[topology.MemberID]*linkPool),
+		gates: make(map[topology.MemberID]*memberGate), lease: lease{since: time.Now()},
 	}
 	p.load = p.loadOf
 	return p, nil
@@ -110,6 +115,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	if len(p.listeners) == 0 {
 		return errors.New("the proxy does not listen")
 	}
+	p.hangups.open()
 	failed := make(chan error, len(p.listeners))
 	var accepting sync.WaitGroup
 	for _, l := range p.listeners {
@@ -122,6 +128,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	stop := make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() { p.watch(stop) })
+	watching.Go(p.hangups.run)
 	var err error
 	select {
 	case <-ctx.Done():
@@ -133,6 +140,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	accepting.Wait()
 	p.drain()
 	close(stop)
+	p.hangups.close()
 	watching.Wait()
 	p.closePools()
 	return err
@@ -156,6 +164,7 @@ func (p *Proxy) watch(stop <-chan struct{}) {
 				p.tick.Add(1)
 				p.lookAfterClients()
 				p.sweepPools()
+				p.lookAfterGates()
 			}
 		}
 	}

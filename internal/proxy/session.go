@@ -54,8 +54,13 @@ type session struct {
 	elsewhere   bool                 // the command under way was tried at another member than the owner
 	drawn       uint32               // tick of draws
 	draws       [2]uint64
-	asker       bool   // its account is known to ask for what the last statement has left
-	generation  uint64 // of the accounts, when it logged in
+	gates       [2]*memberGate // that it has been at last
+	admitted    admission      // its place at one of them
+	urgent      urgent
+	sampled     uint32        // counts statements
+	took        time.Duration // by the last one that was measured
+	asker       bool          // its account is known to ask for what the last statement has left
+	generation  uint64        // of the accounts, when it logged in
 
 	// Of the command under way:
 	code      wire.Command
@@ -64,6 +69,7 @@ type session struct {
 	plan      *balancer.Plan     // what it does; nil: it has no text, or its end is not there yet
 	beginning *balancer.Plan     // of what stands before the first value of a text whose end is not there yet
 	meant     *prepared          // the statement that it is about, from the start
+	before    int                // bytes of attributes in front of its text
 	instead   []byte             // sent in its place; nil: it is sent as it came
 	target    *prepared          // the statement that it is about, if it is about one
 	binding   wire.Binding       // if it executes target
@@ -122,6 +128,7 @@ func (s *session) run() {
 // end closes both connections. A statement that still runs is killed first.
 func (s *session) end() {
 	defer s.idle()
+	defer s.leavePlace()
 	s.abandon()
 	s.cancel()
 	s.leave()
@@ -147,6 +154,7 @@ func (s *session) serve() error {
 			return err
 		}
 		s.mark(true)
+		s.goOnInPlace()
 		s.p.count.bytesIn.Add(uint64(len(c.packet)))
 		if err := s.execute(c); err != nil {
 			return err
@@ -157,6 +165,7 @@ func (s *session) serve() error {
 		s.lastTick = s.p.tick.Load()
 		s.mem.once = balancer.StickNone
 		s.rest()
+		s.answeredInPlace()
 		s.notePins()
 		s.answered()
 		s.mark(false)
