@@ -36,6 +36,7 @@ type descs struct {
 	memberDescs
 	proxyDescs
 	keyDescs
+	gates gateDescs
 }
 
 func newDescs() descs {
@@ -70,11 +71,12 @@ func newDescs() descs {
 		memberDescs:    describeMembers(d),
 		proxyDescs:     describeProxy(d),
 		keyDescs:       describeKeys(d),
+		gates:          describeGates(d),
 	}
 }
 
 func (d descs) all() []*prometheus.Desc {
-	return append(slices.Concat(d.operationDescs.all(), d.memberDescs.all(), d.proxyDescs.all(), d.keyDescs.all(), d.lagDescs.all()),
+	return append(slices.Concat(d.operationDescs.all(), d.memberDescs.all(), d.proxyDescs.all(), d.keyDescs.all(), d.gates.all(), d.lagDescs.all()),
 		d.build, d.leads, d.hasLeader, d.health, d.ready, d.memberUp, d.memberAge, d.memberReadOnly, d.memberState,
 		d.memberSlot, d.memberLost, d.semiSyncOrder, d.semiSyncArmed, d.semiSyncOn, d.ackers,
 		d.violations, d.index, d.apiFull,
@@ -109,6 +111,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectLinks(e, l)
 	c.collectLags(e, l)
 	c.collectProxy(e, l)
+	c.collectGates(e, l)
 	c.collectKeys(e, l)
 }
 

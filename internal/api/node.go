@@ -64,6 +64,8 @@ type ProxyStats struct {
 	Refused  map[string]uint64 `json:"refused" doc:"refusals since the start, by reason"`
 
 	Traffic ProxyTraffic `json:"traffic"`
+
+	Gates []GateAt `json:"-"` // in front of the members, by member
 }
 
 // ProxyTraffic is what passed through the proxy of a node since its start.

@@ -293,6 +293,9 @@ func (s *session) ObserveOK(ok *wire.OK) {
 // ObserveError counts.
 func (s *session) ObserveError(number uint16) {
 	s.refused = number
+	if number == lockWaitTimeout || number == deadlock {
+		s.suspectHot()
+	}
 	s.mem.asks, s.mem.hasLast, s.mem.hasWarnings, s.mem.rowCount = true, true, true, -1
 	s.p.count.errors.Add(1)
 }

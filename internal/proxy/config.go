@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -27,8 +28,10 @@ type Config struct {
 	Site        string                          // where this proxy is; members there are read from first
 	Consistency map[string]balancer.Consistency // of reads, by user; default: account
 
-	Gates    func() gate.Settings                  // of the members' gates, asked at every tick; nil: the default ones
-	Pressure func(topology.MemberID) gate.Pressure // what a member says of itself; nil: not known
+	Gates func() gate.Settings // of the members' gates, asked at every tick; nil: the default ones
+	// UniqueKeys reads the unique keys of a table at a member; nil: no key is ever hot.
+	UniqueKeys func(ctx context.Context, id topology.MemberID, schema, table string) ([]balancer.UniqueKey, error)
+	Pressure   func(topology.MemberID) gate.Pressure // what a member says of itself; nil: not known
 
 	Addr   string // host:port to listen on; empty: no TCP
 	Socket string // path of a unix socket to listen on; empty: none

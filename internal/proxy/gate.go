@@ -21,7 +21,7 @@ type memberGate struct {
 	id      topology.MemberID
 	waiting atomic.Int32 // who wait, for those who leave
 	idle    atomic.Int32 // places whose transaction waits for its client
-	limit   atomic.Int32 // for who chooses a member
+	warm    atomic.Bool  // keys of some statements are looked at
 
 	mu   sync.Mutex
 	gate *gate.Gate
@@ -128,7 +128,7 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 	if s.admitted.gate != nil && s.admitted.gate.id == m.ID || s.waitsForNobody() {
 		return nil
 	}
-	s.leavePlace()
+	s.leaveGate()
 	g := s.gateOf(m.ID)
 	digest := s.digest()
 	g.mu.Lock()
@@ -141,8 +141,13 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 	return s.queue(g, gate.Request{Class: class, Digest: digest}, whereto{m, reading})
 }
 
-// leavePlace gives the place back, and lets in who is next.
+// leavePlace gives the place back, and the lane, and lets in who is next.
 func (s *session) leavePlace() {
+	s.leaveLane()
+	s.leaveGate()
+}
+
+func (s *session) leaveGate() {
 	g := s.admitted.gate
 	if g == nil {
 		return
@@ -162,10 +167,10 @@ func (s *session) leavePlace() {
 // transaction goes on.
 func (s *session) answeredInPlace() {
 	switch {
-	case s.admitted.gate == nil:
+	case s.admitted.gate == nil && s.visit == nil:
 	case !s.mem.inTransaction() || s.link == nil:
 		s.leavePlace()
-	case !s.admitted.idle:
+	case !s.admitted.idle && s.admitted.gate != nil:
 		s.admitted.idle = true
 		s.admitted.gate.idle.Add(1)
 	}
@@ -199,6 +204,9 @@ func (s *session) measure(began gate.Instant) {
 	s.took = now.Sub(began)
 	g.mu.Lock()
 	g.gate.Sample(s.digest(), s.took, now)
+	if s.admitted.class == gate.Write && s.locksRow() && (g.gate.Waiting() > 0 || g.gate.Slow(s.digest(), s.took)) {
+		g.suspect(s.digest(), now)
+	}
 	if g.gate.Waiting() > 0 {
 		g.wake(now)
 	}
@@ -208,7 +216,7 @@ func (s *session) measure(began gate.Instant) {
 // lookAfterGates is called at every tick: it has settings taken up, and the gates' windows
 // closed where nothing happens.
 func (p *Proxy) lookAfterGates() {
-	settings := p.gateSettings()
+	settings, warm := p.gateSettings(), false
 	p.mu.Lock()
 	gates := make([]*memberGate, 0, len(p.gates))
 	for _, g := range p.gates {
@@ -217,7 +225,9 @@ func (p *Proxy) lookAfterGates() {
 	p.mu.Unlock()
 	for _, g := range gates {
 		g.tick(settings)
+		warm = warm || g.warm.Load()
 	}
+	p.warm.Store(warm)
 }
 
 func (g *memberGate) tick(settings gate.Settings) {
@@ -231,9 +241,12 @@ func (g *memberGate) tick(settings gate.Settings) {
 		g.gate.Set(settings)
 	}
 	g.gate.Press(pressure)
+	for v := g.gate.NextLane(); v != nil; v = g.gate.NextLane() {
+		wakeLane(v)
+	}
+	g.warm.Store(g.gate.AnyWarm())
 	change := g.gate.Tick(now, g.gate.Taken()-int(g.idle.Load()))
 	g.wake(now)
-	g.limit.Store(int32(g.gate.Limit()))
 	state := g.gate.State()
 	g.mu.Unlock()
 	if change != gate.Unchanged {

@@ -15,6 +15,7 @@ type Gate struct {
 	Member topology.MemberID
 	Idle   int // places whose transaction waits for its client
 	gate.State
+	Hot []gate.HotKey // the most used first
 }
 
 // Gates returns the members' gates, by member. It is safe for concurrent use.
@@ -28,7 +29,7 @@ func (p *Proxy) Gates() []Gate {
 	list := make([]Gate, 0, len(gates))
 	for _, g := range gates {
 		g.mu.Lock()
-		list = append(list, Gate{g.id, int(g.idle.Load()), g.gate.State()})
+		list = append(list, Gate{g.id, int(g.idle.Load()), g.gate.State(), g.gate.HotKeys()})
 		g.mu.Unlock()
 	}
 	slices.SortFunc(list, func(a, b Gate) int {
@@ -49,6 +50,9 @@ var gateColumns = []string{"member", "mode", "limit", "ceiling", "reads", "write
 func (s *session) showBursts(what string) (columns []string, rows [][]string, known bool) {
 	if what == "gates" {
 		return gateColumns, s.p.showGates(), true
+	}
+	if what == "hotkeys" {
+		return hotColumns, s.p.showHotKeys(), true
 	}
 	return nil, nil, false
 }

@@ -24,9 +24,16 @@ type busy struct {
 	most int
 	hold chan struct{} // closed or sent to: statements with "hold" in them wait for it
 	ran  []string
+	once sync.Once
 }
 
-func newBusy() *busy { return &busy{open: make(map[*fakeConn]bool), hold: make(chan struct{})} }
+func newBusy() *busy {
+	b := &busy{open: make(map[*fakeConn]bool), hold: make(chan struct{})}
+	return b
+}
+
+// release lets all statements go on, now and later.
+func (b *busy) release() { b.once.Do(func() { close(b.hold) }) }
 
 func (b *busy) answer(c *fakeConn, command []byte) {
 	text := string(command[1:])
@@ -64,7 +71,9 @@ func (b *busy) seen() string {
 func places(t *testing.T, n int, b *busy, s gate.Settings) *faked {
 	t.Helper()
 	s.Floor, s.Ceiling = n, n
-	return startFaked(t, Config{Gates: func() gate.Settings { return s }}, b.answer)
+	f := startFaked(t, Config{Gates: func() gate.Settings { return s }}, b.answer)
+	t.Cleanup(b.release) // before the member is waited for
+	return f
 }
 
 func (p *Proxy) waitingAt(id topology.MemberID) int {
@@ -99,7 +108,7 @@ func TestNoMoreStatementsAtOnceThanPlaces(t *testing.T) {
 		})
 	}
 	eventually(t, "four wait", func() bool { return f.waitingAt("m1") == 4 })
-	close(b.hold)
+	b.release()
 	clients.Wait()
 	g := f.Gates()[0]
 	if done.Load() != 6 || b.most != 2 || g.Counts.Waits != 4 || g.Taken[gate.Write] != 0 || g.Counts.WaitTime <= 0 {
@@ -156,7 +165,7 @@ func TestPlacesComeBack(t *testing.T) {
 				}
 			}
 			eventually(t, "the place is free", func() bool { return f.Gates()[0].Taken[gate.Write] == 0 })
-			close(b.hold)
+			b.release()
 			if n, _ := f.client(t).query("UPDATE t SET a=1"); n != 0 {
 				t.Errorf("the next one: %d", n)
 			}
@@ -336,7 +345,7 @@ func TestAFrozenMemberHoldsUpNobodyElse(t *testing.T) {
 	view.Units[1].ID, view.Units[1].Owner = "shop", "m2"
 	w.setView(view)
 	f := &faked{world: w, fake: a, Proxy: serve(t, w, Config{WatchInterval: 20 * time.Millisecond, Gates: func() gate.Settings { return s }})}
-	defer close(frozen.hold)
+	defer frozen.release()
 	for range 5 {
 		stuck := f.client(t)
 		go func() { _, _ = stuck.do(wire.ComQuery, "UPDATE other.t SET hold=1") }()

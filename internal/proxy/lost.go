@@ -182,6 +182,9 @@ func (s *session) ready() (told *wire.Error, err error) {
 	if told := s.aim(s.p.view.Load()); told != nil {
 		return told, nil
 	}
+	if told := s.takeLane(); told != nil {
+		return told, nil
+	}
 	if s.link == nil {
 		if reading, told, err := s.returns(); reading || told != nil || err != nil {
 			return told, err

@@ -71,8 +71,10 @@ type Proxy struct {
 	gates    map[topology.MemberID]*memberGate // never taken out
 
 	reader      reader
-	waiters     sync.Pool // of *linkWaiter
-	gateWaiters sync.Pool // of *gateWaiter
+	waiters     sync.Pool   // of *linkWaiter
+	gateWaiters sync.Pool   // of *gateWaiter
+	warm        atomic.Bool // keys of some statements are looked at, at some gate
+	tables      tables
 	hangups     hangups
 	tokens      tokens
 	reached     reached

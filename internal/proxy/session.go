@@ -14,6 +14,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -57,6 +58,8 @@ type session struct {
 	gates       [2]*memberGate // that it has been at last
 	admitted    admission      // its place at one of them
 	urgent      urgent
+	visit       *gate.Visit // what its transaction has of hot keys; nil: nothing
+	visitAt     *memberGate
 	sampled     uint32        // counts statements
 	took        time.Duration // by the last one that was measured
 	asker       bool          // its account is known to ask for what the last statement has left

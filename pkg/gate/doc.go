@@ -10,7 +10,7 @@
 // is a matter of the mode: in [Absorb] up to a set time, in [Shed] no longer than a standing
 // queue allows (sojourn.go, after Facebook's controlled delay and adaptive LIFO).
 //
-// Lanes (lane.go, heat.go) keep those apart who would wait for one another in the member:
+// Lanes (lane.go) keep those apart who would wait for one another in the member:
 // a key that several transactions want at once is hot, and has one of them at a time.
 //
 // The package reads no clock and takes no lock: [Instant] is an argument, and a caller that

@@ -16,6 +16,7 @@ type Gate struct {
 	standing       standing
 	patience       patiences
 	state          saturation
+	lanes          lanes
 	counts         Counts
 }
 

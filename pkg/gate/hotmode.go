@@ -25,6 +25,15 @@ func (m HotMode) String() string {
 	return "unknown"
 }
 
+// MarshalText writes the mode's name.
+func (m HotMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads a mode's name.
+func (m *HotMode) UnmarshalText(text []byte) (err error) {
+	*m, err = ParseHotMode(string(text))
+	return err
+}
+
 // ParseHotMode returns the mode of a name.
 func ParseHotMode(name string) (HotMode, error) {
 	for m := HotOn; m <= HotOff; m++ {

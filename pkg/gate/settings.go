@@ -33,6 +33,15 @@ func (m Mode) String() string {
 	return "absorb"
 }
 
+// MarshalText writes the mode's name.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads a mode's name.
+func (m *Mode) UnmarshalText(text []byte) (err error) {
+	*m, err = ParseMode(string(text))
+	return err
+}
+
 // ParseMode returns the mode of a name.
 func ParseMode(name string) (Mode, error) {
 	switch name {
@@ -46,23 +55,24 @@ func ParseMode(name string) (Mode, error) {
 
 // Settings are what a gate is told. [Defaults] has what is used where a field is 0.
 type Settings struct {
-	Mode       Mode
-	Floor      int           // places that there are at the least
-	Ceiling    int           // and at the most
-	MaxWait    time.Duration // in absorb: nobody waits for longer
-	ShedWait   time.Duration // in shed: the same; a tenth of it while the queue does not get empty
-	MaxQueue   int           // who may wait at once, of all classes; an account has three quarters of it
-	QueueBytes int           // of the commands of those who wait
+	Mode       Mode          `json:"mode"`
+	Floor      int           `json:"floor,omitempty"`       // places that there are at the least
+	Ceiling    int           `json:"ceiling,omitempty"`     // and at the most
+	MaxWait    time.Duration `json:"max_wait,omitempty"`    // in absorb: nobody waits for longer
+	ShedWait   time.Duration `json:"shed_wait,omitempty"`   // in shed: the same; a tenth of it while the queue does not get empty
+	MaxQueue   int           `json:"max_queue,omitempty"`   // who may wait at once, of all classes; an account has three quarters of it
+	QueueBytes int           `json:"queue_bytes,omitempty"` // of the commands of those who wait
 	// HeavyAfter is from which usual time at the member on a digest is heavy: at most a
 	// quarter of the places are for those while others wait.
-	HeavyAfter time.Duration
+	HeavyAfter time.Duration `json:"heavy_after,omitempty"`
 	// RunningThreads and RowLockWaits are from when on the member has too much to do, by
 	// its own word. 0: it is not asked.
-	RunningThreads, RowLockWaits int
+	RunningThreads int `json:"running_threads,omitempty"`
+	RowLockWaits   int `json:"row_lock_waits,omitempty"`
 	// HotWidth is how many transactions may have a hot key at once.
-	HotWidth int
+	HotWidth int `json:"hot_width,omitempty"`
 	// Hot says what is done about hot keys.
-	Hot HotMode
+	Hot HotMode `json:"hot"`
 }
 
 // Bounds of settings.
@@ -109,6 +119,17 @@ func (s Settings) WithDefaults() Settings {
 		s.HeavyAfter = d.HeavyAfter
 	}
 	return s
+}
+
+// String says the settings in words, for example "absorb 30s, 4 to 80 places, …".
+func (s Settings) String() string {
+	s = s.WithDefaults()
+	wait := s.MaxWait
+	if s.Mode == Shed {
+		wait = s.ShedWait
+	}
+	return fmt.Sprintf("%s %s, %d to %d places, queue %d (%d bytes), heavy from %s, hot keys %s (%d at once), running threads %d, row lock waits %d",
+		s.Mode, wait, s.Floor, s.Ceiling, s.MaxQueue, s.QueueBytes, s.HeavyAfter, s.Hot, s.HotWidth, s.RunningThreads, s.RowLockWaits)
 }
 
 // Validate returns all that is wrong with s, or nil. 0 is right everywhere.

@@ -13,6 +13,7 @@ type Counts struct {
 	Samples    uint64        // statements whose time at the member was measured
 	ServerTime time.Duration // of these, in all
 	Saturated  uint64        // how often it became saturated
+	LaneWaits  uint64        // statements that waited for a lane
 }
 
 var waitBounds = [...]time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second, 10 * time.Second}
@@ -52,6 +53,7 @@ func (g *Gate) State() State {
 		Settings: g.set, Limit: g.lim.places(), Taken: g.taken, Bytes: g.bytes, Inflation: g.lim.inflation,
 		Braked: g.lim.brake.writes > 0 || g.lim.brake.at < g.lim.ceilng, Saturated: g.state.saturated, Expected: g.Expected(), Counts: g.counts,
 	}
+	s.Counts.LaneWaits = g.lanes.waits
 	for c := range classes {
 		s.Waiting[c] = g.queues[c].count
 	}
@@ -88,6 +90,7 @@ func (g *Gate) Tick(now Instant, atMember int) Change {
 	s := &g.state
 	s.atMember = atMember
 	g.tick(now)
+	g.lanes.cool(now)
 	lasted := now.Sub(s.looked)
 	if s.looked == 0 || lasted > time.Minute {
 		lasted = 0

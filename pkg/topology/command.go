@@ -77,6 +77,10 @@ func changeKinds() map[string]Change {
 		"set_lag_thresholds": SetLagThresholds{},
 		"set_throttle":       SetThrottle{},
 		"clear_throttle":     ClearThrottle{},
+
+		"set_gates":   SetGates{},
+		"set_limit":   SetLimit{},
+		"clear_limit": ClearLimit{},
 	}
 }
 
