@@ -59,6 +59,7 @@ func (n node) ProxyStats() api.ProxyStats {
 	}
 	s := n.app.proxy.Stats()
 	return api.ProxyStats{
+		Gates:  n.gates(),
 		Listen: n.app.proxy.Addr(), Socket: n.app.cfg.Proxy.Socket,
 		Sessions: s.Sessions, Queued: s.Queued, Queries: s.Queries, Errors: s.Errors, Refused: s.Refused,
 		Traffic: api.ProxyTraffic{

@@ -143,6 +143,9 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 
 // leavePlace gives the place back, and the lane, and lets in who is next.
 func (s *session) leavePlace() {
+	if len(s.within) > 0 {
+		s.leaveLimits()
+	}
 	s.leaveLane()
 	s.leaveGate()
 }
@@ -167,7 +170,7 @@ func (s *session) leaveGate() {
 // transaction goes on.
 func (s *session) answeredInPlace() {
 	switch {
-	case s.admitted.gate == nil && s.visit == nil:
+	case s.admitted.gate == nil && s.visit == nil && len(s.within) == 0:
 	case !s.mem.inTransaction() || s.link == nil:
 		s.leavePlace()
 	case !s.admitted.idle && s.admitted.gate != nil:

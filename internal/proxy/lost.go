@@ -182,6 +182,9 @@ func (s *session) ready() (told *wire.Error, err error) {
 	if told := s.aim(s.p.view.Load()); told != nil {
 		return told, nil
 	}
+	if told := s.passLimits(); told != nil {
+		return told, nil
+	}
 	if told := s.takeLane(); told != nil {
 		return told, nil
 	}

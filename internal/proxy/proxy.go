@@ -71,9 +71,10 @@ type Proxy struct {
 	gates    map[topology.MemberID]*memberGate // never taken out
 
 	reader      reader
-	waiters     sync.Pool   // of *linkWaiter
-	gateWaiters sync.Pool   // of *gateWaiter
-	warm        atomic.Bool // keys of some statements are looked at, at some gate
+	waiters     sync.Pool              // of *linkWaiter
+	gateWaiters sync.Pool              // of *gateWaiter
+	limited     atomic.Pointer[limits] // nil: nobody is held back
+	warm        atomic.Bool            // keys of some statements are looked at, at some gate
 	tables      tables
 	hangups     hangups
 	tokens      tokens
@@ -167,6 +168,7 @@ func (p *Proxy) watch(stop <-chan struct{}) {
 				p.lookAfterClients()
 				p.sweepPools()
 				p.lookAfterGates()
+				p.lookAfterLimits()
 			}
 		}
 	}

@@ -60,10 +60,11 @@ type session struct {
 	urgent      urgent
 	visit       *gate.Visit // what its transaction has of hot keys; nil: nothing
 	visitAt     *memberGate
-	sampled     uint32        // counts statements
-	took        time.Duration // by the last one that was measured
-	asker       bool          // its account is known to ask for what the last statement has left
-	generation  uint64        // of the accounts, when it logged in
+	within      []*limitCounts // rules that its command, or transaction, counts in
+	sampled     uint32         // counts statements
+	took        time.Duration  // by the last one that was measured
+	asker       bool           // its account is known to ask for what the last statement has left
+	generation  uint64         // of the accounts, when it logged in
 
 	// Of the command under way:
 	code      wire.Command
@@ -91,9 +92,12 @@ type session struct {
 	queued    bool               // it waits for an owner
 	until     time.Time          // how long it may wait in all; zero: it did not have to yet
 
-	was      topology.MemberID // where the last link led to
-	lastTick uint32            // of the proxy, when the last command ended
-	looked   uint32            // phase at the watch's last look; the watch's own
+	was          topology.MemberID // where the last link led to
+	lastTick     uint32            // of the proxy, when the last command ended
+	looked       uint32            // phase at the watch's last look; the watch's own
+	stayed       uint32            // the same, of limit.go
+	stayedKilled uint32
+	stayedSince  time.Time
 
 	strikes  strikes              // KILLs of what runs here, counted by others
 	atMember atomic.Pointer[link] // link, for others

@@ -32,6 +32,7 @@ const (
 	RefusedBackend                    // the member refused, or did not answer
 	RefusedLinks                      // all connections to the member were in use for QueueTimeout
 	RefusedGate                       // the gate of the member: its queue, its time, its deadline
+	RefusedLimit                      // a rule of the DBA
 	refusals
 )
 
@@ -82,6 +83,8 @@ func (r Refusal) String() string {
 		return "member_links"
 	case RefusedGate:
 		return "saturated"
+	case RefusedLimit:
+		return "limit"
 	}
 	return fmt.Sprintf("refusal_%d", uint8(r))
 }
