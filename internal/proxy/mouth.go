@@ -114,7 +114,7 @@ func (s *session) tellRows(c command, columns []string, rows [][]string) error {
 func (s *session) explain(statement []byte) [][]string {
 	plan := s.p.reader.plan(statement, s.mem.dialect(s.p.version()))
 	view := s.p.view.Load()
-	rows := [][]string{{"statement", string(plan.AppendDigest(nil))}}
+	rows := [][]string{{"statement", string(plan.AppendDigest(nil))}, {"digest", fmt.Sprintf("%016x", plan.Hash())}}
 	for i := range plan.Statements {
 		f := &plan.Statements[i]
 		var tables []string
