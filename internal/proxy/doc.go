@@ -39,7 +39,8 @@
 //	status.go     SHOW STATUS, of the client's own connection
 //	watch.go      clients that hang up while their query runs
 //	kill.go       who ends whom; strikes.go: and no commit by it; threads.go: their ids
-//	drain.go      the end
+//	memory.go     what a client that does nothing costs
+//	drain.go      the end; fault.go: by a fault of ours
 //
 // # Invariants
 //
@@ -63,6 +64,7 @@
 //     block are its own goroutine's, and sessions, waiting sessions, bytes and
 //     time before login are bounded. A bound that is reached is counted
 //     ([Stats]) and told to the client.
+//   - A fault of ours ends the session that it is in, and its link, and nothing else.
 //   - TLS is judged by the connection, not by what a client says of it. Nothing that
 //     came in the clear counts as protected, and a link that is to have TLS is never
 //     made without.

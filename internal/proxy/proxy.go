@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -154,6 +155,8 @@ func (p *Proxy) Run(ctx context.Context) error {
 func (p *Proxy) watch(stop <-chan struct{}) {
 	ticker := time.NewTicker(p.cfg.WatchInterval)
 	defer ticker.Stop()
+	var tidiness tidiness
+	var sessions []*session
 	for {
 		changed := p.views.ViewChanged()
 		p.takeIn()
@@ -165,10 +168,16 @@ func (p *Proxy) watch(stop <-chan struct{}) {
 				again = false
 			case <-ticker.C:
 				p.tick.Add(1)
-				p.lookAfterClients()
+				sessions = p.appendAll(sessions)
+				p.lookAfterClients(sessions)
 				p.sweepPools()
 				p.lookAfterGates()
 				p.lookAfterLimits()
+				if tidiness.look(len(sessions), p.count.sessionsTotal.Load(), time.Now()) {
+					go debug.FreeOSMemory() // views go on being taken in
+				}
+				clear(sessions)
+				sessions = sessions[:0]
 			}
 		}
 	}
