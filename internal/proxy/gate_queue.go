@@ -58,6 +58,7 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 		s.idle() // whoever waits is not at work: a unit may move meanwhile
 	}
 	patience := min(w.Until.Sub(now), s.patience())
+	defer s.waitsFor("a place at " + string(g.id))()
 	gone := s.awaitGate(g, w, patience, to)
 	now = s.p.now()
 	g.mu.Lock()

@@ -120,6 +120,7 @@ func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wir
 			patience = min(patience, time.Duration(r.Deadline))
 		}
 	}
+	defer s.waitsFor("the row before it at " + string(g.id))()
 	gone := s.awaitGate(g, w, patience, to)
 	g.mu.Lock()
 	late := g.gate.GiveUp(s.visit)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -122,6 +123,8 @@ func (s *session) passLimits() *wire.Error {
 	}
 	patience := s.patience()
 	began := time.Now()
+	over := func() {}
+	defer func() { over() }()
 	for {
 		wait, rule, free := s.tryLimits(rules)
 		if rule == nil {
@@ -133,6 +136,8 @@ func (s *session) passLimits() *wire.Error {
 			return wire.NewError(wire.Saturated, "sqlring: held back by a rule of the DBA (%s; until %s: %s); waited %v; this was not run; retry_after_ms=%d",
 				rule.Scope, rule.Until.UTC().Format(time.RFC3339), rule.Why, time.Since(began).Round(time.Millisecond), max(wait, time.Second).Milliseconds())
 		}
+		over()
+		over = s.waitsFor("a rule of the DBA: " + rule.Scope)
 		timer := time.NewTimer(min(left, wait))
 		select {
 		case <-free:
@@ -207,31 +212,17 @@ func (p *Proxy) lookAfterLimits() {
 
 // stopStatement has the member stop what a session runs; its client gets 1317 from the
 // member. One that commits is left alone (strikes.go), and so is one that has ended.
-func (p *Proxy) stopStatement(s *session, l *link, as caller, phase uint32) {
+func (p *Proxy) stopStatement(s *session, phase uint32) {
 	ctx, cancel := context.WithTimeout(s.ctx, p.cfg.BackendTimeout)
 	defer cancel()
 	landed, ok := s.strikes.strike(ctx)
 	if !ok {
 		return
 	}
-	stopped := false
-	defer func() { landed(stopped) }()
-	if s.phase.Load() != phase || s.atMember.Load() != l {
-		return
-	}
-	other, err := p.dial(ctx, l.route, as, "")
-	if err == nil {
-		defer other.close()
-		err = other.within(ctx, p.cfg.BackendTimeout, func() error {
-			if err := other.own.Send(wire.Query("KILL QUERY " + strconv.FormatUint(uint64(l.thread), 10))); err != nil {
-				return err
-			}
-			_, _, err := other.own.Result(other.caps, setupBudget)
-			return err
-		})
-	}
-	if stopped = err == nil; !stopped {
-		p.log.Warn("long statement could not be stopped", "session", s.id, "member", string(l.route.Member.ID), "error", err)
+	err := p.strike(ctx, s, phase)
+	landed(err == nil)
+	if err != nil && !errors.Is(err, ErrNotRunning) {
+		p.log.Warn("long statement could not be stopped", "session", s.id, "error", err)
 	}
 }
 
@@ -258,11 +249,11 @@ func (s *session) overstays(rules *limits, now time.Time) {
 			s.interrupt()
 			return
 		case busy && l.LongStatement > 0 && lasted > l.LongStatement:
-			if at := s.atMember.Load(); at != nil && s.stayedKilled != phase {
+			if s.atMember.Load() != nil && s.stayedKilled != phase {
 				s.stayedKilled = phase
 				s.p.log.Warn("long statement ended", "session", s.id, "user", as.login.User, "scope", l.Scope, "ran_for", lasted.Round(time.Millisecond).String())
 				s.p.count.refuse(RefusedLimit)
-				s.p.running.Go(func() { s.p.stopStatement(s, at, *as, phase) })
+				s.p.running.Go(func() { s.p.stopStatement(s, phase) })
 			}
 			return
 		}

@@ -91,10 +91,16 @@ type session struct {
 	queued    bool               // it waits for an owner
 	until     time.Time          // how long it may wait in all; zero: it did not have to yet
 
-	was          topology.MemberID // where the last link led to
-	lastTick     uint32            // of the proxy, when the last command ended
-	looked       uint32            // phase at the watch's last look; the watch's own
-	stayed       uint32            // the same, of limit.go
+	was      topology.MemberID // where the last link led to
+	lastTick uint32            // of the proxy, when the last command ended
+
+	looked       atomic.Uint32                 // phase at the watch's last look
+	lookedAt     atomic.Int64                  // when the watch first saw that, unix nanoseconds; 0: never
+	began        time.Time                     // when its client connected
+	profile      atomic.Pointer[profile]       // for others: sessions.go; nil: it is not logged in
+	doing        atomic.Pointer[balancer.Plan] // what its command does, for others
+	waits        atomic.Pointer[string]        // what its command waits for, for others; nil: nothing
+	stayed       uint32                        // phase when limit.go looked last; the watch's own
 	stayedKilled uint32
 	stayedSince  time.Time
 
@@ -112,7 +118,7 @@ type session struct {
 }
 
 func newSession(p *Proxy, conn net.Conn) *session {
-	s := &session{p: p, as: &nobody, conn: conn, from: addressOf(conn), client: newStream(conn)}
+	s := &session{p: p, as: &nobody, conn: conn, from: addressOf(conn), client: newStream(conn), began: time.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.in.pool, s.out.pool = &p.buffers, &p.buffers
 	return s
@@ -168,6 +174,7 @@ func (s *session) end() {
 // serve passes one command after the other. It always returns an error, io.EOF
 // if the client left in an orderly way.
 func (s *session) serve() error {
+	s.publish()
 	s.mark(false)
 	for {
 		s.begin()
@@ -188,7 +195,7 @@ func (s *session) serve() error {
 		s.mem.once = balancer.StickNone
 		s.rest()
 		s.answeredInPlace()
-		s.notePins()
+		s.publish()
 		s.answered()
 		s.mark(false)
 	}
