@@ -91,6 +91,8 @@ type ProxyStats struct {
 	Traffic ProxyTraffic `json:"traffic"`
 	Reads   ProxyReads   `json:"reads"`
 	Pools   []ProxyPool  `json:"pools" doc:"by member"`
+
+	Gates []GateAt `json:"-"` // in front of the members, by member
 }
 
 // ProxyReads is where reads went, since the node's start.

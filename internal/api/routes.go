@@ -32,6 +32,7 @@ func (s *Server) mux() http.Handler {
 	s.clusterRoutes(api)
 	s.lagRoutes(api)
 	s.throttleRoutes(api)
+	s.gateRoutes(api)
 	s.frenoRoutes(mux)
 	s.unitRoutes(api)
 	s.pageRoutes(mux)

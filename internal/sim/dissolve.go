@@ -70,7 +70,7 @@ func (w *World) apart(members []topology.Member, procs map[topology.MemberID]int
 			why = "is open"
 		}
 		if why != "" {
-			w.breach("I14", "the ring is dissolved, and %s %s", m.ID, why)
+			w.breach("I15", "the ring is dissolved, and %s %s", m.ID, why)
 			return
 		}
 	}

@@ -157,7 +157,7 @@ func (l *laws) ended(x *write, o outcome) {
 }
 
 // told checks that each transition of a member and of a unit is in the outbox, once, or
-// was counted as one that flaps (I14).
+// was counted as one that flaps (I13).
 func (l *laws) told(before, after *topology.Snapshot, c topology.Command) {
 	want := map[string]bool{}
 	for _, m := range after.Members {
@@ -174,14 +174,14 @@ func (l *laws) told(before, after *topology.Snapshot, c topology.Command) {
 		delete(want, after.Outbox.History[i].Key())
 	}
 	if len(want) > int(after.Outbox.Suppressed-before.Outbox.Suppressed) { //nolint:gosec // a few
-		l.w.breach("I14", "%s is not told at index %d: %v", c.Change, c.Index, want)
+		l.w.breach("I13", "%s is not told at index %d: %v", c.Change, c.Index, want)
 	}
 	if o := after.Outbox; len(o.History) > topology.MaxNotices || len(o.Pending) > topology.MaxPending || len(o.Standing) > topology.MaxStanding {
-		l.w.breach("I14", "the outbox outgrows its bounds at index %d", c.Index)
+		l.w.breach("I13", "the outbox outgrows its bounds at index %d", c.Index)
 	}
 }
 
-// committed checks a change of the intent (I1, I4, I11, I12, I14).
+// committed checks a change of the intent (I1, I4, I11, I12, I13).
 func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 	l.told(before, after, c)
 	if heal, ok := c.Change.(topology.BeginHeal); ok {

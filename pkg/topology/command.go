@@ -102,6 +102,9 @@ func changeKinds() map[string]Change {
 		"ack_notice":    AckNotice{},
 		"add_silence":   AddSilence{},
 		"end_silence":   EndSilence{},
+		"set_gates":     SetGates{},
+		"set_limit":     SetLimit{},
+		"clear_limit":   ClearLimit{},
 	}
 }
 
