@@ -118,7 +118,7 @@ func TestDamagedRowsAreFoundAndRepairedUnderLoad(t *testing.T) {
 	for i, statements := range [][]string{m2, m3} {
 		r.servers[i+1].Exec(t, "SET SESSION sql_log_bin=0, sql_mode=''; "+strings.Join(statements, "; ")+"; SET SESSION sql_log_bin=1")
 	}
-	found := r.verify(t, api.VerifyRequest{Chunk: 400})
+	found := r.verify(t, api.VerifyRequest{Schema: "goods", Chunk: 400})
 	if got := differing(found); !slices.Equal(got, want) || found.State != rowcheck.StateDone {
 		t.Errorf("found in tables: %q, want %q; %s %s", got, want, found.State, found.Why)
 		for _, d := range found.Differences {
@@ -143,8 +143,11 @@ func TestDamagedRowsAreFoundAndRepairedUnderLoad(t *testing.T) {
 func (r *rig) seesValues(t *testing.T, found rowcheck.Run) {
 	t.Helper()
 	for _, want := range []struct{ shown, column, member, value string }{
-		{"id=1", "v", "m1", "2"}, {"id=1", "v", "m2", "3"}, {"id=1", "v", "m3", "4"},
-		{"id=2500", "w", "m2", "NULL"}, {"id=4000", "w", "m3", `""`},
+		{"id=1", "v", "m1", "2"},
+		{"id=1", "v", "m2", "3"},
+		{"id=1", "v", "m3", "4"},
+		{"id=2500", "w", "m2", "NULL"},
+		{"id=4000", "w", "m3", `""`},
 	} {
 		i := slices.IndexFunc(found.Differences, func(d rowcheck.Difference) bool { return d.Table == "plain" && d.Shown == want.shown })
 		if i < 0 {
@@ -194,7 +197,7 @@ func (r *rig) repairs(t *testing.T, found rowcheck.Run) {
 			t.Errorf("%s %s is not mended", d.FullName(), d.Shown)
 		}
 	}
-	again := r.verify(t, api.VerifyRequest{})
+	again := r.verify(t, api.VerifyRequest{Schema: "goods"})
 	if got := differing(again); !slices.Equal(got, []string{"bare: 1"}) {
 		t.Errorf("after the repair these differ: %q", got)
 	}
