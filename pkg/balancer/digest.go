@@ -13,6 +13,7 @@ type Digester struct {
 	values   []Value
 	params   int
 	remark   []byte
+	remarks  int
 	whole    bool
 	by       int // depth of brackets, plus 1, of the ORDER BY or the like that goes on; 0: none
 	depth    int
@@ -51,13 +52,13 @@ func (d *Digester) Digest(text []byte, dialect Dialect) {
 			if n := len(d.key) - 2; n >= d.floor && d.token(n) == ';' {
 				d.key = d.key[:n]
 			}
-			d.remark, d.text = l.Remark(), nil
+			d.remark, d.remarks, d.text = l.Remark(), l.remarks, nil
 			return
 		}
 		d.add(t)
 		d.previous = t.Kind
 	}
-	d.whole, d.text, d.remark = false, nil, l.Remark()
+	d.whole, d.text, d.remark, d.remarks = false, nil, l.Remark(), l.remarks
 }
 
 // Key returns the digest as bytes to compare. Statements with equal keys have equal
