@@ -37,7 +37,7 @@ const catchUp = 2 * time.Second
 // forwarding has the leader answer what changes something, if another node leads.
 func (s *Server) forwarding(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.cfg.Cluster == nil || isOfThisNode(r) || r.Method == http.MethodGet || r.Method == http.MethodHead {
+		if s.cfg.Cluster == nil || r.Method == http.MethodGet || r.Method == http.MethodHead || ofThisNode(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -67,9 +67,11 @@ func (s *Server) forwarding(next http.Handler) http.Handler {
 	})
 }
 
-// isOfThisNode reports whether a request is about what the node that is asked has itself,
-// and no other: its sessions.
-func isOfThisNode(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/sessions/") }
+// ofThisNode reports whether a change is the own affair of the node that is asked: its
+// sessions, and comparisons, which run where they were asked for.
+func ofThisNode(path string) bool {
+	return strings.HasPrefix(path, "/v1/sessions/") || strings.HasPrefix(path, "/v1/verify") || path == "/v1/repair" || path == "/v1/repair/plan"
+}
 
 // forwarded is a request as the leader gets it.
 func (s *Server) forwarded(w http.ResponseWriter, r *http.Request) (Forwarded, error) {

@@ -115,4 +115,5 @@ type ProxyTraffic struct {
 	Repeated       uint64 `json:"repeated" doc:"reads run again on another member, of whose first run nothing was delivered"`
 	Abandoned      uint64 `json:"abandoned" doc:"clients that left while a statement ran"`
 	Slowed         uint64 `json:"slowed" doc:"logins made to wait since too many of their account had failed"`
+	Faults         uint64 `json:"faults" doc:"sessions that ended by a fault of sqlring itself: its log has the stack"`
 }

@@ -36,6 +36,8 @@ func (s *Server) mux() http.Handler {
 	s.unitRoutes(api)
 	s.pageRoutes(mux)
 	s.drainRoutes(api)
+	s.checkRoutes(api)
+	s.verifyRoutes(api)
 	s.sessionRoutes(api)
 	s.explainRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)

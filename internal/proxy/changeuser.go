@@ -51,17 +51,17 @@ func (s *session) becomes(own *wire.Conn, login wire.Login) error {
 		return err
 	}
 	was, schema, account := s.as, s.mem.schema, s.account
-	s.as, s.mem.schema = as, login.Database
-	s.linkKey, s.generation = as.key(), s.p.generation.Load()
+	s.as, s.mem.schema = &as, login.Database
+	s.generation = s.p.generation.Load()
 	s.attrs = string(as.login.Attributes)
 	s.account, s.consistency, s.written = s.p.tokens.of(as.login.User), s.p.cfg.consistencyOf(as.login.User), token{}
 	_, s.asker = s.p.askers.Load(as.login.User)
 	s.clearDeadline()
-	s.known.Store(&as)
+	s.known.Store(s.as)
 	if err := s.connectOrFail(); err != nil {
-		s.known.Store(&was)
+		s.known.Store(was)
 		s.as, s.mem.schema, s.account = was, schema, account
-		s.linkKey, s.consistency = was.key(), s.p.cfg.consistencyOf(was.login.User)
+		s.consistency = s.p.cfg.consistencyOf(was.login.User)
 		return err
 	}
 	return nil

@@ -41,7 +41,8 @@
 //	watch.go      clients that hang up while their query runs
 //	sessions.go   what others may know of a session; end.go: ending one from outside
 //	kill.go       who ends whom; strikes.go: and no commit by it; threads.go: their ids
-//	drain.go      the end
+//	memory.go     what a client that does nothing costs
+//	drain.go      the end; fault.go: by a fault of ours
 //
 // # Invariants
 //
@@ -65,6 +66,7 @@
 //     block are its own goroutine's, and sessions, waiting sessions, bytes and
 //     time before login are bounded. A bound that is reached is counted
 //     ([Stats]) and told to the client.
+//   - A fault of ours ends the session that it is in, and its link, and nothing else.
 //   - TLS is judged by the connection, not by what a client says of it. Nothing that
 //     came in the clear counts as protected, and a link that is to have TLS is never
 //     made without.

@@ -55,7 +55,8 @@ func (p *Proxy) Explain(q Question) (Explanation, error) {
 		s.consistency = level
 	}
 	s.sees = s.consistency
-	s.as.login.User, s.mem.schema, s.mem.status = q.User, q.Schema, wire.StatusAutocommit
+	s.as = &caller{login: wire.Login{User: q.User}}
+	s.mem.schema, s.mem.status = q.Schema, wire.StatusAutocommit
 	_, hint, err := p.reader.plan([]byte(q.Statement), s.mem.dialect(p.version()))
 	if err != nil {
 		return Explanation{}, err

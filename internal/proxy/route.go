@@ -87,7 +87,7 @@ func (s *session) open(route balancer.Route, reading bool) (*link, error) {
 	if !s.p.serves(route.Member, reading, s.aimed) { // the cut may have come before
 		return nil, context.Canceled
 	}
-	return s.p.open(ctx, route, s.as, s.mem.schema)
+	return s.p.open(ctx, route, *s.as, s.mem.schema)
 }
 
 // refusal is what a client gets that has waited in vain, and as what it counts.

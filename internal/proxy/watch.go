@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// lookAfterClients is called at every tick, from Run's goroutine. It finds
+// lookAfterClients is called at every tick, from the watch's goroutine. It finds
 // sessions whose client has gone while they are at work for it, and idle sessions
 // whose link was closed by the member, and wakes them. It looks at sockets with
 // calls that do not block; a session that is busy costs a look only if it has
 // been at work on the same command since the tick before.
-func (p *Proxy) lookAfterClients() {
+func (p *Proxy) lookAfterClients(sessions []*session) {
 	now := time.Now().UnixNano()
-	for _, s := range p.all() {
+	for _, s := range sessions {
 		phase := s.phase.Load()
 		same := phase == s.looked.Load()
 		if !same {
