@@ -40,7 +40,7 @@ type Value struct {
 func (d *Digester) Digest(text []byte, dialect Dialect) {
 	d.key, d.values = d.key[:0], d.values[:0]
 	d.floor, d.params, d.by, d.depth = 0, 0, 0, 0
-	d.whole, d.ordinal, d.previous, d.text = true, false, TokenEnd, text
+	d.whole, d.ordinal, d.previous, d.text, d.remark = true, false, TokenEnd, text, nil
 	var l Lexer // built in place: a copy of it would cost a tenth of the whole
 	l.text, l.dialect = text, dialect
 	for len(d.key) < maxDigestKey {
@@ -52,7 +52,10 @@ func (d *Digester) Digest(text []byte, dialect Dialect) {
 			if n := len(d.key) - 2; n >= d.floor && d.token(n) == ';' {
 				d.key = d.key[:n]
 			}
-			d.remark, d.remarks, d.text = l.Remark(), l.remarks, nil
+			d.text = nil
+			if d.remarks = l.remarks; d.remarks > 0 {
+				d.remark = l.Remark()
+			}
 			return
 		}
 		d.add(t)
