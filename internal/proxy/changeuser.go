@@ -50,17 +50,18 @@ func (s *session) becomes(own *wire.Conn, login wire.Login) error {
 	if err != nil {
 		return err
 	}
-	was, schema := s.as, s.mem.schema
+	was, schema, account := s.as, s.mem.schema, s.account
 	s.as, s.mem.schema = &as, login.Database
 	s.generation = s.p.generation.Load()
 	s.attrs = string(as.login.Attributes)
-	s.account, s.written = s.p.tokens.of(as.login.User), token{}
+	s.account, s.consistency, s.written = s.p.tokens.of(as.login.User), s.p.cfg.consistencyOf(as.login.User), token{}
 	_, s.asker = s.p.askers.Load(as.login.User)
 	s.clearDeadline()
 	s.known.Store(s.as)
 	if err := s.connectOrFail(); err != nil {
 		s.known.Store(was)
-		s.as, s.mem.schema = was, schema
+		s.as, s.mem.schema, s.account = was, schema, account
+		s.consistency = s.p.cfg.consistencyOf(was.login.User)
 		return err
 	}
 	return nil
@@ -72,6 +73,7 @@ func (s *session) giveBack() {
 	s.surrender()
 	s.mem.forget()
 	s.mem.insertID, s.mem.unsure = 0, false
+	s.consistency = s.p.cfg.consistencyOf(s.as.login.User)
 }
 
 // staysWho tells a client why it can not become another one. It can go on as the one

@@ -53,6 +53,7 @@ func (s *session) execute(c command) error {
 	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, time.Time{}
 	s.next, s.refused, s.renumber, s.retell, s.plan, s.instead = 1, 0, nil, nil, nil, nil
 	s.own, s.elsewhere, s.beginning, s.meant = own{}, false, nil, nil
+	s.sees, s.hint = s.consistency, balancer.Hint{}
 	s.strikes.begin()
 	switch c.code {
 	case wire.ComQuit:
@@ -171,6 +172,8 @@ func (s *session) understand(c *command) *wire.Error {
 		}
 		if s.meant != nil && (c.code == wire.ComStmtExecute || c.code == wire.ComStmtBulkExecute) {
 			s.plan = s.meant.plan
+			_ = s.hinted(s.meant.hint, nil)
+			return s.attributed(*c)
 		}
 		return nil
 	default:
@@ -185,12 +188,17 @@ func (s *session) understand(c *command) *wire.Error {
 	s.before = c.before
 	text := c.text()
 	s.current = s.classify(text, c.whole)
-	if c.whole {
-		s.plan = s.p.reader.plan(text, s.mem.dialect(s.p.version()))
-	} else {
+	if !c.whole { // it goes to the owner, whatever it asks for
 		s.readBeginning(text)
+		return nil
 	}
-	return nil
+	var hint balancer.Hint
+	var err error
+	s.plan, hint, err = s.p.reader.plan(text, s.mem.dialect(s.p.version()))
+	if told := s.hinted(hint, err); told != nil {
+		return told
+	}
+	return s.attributed(*c)
 }
 
 // classify returns what a text is, by its first words.
@@ -309,7 +317,7 @@ func (s *session) ObserveError(number uint16) {
 
 // ObservePrepared remembers a prepared statement.
 func (s *session) ObservePrepared(made *wire.Prepared) {
-	p := &prepared{statement: s.current, plan: s.plan, parsed: s.mem.parsing(), schema: s.mem.schema, status: showsStatus(s.preparing), own: s.ownOf(s.preparing, s.current)}
+	p := &prepared{statement: s.current, plan: s.plan, hint: s.hint, parsed: s.mem.parsing(), schema: s.mem.schema, status: showsStatus(s.preparing), own: s.ownOf(s.preparing, s.current)}
 	made.ID = s.mem.remember(*made, p, s.preparing)
 	s.link.at.shelf.put(p)
 }
@@ -357,6 +365,7 @@ func (s *session) reset(c command) error {
 		ok.Status = s.mem.status
 	}
 	s.midway = false
+	s.consistency = s.p.cfg.consistencyOf(s.as.login.User)
 	s.ObserveOK(&ok)
 	packet, _ := wire.AppendPacket(nil, 1, ok.Append(nil, 0))
 	return s.client.write(packet)

@@ -35,6 +35,7 @@
 //	              linkpool.go: the links to a member, and who waits for one
 //	adopt.go      making a link of somebody else one's own; shelf.go: what is prepared there
 //	pins.go       why a link is kept; recall.go: what the last statement has left
+//	hint.go       what a statement says of what it has to see
 //	reading.go    what texts do; spread.go: reads at other members than the owner
 //	mouth.go      statements that are for sqlring itself; explain.go: where one would go
 //	cut.go        a new view: who has to leave its member

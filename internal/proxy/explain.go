@@ -55,14 +55,21 @@ func (p *Proxy) Explain(q Question) (Explanation, error) {
 		}
 		s.consistency = level
 	}
+	s.sees = s.consistency
 	s.as = &caller{login: wire.Login{User: q.User}}
 	s.mem.schema, s.mem.status = q.Schema, wire.StatusAutocommit
+	_, hint, err := p.reader.plan([]byte(q.Statement), s.mem.dialect(p.version()))
+	if err != nil {
+		return Explanation{}, err
+	}
+	_ = s.hinted(hint, nil)
 	return s.explain([]byte(q.Statement)), nil
 }
 
-// explain says where a statement would go from this session, now.
+// explain says where a statement would go from this session, now. What its text asks for
+// has been taken in: it is in the text of the command under way.
 func (s *session) explain(statement []byte) Explanation {
-	plan := s.p.reader.plan(statement, s.mem.dialect(s.p.version()))
+	plan, _, _ := s.p.reader.plan(statement, s.mem.dialect(s.p.version()))
 	view := s.p.view.Load()
 	e := Explanation{Statement: string(plan.AppendDigest(nil)), Hash: plan.Hash(), Parts: plan.Statements, Keeps: plan.Effects & pinning}
 	code, was, current, elsewhere, aiming := s.code, s.plan, s.current, s.elsewhere, s.aiming
@@ -88,8 +95,10 @@ func (s *session) explain(statement []byte) Explanation {
 		s.explainRead(view, owner, &e)
 	case !owned:
 		e.GoesTo, e.Why = "", fmt.Sprintf("it waits: %s", owner.Why)
+	case plan.IsRead() && s.sees == balancer.ConsistencyStrong:
+		e.Why = balancer.ReadOwnerStrong.String()
 	case plan.IsRead():
-		e.Why = "owner: consistency is strong, a transaction is open, it reads no table, or the members are not known"
+		e.Why = "owner: a transaction is open, it reads no table, or the members are not known"
 	default:
 		e.Why = "owner: it is not surely a read that leaves nothing behind"
 	}
@@ -99,9 +108,9 @@ func (s *session) explain(statement []byte) Explanation {
 // explainRead says where a read would go, and what stands against which member.
 func (s *session) explainRead(view *balancer.View, owner balancer.Route, e *Explanation) {
 	need, known := s.tokenOf()
-	ask := balancer.Ask{Consistency: s.consistency, Token: need, Site: s.p.cfg.Site, Load: s.p.load, Draws: s.draws, Owner: owner.Member.ID, Now: time.Now()}
+	ask := balancer.Ask{Consistency: s.sees, Token: need, Site: s.p.cfg.Site, Load: s.p.load, Draws: s.draws, Owner: owner.Member.ID, Now: time.Now()}
 	x := s.p.cfg.Picture.Reads().Explain(ask)
-	e.Sees, e.Need, e.Members = s.consistency, need, x.Members
+	e.Sees, e.Need, e.Members = s.sees, need, x.Members
 	m, wait, ok := s.goesTo(view)
 	switch {
 	case !known:

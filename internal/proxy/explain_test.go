@@ -21,8 +21,10 @@ func TestExplainedIsDone(t *testing.T) {
 		{"1-1-6", "SELECT a FROM t", "", "", "m2", "it waits there for 1-1-7, at most 50ms; then the owner"},
 		{"1-1-6", "SELECT a FROM t", "session", "", "m2", "a fresh member"},
 		{"1-1-6", "SELECT a FROM t", "EVENTUAL", "", "m2", "a fresh member"},
-		{"1-1-7", "SELECT a FROM t", "strong", "", "m1", "owner: consistency is strong, a transaction is open, it reads no table, or the members are not known"},
-		{"1-1-7", "SELECT 1", "", "", "m1", "owner: consistency is strong, a transaction is open, it reads no table, or the members are not known"},
+		{"1-1-7", "SELECT a FROM t", "strong", "", "m1", "the owner: a strong read sees what anybody has written"},
+		{"1-1-7", "/* sqlring consistency=strong */ SELECT a FROM t", "", "", "m1", "the owner: a strong read sees what anybody has written"},
+		{"1-1-6", "SELECT a FROM t -- sqlring consistency=eventual", "strong", "", "m2", "a fresh member"},
+		{"1-1-7", "SELECT 1", "", "", "m1", "owner: a transaction is open, it reads no table, or the members are not known"},
 		{"1-1-7", "UPDATE t SET a=1", "", "", "m1", "owner: it is not surely a read that leaves nothing behind"},
 	} {
 		t.Run(tt.statement+" "+tt.consistency+" "+tt.has, func(t *testing.T) {
@@ -61,7 +63,7 @@ func TestExplainOfNobody(t *testing.T) {
 		}
 	}
 	f.tokens.users.Range(func(user, _ any) bool { t.Errorf("%v is remembered", user); return true })
-	for _, q := range []Question{{Statement: " "}, {Statement: "SELECT 1", Consistency: "some"}} {
+	for _, q := range []Question{{Statement: " "}, {Statement: "SELECT 1", Consistency: "some"}, {Statement: "SELECT 1 /* sqlring now */"}} {
 		if e, err := f.Explain(q); err == nil {
 			t.Errorf("%+v is %+v", q, e)
 		}

@@ -18,6 +18,7 @@ const keptBytes = 1 << 20
 type prepared struct {
 	statement  balancer.Statement
 	plan       *balancer.Plan
+	hint       balancer.Hint // of its text
 	text       string
 	kept       bool // text is all of it
 	status     bool // it is a SHOW STATUS

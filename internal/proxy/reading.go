@@ -22,26 +22,28 @@ type reader struct {
 	digesters sync.Pool
 }
 
-// plan returns what a statement does.
-func (r *reader) plan(text []byte, dialect balancer.Dialect) *balancer.Plan {
+// plan returns what a statement does, and what it asks of the proxy; err says what of that
+// can not be followed. Plans are shared by texts that differ in their comments, hints
+// are each text's own.
+func (r *reader) plan(text []byte, dialect balancer.Dialect) (p *balancer.Plan, hint balancer.Hint, err error) {
 	d, ok := r.digesters.Get().(*balancer.Digester)
 	if !ok {
 		d = new(balancer.Digester)
 	}
 	defer r.digesters.Put(d)
 	d.Digest(text, dialect)
+	hint, err = d.Hint()
 	if !d.Whole() {
-		return balancer.MakePlan(d, dialect)
+		return balancer.MakePlan(d, dialect), hint, err
 	}
 	hash := d.Hash()
 	set := &r.sets[hash%planSets]
 	known := set.Load()
-	if p := known.Find(hash, d.Key()); p != nil {
-		return p
+	if p = known.Find(hash, d.Key()); p == nil {
+		p = balancer.MakePlan(d, dialect)
+		set.Store(known.With(p))
 	}
-	p := balancer.MakePlan(d, dialect)
-	set.Store(known.With(p))
-	return p
+	return p, hint, err
 }
 
 // dialect is how the session's statements are to be read, by a server of a version.

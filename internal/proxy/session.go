@@ -68,28 +68,30 @@ type session struct {
 	// Of the command under way:
 	code      wire.Command
 	response  wire.Response
-	current   balancer.Statement // what it is
-	plan      *balancer.Plan     // what it does; nil: it has no text, or its end is not there yet
-	beginning *balancer.Plan     // of what stands before the first value of a text whose end is not there yet
-	meant     *prepared          // the statement that it is about, from the start
-	before    int                // bytes of attributes in front of its text
-	instead   []byte             // sent in its place; nil: it is sent as it came
-	target    *prepared          // the statement that it is about, if it is about one
-	binding   wire.Binding       // if it executes target
-	preparing []byte             // its text, if it prepares a statement; nil: too long
-	held      int                // bytes at the front of in that are its own, kept to be sent again
-	runs      int                // how often it was sent
-	delivered bool               // some of its response has reached the client
-	midway    bool               // it was begun, and its response has not ended
-	leaving   bool               // it was refused in the midst of it: the session ends
-	expired   bool               // its answer came when the lease was over, or behind a KILL QUERY
-	own       own                // what it has to do with the connection itself
-	next      byte               // sequence number of the packet that the client expects
-	refused   uint16             // number of the last error in its response; 0: none
-	renumber  *wire.Renumber     // nil: its result has no connection ids
-	retell    *wire.Retell       // nil: its result says nothing of the connection
-	queued    bool               // it waits for an owner
-	until     time.Time          // how long it may wait in all; zero: it did not have to yet
+	current   balancer.Statement   // what it is
+	sees      balancer.Consistency // what it has to see, if it is a read
+	hint      balancer.Hint        // of its text
+	plan      *balancer.Plan       // what it does; nil: it has no text, or its end is not there yet
+	beginning *balancer.Plan       // of what stands before the first value of a text whose end is not there yet
+	meant     *prepared            // the statement that it is about, from the start
+	before    int                  // bytes of attributes in front of its text
+	instead   []byte               // sent in its place; nil: it is sent as it came
+	target    *prepared            // the statement that it is about, if it is about one
+	binding   wire.Binding         // if it executes target
+	preparing []byte               // its text, if it prepares a statement; nil: too long
+	held      int                  // bytes at the front of in that are its own, kept to be sent again
+	runs      int                  // how often it was sent
+	delivered bool                 // some of its response has reached the client
+	midway    bool                 // it was begun, and its response has not ended
+	leaving   bool                 // it was refused in the midst of it: the session ends
+	expired   bool                 // its answer came when the lease was over, or behind a KILL QUERY
+	own       own                  // what it has to do with the connection itself
+	next      byte                 // sequence number of the packet that the client expects
+	refused   uint16               // number of the last error in its response; 0: none
+	renumber  *wire.Renumber       // nil: its result has no connection ids
+	retell    *wire.Retell         // nil: its result says nothing of the connection
+	queued    bool                 // it waits for an owner
+	until     time.Time            // how long it may wait in all; zero: it did not have to yet
 
 	was      topology.MemberID // where the last link led to
 	lastTick uint32            // of the proxy, when the last command ended

@@ -83,7 +83,7 @@ func (t *token) position() (p topology.Position, known bool) {
 // none is as well answered where the session is.
 func (s *session) spreads() bool {
 	p := s.plan
-	if s.p.cfg.Picture == nil || p == nil || s.elsewhere || s.consistency == balancer.ConsistencyStrong || s.current.Listed ||
+	if s.p.cfg.Picture == nil || p == nil || s.elsewhere || s.sees == balancer.ConsistencyStrong || s.current.Listed ||
 		s.code != wire.ComQuery && s.code != wire.ComStmtExecute {
 		return false
 	}
@@ -107,7 +107,7 @@ func (s *session) looksBack() bool {
 
 // tokenOf returns what reads of the session have to see.
 func (s *session) tokenOf() (topology.Position, bool) {
-	switch s.consistency {
+	switch s.sees {
 	case balancer.ConsistencyEventual:
 		return nil, true
 	case balancer.ConsistencySession:
@@ -130,7 +130,7 @@ func (s *session) goesTo(view *balancer.View) (m balancer.Member, wait topology.
 		s.drawn, s.draws = tick, [2]uint64{rand.Uint64(), rand.Uint64()}
 	}
 	ask := balancer.Ask{
-		Consistency: s.consistency, Token: need, Site: s.p.cfg.Site, Load: s.p.load, Draws: s.draws,
+		Consistency: s.sees, Token: need, Site: s.p.cfg.Site, Load: s.p.load, Draws: s.draws,
 		Owner: owner.Member.ID, Now: time.Now(),
 	}
 	m, why, ok := reads.Choose(ask)

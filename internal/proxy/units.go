@@ -64,7 +64,7 @@ func (s *session) aim(view *balancer.View) (told *wire.Error) {
 	}
 	spans := false
 	if err := view.Apart(units); err != nil {
-		if t.Writes || stays || s.consistency == balancer.ConsistencyStrong {
+		if t.Writes || stays || s.sees == balancer.ConsistencyStrong {
 			return apart(err, open)
 		}
 		units, spans = units[:1], true
@@ -118,7 +118,7 @@ func (s *session) readBeginning(text []byte) {
 	if i := bytes.IndexAny(text, `'"`); i >= 0 {
 		text = text[:i]
 	}
-	s.beginning = s.p.reader.plan(text, s.mem.dialect(s.p.version()))
+	s.beginning, _, _ = s.p.reader.plan(text, s.mem.dialect(s.p.version()))
 }
 
 // apart is what a client gets whose statement would need several owners.

@@ -1,5 +1,7 @@
 package wire
 
+import "strings"
+
 // Since MySQL 8.0.23 a statement may carry named values (MySQL manual, "Query
 // Attributes"). On a connection with QueryAttributes they stand in front of every
 // COM_QUERY's text, their number first, which mostly is 0; and among the parameters
@@ -75,6 +77,82 @@ func Attributes(payload []byte) (size int, ok bool) {
 		}
 	}
 	return len(payload) - r.Len(), !r.Bad()
+}
+
+// Attribute is what a command says under one name.
+type Attribute struct {
+	Text  string
+	There bool // it says something
+	// Unread says that what it says can not be told: it is no text, said twice, cut short, or
+	// behind values of which nobody can say how long they are.
+	Unread bool
+}
+
+// QueryAttribute returns the attribute with a name, in whatever case, that stands in front
+// of the statement of a COM_QUERY, of whose payload Attributes could say where that begins.
+func QueryAttribute(payload []byte, name string) Attribute {
+	r := NewReader(payload)
+	n, _ := r.Uint(), r.Uint()
+	if n == 0 || n > uint64(len(payload)) {
+		return Attribute{Unread: r.Bad()}
+	}
+	nulls := r.Take(int(n+7) / 8)
+	r.Byte() // types follow
+	return r.attribute(n, 0, nulls, name)
+}
+
+// Attribute returns the attribute with a name, in whatever case, of the execution that b
+// was read from, of a statement with so many parameters. Values of parameters that were
+// sent ahead are not there: ahead says that there may be some.
+func (b *Binding) Attribute(payload []byte, parameters uint16, ahead bool, name string) Attribute {
+	if b.Count <= uint64(parameters) {
+		return Attribute{}
+	}
+	size := int(b.Count+7) / 8
+	if !b.Bound || b.At < 1+size || b.At > len(payload) { // their names were said before, if at all
+		return Attribute{Unread: true}
+	}
+	r := NewReader(payload[b.At:])
+	a := r.attribute(b.Count, uint64(parameters), payload[b.At-1-size:b.At-1], name)
+	if a.There && ahead {
+		a.Unread = true
+	}
+	return a
+}
+
+// attribute finds a value by its name among n, those before from aside. r stands where the
+// types and names begin; nulls says which have no value.
+func (r *Reader) attribute(n, from uint64, nulls []byte, name string) Attribute {
+	types, at := make([]byte, 0, min(n, 64)), -1
+	for i := range n {
+		types = append(types, byte(r.Uint16()))
+		called := r.Bytes()
+		if r.Bad() {
+			return Attribute{Unread: true}
+		}
+		if i < from || !strings.EqualFold(string(called), name) {
+			continue
+		}
+		if at >= 0 {
+			return Attribute{There: true, Unread: true}
+		}
+		at = int(i)
+	}
+	if at < 0 {
+		return Attribute{}
+	}
+	isNull := func(i int) bool { return i/8 >= len(nulls) || nulls[i/8]&(1<<(i%8)) != 0 }
+	for i := range at {
+		if !isNull(i) && !r.value(types[i]) {
+			return Attribute{There: true, Unread: true}
+		}
+	}
+	const firstBlob = 0xF9 // TINY_BLOB, up to STRING
+	if t := types[at]; isNull(at) || t != typeVarchar && (t < firstBlob || t > typeString) {
+		return Attribute{There: true, Unread: true}
+	}
+	text := string(r.Bytes())
+	return Attribute{Text: text, There: true, Unread: r.Bad()}
 }
 
 // value takes a value of a type in the binary protocol. It reports false if it does

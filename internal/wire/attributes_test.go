@@ -44,6 +44,55 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
+func TestQueryAttribute(t *testing.T) {
+	for name, tt := range map[string]struct {
+		front, name string
+		want        Attribute
+	}{
+		"none":            {"\x00\x01", "a", Attribute{}},
+		"a NULL":          {twoAttributes, "b", Attribute{There: true, Unread: true}},
+		"a text":          {"\x02\x01" + "\x02" + "\x01" + "\xfe\x00\x01a" + "\x06\x00\x01b" + "\x03xyz", "A", Attribute{Text: "xyz", There: true}},
+		"another":         {twoAttributes, "c", Attribute{}},
+		"behind a number": {"\x02\x01\x00\x01" + "\x08\x00\x01n" + "\xfd\x00\x01a" + "88888888" + "\x03xyz", "a", Attribute{Text: "xyz", There: true}},
+		"a number":        {"\x01\x01\x00\x01" + "\x01\x00\x01a" + "\x05", "a", Attribute{There: true, Unread: true}},
+		"twice":           {"\x02\x01\x00\x01" + "\xfe\x00\x01a" + "\xfe\x00\x01a" + "\x01x" + "\x01x", "a", Attribute{There: true, Unread: true}},
+		"cut short":       {"\x01\x01\x00\x01" + "\xfe\x00\x01a" + "\x09x", "a", Attribute{There: true, Unread: true}},
+	} {
+		if got := QueryAttribute([]byte(tt.front), tt.name); got != tt.want && !(got.Unread && tt.want.Unread && got.There == tt.want.There) {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
+		}
+	}
+}
+
+func TestAttributeOfAnExecution(t *testing.T) {
+	const head = "\x01\x00\x00\x00" + "\x08" + "\x01\x00\x00\x00"
+	for name, tt := range map[string]struct {
+		payload    string
+		parameters uint16
+		ahead      bool
+		want       Attribute
+	}{
+		"no parameter, no attribute": {"\x01\x00\x00\x00\x00\x01\x00\x00\x00", 0, false, Attribute{}},
+		"an attribute alone":         {head + "\x01" + "\x00" + "\x01" + "\xfe\x00\x01a" + "\x03xyz", 0, false, Attribute{Text: "xyz", There: true}},
+		"behind a parameter":         {head + "\x02" + "\x00" + "\x01" + "\x03\x00\x00" + "\xfe\x00\x01a" + "4444" + "\x03xyz", 1, false, Attribute{Text: "xyz", There: true}},
+		"behind a NULL":              {head + "\x02" + "\x01" + "\x01" + "\x03\x00\x00" + "\xfe\x00\x01a" + "\x03xyz", 1, false, Attribute{Text: "xyz", There: true}},
+		"a parameter of that name":   {head + "\x01" + "\x00" + "\x01" + "\xfe\x00\x01a" + "\x03xyz", 1, false, Attribute{}},
+		"behind one sent ahead":      {head + "\x02" + "\x00" + "\x01" + "\xfc\x00\x00" + "\xfe\x00\x01a" + "\x03xyz", 1, true, Attribute{There: true, Unread: true}},
+		"another, one sent ahead":    {head + "\x02" + "\x00" + "\x01" + "\xfc\x00\x00" + "\xfe\x00\x01b" + "\x03xyz", 1, true, Attribute{}},
+		"as the time before":         {head + "\x02" + "\x00" + "\x00" + "4444" + "\x03xyz", 1, false, Attribute{Unread: true}},
+		"cut short":                  {head + "\x02" + "\x00" + "\x01" + "\x03\x00\x00", 1, false, Attribute{Unread: true}},
+	} {
+		b := ParseExecute([]byte(tt.payload), tt.parameters, QueryAttributes)
+		got := b.Attribute([]byte(tt.payload), tt.parameters, tt.ahead, "a")
+		if got.Unread {
+			got.Text = ""
+		}
+		if got != tt.want {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
+		}
+	}
+}
+
 // On a connection with attributes the proxy's own statements have none; other
 // commands are as they were.
 func TestSendSaysThatThereAreNoAttributes(t *testing.T) {
@@ -64,6 +113,9 @@ func FuzzAttributes(f *testing.F) {
 	f.Add([]byte("\x01\x01\x00\x01\x0c\x00\x01d\x0b\xea\x07\x0b\x17\x01\x02\x03\x04\x05\x06\x07DO 1"))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		size, ok := Attributes(payload)
+		if a := QueryAttribute(payload, "a"); a.There && !a.Unread && ok && len(a.Text) > size {
+			t.Errorf("%+v of %d bytes", a, size)
+		}
 		if size < 0 || size > len(payload) {
 			t.Fatalf("%d of %d bytes", size, len(payload))
 		}
@@ -86,6 +138,9 @@ func FuzzParseExecute(f *testing.F) {
 		b := ParseExecute(payload, parameters, caps)
 		if b.At < 0 || b.At > len(payload) || b.Values > len(payload) || b.Values > 0 && b.Values < b.At+len(b.Types) {
 			t.Fatalf("%+v of %d bytes", b, len(payload))
+		}
+		if a := b.Attribute(payload, parameters, false, "q"); a.There && b.Count <= uint64(parameters) {
+			t.Errorf("%+v of %+v", a, b)
 		}
 		_, _ = b.Number(payload, []byte{typeVarString, 0})
 		if b.Bound || b.At == 0 || b.Count != uint64(parameters) || named {

@@ -13,6 +13,7 @@ type Digester struct {
 	values   []Value
 	params   int
 	remark   []byte
+	remarks  int
 	whole    bool
 	by       int // depth of brackets, plus 1, of the ORDER BY or the like that goes on; 0: none
 	depth    int
@@ -39,7 +40,7 @@ type Value struct {
 func (d *Digester) Digest(text []byte, dialect Dialect) {
 	d.key, d.values = d.key[:0], d.values[:0]
 	d.floor, d.params, d.by, d.depth = 0, 0, 0, 0
-	d.whole, d.ordinal, d.previous, d.text = true, false, TokenEnd, text
+	d.whole, d.ordinal, d.previous, d.text, d.remark = true, false, TokenEnd, text, nil
 	var l Lexer // built in place: a copy of it would cost a tenth of the whole
 	l.text, l.dialect = text, dialect
 	for len(d.key) < maxDigestKey {
@@ -51,13 +52,16 @@ func (d *Digester) Digest(text []byte, dialect Dialect) {
 			if n := len(d.key) - 2; n >= d.floor && d.token(n) == ';' {
 				d.key = d.key[:n]
 			}
-			d.remark, d.text = l.Remark(), nil
+			d.text = nil
+			if d.remarks = l.remarks; d.remarks > 0 {
+				d.remark = l.Remark()
+			}
 			return
 		}
 		d.add(t)
 		d.previous = t.Kind
 	}
-	d.whole, d.text, d.remark = false, nil, l.Remark()
+	d.whole, d.text, d.remark, d.remarks = false, nil, l.Remark(), l.remarks
 }
 
 // Key returns the digest as bytes to compare. Statements with equal keys have equal

@@ -19,7 +19,8 @@
 // ([Verb]), its tables, the keys that limit it, its effects on session and server
 // ([Effect]). Plans are kept in a [PlanCache], or in [PlanSet]s that goroutines share;
 // a statement whose plan is there costs about 0.13 µs and no memory. A plan is a
-// function of what it is looked up by, so it can never be another statement's.
+// function of what it is looked up by, so it can never be another statement's. What a
+// comment asks for ([Hint]) is no part of it.
 //
 // It reads no clock, opens no socket and takes no lock. It is no security
 // boundary: SQL can be written so that no scan finds what it does (a stored

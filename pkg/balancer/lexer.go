@@ -18,6 +18,7 @@ type Lexer struct {
 	state   lexState
 	exec    bool // in an executable comment
 	remark  span // the first comment that begins with "sqlring"
+	remarks int  // how many do
 }
 
 type span struct{ start, end int }

@@ -18,7 +18,21 @@ func (l *Lexer) lineComment(start int) (Token, bool) {
 		return l.invalid(start + nul), true
 	}
 	l.at = start + end
+	l.note(start+len("-"), l.at)
 	return Token{}, false
+}
+
+// note remembers a comment that is meant for the proxy.
+func (l *Lexer) note(start, end int) {
+	if start < end && l.text[start] == '-' { // the second one
+		start++
+	}
+	if !isRemark(l.text[start:end]) {
+		return
+	}
+	if l.remarks++; l.remarks == 1 {
+		l.remark = span{start, end}
+	}
 }
 
 // comment passes a comment, or enters one that the server executes.
@@ -44,8 +58,8 @@ func (l *Lexer) comment(start int) (Token, bool) {
 	if end == 0 {
 		return l.invalid(start), true
 	}
-	if depth == 0 && l.remark.end == 0 && bytes.HasPrefix(bytes.TrimLeft(l.text[start+2:end], " "), []byte("sqlring")) {
-		l.remark = span{start + 2, end - 2}
+	if depth == 0 {
+		l.note(start+2, end-2)
 	}
 	l.at = end
 	return Token{}, false

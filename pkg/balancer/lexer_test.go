@@ -214,6 +214,16 @@ func TestRemark(t *testing.T) {
 		"/* sqlring consistency=strong */ select 1":        "sqlring consistency=strong",
 		"select /* x */ 1 /*sqlring owner*/ /*sqlring b*/": "sqlring owner",
 		"select '/* sqlring no */'":                        "",
+		"select 1 -- sqlring a":                            "sqlring a",
+		"select 1 --sqlring a":                             "",
+		"select 1 # SQLring a\n+ 1":                        "SQLring a",
+		"select 1 #":                                       "",
+		"select 1 --\t":                                    "",
+		"/**/ select 1":                                    "",
+		"/*\n\tsqlring\n*/ select 1":                       "sqlring",
+		"/*sqlrings a*/ /*sqlring_a*/ /*sqlring-x*/ /*sqlring.net*/ /* a sqlring */ select 1": "",
+		"/*! select /* sqlring a */ 1 */":          "sqlring a",
+		"select 1 /*!99999 /* sqlring a */ + 1 */": "",
 	} {
 		l := NewLexer([]byte(text), mysql97)
 		for l.Next().Kind != TokenEnd {
