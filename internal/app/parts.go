@@ -145,6 +145,7 @@ func (a *App) startProxy(ctx context.Context) error {
 		MaxSessions: a.cfg.Proxy.Limits.Sessions, Limits: a.cfg.limits(), ProxyProtocol: a.cfg.proxyProtocol(), DecoyKey: decoyKey(manager),
 		Picture: a.monitor, Site: a.cfg.Site, Consistency: a.cfg.consistency(), MemberLinks: a.cfg.Proxy.MemberLinks, LinkIdle: a.cfg.linkIdle(),
 		TLS: a.cfg.clientTLS(), MemberTLS: a.cfg.memberTLS(), MemberCompression: a.cfg.memberCompression(),
+		IgnoreSlot: a.cfg.Proxy.ClientAutoIncrement == slotIgnore,
 	}, a.monitor, a.monitor)
 	if err != nil {
 		return err
