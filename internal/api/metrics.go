@@ -18,7 +18,7 @@ func (s *Server) metricsHandler() http.Handler {
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{look: s.look, refused: &s.refused, checks: &s.checks, descs: newDescs(), tally: &tally{}, keys: &s.keys, hooks: s.node.Hooks},
+		&collector{look: s.look, refused: &s.refused, checks: &s.checks, descs: newDescs(), tally: &tally{}, keys: &s.keys, pinned: s.node.Pinned, hooks: s.node.Hooks},
 	)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
@@ -92,6 +92,7 @@ type collector struct {
 	tally   *tally
 	keys    *keyspace
 	hooks   func() []Hook
+	pinned  func() map[string]int
 }
 
 // Describe implements prometheus.Collector.

@@ -18,6 +18,7 @@ import (
 	"github.com/sqlring/sqlring/internal/mysqld"
 	"github.com/sqlring/sqlring/internal/proxy"
 	"github.com/sqlring/sqlring/internal/store"
+	"github.com/sqlring/sqlring/internal/verify"
 )
 
 // App is one node. Make it with New, then Start, then Stop exactly once.
@@ -35,6 +36,7 @@ type App struct {
 	api        *api.Server
 	hooks      *hook.Dispatcher
 	herald     *herald.Herald
+	verifier   *verify.Verifier // nil on a witness
 
 	holding atomic.Pointer[lease.Holder] // holder, for parts that begin before it is there
 
@@ -92,6 +94,7 @@ func (a *App) start(ctx context.Context) error {
 		{"tell what happens", a.startHooks},
 		{"lead the ring", a.startController},
 		{"serve clients", a.startProxy},
+		{"compare the members", a.startVerifier},
 		{"serve the API", a.startAPI},
 	} {
 		if err := step.run(ctx); err != nil {
