@@ -129,6 +129,20 @@ func TestTheOutboxOpensInAStateOfThePreviousRelease(t *testing.T) {
 	}
 }
 
+// A state that was saved goes on in another raft: its events have other numbers, and who
+// leads there is told.
+func TestTheOutboxOfASavedStateGoesOn(t *testing.T) {
+	s := openRing(t)
+	s.do(OpenOutbox{})
+	s.do(NoteLeader{Node: "n1", Term: 400})
+	last := s.Outbox.History[0]
+	s.Snapshot = Resume(s.Snapshot)
+	s.do(NoteLeader{Node: "n1", Term: 2})
+	if n := s.Outbox.History[1]; n.Seq < last.Seq+resumeAbove || n.To != "n1" {
+		t.Errorf("told is %+v", n)
+	}
+}
+
 func TestAHealIsToldAsItIsCommitted(t *testing.T) {
 	s := openRing(t)
 	s.do(OpenOutbox{})
