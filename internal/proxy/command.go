@@ -216,7 +216,12 @@ func (s *session) statement(c command) error {
 	}
 	if c.whole {
 		if s.current.Mentions.Has(balancer.MentionsLayout) && s.scanner().Feed(text) {
-			return s.refuse(c, reserved())
+			if !s.ignores(c) {
+				return s.refuse(c, reserved())
+			}
+			s.mem.applies(s.current, s.plan, c.whole)
+			s.own = s.ownOf([]byte(ignored), s.current)
+			return s.pass(c)
 		}
 		if c.code == wire.ComQuery && s.current.Kind == balancer.KindKill {
 			return s.killByText(c)
@@ -265,12 +270,6 @@ func (s *session) changesAccounts(text []byte) bool {
 // scanner returns a scanner for this session's SQL.
 func (s *session) scanner() *balancer.Scanner {
 	return &balancer.Scanner{NoBackslashEscapes: s.mem.status.Has(wire.StatusNoBackslashEscapes)}
-}
-
-// reserved is the answer to a client that sets its own auto_increment slot.
-func reserved() *wire.Error {
-	return wire.NewError(wire.VariableReserved,
-		"sqlring: auto_increment_increment and auto_increment_offset belong to the ring: each member has its own, so that no two give out the same value")
 }
 
 // ObserveOK learns what a statement has changed, and keeps from the client what

@@ -31,7 +31,7 @@ func (f *faked) heat(t *testing.T, texts ...string) {
 	c.query("SELECT 1")
 	g := f.gateOf("m1")
 	for _, text := range texts {
-		plan := f.reader.plan([]byte(text), (&memory{}).dialect(f.version()))
+		plan, _, _ := f.reader.plan([]byte(text), (&memory{}).dialect(f.version()))
 		g.mu.Lock()
 		g.suspect(plan.Hash(), f.now())
 		g.mu.Unlock()

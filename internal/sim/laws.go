@@ -183,7 +183,9 @@ func (l *laws) told(before, after *topology.Snapshot, c topology.Command) {
 
 // committed checks a change of the intent (I1, I4, I11, I12, I13).
 func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
-	l.told(before, after, c)
+	if before.Outbox != nil {
+		l.told(before, after, c)
+	}
 	if heal, ok := c.Change.(topology.BeginHeal); ok {
 		l.stats.Heals++
 		if s := l.w.server(heal.Member); !s.wasLost() {

@@ -129,6 +129,9 @@ func (s *Snapshot) Validate() error {
 	if err := s.validateUnits(); err != nil {
 		return fmt.Errorf("%w: %w", ErrLaw, err)
 	}
+	if err := s.Outbox.validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrLaw, err)
+	}
 	for i, op := range s.Operations {
 		if op.State == OperationRunning && i != len(s.Operations)-1 {
 			return fmt.Errorf("%w: operation %s runs beside a later one", ErrLaw, op.ID)
