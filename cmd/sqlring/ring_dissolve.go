@@ -52,7 +52,9 @@ func (c *cli) dissolve(ctx context.Context, client *api.Client, req api.Dissolve
 	if err != nil {
 		return err
 	}
-	show := func(w io.Writer) { leaveText(w, api.LeavePlan{Checks: plan.Checks, Steps: plan.Steps, Refused: plan.Refused}) }
+	show := func(w io.Writer) {
+		leaveText(w, api.LeavePlan{Checks: plan.Checks, Steps: plan.Steps, Refused: plan.Refused})
+	}
 	if f.dryRun {
 		return c.print(plan, func(w io.Writer) { show(w); dryRunText(w) })
 	}

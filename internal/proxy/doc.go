@@ -33,11 +33,12 @@
 //	adopt.go      making a link of somebody else one's own; shelf.go: what is prepared there
 //	pins.go       why a link is kept; recall.go: what the last statement has left
 //	reading.go    what texts do; spread.go: reads at other members than the owner
-//	mouth.go      statements that are for sqlring itself
+//	mouth.go      statements that are for sqlring itself; explain.go: where one would go
 //	cut.go        a new view: who has to leave its member
 //	lost.go       what a client gets when the member goes away
 //	status.go     SHOW STATUS, of the client's own connection
 //	watch.go      clients that hang up while their query runs
+//	sessions.go   what others may know of a session; end.go: ending one from outside
 //	kill.go       who ends whom; strikes.go: and no commit by it; threads.go: their ids
 //	memory.go     what a client that does nothing costs
 //	drain.go      the end; fault.go: by a fault of ours

@@ -83,7 +83,13 @@ type session struct {
 
 	was      topology.MemberID // where the last link led to
 	lastTick uint32            // of the proxy, when the last command ended
-	looked   uint32            // phase at the watch's last look; the watch's own
+
+	looked   atomic.Uint32                 // phase at the watch's last look
+	lookedAt atomic.Int64                  // when the watch first saw that, unix nanoseconds; 0: never
+	began    time.Time                     // when its client connected
+	profile  atomic.Pointer[profile]       // for others: sessions.go; nil: it is not logged in
+	doing    atomic.Pointer[balancer.Plan] // what its command does, for others
+	waits    atomic.Pointer[string]        // what its command waits for, for others; nil: nothing
 
 	strikes  strikes              // KILLs of what runs here, counted by others
 	atMember atomic.Pointer[link] // link, for others
@@ -99,7 +105,7 @@ type session struct {
 }
 
 func newSession(p *Proxy, conn net.Conn) *session {
-	s := &session{p: p, as: &nobody, conn: conn, from: addressOf(conn), client: newStream(conn)}
+	s := &session{p: p, as: &nobody, conn: conn, from: addressOf(conn), client: newStream(conn), began: time.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.in.pool, s.out.pool = &p.buffers, &p.buffers
 	return s
@@ -154,6 +160,7 @@ func (s *session) end() {
 // serve passes one command after the other. It always returns an error, io.EOF
 // if the client left in an orderly way.
 func (s *session) serve() error {
+	s.publish()
 	s.mark(false)
 	for {
 		s.begin()
@@ -172,7 +179,7 @@ func (s *session) serve() error {
 		s.lastTick = s.p.tick.Load()
 		s.mem.once = balancer.StickNone
 		s.rest()
-		s.notePins()
+		s.publish()
 		s.answered()
 		s.mark(false)
 	}
