@@ -41,7 +41,13 @@ func startNodes(t *testing.T) *nodesRig {
 // startNodesAs is startNodes with other parts; the first three have votes.
 func startNodesAs(t *testing.T, roles ...string) *nodesRig {
 	t.Helper()
-	n := &nodesRig{servers: mysqltest.StartRing(t, 2)}
+	return startNodesBefore(t, mysqltest.StartRing(t, 2), roles...)
+}
+
+// startNodesBefore is startNodesAs with servers of one's own.
+func startNodesBefore(t *testing.T, servers []*mysqltest.Server, roles ...string) *nodesRig {
+	t.Helper()
+	n := &nodesRig{servers: servers}
 	ca := t.TempDir()
 	if _, _, err := authority.Create(ca, "test", time.Now()); err != nil {
 		t.Fatal(err)
