@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/internal/app"
 	"github.com/sqlring/sqlring/internal/mysqltest"
 )
 
@@ -26,7 +27,7 @@ func TestLeaderDiesDuringARemoval(t *testing.T) {
 }
 
 func playLeaderDies(t *testing.T, after time.Duration) {
-	n := startNodesBefore(t, mysqltest.StartRing(t, 3), "voter", "voter", "voter")
+	n := startNodesBefore(t, mysqltest.StartRing(t, 3), func(*app.Config) {}, "voter", "voter", "voter")
 	n.load(t)
 	victim := n.leader(t)
 	var loads []*steady

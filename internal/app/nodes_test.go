@@ -41,11 +41,17 @@ func startNodes(t *testing.T) *nodesRig {
 // startNodesAs is startNodes with other parts; the first three have votes.
 func startNodesAs(t *testing.T, roles ...string) *nodesRig {
 	t.Helper()
-	return startNodesBefore(t, mysqltest.StartRing(t, 2), roles...)
+	return startNodesBefore(t, mysqltest.StartRing(t, 2), func(*app.Config) {}, roles...)
 }
 
-// startNodesBefore is startNodesAs with servers of one's own.
-func startNodesBefore(t *testing.T, servers []*mysqltest.Server, roles ...string) *nodesRig {
+// startNodesWith is startNodesAs with files that are edited.
+func startNodesWith(t *testing.T, edit func(*app.Config), roles ...string) *nodesRig {
+	t.Helper()
+	return startNodesBefore(t, mysqltest.StartRing(t, 2), edit, roles...)
+}
+
+// startNodesBefore is startNodesWith with servers of one's own.
+func startNodesBefore(t *testing.T, servers []*mysqltest.Server, edit func(*app.Config), roles ...string) *nodesRig {
 	t.Helper()
 	n := &nodesRig{servers: servers}
 	ca := t.TempDir()
@@ -71,6 +77,7 @@ func startNodesBefore(t *testing.T, servers []*mysqltest.Server, roles ...string
 		if err := os.WriteFile(r.cfg.Replication.PasswordFile, []byte("the same everywhere\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		edit(&r.cfg)
 		n.nodes = append(n.nodes, r)
 		n.procs = append(n.procs, r.startProcess(t, 0))
 	}

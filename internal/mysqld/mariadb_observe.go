@@ -93,10 +93,11 @@ func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) er
 	if apps.err != nil {
 		return fmt.Errorf("connections of applications: %w", apps.err)
 	}
-	return observeLink(ctx, c, o)
+	return observeLink(ctx, c, o, linkStatement, readLink)
 }
 
-func observeLink(ctx context.Context, c *conn, o *topology.Observation) error {
+// observeLink is the second round trip: what has come from the others, and how.
+func observeLink(ctx context.Context, c *conn, o *topology.Observation, statement string, read func(table) (topology.Link, error)) error {
 	if o.HasRing {
 		beats, err := c.query(ctx, beatsStatement)
 		if isNumber(err, errNoSuchTable, errUnknownSchema) { // dropped since the first round trip
@@ -107,11 +108,11 @@ func observeLink(ctx context.Context, c *conn, o *topology.Observation) error {
 			return err
 		}
 	}
-	status, err := c.query(ctx, linkStatement)
+	status, err := c.query(ctx, statement)
 	if err != nil {
 		return err
 	}
-	o.Link, err = readLink(status)
+	o.Link, err = read(status)
 	return err
 }
 

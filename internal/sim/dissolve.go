@@ -45,7 +45,7 @@ func (w *World) dissolve() {
 }
 
 // apart checks what a ring leaves behind: the members that were in it and could be asked
-// have the same, follow nobody, and are open as was ordered (I14).
+// have the same, follow nobody, and are open as was ordered (I15).
 func (l *laws) apart(before *topology.Snapshot, c topology.Command) {
 	end, ok := c.Change.(topology.EndDissolve)
 	if !ok {
@@ -75,7 +75,7 @@ func (l *laws) apart(before *topology.Snapshot, c topology.Command) {
 			why = fmt.Sprintf("is read-only: %t", s.mem.readOnly)
 		}
 		if why != "" {
-			l.w.breach("I14", "the ring is dissolved, and %s %s", m.ID, why)
+			l.w.breach("I15", "the ring is dissolved, and %s %s", m.ID, why)
 			return
 		}
 	}

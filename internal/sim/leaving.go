@@ -109,7 +109,7 @@ func (n *nemesis) alone() bool {
 	return active < 2
 }
 
-// left checks that who has left wrote nothing that a member lacks (I13).
+// left checks that who has left wrote nothing that a member lacks (I14).
 func (l *laws) left(before *topology.Snapshot, c topology.Command) {
 	op, _ := before.Running()
 	switch c.Change.(type) {
@@ -135,7 +135,7 @@ func (l *laws) left(before *topology.Snapshot, c topology.Command) {
 		for _, t := range gone.disk.binlog {
 			own := t.gtid.Domain == m.Identity || slices.Contains(m.Retired, t.gtid.Domain)
 			if own && !t.ours && s.disk.data.rows[t.key] == nil {
-				l.w.breach("I13", "%s has left, and %s lacks its write %v (%s)", m.ID, other.ID, t.key, t.gtid)
+				l.w.breach("I14", "%s has left, and %s lacks its write %v (%s)", m.ID, other.ID, t.key, t.gtid)
 				return
 			}
 		}

@@ -83,7 +83,7 @@ func mutants() []mutant {
 		{Mutation{Name: "connections of the old owner are not ended", Act: skip(topology.ActExpel), Seen: sees(func(_ *World, o *topology.Observation) {
 			o.Apps = 0
 		})}, "I5", plannedUnits},
-		{Mutation{Name: "binlog of who leaves is not looked at", Seen: opened(leaverHasNothing)}, "I13", leavers},
+		{Mutation{Name: "binlog of who leaves is not looked at", Seen: opened(leaverHasNothing)}, "I14", leavers},
 		{Mutation{Name: "silence alone is proof", Seen: silenceIsProof}, "I11", nil},
 	}
 }

@@ -79,6 +79,7 @@ type Action struct {
 	Boot         uint64         // ActOpen, ActStamp
 	After        Position       // ActReadTail
 	Below        uint64         // ActExpel: the highest connection id that is ended; 0: all
+	Regain       Position       // ActOpen: what it must have back first; empty on MariaDB
 }
 
 // String says the action in words, with its arguments.

@@ -56,6 +56,7 @@ func (b BeginRejoin) apply(s *Snapshot, c Command) error {
 type RenewIdentity struct {
 	Operation OperationID `json:"operation"`
 	Old       uint32      `json:"old"`
+	Regain    Position    `json:"regain,omitempty"` // MySQL: what it has to have back, since it has no other domain
 }
 
 func (r RenewIdentity) String() string { return fmt.Sprintf("renew identity %d", r.Old) }
@@ -72,15 +73,17 @@ func (r RenewIdentity) apply(s *Snapshot, c Command) error {
 	if m.Identity != r.Old {
 		return fmt.Errorf("%w: %s has identity %d, %d was expected", ErrStale, m.ID, m.Identity, r.Old)
 	}
-	s.renew(s.memberIndex(op.Member))
+	s.renew(s.memberIndex(op.Member), r.Regain)
 	op.Renewed = op.Discard
 	s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: identity %d -> %d", op.ID, r.Old, m.Identity))
 	return nil
 }
 
-// renew gives a member a new identity and remembers the old one.
-func (s *Snapshot) renew(i int) {
+// renew gives a member a new identity and remembers the old one, and what it has to
+// have back.
+func (s *Snapshot) renew(i int, regain Position) {
 	m := &s.Members[i]
+	m.Regain = m.Regain.Union(regain)
 	m.Retired = append(slices.Clone(m.Retired), m.Identity)
 	m.Identity = s.issueIdentity()
 }

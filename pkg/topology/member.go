@@ -72,6 +72,12 @@ type Member struct {
 	// transactions that others hold: under its old identity it would drop them.
 	Identity uint32   `json:"identity"`
 	Retired  []uint32 `json:"retired,omitempty"` // identities it had before, oldest first
+	// Source is its server_uuid, which numbers its transactions; empty on MariaDB,
+	// where the identity does. It is not issued, and never renewed.
+	Source string `json:"source,omitempty"`
+	// Regain is what a MySQL member has lost of its own transactions: it gives out
+	// those numbers again, so nothing is written on it before it has them back.
+	Regain Position `json:"regain,omitempty"`
 	// Slot is its auto_increment_offset. It stays when the identity changes.
 	Slot int `json:"slot"`
 	// Boot is the token that its process carries since it was last admitted. A
@@ -90,6 +96,14 @@ type Member struct {
 	// Cut is the last position of its own transactions that the survivors had
 	// when it was taken out; empty while it is in the ring.
 	Cut Position `json:"cut,omitempty"`
+}
+
+// Domain returns under what its own transactions stand in a [Position].
+func (m Member) Domain() uint32 {
+	if m.Source != "" {
+		return SourceDomain(m.Source)
+	}
+	return m.Identity
 }
 
 // Layout returns the auto_increment layout of the member at the ring's stride.

@@ -111,7 +111,7 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		}
 		return commit(GrantWithheld{Member: m.ID, Proxies: proxies(o)}, "%s", why)
 	case holds && seen.ReadOnly:
-		return do(m.ID, Action{Kind: ActOpen, Identity: m.Identity, Boot: m.Boot}, "it owns a unit and everything is verified")
+		return do(m.ID, openAction(m), "it owns a unit and everything is verified")
 	}
 	return semi // idle, or for whom it acknowledges besides
 }
