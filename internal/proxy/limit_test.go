@@ -36,7 +36,7 @@ func (b *busy) running() int {
 
 func TestAScopeMayRunSoManyAtOnce(t *testing.T) {
 	const held = "UPDATE shop.t SET hold=1"
-	plan := new(reader).plan([]byte(held), (&memory{}).dialect(topology.ServerVersion{Flavour: topology.FlavourMariaDB}))
+	plan, _, _ := new(reader).plan([]byte(held), (&memory{}).dialect(topology.ServerVersion{Flavour: topology.FlavourMariaDB}))
 	for _, c := range []struct {
 		scope string
 		meets bool

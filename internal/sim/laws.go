@@ -193,6 +193,7 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 		}
 	}
 	l.left(before, c)
+	l.apart(before, c)
 	if _, ok := c.Change.(topology.Readmit); ok {
 		l.stats.Rejoins++
 	}
