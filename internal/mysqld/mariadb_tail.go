@@ -33,7 +33,7 @@ func runTail(ctx context.Context, w work, o topology.Observation, a topology.Act
 	r := rangeOf(o.Binlog, a.After)
 	tail := topology.Tail{Cut: a.After, End: r.end, Verdict: topology.TailEmpty, Why: "it holds nothing above the cut"}
 	if len(r.open()) > 0 {
-		list, err := openTailList(m.cfg.TailDir, m.id)
+		list, err := openTailList(m.cfg.TailDir, m.id, r.openEnd())
 		if err != nil {
 			return err
 		}

@@ -61,6 +61,9 @@ func (r tailRange) open() []topology.GTID {
 	return slices.DeleteFunc(slices.Clone(r.end), func(g topology.GTID) bool { return r.cut.Seq(g.Domain) >= g.Seq })
 }
 
+// openEnd returns where the domains end that something is read of.
+func (r tailRange) openEnd() topology.Position { return topology.Position(r.open()) }
+
 // errNoStart: the server cannot send from that position (MariaDB error 1236).
 const errNoStart = 1236
 

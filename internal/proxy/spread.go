@@ -172,6 +172,9 @@ func (s *session) readElsewhere() bool {
 	if !ok {
 		return false
 	}
+	if s.takePlace(m, true) != nil {
+		return false
+	}
 	if err := s.regain(m.ID, true); err != nil {
 		return false
 	}
@@ -272,6 +275,9 @@ func (p *Proxy) loadOf(id topology.MemberID) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if pool := p.pools[id]; pool != nil {
+		if g := p.gates[id]; g != nil {
+			return int(pool.active.Load() + g.waiting.Load())
+		}
 		return int(pool.active.Load())
 	}
 	return 0

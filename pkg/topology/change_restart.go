@@ -22,6 +22,10 @@ func (BeginRestart) apply(s *Snapshot, c Command) error {
 			s.endHealByRestart(c)
 		case OperationMove, OperationDivide:
 			s.endMove("", c)
+		case OperationRemove, OperationMaintain:
+			s.endLeave(c)
+		case OperationDissolve:
+			s.endDissolve(c)
 		case OperationNone, OperationInit, OperationRejoin, OperationRestart:
 			return fmt.Errorf("%w: operation %s (%s) is running", ErrStale, op.ID, op.Kind)
 		}

@@ -43,6 +43,9 @@ func Check(s *Snapshot, o Observations, now time.Time) []Violation {
 	}
 	for _, m := range s.Members {
 		seen, ok := o.Good(m.ID, now)
+		if m.State == MemberMaintained { // its server may be stopped
+			continue
+		}
 		if !ok {
 			found = append(found, Violation{
 				Rule: "answers", Severity: SeverityBroken, Member: m.ID,

@@ -19,9 +19,11 @@ const (
 	MemberReturning                      // answers again; is judged and caught up
 	MemberQuarantined                    // holds transactions that need a word of the DBA
 	MemberHeld                           // taken out, and stays out until the DBA lets it back in
+	MemberLeaving                        // out of the wiring, and about to be forgotten
+	MemberMaintained                     // taken out so that the DBA can stop its server
 )
 
-var memberStateNames = [...]string{"joining", "active", "down", "returning", "quarantined", "held"}
+var memberStateNames = [...]string{"joining", "active", "down", "returning", "quarantined", "held", "leaving", "maintenance"}
 
 func (s MemberState) String() string { return enumName(memberStateNames[:], int(s)) }
 
@@ -88,6 +90,9 @@ type Member struct {
 	// Drained says that it is in the ring and is to serve nobody: its units move
 	// away, the pinned ones aside, and reads do not go there.
 	Drained bool `json:"drained,omitempty"`
+	// Leaving says that it is to leave the ring, for good or for a while, and how; nil:
+	// it stays.
+	Leaving *Leaving `json:"leaving,omitempty"`
 	// Cut is the last position of its own transactions that the survivors had
 	// when it was taken out; empty while it is in the ring.
 	Cut Position `json:"cut,omitempty"`

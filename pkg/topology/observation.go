@@ -149,6 +149,7 @@ type Observation struct {
 	Schemas  []string       `json:"schemas"`             // the schemas that are neither the server's nor sqlring's, sorted
 	HasRing  bool           `json:"has_ring"`            // schema sqlring with its tables is there
 	Apps     int            `json:"apps"`                // connections of accounts that are neither sqlring's nor the server's
+	Busy     int            `json:"busy,omitempty"`      // of them, those that are at work: not idle
 	AppsFrom uint64         `json:"apps_from,omitempty"` // the lowest id of them; 0: there are none
 	AppsTo   uint64         `json:"apps_to,omitempty"`   // the highest
 	Beats    []Beat         `json:"beats"`               // sorted by origin, then node

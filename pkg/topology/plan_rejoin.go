@@ -106,6 +106,9 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 		held = held.Union(theirs.Position())
 	}
 	cut, end := above(held, seen.Binlog, alive)
+	if len(cut) == 0 && op.Discard && !op.Renewed {
+		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "the numbers of the transactions that were discarded are not given out again")
+	}
 	if len(cut) == 0 {
 		tail := Tail{Cut: m.Cut, Verdict: TailEmpty, Why: "the ring has everything that it has"}
 		return commit(JudgeTail{Operation: op.ID, Tail: tail}, "nothing is above the cut")
@@ -152,6 +155,9 @@ func rejoinPrepare(s *Snapshot, op Operation, m Member, seen Observation, o Obse
 		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "not every other member can be asked whether it has later transactions of %s", m.ID)
 	}
 	if why := unprepared(s, m, seen); why != "" {
+		if step, ok := detached(m, seen); op.Renewed && !ok {
+			return step
+		}
 		return do(m.ID, prepareAction(s, m, false), "%s", why)
 	}
 	return advance(op, RejoinCatchUp, "identity, slot and settings are set")
