@@ -26,6 +26,8 @@ func (b BeginRejoin) apply(s *Snapshot, c Command) error {
 	switch {
 	case i < 0:
 		return fmt.Errorf("%w: %s is not a member", ErrStale, b.Member)
+	case b.Discard && s.Members[i].Source != "":
+		return fmt.Errorf("%w: %s is a MySQL, which would give the numbers of the discarded transactions out again: take it out of the ring (sqlring master remove), and let it in as a new server, with an empty data directory", ErrLaw, b.Member)
 	case b.LetFlow && b.Discard:
 		return fmt.Errorf("%w: what only %s holds either flows or is discarded", ErrLaw, b.Member)
 	case s.Members[i].State == MemberQuarantined && !b.LetFlow && !b.Discard:
