@@ -77,6 +77,8 @@ func changeKinds() map[string]Change {
 		"set_lag_thresholds": SetLagThresholds{},
 		"set_throttle":       SetThrottle{},
 		"clear_throttle":     ClearThrottle{},
+
+		"note_repair": NoteRepair{},
 	}
 }
 
