@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,7 +34,10 @@ func nodeChanges() map[string]func(n *apitest.Node) {
 		"empty": func(n *apitest.Node) {
 			n.State, n.Step = topology.NewSnapshot(), topology.Step{Why: "there is no ring yet"}
 		},
-		"walks": func(n *apitest.Node) { n.Walk = true },
+		"walks":          func(n *apitest.Node) { n.Walk = true },
+		"has-clients":    func(n *apitest.Node) { n.Clients = apitest.SomeClients() },
+		"keeps-sessions": func(n *apitest.Node) { n.Endures = fmt.Errorf("kill: %w", api.ErrOutcomeUnknown) },
+		"commits":        func(n *apitest.Node) { n.Endures = api.ErrCommits },
 		"stuck": func(n *apitest.Node) {
 			n.Step = topology.Step{Kind: topology.StepStuck, Why: "member m2 is not empty, it has the schema shop: init takes empty servers"}
 		},
@@ -56,6 +60,17 @@ func nodeChanges() map[string]func(n *apitest.Node) {
 		},
 		"holds-archive": func(n *apitest.Node) { // the fake's commands are of long ago
 			n.State.Throttles = []topology.ThrottleRule{{App: "archive", Ratio: 1, Until: time.Now().Add(time.Hour), By: "dba@n1", Why: "backup"}}
+		},
+		"tells": func(n *apitest.Node) { // a level was entered, and hooks are told
+			told := apitest.NewRing()
+			told.OpenOutbox()
+			told.EnterLevel("m2", "", "warn", topology.UrgencyWarning)
+			n.State = told.Snapshot()
+			n.Told = []api.Hook{
+				{Name: "pager", Type: "pagerduty", Target: "https://events.pagerduty.com", Severity: "critical", Match: []string{"unit/*", "lag/*"}, RepeatMS: 14400000, Delivered: 7},
+				{Name: "page", Type: "exec", Target: "/usr/local/bin/page", Severity: "warning", Match: []string{}, Failing: true, LastError: "exit status 1", Waiting: 1, GivenUp: 2},
+			}
+			n.Tested = map[string]error{"pager": nil, "page": errors.New("/usr/local/bin/page: exit status 1: it said nothing")}
 		},
 		"loses-m2-lag": func(n *apitest.Node) {
 			n.Levels = map[topology.MemberID]lagguard.Level{"m2": lagguard.LevelUnknown}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -64,6 +65,12 @@ func (s *Server) forwarding(next http.Handler) http.Handler {
 		w.WriteHeader(got.Status)
 		_, _ = w.Write(got.Body) // the client has gone; nobody to tell
 	})
+}
+
+// ofThisNode reports whether a change is the own affair of the node that is asked: its
+// sessions and hooks, and comparisons, which run where they were asked for.
+func ofThisNode(path string) bool {
+	return strings.HasPrefix(path, "/v1/sessions/") || strings.HasPrefix(path, "/v1/hooks/") || strings.HasPrefix(path, "/v1/verify") || path == "/v1/repair" || path == "/v1/repair/plan"
 }
 
 // forwarded is a request as the leader gets it.

@@ -46,6 +46,14 @@ func TestMetrics(t *testing.T) {
 		`sqlring_proxy_sessions 4`,
 		`sqlring_proxy_queries_total 1234`,
 		`sqlring_proxy_refused_total{reason="login"} 2`,
+		`sqlring_proxy_pinned_sessions{reason="user locks"} 0`,
+		`sqlring_proxy_spread_reads_total 700`,
+		`sqlring_proxy_awaited_reads_total 20`,
+		`sqlring_proxy_awaited_in_vain_reads_total 3`,
+		`sqlring_proxy_member_connections{member="m1",state="taken"} 3`,
+		`sqlring_proxy_member_connections{member="m1",state="idle"} 2`,
+		`sqlring_proxy_member_connection_waiters{member="m1"} 1`,
+		`sqlring_proxy_member_connections_limit{member="m1"} 100`,
 		`# TYPE sqlring_proxy_queries_total counter`,
 	} {
 		if !strings.Contains(body, line+"\n") {
@@ -164,7 +172,10 @@ func TestDocsListEveryMetric(t *testing.T) {
 	healing.BeginHeal("m1", topology.HealDrain)
 	ring := apitest.NewRing()
 	ring.Levels = map[topology.MemberID]lagguard.Level{"m2": lagguard.LevelThrottle} // so that nothing is absent
+	ring.Stats.Gates = []api.GateAt{{Member: "m1"}}
 	ring.Columns = []autoinc.Column{{Schema: "shop", Table: "orders", Column: "id", Max: 127, Next: 100}}
+	ring.OpenOutbox()
+	ring.Told = []api.Hook{{Name: "pager"}}
 	s := serve(t, ring)
 	s.get(t, "/v1/autoinc/headroom") // it reads the columns
 	_, well := s.get(t, "/metrics")

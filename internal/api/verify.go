@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -50,12 +49,6 @@ type RepairRequest struct {
 type verifyInput struct{ Body VerifyRequest }
 
 type repairInput struct{ Body RepairRequest }
-
-// ofThisNode reports whether a change is this node's own affair: a comparison runs on the
-// node that was asked.
-func ofThisNode(path string) bool {
-	return strings.HasPrefix(path, "/v1/verify") || path == "/v1/repair" || path == "/v1/repair/plan" // the note of it is the leader's
-}
 
 func (s *Server) verifyRoutes(api huma.API) {
 	v := s.cfg.Verifier

@@ -16,10 +16,11 @@ type node struct{ app *App }
 
 var _ api.Node = node{}
 
-func (n node) Name() topology.NodeID               { return n.app.cfg.Node }
-func (n node) Snapshot() *topology.Snapshot        { return n.app.store.Snapshot() }
-func (n node) Observations() topology.Observations { return n.app.monitor.Observations() }
-func (n node) Lags() []lagguard.Cell               { return n.app.monitor.Lags() }
+func (n node) Name() topology.NodeID                { return n.app.cfg.Node }
+func (n node) Snapshot() *topology.Snapshot         { return n.app.store.Snapshot() }
+func (n node) Changed(after uint64) <-chan struct{} { return n.app.store.Changed(after) }
+func (n node) Observations() topology.Observations  { return n.app.monitor.Observations() }
+func (n node) Lags() []lagguard.Cell                { return n.app.monitor.Lags() }
 
 func (n node) Picture() *lagguard.Picture         { return n.app.monitor.Picture() }
 func (n node) Transitions() []lagguard.Transition { return n.app.monitor.Transitions() }
@@ -58,7 +59,12 @@ func (n node) ProxyStats() api.ProxyStats {
 		return api.ProxyStats{Refused: map[string]uint64{}}
 	}
 	s := n.app.proxy.Stats()
+	var pools []api.ProxyPool
+	for _, p := range n.app.proxy.Pools() {
+		pools = append(pools, api.ProxyPool{Member: string(p.Member), Open: p.Links, Taken: p.Taken, Queue: p.Waiting, Limit: p.Limit})
+	}
 	return api.ProxyStats{
+		Gates:  n.gates(),
 		Listen: n.app.proxy.Addr(), Socket: n.app.cfg.Proxy.Socket,
 		Sessions: s.Sessions, Queued: s.Queued, Queries: s.Queries, Errors: s.Errors, Refused: s.Refused,
 		Traffic: api.ProxyTraffic{
@@ -66,6 +72,8 @@ func (n node) ProxyStats() api.ProxyStats {
 			Links: s.LinksTotal, LinksLost: s.LinksLost, LinksCut: s.LinksCut,
 			OutcomeUnknown: s.Unknown, Repeated: s.Again, Abandoned: s.HungUp, Slowed: s.Slowed, Faults: s.Faults,
 		},
+		Reads: api.ProxyReads{Spread: s.Spread, Awaited: s.Awaited, AwaitedInVain: s.AwaitedInVain},
+		Pools: pools,
 	}
 }
 

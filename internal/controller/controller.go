@@ -186,7 +186,7 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 		}
 		actx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		err := c.interruptible(actx, step.Member, func(ctx context.Context) error { return c.fleet.Execute(ctx, m, step.Action) })
+		err := c.interruptible(actx, step.Member, step.Action.Kind, func(ctx context.Context) error { return c.fleet.Execute(ctx, m, step.Action) })
 		// Whether it worked or not: what was seen before now says nothing any more.
 		c.acted[step.Member], c.tried[step.Member] = c.cfg.Clock(), c.cfg.Clock()
 		c.seized[step.Member] = (c.seized[step.Member] || err == nil) && !errors.Is(err, errInterrupted) // its statement may still be under way
@@ -195,9 +195,11 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 	case topology.StepCommit:
 		cctx, cancel := context.WithTimeout(ctx, c.cfg.Commit)
 		defer cancel()
-		return c.log.Propose(cctx, topology.Command{
-			At: now, By: topology.ByController + string(c.cfg.Node), Why: step.Why, Change: step.Change,
-		})
+		command := topology.Command{At: now, By: topology.ByController + string(c.cfg.Node), Why: step.Why, Change: step.Change}
+		if snap.Outbox != nil {
+			command.Evidence = topology.Seen(snap, c.trusted(), now)
+		}
+		return c.log.Propose(cctx, command)
 	case topology.StepWait:
 		for _, id := range step.Probe {
 			c.eyes.Poke(id)

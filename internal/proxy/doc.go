@@ -27,17 +27,21 @@
 //	track.go      what the session is, read off its OK packets; collation.go
 //	tracking.go   what the client itself is told of, and COMMIT RELEASE
 //	prepared.go   its prepared statements, by text; execute.go: their use
+//	gate.go       the gates in front of the members: places; gate_queue.go: waiting for
+//	              one; gate_urgency.go: priority and deadline; lane.go, rowkey.go: rows that
+//	              several want at once; limit.go: the DBA's rules
 //	lease.go      what may still be acknowledged, and what was
 //	park.go       giving a link back, and taking it again; acquire.go: another one;
 //	              linkpool.go: the links to a member, and who waits for one
 //	adopt.go      making a link of somebody else one's own; shelf.go: what is prepared there
 //	pins.go       why a link is kept; recall.go: what the last statement has left
 //	reading.go    what texts do; spread.go: reads at other members than the owner
-//	mouth.go      statements that are for sqlring itself
+//	mouth.go      statements that are for sqlring itself; explain.go: where one would go
 //	cut.go        a new view: who has to leave its member
 //	lost.go       what a client gets when the member goes away
 //	status.go     SHOW STATUS, of the client's own connection
 //	watch.go      clients that hang up while their query runs
+//	sessions.go   what others may know of a session; end.go: ending one from outside
 //	kill.go       who ends whom; strikes.go: and no commit by it; threads.go: their ids
 //	memory.go     what a client that does nothing costs
 //	drain.go      the end; fault.go: by a fault of ours
@@ -71,6 +75,7 @@
 //   - What a command is made of has no size here: it is judged by the member, and
 //     streamed. The file of LOAD DATA LOCAL gets its last packet only while the link
 //     is that of the owner.
+//   - Nobody waits at a gate inside of an open transaction, nor for long for a lane (S24).
 //   - An idle session holds no buffer. One at work holds its command until some of
 //     the response has come.
 //

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -42,6 +43,9 @@ func (s *session) connect() (told *wire.Error, err error) {
 				return told, nil
 			}
 			continue
+		}
+		if told := s.takePlace(route.Member, false); told != nil {
+			return told, nil
 		}
 		if works && s.working.Swap(s.aimed) != s.aimed {
 			continue // it has waited, or is about other units by this view: the view counts that is looked at after this
@@ -95,6 +99,14 @@ type refusal struct {
 	told *wire.Error
 }
 
+// awaited says in words what is waited for.
+func (r *refusal) awaited(unit topology.UnitID) string {
+	if r.why == RefusedBackend {
+		return fmt.Sprintf("the owner of unit %s, which can not be reached", unit)
+	}
+	return fmt.Sprintf("an owner of unit %s that may be written at", unit)
+}
+
 // wait lets the session wait for another view, at most for pause; it returns what
 // the client is told if it may not wait, or no longer.
 func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal) *wire.Error {
@@ -119,6 +131,10 @@ func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal)
 	if s.working.Load() == nil || !s.mem.inTransaction() { // one that is open goes on
 		s.idle() // whoever waits with it looks at the view anew before it goes to work again
 	}
+	if !s.mem.inTransaction() {
+		s.leavePlace()
+	}
+	defer s.waitsFor(or.awaited(s.unit))()
 	timer := time.NewTimer(min(pause, left))
 	defer timer.Stop()
 	select {

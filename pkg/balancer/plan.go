@@ -33,6 +33,18 @@ type Table struct {
 	Written bool   // rows or definition are changed, or may be
 }
 
+// String returns the table as people read it, for example "shop.t (written)".
+func (t Table) String() string {
+	name := t.Name
+	if t.Schema != "" {
+		name = t.Schema + "." + name
+	}
+	if t.Written {
+		name += " (written)"
+	}
+	return name
+}
+
 // Key is an equality that limits a statement to rows that have it: column = value,
 // at the top of WHERE.
 type Key struct {
@@ -71,6 +83,9 @@ const harmless = 1<<EffectBatch | 1<<EffectWaits
 func (p *Plan) Matches(hash uint64, key []byte) bool {
 	return p.hash == hash && bytes.Equal(p.key, key)
 }
+
+// Hash returns a number that tells the digest from others, as far as 64 bits do.
+func (p *Plan) Hash() uint64 { return p.hash }
 
 // AppendDigest appends the digest's text to into and returns it.
 func (p *Plan) AppendDigest(into []byte) []byte { return appendKey(into, p.key) }
