@@ -31,7 +31,7 @@ func TestChecksOfARingThatIsMadeWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.servers[1].Exec(t, "SET GLOBAL sync_binlog=0, slave_net_timeout=60")
+	r.servers[1].Exec(t, "SET GLOBAL wait_timeout=20, sql_mode=''") // not of those that the controller puts right
 	candidate := mysqltest.Start(t, "gtid_strict_mode=0", "lower_case_table_names=1")
 	began := time.Now()
 	report, err := r.client.CheckCandidate(t.Context(), api.CandidateRequest{Address: candidate.Addr})
@@ -40,7 +40,7 @@ func TestChecksOfARingThatIsMadeWrong(t *testing.T) {
 	}
 	t.Logf("FIGURE %d checks of 3 servers in %s", report.Ran, time.Since(began).Round(time.Millisecond))
 	for check, member := range map[string]string{
-		"primary-keys": "m1", "binlog-sync": "m2", "net-timeout": "m2", "gtid-strict": candidate.Addr, "case-of-names": candidate.Addr,
+		"primary-keys": "m1", "idle-connections": "m2", "sql-mode-strict": "m2", "gtid-strict": candidate.Addr, "case-of-names": candidate.Addr,
 	} {
 		if !has(report, check, member) {
 			t.Errorf("%s of %s is not found: %+v", check, member, report.Findings)
