@@ -94,6 +94,7 @@ func changeKinds() map[string]Change {
 		"set_lag_thresholds": SetLagThresholds{},
 		"set_throttle":       SetThrottle{},
 		"clear_throttle":     ClearThrottle{},
+		"note_repair":        NoteRepair{},
 
 		"open_outbox":   OpenOutbox{},
 		"note_findings": NoteFindings{},
