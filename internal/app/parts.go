@@ -77,6 +77,7 @@ func (a *App) startMonitor(context.Context) error {
 				h.Renew() // the leader is told at once
 			}
 		},
+		Gone: func(m topology.Member) { a.fleet.Drop(m) },
 	}, a.store, a.fleet)
 	if a.cfg.witness() {
 		return nil // it looks at no member
@@ -97,6 +98,8 @@ func (a *App) startController(context.Context) error {
 				return a.handAway(ctx)
 			}
 			a.fleet.Lead(term)
+			a.hooks.Begin(ctx)
+			a.herald.Begin(ctx, term)
 			return a.controller.Run(ctx)
 		})
 	})

@@ -75,7 +75,7 @@
 //   - What a command is made of has no size here: it is judged by the member, and
 //     streamed. The file of LOAD DATA LOCAL gets its last packet only while the link
 //     is that of the owner.
-//   - Nobody waits at a gate inside of an open transaction, nor for long for a lane (S20).
+//   - Nobody waits at a gate inside of an open transaction, nor for long for a lane (S24).
 //   - An idle session holds no buffer. One at work holds its command until some of
 //     the response has come.
 //

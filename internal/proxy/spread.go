@@ -208,7 +208,7 @@ func (s *session) awaits(id topology.MemberID, p topology.Position) bool {
 	var row []string
 	text := fmt.Sprintf("SELECT MASTER_GTID_WAIT('%s', %g)", p, tokenWait.Seconds())
 	if s.link.version.Flavour == topology.FlavourMySQL {
-		return false
+		text = fmt.Sprintf("SELECT WAIT_FOR_EXECUTED_GTID_SET('%s', %g)", p, tokenWait.Seconds())
 	}
 	s.mem.hasLast, s.mem.hasFound = false, false
 	err := s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
