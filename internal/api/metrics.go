@@ -37,6 +37,7 @@ type descs struct {
 	proxyDescs
 	keyDescs
 	hookDescs
+	gates gateDescs
 }
 
 func newDescs() descs {
@@ -72,11 +73,12 @@ func newDescs() descs {
 		proxyDescs:     describeProxy(d),
 		keyDescs:       describeKeys(d),
 		hookDescs:      describeHooks(d),
+		gates:          describeGates(d),
 	}
 }
 
 func (d descs) all() []*prometheus.Desc {
-	return append(slices.Concat(d.operationDescs.all(), d.memberDescs.all(), d.proxyDescs.all(), d.keyDescs.all(), d.lagDescs.all(), d.hookDescs.all()),
+	return append(slices.Concat(d.operationDescs.all(), d.memberDescs.all(), d.proxyDescs.all(), d.keyDescs.all(), d.gates.all(), d.lagDescs.all(), d.hookDescs.all()),
 		d.build, d.leads, d.hasLeader, d.health, d.ready, d.memberUp, d.memberAge, d.memberReadOnly, d.memberState,
 		d.memberSlot, d.memberLost, d.semiSyncOrder, d.semiSyncArmed, d.semiSyncOn, d.ackers,
 		d.violations, d.index, d.apiFull,
@@ -91,8 +93,8 @@ type collector struct {
 	descs   descs
 	tally   *tally
 	keys    *keyspace
-	hooks   func() []Hook
 	pinned  func() map[string]int
+	hooks   func() []Hook
 }
 
 // Describe implements prometheus.Collector.
@@ -113,6 +115,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectLinks(e, l)
 	c.collectLags(e, l)
 	c.collectProxy(e, l)
+	c.collectGates(e, l)
 	c.collectKeys(e, l)
 	c.collectHooks(e, l)
 }

@@ -34,9 +34,9 @@ type App struct {
 	holder     *lease.Holder // what its proxy was given
 	proxy      *proxy.Proxy
 	api        *api.Server
+	verifier   *verify.Verifier // nil on a witness
 	hooks      *hook.Dispatcher
 	herald     *herald.Herald
-	verifier   *verify.Verifier // nil on a witness
 
 	holding atomic.Pointer[lease.Holder] // holder, for parts that begin before it is there
 

@@ -192,6 +192,7 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 			l.w.breach("I11", "%s is taken out (%s), and nothing was wrong with it", s.id, c.Why)
 		}
 	}
+	l.left(before, c)
 	if _, ok := c.Change.(topology.Readmit); ok {
 		l.stats.Rejoins++
 	}

@@ -141,8 +141,8 @@ func (s *Snapshot) Validate() error {
 }
 
 func (s *Snapshot) validateMembers() error {
-	if n := len(s.Members); n < 2 || n > MaxMembers {
-		return fmt.Errorf("a ring has 2 to %d members, not %d", MaxMembers, n)
+	if n := len(s.Members); n < 1 || n > MaxMembers {
+		return fmt.Errorf("a ring has 1 to %d members, not %d", MaxMembers, n)
 	}
 	ids, addrs := map[MemberID]bool{}, map[string]bool{}
 	identities, slots := map[uint32]bool{}, map[int]bool{}
@@ -174,6 +174,11 @@ func (s *Snapshot) validateMembers() error {
 			return fmt.Errorf("member %s: slot %d is another member's", m.ID, m.Slot)
 		}
 		slots[m.Slot] = true
+	}
+	for _, t := range s.Tombstones {
+		if t.Unread && slots[t.Slot] {
+			return fmt.Errorf("slot %d is the tombstone of %s, whose last transactions were not read", t.Slot, t.Member)
+		}
 	}
 	return nil
 }

@@ -61,6 +61,7 @@ func changeKinds() map[string]Change {
 		"judge_tail":        JudgeTail{},
 		"readmit":           Readmit{},
 		"give_up_rejoin":    GiveUpRejoin{},
+		"note_source":       NoteSource{},
 		"add_token":         AddToken{},
 		"revoke_token":      RevokeToken{},
 		"set_isolation":     SetIsolation{},
@@ -77,6 +78,19 @@ func changeKinds() map[string]Change {
 		"drain_member":      DrainMember{},
 		"resume_member":     ResumeMember{},
 
+		"leave_ring":      LeaveRing{},
+		"begin_leave":     BeginLeave{},
+		"unlink":          Unlink{},
+		"end_remove":      EndRemove{},
+		"give_up_leave":   GiveUpLeave{},
+		"forget_member":   ForgetMember{},
+		"maintain_member": MaintainMember{},
+		"end_maintenance": EndMaintenance{},
+
+		"dissolve_ring": DissolveRing{},
+		"take_units":    TakeUnits{},
+		"end_dissolve":  EndDissolve{},
+
 		"set_lag_thresholds": SetLagThresholds{},
 		"set_throttle":       SetThrottle{},
 		"clear_throttle":     ClearThrottle{},
@@ -88,6 +102,9 @@ func changeKinds() map[string]Change {
 		"ack_notice":    AckNotice{},
 		"add_silence":   AddSilence{},
 		"end_silence":   EndSilence{},
+		"set_gates":     SetGates{},
+		"set_limit":     SetLimit{},
+		"clear_limit":   ClearLimit{},
 	}
 }
 

@@ -46,11 +46,10 @@ type Node struct {
 	// Counts changes what a member says of how it counts; nil leaves it as meant.
 	Counts func(id topology.MemberID, c *api.Counting)
 
-	Told   []api.Hook       // the hooks of the node
-	Tested map[string]error // what each answers to a test; absent: there is none
-
-	Clients []api.Session // of the proxy
-	Endures error         // what EndSession returns instead of ending one
+	Clients []api.Session    // of the proxy
+	Endures error            // what EndSession returns instead of ending one
+	Told    []api.Hook       // the hooks of the node
+	Tested  map[string]error // what each answers to a test; absent: there is none
 
 	Asked []string // every change that was proposed, "by: change: why"
 }
@@ -146,6 +145,7 @@ func (n *Node) Snapshot() *topology.Snapshot {
 	}
 	if _, busy := n.State.Running(); n.Drains && !busy {
 		n.drain()
+		n.begin()
 	}
 	return state
 }
