@@ -87,6 +87,8 @@ func (s *Snapshot) tellMember(was Member, known bool, m Member, c Command) {
 		}
 		switch m.State {
 		case MemberJoining, MemberActive:
+		case MemberLeaving, MemberMaintained: // by word: nobody has to look
+			n.Remedy = fmt.Sprintf("nothing, it was asked for; sqlring why %s", m.ID)
 		case MemberDown:
 			n.Severity, n.Remedy = UrgencyWarning, "start its server again: it is let back in by itself, once what only it holds was judged"
 		case MemberReturning:
