@@ -136,7 +136,9 @@ func (s *session) unavailable(c command) *wire.Error {
 // whole ends the session: its rest could be of any length.
 func (s *session) refuse(c command, told *wire.Error) error {
 	if !c.whole {
-		return s.tellLast(told)
+		err := s.tellLast(told)
+		(&large{session: s, c: c}).linger(false)
+		return err
 	}
 	silent := c.code.Shape() == wire.ShapeNone
 	s.in.consume(len(c.packet))
@@ -186,7 +188,8 @@ func (s *session) understand(c *command) *wire.Error {
 	s.current.Listed = s.current.Listed || balancer.IsSystemSchema(s.mem.schema) && balancer.ListsThreads(text)
 	if c.whole {
 		s.plan = s.p.reader.plan(text, s.mem.dialect(s.p.version()))
-	} else {
+	}
+	if isCut(s.plan) {
 		s.readBeginning(text)
 	}
 	return nil

@@ -7,14 +7,39 @@ import (
 	"github.com/sqlring/sqlring/pkg/balancer"
 )
 
-// A command that the buffer can not hold is streamed, in any number of packets, with
-// no more memory than a small one. How large it may be is for the member to judge, by
+// A statement that the buffer can not hold is held nevertheless up to heldText, while
+// there is memory for it (heldTexts): then it is as well known as a small one, what it
+// touches and what it leaves behind. All else that the buffer can not hold is streamed, in
+// any number of packets, with no more memory than a small command. How large it may be is for the member to judge, by
 // its own max_allowed_packet: servers answer 1153 as soon as they have seen enough,
 // and close the connection (MariaDB 10.11 and MySQL 9.7). So does this side.
 
 // lingerTime is how long a client that was refused in the midst of a command may go on
 // with it, so that it gets to read why.
 const lingerTime = time.Second
+
+// makesRoom makes room for the rest of a statement of which the buffer is full; false if it is
+// to be streamed.
+func (s *session) makesRoom(c command) bool {
+	if c.code != wire.ComQuery && c.code != wire.ComStmtPrepare {
+		return false
+	}
+	length, _ := wire.Header(c.packet)
+	return length <= heldText && s.in.extend(wire.HeaderSize+length)
+}
+
+// passHeld sends a command that is whole, and so large that the member may refuse it
+// before it has all of it.
+func (s *session) passHeld(c command) error {
+	l := large{session: s, c: c}
+	if err := s.link.stream.write(s.outgoing(c)); err != nil {
+		return l.broken(true, err)
+	}
+	if err := s.link.stream.fill(&s.out); err != nil {
+		return s.lost(c, true, err)
+	}
+	return l.answer()
+}
 
 // passLarge streams a command, looking at its SQL on the way. The member runs it when
 // it has all of it; so it is enough to hold back the piece that shows that it may not

@@ -137,7 +137,7 @@ func (s *session) slot(l *link) int {
 // to be written, unless something is left to be done on the link after that.
 func (s *session) restEarly(c command) {
 	if !c.whole || c.code != wire.ComQuery && c.code != wire.ComStmtExecute || s.target != nil && s.target.long ||
-		s.current.Mentions.Has(balancer.MentionsTracking) || s.renumber != nil {
+		s.current.Mentions.Has(balancer.MentionsTracking) || s.renumber != nil || len(c.packet) > bufferSize { // what is too large ends the link
 		return
 	}
 	s.mem.once = balancer.StickNone

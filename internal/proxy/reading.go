@@ -29,7 +29,9 @@ func (r *reader) plan(text []byte, dialect balancer.Dialect) *balancer.Plan {
 		d = new(balancer.Digester)
 	}
 	defer r.digesters.Put(d)
-	d.Digest(text, dialect)
+	if d.Digest(text, dialect); !d.Whole() {
+		d.Fold(text, dialect)
+	}
 	if !d.Whole() {
 		return balancer.MakePlan(d, dialect)
 	}

@@ -89,6 +89,8 @@ func (s *session) runOnce(c command) error {
 			return s.lost(c, true, err)
 		}
 		return nil
+	case len(c.packet) > bufferSize:
+		return s.passHeld(c)
 	}
 	sent, err := s.link.stream.exchange(s.outgoing(c), &s.out)
 	if err != nil {

@@ -220,8 +220,8 @@ func (s *session) clearDeadline() {
 	}
 }
 
-// await waits for the client's next command, whole if the buffer can hold it,
-// else as much of it as the buffer can hold.
+// await waits for the client's next command, whole if the buffer can hold it or it is a
+// statement that is worth holding, else as much of it as the buffer can hold.
 func (s *session) await() (command, error) {
 	s.next = 1
 	for {
@@ -229,7 +229,7 @@ func (s *session) await() (command, error) {
 		if err != nil {
 			return c, s.tellLast(wire.NewError(wire.PacketsOutOfOrder, "Got packets out of order"))
 		}
-		if complete || s.in.full() {
+		if complete || s.in.full() && !s.makesRoom(c) {
 			return c, nil
 		}
 		err = s.client.fill(&s.in)

@@ -95,9 +95,9 @@ func (s *session) touches(view *balancer.View) balancer.Touch {
 	plan, schema, cut := s.plan, s.mem.schema, false
 	switch p := s.meant; {
 	case p != nil:
-		plan, schema, cut = p.plan, p.schema, p.plan == nil
+		plan, schema, cut = p.plan, p.schema, isCut(p.plan)
 	case s.code == wire.ComQuery || s.code == wire.ComStmtPrepare:
-		cut = plan == nil
+		cut = isCut(plan)
 	default:
 		plan = nil
 	}
@@ -111,7 +111,10 @@ func (s *session) touches(view *balancer.View) balancer.Touch {
 	return view.TouchesCut(s.beginning, schema, !several)
 }
 
-// readBeginning makes a plan of what a text too long for the buffer begins with.
+// isCut reports whether a plan is not that of all of a text.
+func isCut(p *balancer.Plan) bool { return p == nil || p.Effects.Has(balancer.EffectTruncated) }
+
+// readBeginning makes a plan of what a text begins with that is too long to be read.
 func (s *session) readBeginning(text []byte) {
 	if !s.p.view.Load().Divided() {
 		return

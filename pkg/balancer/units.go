@@ -28,6 +28,9 @@ func (v *View) Divided() bool { return v != nil && len(v.Units) > 1 }
 // its names are read; a nil plan is that of a command without a text.
 func (v *View) Touches(p *Plan, schema string) Touch {
 	t := toucher{view: v, plan: p, homes: []string{schema}, neutral: true}
+	if p != nil && p.Effects.Has(EffectTruncated) { // anything may follow
+		return v.touchesAll()
+	}
 	if p != nil {
 		for i := range p.Statements {
 			if f := &p.Statements[i]; f.Verb == VerbUse && len(p.Statements) > 1 {
