@@ -272,7 +272,7 @@ func (s *session) ObserveOK(ok *wire.OK) {
 		s.mem.insertID, s.mem.unsure, s.link.at.unsure = ok.InsertID, true, true
 	}
 	if len(ok.Changes) > 0 {
-		ok.Changes = s.mem.learn(ok, s.current)
+		ok.Changes = s.mem.learn(ok, s.current, s.plan)
 		if s.mem.charset && !s.mem.collated {
 			s.mem.recollate(s.in.bytes()[:s.held])
 		}

@@ -40,11 +40,13 @@ type aiming struct {
 	unit   topology.UnitID // one of them: its owner's is the link
 	spans  bool            // it reads units of other owners too
 	writes bool            // it may write; not set while there is one unit
+	tied   bool            // what keeps the session on its link is in the way
 }
 
 // aim finds out in which units the command under way is at work by a view. told is what
 // the client gets if they can not be had together; nothing has changed then.
 func (s *session) aim(view *balancer.View) (told *wire.Error) {
+	s.tied = false
 	if !view.Divided() {
 		s.aiming = aiming{seen: view, aimed: restWork, unit: sessionUnit}
 		return nil
@@ -71,6 +73,7 @@ func (s *session) aim(view *balancer.View) (told *wire.Error) {
 		units, spans = units[:1], true
 	}
 	if told := s.away(view, units[0], stays && !open); told != nil {
+		s.tied = true
 		return told
 	}
 	s.aimAt(units)
@@ -227,12 +230,15 @@ func (s *session) follow() *wire.Error {
 // why it would be refused.
 func (s *session) explainUnits(view *balancer.View) (row []string, owner balancer.Route, told *wire.Error) {
 	told = s.aim(view)
-	owner, _ = view.OwnerOf(s.unit)
 	var names []string
 	units := s.aimed.list()
 	if told != nil || s.spans {
 		units = s.touches(view).Units
 	}
+	if s.tied && s.carriable() { // its user variables go with it
+		told, s.unit = nil, units[0]
+	}
+	owner, _ = view.OwnerOf(s.unit)
 	for _, id := range units {
 		route, _ := view.OwnerOf(id)
 		names = append(names, fmt.Sprintf("%s, epoch %d, of %s", route.Unit, route.Epoch, route.Member.ID))
