@@ -45,15 +45,17 @@ func (m *memory) carriable() bool {
 }
 
 // setsVariables reports whether a change of the session that nobody names is explained by a
-// statement: it sets user variables, and runs nothing that could do more.
+// statement: it sets variables, and runs nothing that could do more.
 func setsVariables(p *balancer.Plan) bool {
-	if p == nil || len(p.Statements) != 1 || !p.Effects.Has(balancer.EffectUserVariable) || p.Effects.HasAny(1<<balancer.EffectRoutine|1<<balancer.EffectTruncated) {
+	if p == nil || len(p.Statements) != 1 || p.Effects.HasAny(1<<balancer.EffectRoutine|1<<balancer.EffectTruncated|1<<balancer.EffectUnknown) {
 		return false
 	}
 	f := &p.Statements[0]
 	switch f.Verb {
-	case balancer.VerbSet, balancer.VerbDo, balancer.VerbRead:
+	case balancer.VerbSet:
 		return len(f.Tables) == 0 // a view may run anything
+	case balancer.VerbDo, balancer.VerbRead:
+		return len(f.Tables) == 0 && p.Effects.Has(balancer.EffectUserVariable)
 	default:
 		return false
 	}

@@ -147,7 +147,7 @@ func TestToolDumpIntoTwoOwners(t *testing.T) {
 		t.Fatalf("the dump has %d bytes", len(dump))
 	}
 	began := r.Stats()
-	tool(t, dump, "mariadb", "--no-defaults", "-uapp", "-p"+appPassword, "-S"+r.socket, "--default-character-set=utf8mb4", "--max-allowed-packet=64M")
+	tool(t, dump, "mariadb", "--no-defaults", "-uapp", "-p"+appPassword, "-S"+r.socket, "--default-character-set=utf8mb4", "--comments", "--max-allowed-packet=64M")
 	for schema, at := range map[string]*mysqltest.Server{"north": r.server, "south": r.m2} {
 		other := r.m2
 		if at == r.m2 {

@@ -52,7 +52,7 @@ func readCommand(b []byte) (c command, complete bool, err error) {
 func (s *session) execute(c command) error {
 	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, time.Time{}
 	s.next, s.refused, s.renumber, s.retell, s.plan, s.instead = 1, 0, nil, nil, nil, nil
-	s.own, s.elsewhere, s.beginning, s.meant = own{}, false, nil, nil
+	s.own, s.elsewhere, s.beginning, s.rows, s.meant = own{}, false, nil, nil, nil
 	s.strikes.begin()
 	switch c.code {
 	case wire.ComQuit:
@@ -229,7 +229,7 @@ func (s *session) statement(c command) error {
 		}
 	}
 	if c.code == wire.ComQuery {
-		s.mem.applies(s.current, s.plan, c.whole)
+		s.mem.applies(s.current, s.plan, c.whole || s.rows != nil)
 		s.own = s.ownOf(text, s.current)
 		s.showThreads(s.current.Threads, false)
 		if s.current.Kind == balancer.KindRead && showsStatus(text) {

@@ -53,6 +53,8 @@ func (s *session) passLarge(c command) error {
 		switch {
 		case !ok:
 			return l.refuse(n, ended, reserved())
+		case l.told != nil:
+			return l.refuse(n, ended, l.told)
 		case s.packed != nil && s.packed.bomb():
 			s.p.count.refuse(RefusedBomb)
 			return l.refuse(n, ended, wire.NewError(wire.PacketTooLarge,
@@ -90,6 +92,8 @@ type large struct {
 	frames wire.Frames
 	scan   *balancer.Scanner
 	first  bool // nothing of it was looked at yet
+	seen   int  // bytes of its text that were looked at
+	told   *wire.Error
 }
 
 // look looks at the next piece, and what it holds of the command's payload. It returns
@@ -107,6 +111,7 @@ func (l *large) look(piece, payload []byte) (send []byte, ok bool) {
 	if l.scan.Feed(payload) {
 		return nil, false
 	}
+	l.followRows(payload)
 	l.current.Mentions |= balancer.Mention(payload) &^ balancer.MentionsNext
 	if l.c.code == wire.ComStmtPrepare && l.preparing != nil {
 		if l.preparing = append(l.preparing, payload...); len(l.preparing) > keptBytes {
@@ -114,6 +119,14 @@ func (l *large) look(piece, payload []byte) (send []byte, ok bool) {
 		}
 	}
 	return piece, true
+}
+
+// followRows looks whether a statement that is taken for an INSERT of rows is one.
+func (l *large) followRows(text []byte) {
+	if skip := l.rowsFrom - l.seen; l.rows != nil && skip < len(text) && !l.rows.Feed(text[max(skip, 0):]) {
+		l.told = l.notRows()
+	}
+	l.seen += len(text)
 }
 
 // refuse ends the session in the midst of a command, of which n bytes are held.

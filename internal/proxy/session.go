@@ -63,6 +63,8 @@ type session struct {
 	current   balancer.Statement // what it is
 	plan      *balancer.Plan     // what it does; nil: it has no text, or its end is not there yet
 	beginning *balancer.Plan     // of what stands before the first value of a text whose end is not there yet
+	rows      *balancer.Rows     // it is taken for an INSERT of rows, whose rest is still to be read; nil: it is not
+	rowsFrom  int                // where of its text that rest begins
 	meant     *prepared          // the statement that it is about, from the start
 	instead   []byte             // sent in its place; nil: it is sent as it came
 	target    *prepared          // the statement that it is about, if it is about one

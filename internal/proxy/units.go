@@ -104,8 +104,11 @@ func (s *session) touches(view *balancer.View) balancer.Touch {
 	default:
 		plan = nil
 	}
-	if !cut {
+	switch {
+	case !cut:
 		return view.Touches(plan, schema)
+	case s.rows != nil:
+		return view.TouchesRows(s.beginning, schema)
 	}
 	several := s.caps.Has(wire.MultiStatements)
 	if len(s.mem.option) > 0 {
@@ -119,13 +122,36 @@ func isCut(p *balancer.Plan) bool { return p == nil || p.Effects.Has(balancer.Ef
 
 // readBeginning makes a plan of what a text begins with that is too long to be read.
 func (s *session) readBeginning(text []byte) {
-	if !s.p.view.Load().Divided() {
-		return
-	}
-	if i := bytes.IndexAny(text, `'"`); i >= 0 {
+	dialect := s.mem.dialect(s.p.version())
+	i := bytes.IndexAny(text, `'"`)
+	if i >= 0 {
 		text = text[:i]
 	}
-	s.beginning = s.p.reader.plan(text, s.mem.dialect(s.p.version()))
+	s.beginning = s.p.reader.plan(text, dialect)
+	if s.plan == nil && i >= 0 && s.code == wire.ComQuery {
+		whole := s.p.reader.plan(append(bytes.Clone(text), balancer.RowsEnd...), dialect)
+		if s.rows = balancer.NewRows(whole, dialect); s.rows != nil {
+			s.rowsFrom = i
+		}
+	}
+}
+
+// notRows is told that the command under way, of which a part is sent already, is not what
+// it was taken for. It returns what the client is told if it can not go on where it is.
+func (s *session) notRows() *wire.Error {
+	s.rows = nil
+	s.mem.stickTo(balancer.StickTruncated)
+	view := s.p.view.Load()
+	if !view.Divided() {
+		return nil
+	}
+	for _, unit := range s.touches(view).Units {
+		if !slices.Contains(s.aimed.list(), unit) {
+			return wire.NewError(wire.NoOwner, "sqlring: this statement is too long to be held (%d MiB) and has more than rows of values behind its beginning, so that it may touch unit %s too; "+
+				"it was not run. Make it shorter, or run it with the schema of its table as the default one (USE) and without the multi-statement option", heldText>>20, unit)
+		}
+	}
+	return nil
 }
 
 // apart is what a client gets whose statement would need several owners.

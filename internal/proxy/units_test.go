@@ -175,11 +175,28 @@ func TestLargeStatementsGoToTheirOwners(t *testing.T) {
 		t.Errorf("m2 was sent %d statements", len(got))
 	}
 	several := f.client(t) // what stands behind may be another statement
-	if told := several.refused(t, "INSERT INTO shop.card VALUES ('"+values+"')"); !strings.Contains(told, "shop (owner m2)") {
+	several.runs(t, "INSERT INTO shop.card VALUES (1, '"+values+"'), (NULL, 'b')")
+	if got := texts(f.m2); len(got) != 2 {
+		t.Errorf("m2 was sent %d statements", len(got))
+	}
+	if pins := f.Pins(); len(pins) > 0 {
+		t.Errorf("pinned: %v", pins)
+	}
+	for _, behind := range []string{"; DELETE FROM stock.item", " ON DUPLICATE KEY UPDATE a = stock.price(1)"} {
+		c := f.client(t)
+		if told := c.refused(t, "INSERT INTO shop.card VALUES ('"+values+"')"+behind); !strings.Contains(told, "more than rows of values") {
+			t.Errorf("told %q", told)
+		}
+	}
+	if told := several.refused(t, "UPDATE shop.card SET a = '"+values+"'"); !strings.Contains(told, "shop (owner m2)") {
 		t.Errorf("told %q", told)
 	}
-	if got := texts(f.fake); slices.ContainsFunc(got, func(text string) bool { return len(text) > len(values) }) {
-		t.Error("m1 was sent a statement of shop")
+	for _, member := range []*fake{f.fake, f.m2} {
+		if got := texts(member); slices.ContainsFunc(got, func(text string) bool {
+			return strings.Contains(text, "stock") || len(text) > len(values) && member == f.fake
+		}) {
+			t.Error("a member was sent what is not its own")
+		}
 	}
 }
 

@@ -69,6 +69,16 @@ func (v *View) TouchesCut(p *Plan, schema string, single bool) Touch {
 	return t.touch
 }
 
+// TouchesRows is TouchesCut of an INSERT or a REPLACE behind whose beginning there is
+// nothing but rows of values ([Rows]).
+func (v *View) TouchesRows(p *Plan, schema string) Touch {
+	t := toucher{view: v, plan: p, homes: []string{schema}}
+	t.tables(&p.Statements[0])
+	t.touch.Writes = true
+	slices.Sort(t.touch.Units)
+	return t.touch
+}
+
 func startsInsert(p *Plan) bool {
 	items := itemsOf(p.key)
 	return len(items) > 0 && items[0].is("insert", "replace")
