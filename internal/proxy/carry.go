@@ -71,6 +71,12 @@ func (s *session) pack() bool {
 	var set string
 	s.mem.hasLast, s.mem.hasFound, s.mem.hasWarnings = false, false, false
 	err := l.within(s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
+		if s.mem.holdsInsertID(l) {
+			if s.mem.insertID, err = l.readInsertID(); err != nil {
+				return err
+			}
+			s.mem.learnInsertID(s.mem.insertID)
+		}
 		set, err = l.readVariables()
 		return err
 	})

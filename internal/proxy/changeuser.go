@@ -72,7 +72,7 @@ func (s *session) giveBack() {
 	s.abandon()
 	s.surrender()
 	s.mem.forget()
-	s.mem.insertID, s.mem.unsure = 0, false
+	s.mem.learnInsertID(0)
 }
 
 // staysWho tells a client why it can not become another one. It can go on as the one

@@ -268,6 +268,7 @@ func (s *session) ObserveOK(ok *wire.OK) {
 	if s.code == wire.ComQuery || s.code == wire.ComStmtExecute || s.code == wire.ComStmtBulkExecute {
 		s.mem.ended(ok, was, s.plan)
 	}
+	s.mayHaveSetID()
 	if ok.InsertID != 0 && (s.code == wire.ComQuery || s.code == wire.ComStmtExecute || s.code == wire.ComStmtBulkExecute) {
 		s.mem.insertID, s.mem.unsure, s.link.at.unsure = ok.InsertID, true, true
 	}
@@ -295,6 +296,7 @@ func (s *session) ObserveOK(ok *wire.OK) {
 // ObserveError counts.
 func (s *session) ObserveError(number uint16) {
 	s.refused = number
+	s.mayHaveSetID()
 	s.mem.asks, s.mem.hasLast, s.mem.hasWarnings, s.mem.rowCount = true, true, true, -1
 	s.p.count.errors.Add(1)
 }
@@ -320,7 +322,7 @@ func (s *session) reset(c command) error {
 		}
 		s.mem.forget()
 		s.mem.beginOn(s.link)
-		s.mem.insertID, s.mem.unsure = 0, false
+		s.mem.learnInsertID(0)
 		return s.link.adopt(&s.mem)
 	})
 	var ok wire.OK

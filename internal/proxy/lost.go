@@ -262,6 +262,9 @@ func (s *session) confirm(view *balancer.View) bool {
 // is no longer the owner. An open transaction is given up at once, whoever will
 // own the unit.
 func (s *session) relocate() (told *wire.Error, err error) {
+	if s.link != nil && !s.link.cutOff.Load() && s.mem.holdsInsertID(s.link) && !s.mem.inTransaction() {
+		_ = s.knowInsertID() // else it is lost with the link
+	}
 	s.pack()
 	transaction, stuck := s.mem.inTransaction(), s.mem.sticks() != balancer.StickNone
 	if s.link != nil && !transaction && !stuck {

@@ -66,6 +66,9 @@ func (s *session) runOnce(c command) error {
 	if err := s.settleDebt(c); err != nil {
 		return s.lost(c, false, err)
 	}
+	if told := s.unknownInsertID(c); told != nil {
+		return s.tellInstead(c, told, false)
+	}
 	if told, err := s.settle(); err != nil {
 		return s.lost(c, false, err)
 	} else if told != nil {

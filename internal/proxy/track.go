@@ -36,7 +36,8 @@ type memory struct {
 	settingReads   string         // the same on a link for reads; "" if setting has changed
 	settled        bool           // setting is right
 	insertID       uint64         // what LAST_INSERT_ID() gives it
-	unsure         bool           // or what it gave before
+	unsure         bool           // or what it gave before: the link knows
+	idLost         bool           // it may be lostInsertID
 	hasLast        bool           // the session's link is that of its last statement
 	hasWarnings    bool           // and its warnings, or that there are none
 	hasFound       bool           // and that of the last one that FOUND_ROWS() is about
