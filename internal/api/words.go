@@ -57,6 +57,13 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.MoveExpel: "connections that may carry a write of the ended epoch are ended",
 			topology.MoveBack:  "the owner gets * back, undivided",
 		}
+	case topology.OperationJoin:
+		return map[topology.Cursor]string{
+			topology.MoveDrain: "proxies let what was begun in the unit and in * end, and begin nothing in them",
+			topology.MoveFence: "every proxy gives its leases on them back, and nothing of the ended epochs is under way",
+			topology.MoveExpel: "connections that may carry a write of the ended epochs are ended",
+			topology.MoveBack:  "the owner gets both back, as they were",
+		}
 	case topology.OperationNone:
 	}
 	return nil
@@ -81,6 +88,8 @@ func purpose(op topology.Operation) string {
 		return fmt.Sprintf("moves unit %s from %s to %s", op.Unit, op.Former, op.Heir)
 	case topology.OperationDivide:
 		return fmt.Sprintf("makes schema %s a unit", op.Unit)
+	case topology.OperationJoin:
+		return fmt.Sprintf("joins unit %s to %s", op.Unit, topology.UnitRest)
 	case topology.OperationNone:
 	}
 	return "is of a kind that this release does not know"

@@ -23,6 +23,7 @@ type Stats struct {
 	Outcomes [3]int // ok, failed, unknown
 	Heals    int
 	Rejoins  int
+	Joins    int           // of units, to "*"
 	Moves    int           // units that got another owner in a planned way
 	Words    int           // commands that a person had to give
 	Calm     time.Duration // from the end of faults to a whole ring
@@ -211,6 +212,7 @@ func (s *Stats) add(o Stats) {
 	}
 	s.Heals += o.Heals
 	s.Rejoins += o.Rejoins
+	s.Joins += o.Joins
 	s.Moves += o.Moves
 	s.Words += o.Words
 	s.Calm = max(s.Calm, o.Calm)
@@ -218,8 +220,8 @@ func (s *Stats) add(o Stats) {
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d joins, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Joins, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

@@ -79,7 +79,7 @@ func (a AbortOperation) apply(s *Snapshot, c Command) error {
 		c.Why = fmt.Sprintf("its return (%s) was aborted: %s; to let it in: sqlring master rejoin %s", op.ID, c.Why, op.Member)
 		s.endRejoin(op, MemberHeld, c)
 		return nil
-	case op.planned() && op.Cursor != MoveBack:
+	case op.Planned() && op.Cursor != MoveBack:
 		s.turnBack(op, c)
 		return nil
 	case op.Kind != OperationInit || op.Cursor == InitOpen: // the owner, or the tail, may be in use already

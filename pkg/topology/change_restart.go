@@ -20,7 +20,7 @@ func (BeginRestart) apply(s *Snapshot, c Command) error {
 		switch op.Kind {
 		case OperationHeal:
 			s.endHealByRestart(c)
-		case OperationMove, OperationDivide:
+		case OperationMove, OperationDivide, OperationJoin:
 			s.endMove("", c)
 		case OperationNone, OperationInit, OperationRejoin, OperationRestart:
 			return fmt.Errorf("%w: operation %s (%s) is running", ErrStale, op.ID, op.Kind)

@@ -69,6 +69,8 @@ func changeKinds() map[string]Change {
 		"end_move":          EndMove{},
 		"begin_divide":      BeginDivide{},
 		"end_divide":        EndDivide{},
+		"begin_join":        BeginJoin{},
+		"end_join":          EndJoin{},
 		"pin_unit":          PinUnit{},
 		"unpin_unit":        UnpinUnit{},
 		"drain_member":      DrainMember{},

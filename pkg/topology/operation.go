@@ -14,9 +14,10 @@ const (
 	OperationRestart               // bring the ring up again after every member was restarted
 	OperationMove                  // give a unit another owner, in a planned way
 	OperationDivide                // make a schema a unit of its own
+	OperationJoin                  // make a unit a part of "*" again
 )
 
-var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide"}
+var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "join"}
 
 func (k OperationKind) String() string { return enumName(operationKindNames[:], int(k)) }
 
@@ -77,7 +78,7 @@ type Operation struct {
 	Heir        MemberID `json:"heir,omitempty"`         // heal, move: who gets the units
 	Tail        *Tail    `json:"tail,omitempty"`         // rejoin: what only the returning member had
 
-	// What a move, or a division, is about.
+	// What a move, a division or a join is about.
 	Unit  UnitID        `json:"unit,omitempty"`
 	Grace time.Duration `json:"grace,omitempty"` // how long proxies let work in the unit end
 	Below uint64        `json:"below,omitempty"` // move: connections at Former up to this id are to be gone

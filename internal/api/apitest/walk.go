@@ -29,7 +29,7 @@ func (n *Node) walk() bool {
 
 // nextChange returns what ends the step that op is at; nil: it is stuck.
 func (n *Node) nextChange(op topology.Operation) topology.Change {
-	if op.Kind == topology.OperationMove || op.Kind == topology.OperationDivide {
+	if op.Planned() {
 		return nextOfMove(op)
 	}
 	steps := map[topology.OperationKind][]topology.Cursor{
@@ -45,7 +45,7 @@ func (n *Node) nextChange(op topology.Operation) topology.Change {
 			return topology.OpenRing{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
 		case topology.OperationRestart:
 			return topology.EndRestart{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
-		case topology.OperationHeal, topology.OperationRejoin, topology.OperationMove, topology.OperationDivide, topology.OperationNone:
+		case topology.OperationHeal, topology.OperationRejoin, topology.OperationMove, topology.OperationDivide, topology.OperationJoin, topology.OperationNone:
 		}
 		if n.State.Ring.Degraded == topology.DegradedRefuse {
 			return topology.EndHeal{Operation: op.ID, Withhold: true}
