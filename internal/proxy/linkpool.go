@@ -43,6 +43,7 @@ type wanted struct {
 	schema   string
 	settings string
 	attrs    string // connection attributes
+	who      *session
 }
 
 // takes reports whether a link will do that is labelled so.

@@ -56,6 +56,7 @@ func (lp *linkPool) take(ctx context.Context, w wanted, patience time.Duration, 
 		if !ok {
 			return nil, errPoolClosed
 		}
+		waiter.want.who = nil
 		lp.p.waiters.Put(waiter)
 		return lp.use(g), nil
 	case <-waiter.timer.C:
