@@ -298,6 +298,12 @@ func TestAcknowledgedByUnit(t *testing.T) {
 			t.Errorf("%s: %q was acknowledged, want %q", unit, got, want)
 		}
 	}
+	f.units = slices.DeleteFunc(f.units, func(u balancer.Unit) bool { return u.ID == "shop" }) // it is joined to "*"
+	f.units[0].Epoch = 6
+	f.show(t)
+	if got := f.of("*").Acked.String(); got != "1-1-7,2-2-7" {
+		t.Errorf("with shop joined to it, %q was acknowledged in *", got)
+	}
 }
 
 // What keeps a session on its connection is not lost silently.
