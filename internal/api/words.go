@@ -41,6 +41,34 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.RestartLink:    "each member follows the one before it",
 			topology.RestartOpen:    "semi-sync is armed, and who owned a unit before is opened",
 		}
+	case topology.OperationMove, topology.OperationDivide, topology.OperationJoin:
+		return plannedWords(kind)
+	case topology.OperationRemove, topology.OperationMaintain:
+		return map[topology.Cursor]string{
+			topology.RemoveClose:   "it is closed; what is read there may end",
+			topology.RemoveCatchUp: "each other member must have all that it has",
+			topology.RemoveWire:    "its downstream follows its upstream",
+			topology.RemoveDetach:  "it follows nobody, and connections of applications are ended",
+			topology.RemoveVerify:  "its binlog is held against what the others have",
+			topology.RemoveClean:   "what sqlring has put there is removed",
+		}
+	case topology.OperationDissolve:
+		return map[topology.Cursor]string{
+			topology.DissolveDrain:   "proxies let what was begun end, and begin nothing",
+			topology.DissolveFence:   "every proxy gives its leases back, or they run out",
+			topology.DissolveSettle:  "all are closed, and each must have all that the others have",
+			topology.DissolveDetach:  "nobody follows anybody",
+			topology.DissolveClean:   "what sqlring has put there is removed",
+			topology.DissolveOpening: "who is to take writes is opened",
+		}
+	case topology.OperationNone:
+	}
+	return nil
+}
+
+// plannedWords is words for what moves, makes or joins a unit.
+func plannedWords(kind topology.OperationKind) map[topology.Cursor]string {
+	switch kind {
 	case topology.OperationMove:
 		return map[topology.Cursor]string{
 			topology.MoveReady:   "the new owner must be linked, have caught up, and have its acker; it is opened",
@@ -64,7 +92,6 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.MoveExpel: "connections that may carry a write of the ended epochs are ended",
 			topology.MoveBack:  "the owner gets both back, as they were",
 		}
-	case topology.OperationNone:
 	}
 	return nil
 }
@@ -90,6 +117,12 @@ func purpose(op topology.Operation) string {
 		return fmt.Sprintf("makes schema %s a unit", op.Unit)
 	case topology.OperationJoin:
 		return fmt.Sprintf("joins unit %s to %s", op.Unit, topology.UnitRest)
+	case topology.OperationRemove:
+		return fmt.Sprintf("removes %s", op.Member)
+	case topology.OperationMaintain:
+		return fmt.Sprintf("takes %s out for maintenance", op.Member)
+	case topology.OperationDissolve:
+		return "dissolves the ring"
 	case topology.OperationNone:
 	}
 	return "is of a kind that this release does not know"

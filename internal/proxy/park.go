@@ -126,6 +126,7 @@ func (s *session) rest() {
 	s.atMember.Store(nil)
 	l.pool.active.Add(-1)
 	s.kept[s.latest] = kept{l, l.pool.giveBack(l), will}
+	s.leavePlace()
 }
 
 // lastWords has what only a link knows said before nobody can ask it any more: the one that

@@ -95,7 +95,11 @@ func (s *session) runOnce(c command) error {
 	case len(c.packet) > bufferSize:
 		return s.passHeld(c)
 	}
+	began, measured := s.timed()
 	sent, err := s.link.stream.exchange(s.outgoing(c), &s.out)
+	if measured && err == nil {
+		s.measure(began)
+	}
 	if err != nil {
 		return s.lost(c, sent, err)
 	}
