@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help demo build servers test mysql race lint check sim faults verify nodes conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst
+.PHONY: help demo build servers test mysql race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ verify: servers ## rows damaged under load are found, repaired and equal; checks
 
 nodes: servers ## three nodes that are killed, frozen and left alone, on real servers: ROUNDS=5; prints figures of docs/reliability.md (6 min)
 	SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodes|TestNoQuorum" -count=$(or $(ROUNDS),5) -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+
+reads: servers ## reads of two members against one's (root, for the kernel's cpu controller), and PAIRS=100000 reads of what was just written (3 min); prints figures
+	SQLRING_READS_SCALE=1 SQLRING_READ_PAIRS=$(or $(PAIRS),100000) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestReadsScale|TestReadsSeeWhatTheirAccountWrote" -count=1 -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
 conformance: build ## other people's suites, drivers and WordPress, directly and through the proxy; SUITE=name runs one (hours; apt-get, npm)
 	cache=$$(./scripts/install-conformance.sh) && $(GO) run ./conformance -cache "$$cache" $(if $(SUITE),-suite $(SUITE))

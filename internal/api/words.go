@@ -41,22 +41,8 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.RestartLink:    "each member follows the one before it",
 			topology.RestartOpen:    "semi-sync is armed, and who owned a unit before is opened",
 		}
-	case topology.OperationMove:
-		return map[topology.Cursor]string{
-			topology.MoveReady:   "the new owner must be linked, have caught up, and have its acker; it is opened",
-			topology.MoveDrain:   "proxies let what was begun in the unit end, and begin nothing in it",
-			topology.MoveFence:   "every proxy gives its lease back, and nothing of the ended epoch is under way",
-			topology.MoveExpel:   "connections that may carry a write of the ended epoch are ended",
-			topology.MoveCatchUp: "the new owner must have all that the old one has; it is armed",
-			topology.MoveBack:    "the old owner is opened again, and gets the unit back",
-		}
-	case topology.OperationDivide:
-		return map[topology.Cursor]string{
-			topology.MoveDrain: "proxies let what was begun in * end, and begin nothing in it",
-			topology.MoveFence: "every proxy gives its lease on * back, and nothing of the ended epoch is under way",
-			topology.MoveExpel: "connections that may carry a write of the ended epoch are ended",
-			topology.MoveBack:  "the owner gets * back, undivided",
-		}
+	case topology.OperationMove, topology.OperationDivide, topology.OperationJoin:
+		return plannedWords(kind)
 	case topology.OperationRemove, topology.OperationMaintain:
 		return map[topology.Cursor]string{
 			topology.RemoveClose:   "it is closed; what is read there may end",
@@ -80,6 +66,36 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 	return nil
 }
 
+// plannedWords is words for what moves, makes or joins a unit.
+func plannedWords(kind topology.OperationKind) map[topology.Cursor]string {
+	switch kind {
+	case topology.OperationMove:
+		return map[topology.Cursor]string{
+			topology.MoveReady:   "the new owner must be linked, have caught up, and have its acker; it is opened",
+			topology.MoveDrain:   "proxies let what was begun in the unit end, and begin nothing in it",
+			topology.MoveFence:   "every proxy gives its lease back, and nothing of the ended epoch is under way",
+			topology.MoveExpel:   "connections that may carry a write of the ended epoch are ended",
+			topology.MoveCatchUp: "the new owner must have all that the old one has; it is armed",
+			topology.MoveBack:    "the old owner is opened again, and gets the unit back",
+		}
+	case topology.OperationDivide:
+		return map[topology.Cursor]string{
+			topology.MoveDrain: "proxies let what was begun in * end, and begin nothing in it",
+			topology.MoveFence: "every proxy gives its lease on * back, and nothing of the ended epoch is under way",
+			topology.MoveExpel: "connections that may carry a write of the ended epoch are ended",
+			topology.MoveBack:  "the owner gets * back, undivided",
+		}
+	case topology.OperationJoin:
+		return map[topology.Cursor]string{
+			topology.MoveDrain: "proxies let what was begun in the unit and in * end, and begin nothing in them",
+			topology.MoveFence: "every proxy gives its leases on them back, and nothing of the ended epochs is under way",
+			topology.MoveExpel: "connections that may carry a write of the ended epochs are ended",
+			topology.MoveBack:  "the owner gets both back, as they were",
+		}
+	}
+	return nil
+}
+
 // cursorWords says what one step is for; empty for a step that this release does
 // not know.
 func cursorWords(kind topology.OperationKind, at topology.Cursor) string { return words(kind)[at] }
@@ -99,6 +115,8 @@ func purpose(op topology.Operation) string {
 		return fmt.Sprintf("moves unit %s from %s to %s", op.Unit, op.Former, op.Heir)
 	case topology.OperationDivide:
 		return fmt.Sprintf("makes schema %s a unit", op.Unit)
+	case topology.OperationJoin:
+		return fmt.Sprintf("joins unit %s to %s", op.Unit, topology.UnitRest)
 	case topology.OperationRemove:
 		return fmt.Sprintf("removes %s", op.Member)
 	case topology.OperationMaintain:

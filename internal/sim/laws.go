@@ -197,6 +197,9 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 	if _, ok := c.Change.(topology.Readmit); ok {
 		l.stats.Rejoins++
 	}
+	if _, ok := c.Change.(topology.EndJoin); ok {
+		l.stats.Joins++
+	}
 	for _, u := range after.Units {
 		old, _ := before.Unit(u.ID)
 		if old.Owner == u.Owner {

@@ -96,6 +96,12 @@ func (n *nemesis) strike() {
 			do     func()
 		}{12, n.divide})
 	}
+	if w.opt.Moves && len(w.log.snap.Units) > 1 {
+		faults = append(faults, struct {
+			weight int
+			do     func()
+		}{6, n.join})
+	}
 	total := 0
 	for _, f := range faults {
 		total += f.weight

@@ -23,6 +23,7 @@ type Stats struct {
 	Outcomes  [3]int // ok, failed, unknown
 	Heals     int
 	Rejoins   int
+	Joins     int           // of units, to "*"
 	Moves     int           // units that got another owner in a planned way
 	Removes   int           // members that have left
 	Out       int           // maintenances
@@ -218,6 +219,7 @@ func (s *Stats) add(o Stats) {
 	}
 	s.Heals += o.Heals
 	s.Rejoins += o.Rejoins
+	s.Joins += o.Joins
 	s.Moves += o.Moves
 	s.Removes += o.Removes
 	s.Out += o.Out
@@ -228,8 +230,8 @@ func (s *Stats) add(o Stats) {
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d removed, %d maintained, %d dissolved, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Removes, s.Out, s.Dissolved, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

@@ -39,7 +39,7 @@ func cursors(kind OperationKind) []Cursor {
 		return rejoinCursors()
 	case OperationRestart:
 		return restartCursors()
-	case OperationMove, OperationDivide:
+	case OperationMove, OperationDivide, OperationJoin:
 		return moveCursors()
 	case OperationRemove:
 		return removeCursors()
@@ -85,7 +85,7 @@ func (a AbortOperation) apply(s *Snapshot, c Command) error {
 		c.Why = fmt.Sprintf("its return (%s) was aborted: %s; to let it in: sqlring master rejoin %s", op.ID, c.Why, op.Member)
 		s.endRejoin(op, MemberHeld, c)
 		return nil
-	case op.planned() && op.Cursor != MoveBack:
+	case op.Planned() && op.Cursor != MoveBack:
 		s.turnBack(op, c)
 		return nil
 	case op.dissolving():

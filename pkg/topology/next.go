@@ -32,7 +32,7 @@ func nextOf(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		return nextRejoin(s, op, o, now)
 	case OperationRestart:
 		return nextRestart(s, op, o, now)
-	case OperationMove, OperationDivide:
+	case OperationMove, OperationDivide, OperationJoin:
 		return nextMove(s, op, o, now)
 	case OperationRemove, OperationMaintain:
 		return nextLeave(s, op, o, now)

@@ -17,9 +17,10 @@ const (
 	OperationRemove                 // take a member out for good
 	OperationMaintain               // take a member out for a while
 	OperationDissolve               // end the ring
+	OperationJoin                   // make a unit a part of "*" again
 )
 
-var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain", "dissolve"}
+var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain", "dissolve", "join"}
 
 func (k OperationKind) String() string { return enumName(operationKindNames[:], int(k)) }
 
@@ -80,7 +81,7 @@ type Operation struct {
 	Heir        MemberID `json:"heir,omitempty"`         // heal, move: who gets the units
 	Tail        *Tail    `json:"tail,omitempty"`         // rejoin: what only the returning member had
 
-	// What a move, or a division, is about.
+	// What a move, a division or a join is about.
 	Unit  UnitID        `json:"unit,omitempty"`
 	Grace time.Duration `json:"grace,omitempty"` // how long proxies let work in the unit end
 	Below uint64        `json:"below,omitempty"` // move: connections at Former up to this id are to be gone

@@ -143,6 +143,8 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 		return "ok\n"
 	case "divide":
 		return sc.apply(BeginDivide{Unit: UnitID(names[0])})
+	case "join":
+		return sc.apply(BeginJoin{Unit: UnitID(names[0])})
 	case "pin":
 		return sc.apply(PinUnit{Unit: UnitID(names[0])})
 	case "unpin":

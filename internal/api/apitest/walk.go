@@ -29,7 +29,7 @@ func (n *Node) walk() bool {
 
 // nextChange returns what ends the step that op is at; nil: it is stuck.
 func (n *Node) nextChange(op topology.Operation) topology.Change {
-	if op.Kind == topology.OperationMove || op.Kind == topology.OperationDivide {
+	if op.Planned() {
 		return nextOfMove(op)
 	}
 	if op.Kind == topology.OperationRemove || op.Kind == topology.OperationMaintain {
@@ -51,7 +51,7 @@ func (n *Node) nextChange(op topology.Operation) topology.Change {
 			return topology.OpenRing{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
 		case topology.OperationRestart:
 			return topology.EndRestart{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
-		case topology.OperationHeal, topology.OperationRejoin, topology.OperationMove, topology.OperationDivide, topology.OperationRemove, topology.OperationMaintain, topology.OperationDissolve, topology.OperationNone:
+		case topology.OperationHeal, topology.OperationRejoin, topology.OperationMove, topology.OperationDivide, topology.OperationJoin, topology.OperationRemove, topology.OperationMaintain, topology.OperationDissolve, topology.OperationNone:
 		}
 		if n.State.Ring.Degraded == topology.DegradedRefuse {
 			return topology.EndHeal{Operation: op.ID, Withhold: true}
