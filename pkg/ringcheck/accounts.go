@@ -61,13 +61,12 @@ func accountChecks() []Check {
 	}
 }
 
-// managerNeeds are the privileges of docs/accounts.md.
+// managerNeeds are the privileges of docs/accounts.md and docs/flavours.md.
 func managerNeeds(flavour topology.Flavour) []string {
 	if flavour == topology.FlavourMySQL {
 		return []string{
-			"REPLICATION CLIENT", "REPLICATION SLAVE", "PROCESS", "RELOAD", "REPLICATION_SLAVE_ADMIN", "REPLICATION_APPLIER",
-			"SYSTEM_VARIABLES_ADMIN", "SESSION_VARIABLES_ADMIN", "PERSIST_RO_VARIABLES_ADMIN", "CONNECTION_ADMIN", "BACKUP_ADMIN",
-			"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "CREATE USER",
+			"REPLICATION SLAVE", "REPLICATION CLIENT", "PROCESS", "RELOAD", "SHOW DATABASES", "SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "CREATE USER",
+			"REPLICATION_SLAVE_ADMIN", "SYSTEM_VARIABLES_ADMIN", "PERSIST_RO_VARIABLES_ADMIN", "CONNECTION_ADMIN", "SYSTEM_USER", "SHOW_ROUTINE",
 		}
 	}
 	return []string{
