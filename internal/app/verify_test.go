@@ -143,8 +143,11 @@ func TestDamagedRowsAreFoundAndRepairedUnderLoad(t *testing.T) {
 func (r *rig) seesValues(t *testing.T, found rowcheck.Run) {
 	t.Helper()
 	for _, want := range []struct{ shown, column, member, value string }{
-		{"id=1", "v", "m1", "2"}, {"id=1", "v", "m2", "3"}, {"id=1", "v", "m3", "4"},
-		{"id=2500", "w", "m2", "NULL"}, {"id=4000", "w", "m3", `""`},
+		{"id=1", "v", "m1", "2"},
+		{"id=1", "v", "m2", "3"},
+		{"id=1", "v", "m3", "4"},
+		{"id=2500", "w", "m2", "NULL"},
+		{"id=4000", "w", "m3", `""`},
 	} {
 		i := slices.IndexFunc(found.Differences, func(d rowcheck.Difference) bool { return d.Table == "plain" && d.Shown == want.shown })
 		if i < 0 {
