@@ -220,7 +220,8 @@ func TestMaintenance(t *testing.T) {
 		r.leave(t, s.Name, "maintenance", api.LeaveRequest{TTLMS: time.Hour.Milliseconds()})
 		s.Kill()
 		time.Sleep(time.Second)
-		if status := r.status(t); status.Operation != nil || status.Health != "ok" {
+		// Of another one it may be said that it lags, on a busy machine.
+		if status := r.status(t); status.Operation != nil || strings.Contains(strings.Join(status.Reasons, " "), "member "+s.Name) {
 			t.Errorf("while %s is stopped, health is %s: %v, operation %v", s.Name, status.Health, status.Reasons, status.Operation)
 		}
 		s.RestartNow(t)
