@@ -67,7 +67,7 @@ func (l look) degradedBy() []string {
 	}
 	why = append(why, l.busyWith()...)
 	for _, m := range l.snap.Members {
-		if m.State != topology.MemberActive && m.State != topology.MemberJoining {
+		if m.State != topology.MemberActive && m.State != topology.MemberJoining && m.State != topology.MemberMaintained {
 			why = append(why, l.outText(m))
 		}
 	}

@@ -17,7 +17,9 @@ const handsWait = 2 // s
 //
 // The terms are compared under the lock, so the higher one stays in the server's
 // memory whatever the order of two takers.
-func (mariaDB) seize(ctx context.Context, c *conn, term uint64) error {
+func (mariaDB) seize(ctx context.Context, c *conn, term uint64) error { return seize(ctx, c, term) }
+
+func seize(ctx context.Context, c *conn, term uint64) error {
 	if term > cacheMax {
 		return fmt.Errorf("term %d is above %d, the most that a member remembers", term, cacheMax)
 	}

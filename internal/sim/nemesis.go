@@ -87,6 +87,9 @@ func (n *nemesis) strike() {
 			do     func()
 		}{{12, n.moveUnit}, {1, n.abort}, {1, n.drainMember}}...)
 	}
+	if w.opt.Leaves {
+		faults = append(faults, n.leaving()...)
+	}
 	if len(w.log.snap.Units) < w.opt.Units {
 		faults = append(faults, struct {
 			weight int
@@ -115,6 +118,10 @@ func (n *nemesis) victim() *server {
 	}
 	for _, weak := range w.servers {
 		m, ok := w.log.snap.Member(weak.id)
+		switch {
+		case !ok && len(w.log.snap.Units) > 0, m.State == topology.MemberLeaving, m.State == topology.MemberMaintained:
+			continue // the ring is whole without it
+		}
 		if !ok || m.State == topology.MemberJoining {
 			return nil // the ring is being made: nothing is promised yet
 		}
@@ -127,7 +134,7 @@ func (n *nemesis) victim() *server {
 
 func (n *nemesis) killMember() {
 	if s := n.victim(); s != nil {
-		old := n.w.chance(0.15)
+		old := n.w.chance(0.15) && !n.alone()
 		n.crash(s, old)
 	}
 }

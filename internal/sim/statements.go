@@ -35,6 +35,8 @@ func (d *deed) statements() []statement {
 		return []statement{expel}
 	case topology.ActReadTail:
 		return []statement{readTail}
+	case topology.ActRetire:
+		return []statement{refuseFollowing, retire}
 	case topology.ActSeize:
 		return []statement{}
 	case topology.ActNone:

@@ -52,11 +52,15 @@ const (
 	// ActSeize takes the hands and does nothing else: after it, no statement of an
 	// earlier leader can land on the member (S9).
 	ActSeize
+	// ActRetire removes what sqlring has put on a member that has left the wiring: the
+	// schema sqlring and the replication account. What its memory holds ends with the
+	// process.
+	ActRetire
 )
 
 var actionNames = [...]string{
 	"none", "prepare", "follow", "stop receiver", "detach", "arm semi-sync", "disarm semi-sync",
-	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize",
+	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "retire",
 }
 
 func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
@@ -75,6 +79,7 @@ type Action struct {
 	Boot         uint64         // ActOpen, ActStamp
 	After        Position       // ActReadTail
 	Below        uint64         // ActExpel: the highest connection id that is ended; 0: all
+	Regain       Position       // ActOpen: what it must have back first; empty on MariaDB
 }
 
 // String says the action in words, with its arguments.

@@ -34,6 +34,9 @@ func (i InitRing) apply(s *Snapshot, c Command) error {
 	if s.Ring != nil {
 		return fmt.Errorf("%w: this node has the ring %q already", ErrLaw, s.Ring.Name)
 	}
+	if len(i.Members) < 2 {
+		return fmt.Errorf("%w: a ring is made of 2 to %d members, not %d", ErrLaw, MaxMembers, len(i.Members))
+	}
 	if i.Stride == 0 {
 		i.Stride = autoinc.DefaultStride
 	}
