@@ -190,9 +190,9 @@ func (s *session) understand(c *command) *wire.Error {
 	s.before = c.before
 	text := c.text()
 	s.current = s.classify(text, c.whole)
-	if !c.whole { // it goes to the owner, whatever it asks for
+	if !c.whole { // it goes to the owner, whatever it has to see
 		s.readBeginning(text)
-		return nil
+		return s.hinted(balancer.LeadingHint(text, s.mem.dialect(s.p.version())))
 	}
 	var hint balancer.Hint
 	var err error

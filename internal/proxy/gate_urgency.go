@@ -9,8 +9,8 @@ import (
 	"github.com/sqlring/sqlring/pkg/gate"
 )
 
-// How urgent a statement is, and until when it is of use, is said in front of its text, or
-// for the session:
+// How urgent a statement is, and until when it is of use, is said in a comment in its text
+// (hint.go), or for the session:
 //
 //	/* sqlring priority=high deadline=200ms */ SELECT …
 //	SET sqlring_priority = 'background' | 'normal' | 'high' | 'urgent'
@@ -30,59 +30,15 @@ func (s *session) urgency(r *gate.Request, now gate.Instant) {
 	if u.within == 0 {
 		u.within = s.mem.statementTime()
 	}
-	if hint, ok := hintOf(s.commandText()); ok {
-		u.read(hint)
+	if s.hint.Priority != "" {
+		u.priority, _ = gate.ParsePriority(s.hint.Priority) // hinted has read it
+	}
+	if s.hint.HasDeadline {
+		u.within = s.hint.Deadline
 	}
 	r.Priority = u.priority
 	if u.within > 0 {
 		r.Deadline = now.Add(u.within)
-	}
-}
-
-// commandText is the beginning of the text of the command under way.
-func (s *session) commandText() []byte {
-	if s.meant != nil {
-		return []byte(s.meant.text[:min(len(s.meant.text), longestHint)])
-	}
-	c, _, err := readCommand(s.in.bytes())
-	if err != nil || c.code != wire.ComQuery || len(c.packet) <= wire.HeaderSize+s.before {
-		return nil
-	}
-	c.before = s.before
-	return c.text()[:min(len(c.text()), longestHint)]
-}
-
-const longestHint = 200
-
-// hintOf returns what a comment in front of a text says to sqlring.
-func hintOf(text []byte) (string, bool) {
-	t := strings.TrimSpace(string(text))
-	if !strings.HasPrefix(t, "/*") {
-		return "", false
-	}
-	comment, _, found := strings.Cut(t[2:], "*/")
-	comment = strings.TrimSpace(comment)
-	if !found || len(comment) < len("sqlring") || !strings.EqualFold(comment[:len("sqlring")], "sqlring") {
-		return "", false
-	}
-	return strings.TrimLeft(comment[len("sqlring"):], ": \t"), true
-}
-
-// read takes in words of the form name=value. What is not known is left.
-func (u *urgent) read(words string) {
-	for _, word := range strings.FieldsFunc(words, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' || r == '\n' }) {
-		name, value, _ := strings.Cut(word, "=")
-		value = strings.ToLower(strings.Trim(value, `'"`))
-		switch strings.ToLower(name) {
-		case "priority":
-			if p, ok := gate.ParsePriority(value); ok {
-				u.priority = p
-			}
-		case "deadline":
-			if d, err := time.ParseDuration(value); err == nil && d >= 0 {
-				u.within = d
-			}
-		}
 	}
 }
 

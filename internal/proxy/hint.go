@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/gate"
 )
 
 // What a read has to see is said, the nearer to it the more it counts: by its account's
@@ -24,6 +26,9 @@ func notFollowed(err error) *wire.Error {
 // hinted takes in what a text asks for; told is what the client gets if that can not be
 // followed.
 func (s *session) hinted(hint balancer.Hint, err error) (told *wire.Error) {
+	if _, known := gate.ParsePriority(hint.Priority); err == nil && hint.Priority != "" && !known {
+		err = fmt.Errorf("hint: priority %q is not one of background, normal, high, urgent", hint.Priority)
+	}
 	if err != nil {
 		return notFollowed(err)
 	}

@@ -5,19 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // A comment that begins with the word sqlring is meant for the proxy, whatever kind of
 // comment it is, and holds for the whole text that it stands in:
 //
-//	/* sqlring consistency=strong */ SELECT title FROM card WHERE id = 7
+//	/* sqlring consistency=strong, priority=high, deadline=200ms */ SELECT title FROM card WHERE id = 7
 //
 // Digests do not see comments, so a hint is never part of a plan: it is read off each text.
 
 // Hint is what a text asks of the proxy by a comment. The zero value asks for nothing.
 type Hint struct {
 	Consistency Consistency
-	Says        bool // it says which; else Consistency has no meaning
+	Says        bool   // it says which; else Consistency has no meaning
+	Priority    string // in lower case, as it was written: who knows priorities judges it; "": none is said
+	Deadline    time.Duration
+	HasDeadline bool // 0 is one that is said, too: none
 }
 
 // remarkWord is what a comment begins with that is meant for the proxy.
@@ -59,24 +63,60 @@ func ParseHint(comment string) (Hint, error) {
 	var h Hint
 	for i := 0; i < len(words); i += 3 {
 		if i+2 >= len(words) || words[i+1] != "=" {
-			return Hint{}, fmt.Errorf("the comment %q is no hint: it is to say consistency=… (a comment that begins with sqlring is one)", clip(comment))
+			return Hint{}, fmt.Errorf("the comment %q is no hint: it is to say consistency=…, priority=… or deadline=… (a comment that begins with sqlring is one)", clip(comment))
 		}
-		if !strings.EqualFold(words[i], "consistency") {
-			return Hint{}, fmt.Errorf("the hint %q is not known: consistency is", clip(words[i]))
+		if err := h.add(words[i], strings.ToLower(strings.Trim(words[i+2], `'"`))); err != nil {
+			return Hint{}, err
 		}
-		level, err := ParseConsistency(strings.ToLower(words[i+2]))
-		switch {
-		case err != nil:
-			return Hint{}, fmt.Errorf("hint: %w", err)
-		case h.Says && h.Consistency != level:
-			return Hint{}, fmt.Errorf("the comment %q asks for two consistencies", clip(comment))
-		}
-		h = Hint{Consistency: level, Says: true}
 	}
-	if !h.Says {
-		return Hint{}, fmt.Errorf("the comment %q is no hint: it is to say consistency=… (a comment that begins with sqlring is one)", clip(comment))
+	if h == (Hint{}) {
+		return Hint{}, fmt.Errorf("the comment %q is no hint: it is to say consistency=…, priority=… or deadline=… (a comment that begins with sqlring is one)", clip(comment))
 	}
 	return h, nil
+}
+
+// add takes in one name with its value.
+func (h *Hint) add(name, value string) error {
+	was := *h
+	switch strings.ToLower(name) {
+	case "consistency":
+		level, err := ParseConsistency(value)
+		if err != nil {
+			return fmt.Errorf("hint: %w", err)
+		}
+		h.Consistency, h.Says = level, true
+		if was.Says && was.Consistency != level {
+			return errTwice
+		}
+	case "priority":
+		h.Priority = value
+		if was.Priority != "" && was.Priority != value {
+			return errTwice
+		}
+	case "deadline":
+		d, err := time.ParseDuration(value)
+		if err != nil || d < 0 {
+			return fmt.Errorf("hint: deadline %q is no time, as 200ms or 5s", clip(value))
+		}
+		h.Deadline, h.HasDeadline = d, true
+		if was.HasDeadline && was.Deadline != d {
+			return errTwice
+		}
+	default:
+		return fmt.Errorf("the hint %q is not known: consistency, priority and deadline are", clip(name))
+	}
+	return nil
+}
+
+var errTwice = errors.New("a comment for sqlring asks for two values of one thing")
+
+// LeadingHint returns what comments in front of a text ask for whose end is not there.
+func LeadingHint(text []byte, dialect Dialect) (Hint, error) {
+	l := NewLexer(text, dialect)
+	if l.Next(); l.remarks == 0 {
+		return Hint{}, nil
+	}
+	return ParseHint(string(l.Remark()))
 }
 
 // clip keeps what a client has written from filling its error.

@@ -3,6 +3,7 @@ package balancer
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestHints(t *testing.T) {
@@ -17,14 +18,18 @@ func TestHints(t *testing.T) {
 		"SELECT '/* sqlring consistency=strong */'":                                  "",
 		"SELECT 1 /* why sqlring consistency=strong */":                              "",
 		"/* sqlring consistency=some */ SELECT 1":                                    `!consistency "some" is not one of`,
-		"/* sqlring consistency='strong' */ SELECT 1":                                `!consistency "'strong'" is not one of`,
+		"/* sqlring consistency='strong' */ SELECT 1":                                "strong",
 		"/* sqlring consistency= */ SELECT 1":                                        "!is no hint: it is to say consistency=",
 		"/* sqlring strong */ SELECT 1":                                              "!is no hint: it is to say consistency=",
 		"/* sqlring */ SELECT 1":                                                     "!is no hint: it is to say consistency=",
 		"/* sqlring(consistency=strong) */ SELECT 1":                                 `!the hint "(consistency" is not known`,
-		"/* sqlring priority=1 */ SELECT 1":                                          `!the hint "priority" is not known`,
-		"/* sqlring consistency=strong priority=1 */ SELECT 1":                       `!the hint "priority" is not known`,
-		"/* sqlring consistency=strong, consistency=eventual */ SELECT 1":            "!asks for two consistencies",
+		"/* sqlring consistency=strong owner=1 */ SELECT 1":                          `!the hint "owner" is not known`,
+		"/* sqlring priority=1, priority=2 */ SELECT 1":                              "!asks for two values of one thing",
+		"/* sqlring deadline=soon */ SELECT 1":                                       `!deadline "soon" is no time`,
+		"/* sqlring deadline=-1s */ SELECT 1":                                        `!deadline "-1s" is no time`,
+		"/* sqlring deadline=1s deadline=2s */ SELECT 1":                             "!asks for two values of one thing",
+		"/* sqlring consistency=strong owner */ SELECT 1":                            "!is no hint",
+		"/* sqlring consistency=strong, consistency=eventual */ SELECT 1":            "!asks for two values of one thing",
 		"/* sqlring consistency=strong */ SELECT 1 /* sqlring consistency=strong */": "!several comments",
 		"/* sqlring " + strings.Repeat("x", 1000) + " */ SELECT 1":                   "!is no hint",
 	} {
@@ -40,6 +45,34 @@ func TestHints(t *testing.T) {
 		case err != nil, h.Says != (want != ""), h.Says && h.Consistency.String() != want:
 			t.Errorf("%s: %v, %v; want %q", text, h, err, want)
 		}
+	}
+}
+
+// Priority and deadline are said beside consistency, in whatever order.
+func TestHintsOfUrgency(t *testing.T) {
+	for text, want := range map[string]Hint{
+		"/* sqlring priority=High deadline=200ms */ SELECT 1":        {Priority: "high", Deadline: 200 * time.Millisecond, HasDeadline: true},
+		"SELECT 1 /* sqlring deadline='1.5s', consistency=strong */": {Deadline: 1500 * time.Millisecond, HasDeadline: true, Consistency: ConsistencyStrong, Says: true},
+		"SELECT 1 /* sqlring deadline=0 */":                          {HasDeadline: true},
+	} {
+		var d Digester
+		d.Digest([]byte(text), mysql97)
+		if h, err := d.Hint(); err != nil || h != want {
+			t.Errorf("%s: %+v, %v", text, h, err)
+		}
+	}
+	for text, want := range map[string]Hint{
+		"/* sqlring priority=high */ INSERT INTO t VALUES ('cut of":       {Priority: "high"},
+		" -- sqlring priority=low\nINSERT /* sqlring priority=high */ 'x": {Priority: "low"},
+		"INSERT /* sqlring priority=high */ 'x":                           {},
+		"/* sqlring priority=high":                                        {},
+	} {
+		if h, err := LeadingHint([]byte(text), mysql97); err != nil || h != want {
+			t.Errorf("%s: %+v, %v", text, h, err)
+		}
+	}
+	if h, err := LeadingHint([]byte("/* sqlring now */ INSERT 'x"), mysql97); err == nil {
+		t.Errorf("%+v", h)
 	}
 }
 
