@@ -96,6 +96,7 @@ func (a *App) startController(context.Context) error {
 				return a.handAway(ctx)
 			}
 			a.fleet.Lead(term)
+			defer a.fleet.StopCopies()
 			return a.controller.Run(ctx)
 		})
 	})

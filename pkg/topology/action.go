@@ -52,11 +52,15 @@ const (
 	// ActSeize takes the hands and does nothing else: after it, no statement of an
 	// earlier leader can land on the member (S9).
 	ActSeize
+	// ActCopy starts to fill the member with another one's data, unless the copy of
+	// that number runs, or stands complete there. It returns at once: how far it is
+	// is Observation.Copy. What the member held before is dropped.
+	ActCopy
 )
 
 var actionNames = [...]string{
 	"none", "prepare", "follow", "stop receiver", "detach", "arm semi-sync", "disarm semi-sync",
-	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize",
+	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "copy",
 }
 
 func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
@@ -75,6 +79,17 @@ type Action struct {
 	Boot         uint64         // ActOpen, ActStamp
 	After        Position       // ActReadTail
 	Below        uint64         // ActExpel: the highest connection id that is ended; 0: all
+	Copy         CopyOrder      // ActCopy
+	// Live, of ActPrepare: the member serves applications and goes on doing so. It
+	// is not closed; sessions of its earlier identity and layout are ended, and what
+	// it wrote before is noted as applied (S25).
+	Live bool
+	// Boots, with Live, is the DBA's word that the config file has read_only=1, which
+	// can not be seen any more once it was set by SQL.
+	Boots bool
+	// Full, of ActPrepare with Fresh: what it holds is given up, so it may hold
+	// something; the copy drops it.
+	Full bool
 }
 
 // String says the action in words, with its arguments.
@@ -86,6 +101,8 @@ func (a Action) String() string {
 		return fmt.Sprintf("%s %s", a.Kind, a.UpstreamName)
 	case ActReadTail:
 		return fmt.Sprintf("%s after %q", a.Kind, a.After)
+	case ActCopy:
+		return fmt.Sprintf("%s %d from %s", a.Kind, a.Copy.ID, a.Copy.Name)
 	}
 	return a.Kind.String()
 }

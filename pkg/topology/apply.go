@@ -53,6 +53,7 @@ func (s *Snapshot) trim() {
 
 // begin starts an operation; at most one runs.
 func (s *Snapshot) begin(c Command, op Operation) (OperationID, error) {
+	s.suspend(c)
 	if running, ok := s.Running(); ok {
 		return "", fmt.Errorf("%w: operation %s (%s) is running; wait for it, or abort it", ErrStale, running.ID, running.Kind)
 	}
@@ -121,8 +122,8 @@ func (s *Snapshot) Validate() error {
 }
 
 func (s *Snapshot) validateMembers() error {
-	if n := len(s.Members); n < 2 || n > MaxMembers {
-		return fmt.Errorf("a ring has 2 to %d members, not %d", MaxMembers, n)
+	if n := len(s.Members); n < 1 || n > MaxMembers {
+		return fmt.Errorf("a ring has 1 to %d members, not %d", MaxMembers, n)
 	}
 	ids, addrs := map[MemberID]bool{}, map[string]bool{}
 	identities, slots := map[uint32]bool{}, map[int]bool{}

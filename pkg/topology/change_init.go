@@ -24,6 +24,11 @@ type InitRing struct {
 	Durability Durability     `json:"durability"`
 	Degraded   DegradedPolicy `json:"degraded"`
 	Members    []NewMember    `json:"members"`
+	// Data says that the first member holds data, which the others get from it, one
+	// after the other, once the ring of that one member is open.
+	Data bool `json:"data,omitempty"`
+	// Boots is the DBA's word that the first member's config file has read_only=1.
+	Boots bool `json:"boots,omitempty"`
 }
 
 func (i InitRing) String() string {
@@ -33,6 +38,9 @@ func (i InitRing) String() string {
 func (i InitRing) apply(s *Snapshot, c Command) error {
 	if s.Ring != nil {
 		return fmt.Errorf("%w: this node has the ring %q already", ErrLaw, s.Ring.Name)
+	}
+	if len(i.Members) < 2 {
+		return fmt.Errorf("%w: a ring is made of 2 to %d members, not of %d", ErrLaw, MaxMembers, len(i.Members))
 	}
 	if i.Stride == 0 {
 		i.Stride = autoinc.DefaultStride
@@ -47,8 +55,11 @@ func (i InitRing) apply(s *Snapshot, c Command) error {
 			ID: m.ID, Addr: m.Addr, Site: m.Site, Weight: m.Weight, State: MemberJoining, Why: "the ring is being made",
 			Identity: s.issueIdentity(), Slot: slots[n], Boot: s.issueBoot(),
 		})
+		if last := &s.Members[n]; i.Data && n > 0 {
+			last.State, last.Why, last.Copy = MemberCopying, "it waits for the ring", &Copying{ID: s.issueBoot()}
+		}
 	}
-	id, err := s.begin(c, Operation{Kind: OperationInit, Cursor: InitPreflight})
+	id, err := s.begin(c, Operation{Kind: OperationInit, Cursor: InitPreflight, Data: i.Data, Boots: i.Boots})
 	if err != nil {
 		return err
 	}
@@ -72,6 +83,9 @@ func (o OpenRing) apply(s *Snapshot, c Command) error {
 		return err
 	}
 	for n := range s.Members {
+		if s.Members[n].State == MemberCopying {
+			continue // its turn comes
+		}
 		s.Members[n].State, s.Members[n].Why = MemberActive, ""
 	}
 	owner := &s.Members[0]

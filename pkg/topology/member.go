@@ -19,9 +19,10 @@ const (
 	MemberReturning                      // answers again; is judged and caught up
 	MemberQuarantined                    // holds transactions that need a word of the DBA
 	MemberHeld                           // taken out, and stays out until the DBA lets it back in
+	MemberCopying                        // gets its data from another member; counts for nothing (S20)
 )
 
-var memberStateNames = [...]string{"joining", "active", "down", "returning", "quarantined", "held"}
+var memberStateNames = [...]string{"joining", "active", "down", "returning", "quarantined", "held", "copying"}
 
 func (s MemberState) String() string { return enumName(memberStateNames[:], int(s)) }
 
@@ -85,6 +86,8 @@ type Member struct {
 	// Cut is the last position of its own transactions that the survivors had
 	// when it was taken out; empty while it is in the ring.
 	Cut Position `json:"cut,omitempty"`
+	// Copy is what is known of its data while it is MemberCopying, else nil.
+	Copy *Copying `json:"copy,omitempty"`
 }
 
 // Layout returns the auto_increment layout of the member at the ring's stride.

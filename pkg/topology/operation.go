@@ -14,9 +14,11 @@ const (
 	OperationRestart               // bring the ring up again after every member was restarted
 	OperationMove                  // give a unit another owner, in a planned way
 	OperationDivide                // make a schema a unit of its own
+	OperationAdd                   // give the ring another member, which gets its data from one that is there
+	OperationReclone               // the same, for a member whose own data is given up
 )
 
-var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide"}
+var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "add", "reclone"}
 
 func (k OperationKind) String() string { return enumName(operationKindNames[:], int(k)) }
 
@@ -76,6 +78,9 @@ type Operation struct {
 	Former      MemberID `json:"former,omitempty"`       // heal, move: who owned the units before
 	Heir        MemberID `json:"heir,omitempty"`         // heal, move: who gets the units
 	Tail        *Tail    `json:"tail,omitempty"`         // rejoin: what only the returning member had
+
+	Data  bool `json:"data,omitempty"`  // init: the first member holds data, and stays open
+	Boots bool `json:"boots,omitempty"` // init: the DBA's word for its config file
 
 	// What a move, or a division, is about.
 	Unit  UnitID        `json:"unit,omitempty"`

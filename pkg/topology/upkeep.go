@@ -84,6 +84,8 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 			return step
 		}
 		return wait("%s", heldOut(m))
+	case m.State == MemberCopying:
+		return upkeepCopying(s, m, o, now)
 	case heldOut(m) != "":
 		return wait("%s", heldOut(m))
 	case !good:
@@ -139,6 +141,10 @@ func heldOut(m Member) string {
 		return fmt.Sprintf("member %s is in quarantine: %s", m.ID, m.Why)
 	case MemberHeld:
 		return fmt.Sprintf("member %s is held out: %s", m.ID, m.Why)
+	case MemberCopying:
+		if m.Copy.Halted {
+			return fmt.Sprintf("member %s is half copied: %s; its data again: sqlring master reclone %s", m.ID, m.Why, m.ID)
+		}
 	case MemberJoining, MemberActive, MemberDown, MemberReturning:
 	}
 	return ""

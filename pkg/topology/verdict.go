@@ -128,7 +128,7 @@ func Urgent(s *Snapshot, acting MemberID, o Observations, now time.Time) (why st
 	if seen, _ := o.Of(acting); failing(seen, now) {
 		return fmt.Sprintf("member %s does not answer any more: %s", acting, describeReach(seen, now)), true
 	}
-	if op, under := s.Running(); under && op.Kind != OperationRejoin {
+	if op, under := s.Running(); under && op.Kind != OperationRejoin && !op.copies() {
 		return "", false // it counts the others itself, with every step
 	}
 	m, verdict, found := firstLost(s, o, now)
