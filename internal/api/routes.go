@@ -36,6 +36,7 @@ func (s *Server) mux() http.Handler {
 	s.unitRoutes(api)
 	s.pageRoutes(mux)
 	s.drainRoutes(api)
+	s.addRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metricsHandler())

@@ -57,6 +57,16 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.MoveExpel: "connections that may carry a write of the ended epoch are ended",
 			topology.MoveBack:  "the owner gets * back, undivided",
 		}
+	case topology.OperationAdd, topology.OperationReclone:
+		return map[topology.Cursor]string{
+			topology.AddPreflight: "it must answer, fit, and hold nothing that is not given up; if this was begun before, it is compared with the ring",
+			topology.AddPrepare:   "it is closed, and gets its identity, slot and settings",
+			topology.AddCopy:      "it gets a member's data, as of a snapshot; each chunk is compared",
+			topology.AddCatchUp:   "it follows the member before it until it has what that has",
+			topology.AddSplice:    "the member behind it follows it; from here there is no way back",
+			topology.AddAdmit:     "it is verified once more, and in the ring",
+			topology.AddBack:      "it is detached, and leaves",
+		}
 	case topology.OperationNone:
 	}
 	return nil
@@ -81,6 +91,10 @@ func purpose(op topology.Operation) string {
 		return fmt.Sprintf("moves unit %s from %s to %s", op.Unit, op.Former, op.Heir)
 	case topology.OperationDivide:
 		return fmt.Sprintf("makes schema %s a unit", op.Unit)
+	case topology.OperationAdd:
+		return fmt.Sprintf("adds %s to the ring", op.Member)
+	case topology.OperationReclone:
+		return fmt.Sprintf("copies a member's data to %s anew", op.Member)
 	case topology.OperationNone:
 	}
 	return "is of a kind that this release does not know"

@@ -123,7 +123,7 @@ func checkMember(s *Snapshot, m Member, seen Observation) []Violation {
 	if m.SemiSync == SemiSyncArmed && !(seen.SemiSync.Enabled && seen.SemiSync.On && seen.SemiSync.Ackers > 0) {
 		broken("semi-sync", "its commits are not waiting for its acker, and nobody ordered that", "")
 	}
-	if missing := unsafeStatics(seen.Settings); len(missing) > 0 {
+	if missing := UnsafeStatics(seen.Settings); len(missing) > 0 {
 		found = append(found, Violation{
 			Rule: "config file", Severity: SeverityWarning, Member: m.ID,
 			What:   fmt.Sprintf("its config file lacks %v", missing),

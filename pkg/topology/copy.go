@@ -174,3 +174,12 @@ type CopyCheck struct {
 	Remedy   string      `json:"remedy,omitempty"`   // what to do about it
 	Override string      `json:"override,omitempty"` // the word that lets it pass, if one does
 }
+
+// CopyInquiry is what is looked at before a copy.
+type CopyInquiry struct {
+	Target, Source Member
+	Discard, Lock  bool // as in Copying
+}
+
+// RateBytes is Rate in whole bytes a second.
+func (c CopyProgress) RateBytes() uint64 { return uint64(c.Rate()) }

@@ -60,16 +60,16 @@ func initPreflight(s *Snapshot, op Operation, o Observations) Step {
 		case seen.Link.Upstream != "":
 			return stuck("member %s follows %s already: end that first (STOP SLAVE; RESET SLAVE ALL)", m.ID, seen.Link.Upstream)
 		}
-		if missing := unsafeStatics(seen.Settings); len(missing) > 0 {
+		if missing := UnsafeStatics(seen.Settings); len(missing) > 0 {
 			return stuck("member %s: its config file lacks %s; add the lines under [mariadbd] and restart it", m.ID, strings.Join(missing, ", "))
 		}
 	}
 	return advance(op, InitPrepare, "all %d members answer, are empty and fit", len(s.Members))
 }
 
-// unsafeStatics lists the lines that the config file of a MariaDB must have
+// UnsafeStatics lists the lines that the config file of a MariaDB must have
 // because nothing that is set by SQL survives a restart.
-func unsafeStatics(v Settings) []string {
+func UnsafeStatics(v Settings) []string {
 	var missing []string
 	for _, line := range []struct {
 		ok   bool

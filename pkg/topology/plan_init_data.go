@@ -54,7 +54,7 @@ func nextInitData(s *Snapshot, op Operation, o Observations, now time.Time) Step
 func initDataPreflight(op Operation, m Member, seen Observation) Step {
 	settings := seen.Settings
 	settings.ReadOnlyInFile = settings.ReadOnlyInFile || op.Boots
-	switch missing := unsafeStatics(settings); {
+	switch missing := UnsafeStatics(settings); {
 	case seen.Version.Flavour != FlavourMariaDB:
 		return stuck("member %s is %s: rings of MariaDB are supported so far", m.ID, seen.Version)
 	case seen.Link.Upstream != "":

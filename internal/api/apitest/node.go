@@ -46,6 +46,9 @@ type Node struct {
 	// Counts changes what a member says of how it counts; nil leaves it as meant.
 	Counts func(id topology.MemberID, c *api.Counting)
 
+	// Checks is what is found before a copy; nil: that all is as it has to be.
+	Checks []topology.CopyCheck
+
 	Asked []string // every change that was proposed, "by: change: why"
 }
 
