@@ -165,7 +165,11 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 		}
 	}
 	if _, ok := c.Change.(topology.Readmit); ok {
-		l.stats.Rejoins++
+		if op, _ := before.Running(); op.Kind == topology.OperationRejoin {
+			l.stats.Rejoins++
+		} else {
+			l.stats.Grown++
+		}
 	}
 	for _, u := range after.Units {
 		old, _ := before.Unit(u.ID)
@@ -245,7 +249,7 @@ func (l *laws) visible(s *server) {
 		return
 	}
 	for _, o := range l.w.servers {
-		if o != s && len(o.mem.commits) == 0 && samePosition(s.disk.binlogPos, o.disk.binlogPos) && !s.disk.data.equal(&o.disk.data) {
+		if o != s && !o.disk.base.half && len(o.mem.commits) == 0 && samePosition(s.disk.binlogPos, o.disk.binlogPos) && !s.disk.data.equal(&o.disk.data) {
 			l.w.breach("I3", "%s and %s both stand at %s and hold different rows", s.id, o.id, s.disk.binlogPos)
 		}
 	}

@@ -87,6 +87,12 @@ func (n *nemesis) strike() {
 			do     func()
 		}{{12, n.moveUnit}, {1, n.abort}, {1, n.drainMember}}...)
 	}
+	if w.opt.Grows > 0 {
+		faults = append(faults, []struct {
+			weight int
+			do     func()
+		}{{8, n.grow}, {2, n.reclone}, {1, n.abortCopying}}...)
+	}
 	if len(w.log.snap.Units) < w.opt.Units {
 		faults = append(faults, struct {
 			weight int
@@ -115,6 +121,15 @@ func (n *nemesis) victim() *server {
 	}
 	for _, weak := range w.servers {
 		m, ok := w.log.snap.Member(weak.id)
+		if !ok && len(w.log.snap.Units) > 0 {
+			continue // a server that is not in the ring
+		}
+		if m.State == topology.MemberCopying && !m.Copy.Again {
+			if w.chance(0.4) {
+				return weak
+			}
+			continue // the ring is whole without it
+		}
 		if !ok || m.State == topology.MemberJoining {
 			return nil // the ring is being made: nothing is promised yet
 		}
@@ -127,7 +142,7 @@ func (n *nemesis) victim() *server {
 
 func (n *nemesis) killMember() {
 	if s := n.victim(); s != nil {
-		old := n.w.chance(0.15)
+		old := n.w.chance(0.15) && !n.lonely()
 		n.crash(s, old)
 	}
 }

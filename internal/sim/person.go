@@ -22,6 +22,9 @@ func (w *World) person() int {
 		w.leader().wake()
 		return 1
 	}
+	if n := w.letIn(); n > 0 {
+		return n
+	}
 	switch {
 	case !under || why == "":
 	case strings.Contains(why, "--accept-loss") && !topology.Accepted(w.log.snap, op, w.leader().eyes.Observations(), w.clock()) && !w.onSomeDisk(op.Mark):

@@ -24,6 +24,7 @@ type Stats struct {
 	Heals    int
 	Rejoins  int
 	Moves    int           // units that got another owner in a planned way
+	Grown    int           // members that have got another one's data
 	Words    int           // commands that a person had to give
 	Calm     time.Duration // from the end of faults to a whole ring
 }
@@ -212,14 +213,15 @@ func (s *Stats) add(o Stats) {
 	s.Heals += o.Heals
 	s.Rejoins += o.Rejoins
 	s.Moves += o.Moves
+	s.Grown += o.Grown
 	s.Words += o.Words
 	s.Calm = max(s.Calm, o.Calm)
 }
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d copied, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Grown, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

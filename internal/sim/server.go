@@ -55,7 +55,8 @@ type memory struct {
 	receiver receiver
 	applier  applier
 
-	hands *conn // who holds GET_LOCK('sqlring_hands')
+	hands  *conn // who holds GET_LOCK('sqlring_hands')
+	copier *conn // who holds GET_LOCK('sqlring_copy')
 	term  uint64
 	conns []*conn
 
