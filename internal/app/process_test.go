@@ -25,7 +25,7 @@ import (
 // be killed like any process.
 const (
 	envNode = "SQLRING_TEST_NODE" // its configuration file
-	envDie  = "SQLRING_TEST_DIE"  // kill -9 after that many steps of a heal; 0: never
+	envDie  = "SQLRING_TEST_DIE"  // kill -9 after that many steps of a heal, or of a copy from when its source is chosen; 0: never
 )
 
 // runNode runs a node until SIGTERM. It kills itself between two steps of a
@@ -46,7 +46,8 @@ func runNode(config string) int {
 		healing, steps := false, 0
 		node.OnDecision(func(d controller.Decision) {
 			_, begun := d.Step.Change.(topology.BeginHeal)
-			healing = healing || begun
+			_, chosen := d.Step.Change.(topology.ChooseSource)
+			healing = healing || begun || chosen
 			if !healing || last == 0 {
 				return
 			}

@@ -86,6 +86,9 @@ type Member struct {
 	// Cut is the last position of its own transactions that the survivors had
 	// when it was taken out; empty while it is in the ring.
 	Cut Position `json:"cut,omitempty"`
+	// Base is where its binlog begins if its data came from another member: what is
+	// before that it can send to nobody.
+	Base Position `json:"base,omitempty"`
 	// Copy is what is known of its data while it is MemberCopying, else nil.
 	Copy *Copying `json:"copy,omitempty"`
 }
