@@ -112,6 +112,27 @@ func (m *Member) StopCopy() {
 	}
 }
 
+// endCopy ends the copy that this handle makes, and the one of any earlier leader.
+func (m *Member) endCopy(ctx context.Context) error {
+	m.copy.mu.Lock()
+	job := m.copy.job
+	m.copy.mu.Unlock()
+	if job != nil {
+		job.stop(context.Canceled)
+		select {
+		case <-job.ended:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	c, err := m.connect(ctx, forCopy)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	return seizeLock(ctx, c, copyLock, m.term.Load())
+}
+
 // run makes the copy and notes how it ended.
 func (j *copyJob) run(ctx context.Context) {
 	defer close(j.ended)

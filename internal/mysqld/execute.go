@@ -49,6 +49,9 @@ func (m *Member) execute(ctx context.Context, a topology.Action) error {
 	if a.Kind == topology.ActCopy {
 		return m.startCopy(a) // on connections of its own; the hands have said that this term leads
 	}
+	if a.Kind == topology.ActEndCopy {
+		return explain(m.endCopy(ctx))
+	}
 	c := m.hands.conn
 	return explain(c.dialect.act(ctx, work{conn: c, member: m}, a))
 }

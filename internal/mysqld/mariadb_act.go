@@ -45,7 +45,7 @@ func deedOf(k topology.ActionKind) (deed, bool) {
 		return deed{lacksNothing, refuseTail, runTail}, true
 	case topology.ActSeize:
 		return deed{lacksNothing, refuseNothing, nil}, true // who acts has the hands
-	case topology.ActNone, topology.ActCopy: // a copy is made on connections of its own
+	case topology.ActNone, topology.ActCopy, topology.ActEndCopy: // a copy is made on connections of its own
 	}
 	return deed{}, false
 }

@@ -293,3 +293,15 @@ func noteApplied(d *deed, then func(error)) {
 	s.disk.hasRing = true
 	then(nil)
 }
+
+func endCopy(d *deed, then func(error)) {
+	if job := d.f.copies[d.m.ID]; job != nil {
+		job.stopped = true
+		job.fail(errKilled)
+	}
+	if old := d.s.mem.copier; old != nil {
+		d.s.killConn(old)
+		d.s.mem.copier = nil
+	}
+	then(nil)
+}

@@ -43,6 +43,8 @@ func (d *deed) statements() []statement {
 		return []statement{readTail}
 	case topology.ActCopy:
 		return []statement{startCopy}
+	case topology.ActEndCopy:
+		return []statement{endCopy}
 	case topology.ActSeize:
 		return []statement{}
 	case topology.ActNone:

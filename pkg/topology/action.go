@@ -56,11 +56,14 @@ const (
 	// that number runs, or stands complete there. It returns at once: how far it is
 	// is Observation.Copy. What the member held before is dropped.
 	ActCopy
+	// ActEndCopy ends whatever writes a copy into the member. What is there is not
+	// marked, and is worth nothing.
+	ActEndCopy
 )
 
 var actionNames = [...]string{
 	"none", "prepare", "follow", "stop receiver", "detach", "arm semi-sync", "disarm semi-sync",
-	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "copy",
+	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "copy", "end copy",
 }
 
 func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }

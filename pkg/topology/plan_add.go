@@ -118,6 +118,9 @@ func addUnheard(op Operation, m Member, seen Observation, now time.Time) Step {
 func addBack(s *Snapshot, op Operation, m Member, seen Observation, good bool, now time.Time) Step {
 	switch {
 	case good && seen.ServerID == m.Identity:
+		if seen.Copy != nil && seen.Copy.ID == m.Copy.ID && seen.Copy.State == CopyRunning {
+			return do(m.ID, Action{Kind: ActEndCopy}, "nobody wants the copy any more")
+		}
 		if step, ok := detached(m, seen); !ok {
 			return step
 		}
