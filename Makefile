@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help demo build servers test race lint check sim faults nodes conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test
+.PHONY: grow help demo build servers test race lint check sim faults nodes conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ sim: ## 20 000 simulated rings with faults
 
 faults: servers ## 20 rounds of each fault on real servers, 15 minutes of load; prints the figures of docs/reliability.md (40 min)
 	SQLRING_FAULT_ROUNDS=20 SQLRING_QUIET=15m SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestFaults|TestMove|TestNodeDies|TestLagging|TestNoNeedless" -timeout 4h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+
+grow: servers ## a ring of 2 grows to 4 under load: rate of the copy and longest pause; MB=200 of data (2 min)
+	SQLRING_GROW_MB=$(or $(MB),200) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestGrow$$" -count=1 -timeout 30m -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
 nodes: servers ## three nodes that are killed, frozen and left alone, on real servers: ROUNDS=5; prints figures of docs/reliability.md (6 min)
 	SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodes|TestNoQuorum" -count=$(or $(ROUNDS),5) -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"

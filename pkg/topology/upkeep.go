@@ -91,8 +91,7 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	case !good:
 		return wait("%s", judge(s, m, o, now).why)
 	}
-	inherits := s.Inherits(m.ID)
-	holds := s.Owns(m.ID) || inherits
+	inherits, holds := s.Inherits(m.ID), s.Owns(m.ID) || s.Inherits(m.ID)
 	if why := unprepared(s, m, seen); why != "" {
 		if !seen.ReadOnly {
 			return do(m.ID, Action{Kind: ActClose}, "%s: it is closed until that is put right", why)
