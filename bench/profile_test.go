@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/pprof"
 	"syscall"
 	"testing"
@@ -19,15 +20,14 @@ import (
 )
 
 // The flags of TestProfile, behind -args.
-func profileFlags() (dir *string, script, mode *string, clients, seconds *int) {
+func profileFlags() (dir, kind *string, clients, seconds *int) {
 	return flag.String("profile.dir", "", "write cpu.pprof and its top here; empty: no profile is taken"),
-		flag.String("profile.script", "oltp_point_select", "of sysbench"),
-		flag.String("profile.mode", "disable", "--db-ps-mode of sysbench"),
-		flag.Int("profile.clients", 16, "of sysbench"),
+		flag.String("profile.case", "ps_text", "what runs: a case of the benchmark"),
+		flag.Int("profile.clients", 16, "how many clients"),
 		flag.Int("profile.seconds", 10, "how long")
 }
 
-var profileDir, profileScript, profileMode, profileClients, profileSeconds = profileFlags()
+var profileDir, profileCase, profileClients, profileSeconds = profileFlags()
 
 // TestProfile writes a CPU profile of a node under load, taken in its own process:
 //
@@ -37,7 +37,7 @@ func TestProfile(t *testing.T) {
 		t.Skip("no -profile.dir: nothing is asked for")
 	}
 	o := testOptions(t)
-	o.Rows, o.PoolMiB, o.Events, o.Seconds, o.Peers = 100_000, 512, 0, *profileSeconds, []string{sqlring}
+	o.Rows, o.PoolMiB, o.Events, o.Seconds, o.Window, o.Peers = 100_000, 512, 0, *profileSeconds, 0, []string{sqlring}
 	dir, err := filepath.Abs(*profileDir)
 	if err != nil {
 		t.Fatal(err)
@@ -58,11 +58,9 @@ func TestProfile(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	s := newSample(cell{"profile", *profileClients}, w.peers[0], 1)
 	signalNode(t, w, syscall.SIGUSR1)
-	s = w.runSysbench(ctx, load{Script: *profileScript, PSMode: *profileMode}, w.peers[0], s)
-	signalNode(t, w, syscall.SIGUSR2)
-	w.node.proc.stop() // the profile is whole now
+	s := w.profiled(ctx, t)
+	w.node.proc.stop() // the profiles are whole now
 	if s.Status != measured {
 		t.Fatal(s.Note)
 	}
@@ -76,17 +74,36 @@ func TestProfile(t *testing.T) {
 	}
 }
 
+// profiled runs the case, and ends the profile when it is over: with idle clients
+// while they are still there.
+func (w *world) profiled(ctx context.Context, t *testing.T) sample {
+	if *profileCase != "idle" {
+		s := w.measure(ctx, cell{*profileCase, *profileClients}, w.peers[0], 1)
+		signalNode(t, w, syscall.SIGUSR2)
+		return s
+	}
+	clients, refused, first := w.connectMany(ctx, *profileClients, w.peers[0].Addr)
+	defer closeAll(clients)
+	if refused > 0 {
+		t.Fatalf("%d could not log in: %v", refused, first)
+	}
+	time.Sleep(w.o.Settle)
+	signalNode(t, w, syscall.SIGUSR2)
+	return newSample(cell{*profileCase, *profileClients}, w.peers[0], 1)
+}
+
 func signalNode(t *testing.T, w *world, sig syscall.Signal) {
 	t.Helper()
 	if err := syscall.Kill(w.node.proc.PID(), sig); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(50 * time.Millisecond) // until it is followed
+	time.Sleep(300 * time.Millisecond) // until it is followed
 }
 
 // profiledNode is `sqlring serve` that begins a profile on SIGUSR1 and ends it on
 // SIGUSR2. It returns the exit code.
 func profiledNode(path, config string) int {
+	runtime.MemProfileRate = 16 << 10
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	orders := make(chan os.Signal, 4) // no order may be lost
@@ -117,7 +134,9 @@ func followOrders(orders <-chan os.Signal, path string) {
 	for order := range orders {
 		if order == syscall.SIGUSR2 {
 			pprof.StopCPUProfile()
-			_ = f.Close()
+			if err := errors.Join(f.Close(), writeHeap(path+".heap")); err != nil {
+				complain(err)
+			}
 			continue
 		}
 		var err error
@@ -129,6 +148,20 @@ func followOrders(orders <-chan os.Signal, path string) {
 			return
 		}
 	}
+}
+
+// writeHeap writes what is in use, and beside it what the stacks need, which no profile shows.
+func writeHeap(path string) error {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	words := fmt.Sprintf("in use: heap %d, spans of it %d, stacks %d, all from the system %d bytes; %d goroutines\n",
+		m.HeapAlloc, m.HeapInuse, m.StackInuse, m.Sys, runtime.NumGoroutine())
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.WriteHeapProfile(f), f.Close(), os.WriteFile(path+".txt", []byte(words), 0o666))
 }
 
 func complain(err error) int {

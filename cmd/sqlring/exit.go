@@ -39,6 +39,8 @@ func report(w io.Writer, err error) int {
 		return exitOK
 	case errors.Is(err, errDegraded):
 		return exitDegraded
+	case errors.Is(err, errCritical), errors.Is(err, errDiffer):
+		return exitRefused
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(w, "sqlring: interrupted")
 		return exitError

@@ -34,6 +34,13 @@ func TestScripts(t *testing.T) {
 
 type nodeKey struct{}
 
+// fakeChecks has m1 right, and m2 and a candidate wrong.
+func fakeChecks() apitest.Checks {
+	return apitest.Checks{Settings: map[string]map[string]string{
+		"m1": {"sync_binlog": "1"}, "m2": {"sync_binlog": "0"}, "db3:3306": {"sync_binlog": "0"},
+	}}
+}
+
 func setup(t *testing.T, env *testscript.Env) error {
 	dir, err := os.MkdirTemp("", "sqlring-cli-") // short: it holds a socket
 	if err != nil {
@@ -41,7 +48,7 @@ func setup(t *testing.T, env *testscript.Env) error {
 	}
 	node := apitest.NewRing()
 	sock := filepath.Join(dir, "api.sock")
-	s := api.New(api.Config{Listen: "127.0.0.1:0", Socket: sock, Propose: time.Second}, node)
+	s := api.New(api.Config{Listen: "127.0.0.1:0", Socket: sock, Propose: time.Second, Checks: fakeChecks()}, node)
 	if err := s.Listen(); err != nil {
 		return err
 	}

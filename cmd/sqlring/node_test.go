@@ -33,7 +33,10 @@ func nodeChanges() map[string]func(n *apitest.Node) {
 		"empty": func(n *apitest.Node) {
 			n.State, n.Step = topology.NewSnapshot(), topology.Step{Why: "there is no ring yet"}
 		},
-		"walks": func(n *apitest.Node) { n.Walk = true },
+		"walks":          func(n *apitest.Node) { n.Walk = true },
+		"has-clients":    func(n *apitest.Node) { n.Clients = apitest.SomeClients() },
+		"keeps-sessions": func(n *apitest.Node) { n.Endures = fmt.Errorf("kill: %w", api.ErrOutcomeUnknown) },
+		"commits":        func(n *apitest.Node) { n.Endures = api.ErrCommits },
 		"stuck": func(n *apitest.Node) {
 			n.Step = topology.Step{Kind: topology.StepStuck, Why: "member m2 is not empty, it has the schema shop: init takes empty servers"}
 		},

@@ -37,7 +37,7 @@ talk to a node. Reading works over http; changes need the node's unix socket:
   sqlring --api unix:/run/sqlring/api.sock ring init NAME m1=host:port m2=host:port
 
 Exit codes: 0 done, 1 error, 2 the ring is not well (status), 3 refused by a
-safety check.`,
+safety check, or something critical was found (ring check, doctor).`,
 		Example: `  sqlring demo                      two masters, a ring and a proxy on this machine
   sqlring config check FILE         check a node's file before it is used
   sqlring serve --config FILE       run a node
@@ -59,8 +59,8 @@ safety check.`,
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "see", Title: "See:"}, &cobra.Group{ID: "change", Title: "Change:"})
 	addTo(root, "run", c.serveCommand(), c.demoCommand(), c.configCommand(), c.tlsCommand())
-	addTo(root, "see", c.statusCommand(), c.masterCommand(), c.unitCommand(), c.lagCommand(), c.autoincCommand(), c.eventCommand(), c.whyCommand())
-	addTo(root, "change", c.ringCommand(), c.operationCommand(), c.raftCommand(), c.tokenCommand(), c.throttleCommand())
+	addTo(root, "see", c.statusCommand(), c.masterCommand(), c.unitCommand(), c.lagCommand(), c.autoincCommand(), c.eventCommand(), c.whyCommand(), c.doctorCommand(), c.sessionsCommand(), c.explainCommand())
+	addTo(root, "change", c.ringCommand(), c.operationCommand(), c.raftCommand(), c.tokenCommand(), c.throttleCommand(), c.killCommand())
 	root.AddCommand(c.versionCommand(), c.manualCommand())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		switch c.format {

@@ -85,6 +85,7 @@ func TestOpenAPIListsEveryRouteAndGETChangesNothing(t *testing.T) {
 		"/v1/units/{name}/move", "/v1/units/{name}/pin", "/v1/units/{name}/unpin", "/v1/members/{name}/drain", "/v1/members/{name}/resume", "/v1/members/{name}/reclone",
 		"/v1/lag/thresholds", "/v1/throttles", "/v1/throttles/set", "/v1/throttles/clear",
 		"/v1/history", "/v1/autoinc/verify", "/v1/autoinc/headroom", "/v1/autoinc/plan",
+		"/v1/sessions", "/v1/sessions/{id}/kill", "/v1/explain",
 	}
 	for _, path := range known {
 		methods, ok := doc.Paths[path]
@@ -93,7 +94,7 @@ func TestOpenAPIListsEveryRouteAndGETChangesNothing(t *testing.T) {
 			continue
 		}
 		if _, reads := methods["get"]; reads {
-			if status, body := s.get(t, strings.NewReplacer("{id}", "op1", "autoinc/plan", "autoinc/plan?stride=32").Replace(path)); status != 200 {
+			if status, body := s.get(t, strings.NewReplacer("{id}", "op1", "autoinc/plan", "autoinc/plan?stride=32", "explain", "explain?statement=SELECT+1").Replace(path)); status != 200 {
 				t.Errorf("GET %s: %d %s", path, status, body)
 			}
 		}

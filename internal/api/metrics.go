@@ -18,7 +18,7 @@ func (s *Server) metricsHandler() http.Handler {
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{look: s.look, refused: &s.refused, checks: &s.checks, descs: newDescs(), tally: &tally{}, keys: &s.keys},
+		&collector{look: s.look, refused: &s.refused, checks: &s.checks, descs: newDescs(), tally: &tally{}, keys: &s.keys, pinned: s.node.Pinned},
 	)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
@@ -89,6 +89,7 @@ type collector struct {
 	descs   descs
 	tally   *tally
 	keys    *keyspace
+	pinned  func() map[string]int
 }
 
 // Describe implements prometheus.Collector.

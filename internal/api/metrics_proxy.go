@@ -8,6 +8,10 @@ type proxyDescs struct {
 	sessionsAll, waited, received, sent           *prometheus.Desc
 	links, linksLost, linksCut                    *prometheus.Desc
 	outcomeUnknown, repeated, abandoned, slowedBy *prometheus.Desc
+	faults                                        *prometheus.Desc
+
+	pinned, spread, awaited, awaitedInVain *prometheus.Desc
+	linksNow, linksAwaited, linksAllowed   *prometheus.Desc
 }
 
 func describeProxy(d func(name, help string, labels ...string) *prometheus.Desc) proxyDescs {
@@ -28,13 +32,23 @@ func describeProxy(d func(name, help string, labels ...string) *prometheus.Desc)
 		repeated:       d("proxy_repeated_reads_total", "Reads run again on another member, of whose first run nothing was delivered."),
 		abandoned:      d("proxy_abandoned_statements_total", "Clients that left while a statement ran."),
 		slowedBy:       d("proxy_slowed_logins_total", "Logins made to wait since too many of their account had failed."),
+		faults:         d("proxy_session_faults_total", "Sessions that ended by a fault of sqlring itself; its log has the stack."),
+
+		pinned:        d("proxy_pinned_sessions", "Sessions that keep their connection to a member between their statements, by why; with several reasons, for each.", "reason"),
+		spread:        d("proxy_spread_reads_total", "Reads run at other members than the owner."),
+		awaited:       d("proxy_awaited_reads_total", "Reads whose member was asked to wait for what they had to see, and got it."),
+		awaitedInVain: d("proxy_awaited_in_vain_reads_total", "Reads whose member was asked to wait, and did not get it in time: they went to the owner."),
+		linksNow:      d("proxy_member_connections", "Open connections to a member: taken by a session, or idle.", "member", "state"),
+		linksAwaited:  d("proxy_member_connection_waiters", "Sessions that wait for a connection to a member, since all are in use.", "member"),
+		linksAllowed:  d("proxy_member_connections_limit", "Connections to a member that there may be: proxy.member_links.", "member"),
 	}
 }
 
 func (d proxyDescs) all() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		d.sessions, d.queued, d.queries, d.errors, d.refused, d.sessionsAll, d.waited, d.received, d.sent,
-		d.links, d.linksLost, d.linksCut, d.outcomeUnknown, d.repeated, d.abandoned, d.slowedBy,
+		d.links, d.linksLost, d.linksCut, d.outcomeUnknown, d.repeated, d.abandoned, d.slowedBy, d.faults,
+		d.pinned, d.spread, d.awaited, d.awaitedInVain, d.linksNow, d.linksAwaited, d.linksAllowed,
 	}
 }
 
@@ -58,4 +72,17 @@ func (c *collector) collectProxy(e emitter, l look) {
 	e.counter(d.repeated, p.Traffic.Repeated)
 	e.counter(d.abandoned, p.Traffic.Abandoned)
 	e.counter(d.slowedBy, p.Traffic.Slowed)
+	e.counter(d.faults, p.Traffic.Faults)
+	e.counter(d.spread, p.Reads.Spread)
+	e.counter(d.awaited, p.Reads.Awaited)
+	e.counter(d.awaitedInVain, p.Reads.AwaitedInVain)
+	for _, pool := range p.Pools {
+		e.gauge(d.linksNow, float64(pool.Taken), pool.Member, "taken")
+		e.gauge(d.linksNow, float64(max(0, pool.Open-pool.Taken)), pool.Member, "idle")
+		e.gauge(d.linksAwaited, float64(pool.Queue), pool.Member)
+		e.gauge(d.linksAllowed, float64(pool.Limit), pool.Member)
+	}
+	for reason, n := range c.pinned() {
+		e.gauge(d.pinned, float64(n), reason)
+	}
 }

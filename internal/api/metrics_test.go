@@ -46,6 +46,14 @@ func TestMetrics(t *testing.T) {
 		`sqlring_proxy_sessions 4`,
 		`sqlring_proxy_queries_total 1234`,
 		`sqlring_proxy_refused_total{reason="login"} 2`,
+		`sqlring_proxy_pinned_sessions{reason="user locks"} 0`,
+		`sqlring_proxy_spread_reads_total 700`,
+		`sqlring_proxy_awaited_reads_total 20`,
+		`sqlring_proxy_awaited_in_vain_reads_total 3`,
+		`sqlring_proxy_member_connections{member="m1",state="taken"} 3`,
+		`sqlring_proxy_member_connections{member="m1",state="idle"} 2`,
+		`sqlring_proxy_member_connection_waiters{member="m1"} 1`,
+		`sqlring_proxy_member_connections_limit{member="m1"} 100`,
 		`# TYPE sqlring_proxy_queries_total counter`,
 	} {
 		if !strings.Contains(body, line+"\n") {

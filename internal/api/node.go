@@ -18,6 +18,12 @@ var (
 	// ErrOutcomeUnknown: a change was sent and no answer came. The remedy is to
 	// look whether it happened before it is sent again (504).
 	ErrOutcomeUnknown = errors.New("outcome unknown")
+	// ErrNoSession: the proxy of this node has no session of that id (404).
+	ErrNoSession = errors.New("no such session")
+	// ErrNotRunning: the session runs nothing that could be ended (409).
+	ErrNotRunning = errors.New("it runs nothing")
+	// ErrCommits: a commit is not ended (409).
+	ErrCommits = errors.New("it commits")
 )
 
 // Node is what the API needs of a node. Every method is safe for concurrent use
@@ -43,6 +49,18 @@ type Node interface {
 	// topology.Apply, ErrNotLeader or ErrOutcomeUnknown, wrapped.
 	Propose(ctx context.Context, by string, change topology.Change, why string) error
 	ProxyStats() ProxyStats
+	// Sessions returns the sessions of the node's proxy, by id.
+	Sessions() []Session
+	// Explain says where the node's proxy would send a statement: ErrNoProxy, or what is
+	// wrong with the question.
+	Explain(RouteQuery) (Route, error)
+	// Pinned counts the sessions that keep their connection, by why: those that do for
+	// several reasons, with each. All reasons that there are stand there.
+	Pinned() map[string]int
+	// EndSession ends a session, or with query what it runs, and returns when that is
+	// over: ErrNoSession, ErrNotRunning, ErrCommits, ErrOutcomeUnknown (it was told, and
+	// had not ended when ctx did), or what the member says.
+	EndSession(ctx context.Context, id uint32, query bool) error
 	// AskCounting asks a member by what it gives out ids.
 	AskCounting(ctx context.Context, m topology.Member) (Counting, error)
 	// AskColumns lists a member's AUTO_INCREMENT columns, the most used first.
@@ -67,6 +85,24 @@ type ProxyStats struct {
 	Refused  map[string]uint64 `json:"refused" doc:"refusals since the start, by reason"`
 
 	Traffic ProxyTraffic `json:"traffic"`
+	Reads   ProxyReads   `json:"reads"`
+	Pools   []ProxyPool  `json:"pools" doc:"by member"`
+}
+
+// ProxyReads is where reads went, since the node's start.
+type ProxyReads struct {
+	Spread        uint64 `json:"spread" doc:"reads run at other members than the owner"`
+	Awaited       uint64 `json:"awaited" doc:"of them, those whose member was asked to wait for what they had to see"`
+	AwaitedInVain uint64 `json:"awaited_in_vain" doc:"reads that waited so, and went to the owner"`
+}
+
+// ProxyPool is how the connections to one member are used now.
+type ProxyPool struct {
+	Member string `json:"member"`
+	Open   int    `json:"open" doc:"connections"`
+	Taken  int    `json:"taken" doc:"of them, those that sessions have"`
+	Queue  int    `json:"queue" doc:"sessions that wait for one"`
+	Limit  int    `json:"limit" doc:"proxy.member_links"`
 }
 
 // ProxyTraffic is what passed through the proxy of a node since its start.
@@ -82,4 +118,5 @@ type ProxyTraffic struct {
 	Repeated       uint64 `json:"repeated" doc:"reads run again on another member, of whose first run nothing was delivered"`
 	Abandoned      uint64 `json:"abandoned" doc:"clients that left while a statement ran"`
 	Slowed         uint64 `json:"slowed" doc:"logins made to wait since too many of their account had failed"`
+	Faults         uint64 `json:"faults" doc:"sessions that ended by a fault of sqlring itself: its log has the stack"`
 }

@@ -26,6 +26,10 @@ type Config struct {
 	Peer func(tls.ConnectionState) (name, role string)
 	// Cluster is the other nodes; nil: there can be none.
 	Cluster Cluster
+	// Checks reads what checks look at; nil: there are no checks.
+	Checks Checker
+	// Verifier compares the members; nil: this node does not.
+	Verifier Verifier
 }
 
 func (c Config) withDefaults() Config {
@@ -57,6 +61,7 @@ type Server struct {
 	past      history
 	keys      keyspace
 	asking    chan struct{} // holds a token while a request asks the members
+	checking  chan struct{} // holds a token while a request reads the members for checks
 }
 
 type listening struct {
@@ -66,7 +71,7 @@ type listening struct {
 
 // New returns a server that does not listen yet.
 func New(cfg Config, node Node) *Server {
-	s := &Server{cfg: cfg.withDefaults(), node: node, asking: make(chan struct{}, 1)}
+	s := &Server{cfg: cfg.withDefaults(), node: node, asking: make(chan struct{}, 1), checking: make(chan struct{}, 1)}
 	s.routes = s.mux()
 	return s
 }

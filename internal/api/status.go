@@ -73,5 +73,8 @@ func (l look) proxyStats() ProxyStats {
 	if p.Refused == nil {
 		p.Refused = map[string]uint64{}
 	}
+	if p.Pools == nil {
+		p.Pools = []ProxyPool{}
+	}
 	return p
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/sqlring/sqlring/internal/mysqld"
 	"github.com/sqlring/sqlring/internal/proxy"
 	"github.com/sqlring/sqlring/internal/store"
+	"github.com/sqlring/sqlring/internal/verify"
 )
 
 // App is one node. Make it with New, then Start, then Stop exactly once.
@@ -31,6 +32,7 @@ type App struct {
 	holder     *lease.Holder // what its proxy was given
 	proxy      *proxy.Proxy
 	api        *api.Server
+	verifier   *verify.Verifier // nil on a witness
 
 	holding atomic.Pointer[lease.Holder] // holder, for parts that begin before it is there
 
@@ -87,6 +89,7 @@ func (a *App) start(ctx context.Context) error {
 		{"hold leases", a.startLeases},
 		{"lead the ring", a.startController},
 		{"serve clients", a.startProxy},
+		{"compare the members", a.startVerifier},
 		{"serve the API", a.startAPI},
 	} {
 		if err := step.run(ctx); err != nil {

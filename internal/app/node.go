@@ -62,14 +62,20 @@ func (n node) ProxyStats() api.ProxyStats {
 		return api.ProxyStats{Refused: map[string]uint64{}}
 	}
 	s := n.app.proxy.Stats()
+	var pools []api.ProxyPool
+	for _, p := range n.app.proxy.Pools() {
+		pools = append(pools, api.ProxyPool{Member: string(p.Member), Open: p.Links, Taken: p.Taken, Queue: p.Waiting, Limit: p.Limit})
+	}
 	return api.ProxyStats{
 		Listen: n.app.proxy.Addr(), Socket: n.app.cfg.Proxy.Socket,
 		Sessions: s.Sessions, Queued: s.Queued, Queries: s.Queries, Errors: s.Errors, Refused: s.Refused,
 		Traffic: api.ProxyTraffic{
 			Sessions: s.SessionsTotal, Waited: s.QueuedTotal, ReceivedBytes: s.BytesIn, SentBytes: s.BytesOut,
 			Links: s.LinksTotal, LinksLost: s.LinksLost, LinksCut: s.LinksCut,
-			OutcomeUnknown: s.Unknown, Repeated: s.Again, Abandoned: s.HungUp, Slowed: s.Slowed,
+			OutcomeUnknown: s.Unknown, Repeated: s.Again, Abandoned: s.HungUp, Slowed: s.Slowed, Faults: s.Faults,
 		},
+		Reads: api.ProxyReads{Spread: s.Spread, Awaited: s.Awaited, AwaitedInVain: s.AwaitedInVain},
+		Pools: pools,
 	}
 }
 

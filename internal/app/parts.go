@@ -163,7 +163,10 @@ func (a *App) startProxy(ctx context.Context) error {
 func (a *App) startAPI(context.Context) error {
 	cfg := api.Config{
 		Listen: a.cfg.API.Listen, Socket: a.cfg.API.Socket, Logger: a.logger.With("part", "api"),
-		Cluster: cluster{a}, Peer: peerRole,
+		Cluster: cluster{a}, Peer: peerRole, Checks: checker{a},
+	}
+	if a.verifier != nil {
+		cfg.Verifier = verifying{a.verifier}
 	}
 	if a.cfg.API.TLS.given() {
 		cfg.TLS = a.cfg.API.TLS.files().ServerTLS()

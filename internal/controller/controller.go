@@ -186,7 +186,7 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 		}
 		actx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		err := c.interruptible(actx, step.Member, func(ctx context.Context) error { return c.fleet.Execute(ctx, m, step.Action) })
+		err := c.interruptible(actx, step.Member, step.Action.Kind, func(ctx context.Context) error { return c.fleet.Execute(ctx, m, step.Action) })
 		// Whether it worked or not: what was seen before now says nothing any more.
 		c.acted[step.Member], c.tried[step.Member] = c.cfg.Clock(), c.cfg.Clock()
 		c.seized[step.Member] = (c.seized[step.Member] || err == nil) && !errors.Is(err, errInterrupted) // its statement may still be under way

@@ -27,14 +27,15 @@ const (
 // deed is an action under way, for who watches over it.
 type deed struct {
 	member topology.MemberID
+	kind   topology.ActionKind
 	giveUp context.CancelCauseFunc
 }
 
 // interruptible runs act so that the watch can end it.
-func (c *Controller) interruptible(ctx context.Context, member topology.MemberID, act func(context.Context) error) error {
+func (c *Controller) interruptible(ctx context.Context, member topology.MemberID, kind topology.ActionKind, act func(context.Context) error) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	c.deed.Store(&deed{member, giveUp})
+	c.deed.Store(&deed{member, kind, giveUp})
 	defer c.deed.Store(nil)
 	err := act(ctx)
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errInterrupted) {
@@ -52,7 +53,7 @@ func (c *Controller) interrupting(ctx context.Context) (stop func()) {
 		for ctx.Err() == nil {
 			changed := c.eyes.Changed()
 			if d := c.deed.Load(); d != nil {
-				if why, urgent := topology.Urgent(c.log.Snapshot(), d.member, c.eyes.Observations(), c.cfg.Clock()); urgent {
+				if why, urgent := topology.Urgent(c.log.Snapshot(), d.member, d.kind, c.eyes.Observations(), c.cfg.Clock()); urgent {
 					d.giveUp(fmt.Errorf("%w: %s", errInterrupted, why))
 				}
 			}

@@ -24,7 +24,7 @@ func TestAnActionOnAMemberThatFellSilentIsGivenUp(t *testing.T) {
 		defer w.mu.Unlock()
 		w.obs = w.obs.With(topology.Observation{Member: "m1", At: w.now, Reach: topology.ReachRefused, Since: w.now.Add(-time.Second), Error: "connection refused"})
 	}()
-	err := c.interruptible(t.Context(), "m1", func(ctx context.Context) error {
+	err := c.interruptible(t.Context(), "m1", topology.ActPrepare, func(ctx context.Context) error {
 		close(acting)
 		select {
 		case <-ctx.Done():
@@ -51,11 +51,53 @@ func TestAnActionThatWorkedIsNotGivenUp(t *testing.T) {
 		c.deed.Load().giveUp(errInterrupted)
 		return nil
 	}
-	if err := c.interruptible(t.Context(), "m1", late); err != nil {
+	if err := c.interruptible(t.Context(), "m1", topology.ActPrepare, late); err != nil {
 		t.Error(err)
 	}
 	broken := errors.New("broken")
-	if err := c.interruptible(t.Context(), "m1", func(context.Context) error { return broken }); !errors.Is(err, broken) {
+	if err := c.interruptible(t.Context(), "m1", topology.ActPrepare, func(context.Context) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestTakingHandsIsNotGivenUpForWhatNeedsThem: the heal of the lost owner begins with what
+// the other member says, and that counts when its hands are taken. A leader that gave
+// the taking up for the heal, and took again, never came to either.
+func TestTakingHandsIsNotGivenUpForWhatNeedsThem(t *testing.T) {
+	w := newWorld(t)
+	w.initRing(t)
+	steps := []topology.Cursor{topology.InitPreflight, topology.InitPrepare, topology.InitLink, topology.InitVerify, topology.InitOpen}
+	var changes []topology.Change
+	for i := range steps[1:] {
+		changes = append(changes, topology.AdvanceOperation{Operation: "op1", From: steps[i], To: steps[i+1]})
+	}
+	for _, change := range append(changes, topology.OpenRing{Operation: "op1", SemiSync: topology.SemiSyncArmed}) {
+		if err := w.Propose(t.Context(), topology.Command{At: w.now, By: "test", Change: change}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := w.controller()
+	w.mu.Lock()
+	seen, _ := w.obs.Of("m2")
+	seen.Link = topology.Link{Upstream: seen.Link.Upstream, Receiver: topology.ThreadConnecting, Applier: topology.ThreadRunning, Since: w.now.Add(-time.Minute)}
+	w.obs = w.obs.With(seen).With(topology.Observation{Member: "m1", At: w.now, Reach: topology.ReachRefused, Since: w.now.Add(-time.Minute), Error: "connection refused"})
+	w.mu.Unlock()
+	for _, tt := range []struct {
+		kind topology.ActionKind
+		want bool
+	}{{topology.ActSeize, false}, {topology.ActPrepare, true}} {
+		stop := c.interrupting(t.Context())
+		err := c.interruptible(t.Context(), "m2", tt.kind, func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(5 * lookAgain):
+				return nil
+			}
+		})
+		stop()
+		if errors.Is(err, errInterrupted) != tt.want {
+			t.Errorf("%v while another member is lost: %v", tt.kind, err)
+		}
 	}
 }

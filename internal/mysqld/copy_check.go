@@ -72,8 +72,7 @@ func (c *copyChecks) answer(o topology.Observation, m topology.Member) bool {
 		c.add("answers", topology.CopyFine, "%s answers at %s: %s", m.ID, m.Addr, o.Version)
 		return true
 	}
-	c.add("answers", topology.CopyRefused, "%s at %s does not answer: %s %s", m.ID, m.Addr, o.Reach, o.Error).Remedy =
-		"start it, and give it the manager's account (docs/accounts.md)"
+	c.add("answers", topology.CopyRefused, "%s at %s does not answer: %s %s", m.ID, m.Addr, o.Reach, o.Error).Remedy = "start it, and give it the manager's account (docs/accounts.md)"
 	return false
 }
 
@@ -120,7 +119,9 @@ func targetPrivileges() []string {
 	return []string{"INSERT", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "CREATE VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "TRIGGER", "EVENT", "SET USER", "SELECT", "RELOAD", "SUPER"}
 }
 
-func sourcePrivileges() []string { return []string{"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "PROCESS"} }
+func sourcePrivileges() []string {
+	return []string{"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "PROCESS"}
+}
 
 func (c *copyChecks) grants(ctx context.Context, conn *conn, m topology.Member, needed []string) error {
 	t, err := conn.query(ctx, "SELECT privilege_type FROM information_schema.user_privileges WHERE grantee=CONCAT('''',REPLACE(CURRENT_USER(),'@','''@'''),'''')")
@@ -137,8 +138,7 @@ func (c *copyChecks) grants(ctx context.Context, conn *conn, m topology.Member, 
 		c.add("grants", topology.CopyFine, "the manager's account may do on %s what it has to", m.ID)
 		return nil
 	}
-	c.add("grants", topology.CopyRefused, "the manager's account lacks on %s: %s", m.ID, strings.Join(missing, ", ")).Remedy =
-		fmt.Sprintf("there: SET SESSION sql_log_bin=0; GRANT %s ON *.* TO '%s'@'…' WITH GRANT OPTION", strings.Join(missing, ", "), conn.ours[0])
+	c.add("grants", topology.CopyRefused, "the manager's account lacks on %s: %s", m.ID, strings.Join(missing, ", ")).Remedy = fmt.Sprintf("there: SET SESSION sql_log_bin=0; GRANT %s ON *.* TO '%s'@'…' WITH GRANT OPTION", strings.Join(missing, ", "), conn.ours[0])
 	return nil
 }
 
@@ -216,8 +216,7 @@ func (c *copyChecks) compareSettings() {
 		c.add("names", topology.CopyRefused, "lower_case_table_names is %s there and %s on %s: names would not mean the same", c.lowerCase[0], c.lowerCase[1], c.q.Source.ID)
 	}
 	if c.packets[0] < c.packets[1] {
-		c.add("packets", topology.CopyRefused, "its max_allowed_packet is %d, that of %s is %d: a row may not fit", c.packets[0], c.q.Source.ID, c.packets[1]).Remedy =
-			fmt.Sprintf("there, and in its config file: SET GLOBAL max_allowed_packet=%d", c.packets[1])
+		c.add("packets", topology.CopyRefused, "its max_allowed_packet is %d, that of %s is %d: a row may not fit", c.packets[0], c.q.Source.ID, c.packets[1]).Remedy = fmt.Sprintf("there, and in its config file: SET GLOBAL max_allowed_packet=%d", c.packets[1])
 	}
 	switch {
 	case c.free == 0:

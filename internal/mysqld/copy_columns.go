@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// literal is how a value is written as SQL.
-type literal uint8
+// writing is how a value is written as SQL.
+type writing uint8
 
 const (
-	asNumber literal = iota // digits
+	asNumber writing = iota // digits
 	asBytes                 // quoted, byte for byte
 	asLatin                 // quoted text of a type that would take bytes for its inner form
 )
@@ -25,7 +25,7 @@ type column struct {
 	charset string
 	read    string // the expression that is selected
 	sum     string // the expression that is compared
-	write   literal
+	write   writing
 	ordered bool // rows can be read in the order of its values, from one value on
 }
 
@@ -162,7 +162,7 @@ func (s shape) place(values []driver.Value) []string {
 }
 
 // appendLiteral writes a value as SQL, for a session whose charset is binary.
-func appendLiteral(b []byte, v driver.Value, as literal) []byte {
+func appendLiteral(b []byte, v driver.Value, as writing) []byte {
 	switch v := v.(type) {
 	case nil:
 		return append(b, "NULL"...)
@@ -185,7 +185,7 @@ func appendLiteral(b []byte, v driver.Value, as literal) []byte {
 	return append(b, fmt.Sprint(v)...)
 }
 
-func appendQuoted(b, text []byte, as literal) []byte {
+func appendQuoted(b, text []byte, as writing) []byte {
 	if as == asLatin {
 		b = append(b, "_latin1"...)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -165,10 +166,13 @@ func (p *Proxy) leave(s *session) {
 }
 
 // all returns the sessions that there are.
-func (p *Proxy) all() []*session {
+func (p *Proxy) all() []*session { return p.appendAll(nil) }
+
+// appendAll appends all sessions to list.
+func (p *Proxy) appendAll(list []*session) []*session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := make([]*session, 0, len(p.sessions))
+	list = slices.Grow(list, len(p.sessions))
 	for _, s := range p.sessions {
 		list = append(list, s)
 	}

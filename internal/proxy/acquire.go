@@ -19,7 +19,7 @@ func (s *session) acquire(route balancer.Route, changed <-chan struct{}, reading
 	if pool == nil {
 		return nil, errPoolClosed
 	}
-	want := wanted{key: s.linkKey, born: s.generation, schema: s.mem.schema, settings: s.mem.settingsFor(reading), attrs: s.attrs}
+	want := wanted{key: s.as.key(), born: s.generation, schema: s.mem.schema, settings: s.mem.settingsFor(reading), attrs: s.attrs, who: s}
 	for {
 		l, err := pool.take(s.ctx, want, s.patience(), changed)
 		if err != nil {

@@ -13,8 +13,8 @@ import (
 // shown with it; the rest is asked for over own. It returns what a link is opened
 // by, or the error that the client gets.
 func (s *session) authenticate(own *wire.Conn, login wire.Login, by proof) (caller, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, s.p.cfg.LoginTimeout)
-	defer cancel()
+	ctx := &lateContext{Context: s.ctx, until: time.Now().Add(s.p.cfg.LoginTimeout)}
+	defer ctx.end()
 	if s.p.guard.blocked(s.from, time.Now()) {
 		s.p.count.refuse(RefusedRate)
 		return caller{}, wire.NewError(wire.HostBlocked, "Host '%s' is blocked because of many failed logins; try again in a moment", s.host())

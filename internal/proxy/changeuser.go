@@ -51,17 +51,16 @@ func (s *session) becomes(own *wire.Conn, login wire.Login) error {
 		return err
 	}
 	was, schema := s.as, s.mem.schema
-	s.as, s.mem.schema = as, login.Database
-	s.linkKey, s.generation = as.key(), s.p.generation.Load()
+	s.as, s.mem.schema = &as, login.Database
+	s.generation = s.p.generation.Load()
 	s.attrs = string(as.login.Attributes)
 	s.account, s.written = s.p.tokens.of(as.login.User), token{}
 	_, s.asker = s.p.askers.Load(as.login.User)
 	s.clearDeadline()
-	s.known.Store(&as)
+	s.known.Store(s.as)
 	if err := s.connectOrFail(); err != nil {
-		s.known.Store(&was)
+		s.known.Store(was)
 		s.as, s.mem.schema = was, schema
-		s.linkKey = was.key()
 		return err
 	}
 	return nil

@@ -68,6 +68,7 @@ func (s *session) execute(c command) error {
 	if told := s.understand(&c); told != nil {
 		return s.refuse(c, told)
 	}
+	s.does(s.plan)
 	if c.code == wire.ComQuery && c.whole {
 		if known, err := s.forUs(c); known || err != nil {
 			return err
@@ -182,14 +183,20 @@ func (s *session) understand(c *command) *wire.Error {
 		}
 	}
 	text := c.text()
-	s.current = balancer.Classify(text, c.whole)
-	s.current.Listed = s.current.Listed || balancer.IsSystemSchema(s.mem.schema) && balancer.ListsThreads(text)
+	s.current = s.classify(text, c.whole)
 	if c.whole {
 		s.plan = s.p.reader.plan(text, s.mem.dialect(s.p.version()))
 	} else {
 		s.readBeginning(text)
 	}
 	return nil
+}
+
+// classify returns what a text is, by its first words.
+func (s *session) classify(text []byte, whole bool) balancer.Statement {
+	is := balancer.Classify(text, whole)
+	is.Listed = is.Listed || balancer.IsSystemSchema(s.mem.schema) && balancer.ListsThreads(text)
+	return is
 }
 
 // statement passes a command that carries SQL.

@@ -33,13 +33,15 @@
 //	adopt.go      making a link of somebody else one's own; shelf.go: what is prepared there
 //	pins.go       why a link is kept; recall.go: what the last statement has left
 //	reading.go    what texts do; spread.go: reads at other members than the owner
-//	mouth.go      statements that are for sqlring itself
+//	mouth.go      statements that are for sqlring itself; explain.go: where one would go
 //	cut.go        a new view: who has to leave its member
 //	lost.go       what a client gets when the member goes away
 //	status.go     SHOW STATUS, of the client's own connection
 //	watch.go      clients that hang up while their query runs
+//	sessions.go   what others may know of a session; end.go: ending one from outside
 //	kill.go       who ends whom; strikes.go: and no commit by it; threads.go: their ids
-//	drain.go      the end
+//	memory.go     what a client that does nothing costs
+//	drain.go      the end; fault.go: by a fault of ours
 //
 // # Invariants
 //
@@ -63,6 +65,7 @@
 //     block are its own goroutine's, and sessions, waiting sessions, bytes and
 //     time before login are bounded. A bound that is reached is counted
 //     ([Stats]) and told to the client.
+//   - A fault of ours ends the session that it is in, and its link, and nothing else.
 //   - TLS is judged by the connection, not by what a client says of it. Nothing that
 //     came in the clear counts as protected, and a link that is to have TLS is never
 //     made without.

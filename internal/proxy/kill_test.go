@@ -269,7 +269,7 @@ func (f *faked) greeted(t *testing.T) (*raw, uint32) {
 
 // A COMMIT waits for a strike that is on its way, and is not struck itself.
 func TestStrikesLandBeforeACommit(t *testing.T) {
-	k := newStrikes()
+	var k strikes
 	landed, ok := k.strike(t.Context())
 	if !ok {
 		t.Fatal("nobody commits")
@@ -300,7 +300,7 @@ func TestStrikesLandBeforeACommit(t *testing.T) {
 }
 
 func TestStrikesThatCount(t *testing.T) {
-	k := newStrikes()
+	var k strikes
 	landed, _ := k.strike(t.Context())
 	k.begin() // of a command that it may still hit
 	go func() {
@@ -326,7 +326,7 @@ func TestStrikesThatCount(t *testing.T) {
 
 // Who has lost his link knows whether he was killed, once the KILL was answered.
 func TestStrikesThatEnd(t *testing.T) {
-	k := newStrikes()
+	var k strikes
 	if k.over() {
 		t.Error("nobody has killed it")
 	}
@@ -356,7 +356,7 @@ func TestStrikesThatEnd(t *testing.T) {
 		t.Error("it is no KILL of what runs")
 	}
 	done()
-	slow := newStrikes()
+	var slow strikes
 	_, _ = slow.end(t.Context()) // never answered
 	if start := time.Now(); !slow.over() || time.Since(start) > 2*strikePatience {
 		t.Errorf("waited for %v", time.Since(start))

@@ -52,6 +52,9 @@ type caller struct {
 	secret wire.Secret
 }
 
+// nobody is who has not logged in yet.
+var nobody caller
+
 // linkKey says who is logged in on a link, and how: those with equal keys can stand in
 // for each other, but for connection attributes, which are those of who opened it.
 type linkKey struct {

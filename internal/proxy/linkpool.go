@@ -52,6 +52,7 @@ type wanted struct {
 	schema   string
 	settings string
 	attrs    string // connection attributes
+	who      *session
 }
 
 // takes reports whether a link will do that is labelled so.
@@ -141,6 +142,7 @@ func (lp *linkPool) take(ctx context.Context, w wanted, patience time.Duration, 
 		if !ok {
 			return nil, errPoolClosed
 		}
+		waiter.want.who = nil
 		lp.p.waiters.Put(waiter)
 		return l, nil
 	case <-waiter.timer.C:

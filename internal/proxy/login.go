@@ -37,11 +37,11 @@ func (s *session) login() error {
 		return s.loginFailed(own, err)
 	}
 	s.p.settled(s)
-	s.as, s.caps, s.linkKey, s.generation = as, as.login.Capabilities, as.key(), s.p.generation.Load()
+	s.as, s.caps, s.generation = &as, as.login.Capabilities, s.p.generation.Load()
 	s.attrs = string(as.login.Attributes)
 	s.account, s.consistency = s.p.tokens.of(as.login.User), s.p.cfg.consistencyOf(as.login.User)
 	_, s.asker = s.p.askers.Load(as.login.User)
-	s.known.Store(&as)
+	s.known.Store(s.as)
 	s.mem.schema, s.mem.wants.capable = as.login.Database, s.caps.Has(wire.SessionTrack)
 	_ = s.conn.SetDeadline(time.Time{})
 	s.mark(true)

@@ -2,11 +2,9 @@ package proxy
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
@@ -46,8 +44,8 @@ func (s *session) forUs(c command) (known bool, err error) {
 		return true, s.show(c, strings.ToLower(string(what)))
 	case bytes.EqualFold(first, []byte("explain")):
 		if second, statement := word(rest); bytes.EqualFold(second, []byte("route")) {
-			rows := s.explain(bytes.Clone(statement))
-			return true, s.tellRows(c, []string{"what", "value"}, rows)
+			e := s.explain(bytes.Clone(statement))
+			return true, s.tellRows(c, []string{"what", "value"}, e.rows())
 		}
 	}
 	return false, nil
@@ -95,72 +93,6 @@ func (s *session) tellRows(c command, columns []string, rows [][]string) error {
 	return s.client.write(wire.AppendRows(nil, s.caps, s.mem.status, columns, rows))
 }
 
-// explain says where a statement would go from this session, now.
-func (s *session) explain(statement []byte) [][]string {
-	plan := s.p.reader.plan(statement, s.mem.dialect(s.p.version()))
-	view := s.p.view.Load()
-	rows := [][]string{{"statement", string(plan.AppendDigest(nil))}}
-	for i := range plan.Statements {
-		f := &plan.Statements[i]
-		var tables []string
-		for _, t := range f.Tables {
-			name := t.Name
-			if t.Schema != "" {
-				name = t.Schema + "." + name
-			}
-			if t.Written {
-				name += " (written)"
-			}
-			tables = append(tables, name)
-		}
-		rows = append(rows, []string{"kind", f.Verb.String()}, []string{"tables", strings.Join(tables, ", ")}, []string{"does besides", f.Effects.String()})
-	}
-	if why := plan.Effects & pinning; why != 0 {
-		rows = append(rows, []string{"keeps its connection for", why.String()})
-	}
-	code, was, elsewhere := s.code, s.plan, s.elsewhere
-	s.code, s.plan, s.elsewhere = wire.ComQuery, plan, false
-	defer func(was aiming) { s.aiming = was }(s.aiming)
-	unit, owner, told := s.explainUnits(view)
-	rows = append(rows, unit)
-	spreads := s.spreads()
-	s.code, s.plan, s.elsewhere = code, was, elsewhere
-	if told != nil {
-		return append(rows, []string{"goes to", ""}, []string{"why", told.Message})
-	}
-	if !spreads {
-		why := "it is not surely a read that leaves nothing behind"
-		if plan.IsRead() {
-			why = "consistency is strong, a transaction is open, it reads no table, or the members are not known"
-		}
-		return append(rows, []string{"goes to", string(owner.Member.ID)}, []string{"why", "owner: " + why})
-	}
-	return append(rows, s.explainRead(view, owner)...)
-}
-
-// explainRead says where a read would go, and what stands against which member.
-func (s *session) explainRead(view *balancer.View, owner balancer.Route) [][]string {
-	need, known := s.tokenOf()
-	ask := balancer.Ask{Consistency: s.consistency, Token: need, Site: s.p.cfg.Site, Load: s.p.load, Draws: s.draws, Owner: owner.Member.ID, Now: time.Now()}
-	e := s.p.cfg.Picture.Reads().Explain(ask)
-	rows := [][]string{{"consistency", s.consistency.String()}, {"has to see", need.String()}}
-	m, wait, ok := s.goesTo(view)
-	switch {
-	case !known:
-		rows = append(rows, []string{"goes to", string(owner.Member.ID)}, []string{"why", "owner: the last write did not say what it was"})
-	case ok && wait != nil:
-		rows = append(rows, []string{"goes to", string(m.ID)}, []string{"why", fmt.Sprintf("it waits there for %s, at most %v; then the owner", wait, tokenWait)})
-	case ok:
-		rows = append(rows, []string{"goes to", string(m.ID)}, []string{"why", e.Why.String()})
-	default:
-		rows = append(rows, []string{"goes to", string(owner.Member.ID)}, []string{"why", e.Why.String()})
-	}
-	for _, v := range e.Members {
-		rows = append(rows, []string{"member " + string(v.Member), v.Why})
-	}
-	return rows
-}
-
 // Pin is a session that keeps its connection between its commands.
 type Pin struct {
 	Session uint32
@@ -183,6 +115,23 @@ func (p *Proxy) Pins() []Pin {
 	}
 	slices.SortFunc(pins, func(a, b Pin) int { return int(int64(a.Session) - int64(b.Session)) })
 	return pins
+}
+
+// seenPins are the effects that no text tells of, and that keep links.
+const seenPins = 1<<balancer.EffectTransaction | 1<<balancer.EffectBinaryPrepare | 1<<balancer.EffectCursor | 1<<balancer.EffectLongData
+
+// Pinned counts the sessions that keep their connection, by why; a session with several
+// reasons counts for each. Every reason that there is has its count, 0 too. It is safe
+// for concurrent use.
+func (p *Proxy) Pinned() map[balancer.Effect]int {
+	counts := make(map[balancer.Effect]int)
+	balancer.Effects(pinning | seenPins).Each(func(e balancer.Effect) { counts[e] = 0 })
+	for _, s := range p.all() {
+		if s.atMember.Load() != nil {
+			balancer.Effects(s.pinned.Load()).Each(func(e balancer.Effect) { counts[e]++ })
+		}
+	}
+	return counts
 }
 
 // notePins says why the session has its link when its command has ended.

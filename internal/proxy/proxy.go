@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,6 +144,8 @@ func (p *Proxy) Run(ctx context.Context) error {
 func (p *Proxy) watch(stop <-chan struct{}) {
 	ticker := time.NewTicker(p.cfg.WatchInterval)
 	defer ticker.Stop()
+	var tidiness tidiness
+	var sessions []*session
 	for {
 		changed := p.views.ViewChanged()
 		p.takeIn()
@@ -154,8 +157,14 @@ func (p *Proxy) watch(stop <-chan struct{}) {
 				again = false
 			case <-ticker.C:
 				p.tick.Add(1)
-				p.lookAfterClients()
+				sessions = p.appendAll(sessions)
+				p.lookAfterClients(sessions)
 				p.sweepPools()
+				if tidiness.look(len(sessions), p.count.sessionsTotal.Load(), time.Now()) {
+					go debug.FreeOSMemory() // views go on being taken in
+				}
+				clear(sessions)
+				sessions = sessions[:0]
 			}
 		}
 	}

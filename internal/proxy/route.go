@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -86,13 +87,21 @@ func (s *session) open(route balancer.Route, reading bool) (*link, error) {
 	if !s.p.serves(route.Member, reading, s.aimed) { // the cut may have come before
 		return nil, context.Canceled
 	}
-	return s.p.open(ctx, route, s.as, s.mem.schema)
+	return s.p.open(ctx, route, *s.as, s.mem.schema)
 }
 
 // refusal is what a client gets that has waited in vain, and as what it counts.
 type refusal struct {
 	why  Refusal
 	told *wire.Error
+}
+
+// awaited says in words what is waited for.
+func (r *refusal) awaited(unit topology.UnitID) string {
+	if r.why == RefusedBackend {
+		return fmt.Sprintf("the owner of unit %s, which can not be reached", unit)
+	}
+	return fmt.Sprintf("an owner of unit %s that may be written at", unit)
 }
 
 // wait lets the session wait for another view, at most for pause; it returns what
@@ -119,6 +128,7 @@ func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal)
 	if s.working.Load() == nil || !s.mem.inTransaction() { // one that is open goes on
 		s.idle() // whoever waits with it looks at the view anew before it goes to work again
 	}
+	defer s.waitsFor(or.awaited(s.unit))()
 	timer := time.NewTimer(min(pause, left))
 	defer timer.Stop()
 	select {

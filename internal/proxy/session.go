@@ -31,7 +31,7 @@ type session struct {
 	ctx    context.Context // ends when the client has gone or the proxy stops
 	cancel context.CancelFunc
 
-	as      caller
+	as      *caller         // who it is; it is not changed, but replaced
 	caps    wire.Capability // agreed with the client
 	salt    wire.Salt       // of its last login
 	plugins bool            // the client can be asked to authenticate by another method
@@ -44,7 +44,6 @@ type session struct {
 	latest  int            // which of them was given back last
 	view    *balancer.View // the one that link was chosen or confirmed by
 
-	linkKey     linkKey              // of links that it can use
 	attrs       string               // its connection attributes
 	account     *token               // what its account has written
 	written     token                // what it has written itself
@@ -84,7 +83,13 @@ type session struct {
 
 	was      topology.MemberID // where the last link led to
 	lastTick uint32            // of the proxy, when the last command ended
-	looked   uint32            // phase at the watch's last look; the watch's own
+
+	looked   atomic.Uint32                 // phase at the watch's last look
+	lookedAt atomic.Int64                  // when the watch first saw that, unix nanoseconds; 0: never
+	began    time.Time                     // when its client connected
+	profile  atomic.Pointer[profile]       // for others: sessions.go; nil: it is not logged in
+	doing    atomic.Pointer[balancer.Plan] // what its command does, for others
+	waits    atomic.Pointer[string]        // what its command waits for, for others; nil: nothing
 
 	strikes  strikes              // KILLs of what runs here, counted by others
 	atMember atomic.Pointer[link] // link, for others
@@ -92,7 +97,7 @@ type session struct {
 	pinned   atomic.Uint64        // why it keeps its link, for others: see pins.go; 0: it does not
 
 	interrupted atomic.Bool
-	known       atomic.Pointer[caller]  // as, for others
+	known       atomic.Pointer[caller]  // as, for others; nil: not logged in
 	opening     atomic.Pointer[attempt] // at a link, for others
 	working     atomic.Pointer[work]    // units in which something of it may be under way: draining.go
 	phase       atomic.Uint32           // odd: at work. Counts up at every change
@@ -100,27 +105,43 @@ type session struct {
 }
 
 func newSession(p *Proxy, conn net.Conn) *session {
-	s := &session{p: p, conn: conn, from: addressOf(conn), client: newStream(conn)}
+	s := &session{p: p, as: &nobody, conn: conn, from: addressOf(conn), client: newStream(conn), began: time.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.in.pool, s.out.pool = &p.buffers, &p.buffers
-	s.strikes = newStrikes()
 	return s
 }
 
-// run serves the client from its first byte to its last.
+// run serves the client from its first byte to its last. Its frame, and those of serve
+// and await, lie on the stack of each client that does nothing: what they need but at the
+// end is elsewhere (memory.go).
 func (s *session) run() {
 	defer s.end()
-	if err := s.login(); err != nil {
-		s.p.log.Debug("login failed", "session", s.id, "from", s.host(), "error", err)
-		return
+	if s.entered(s.login()) {
+		s.left(s.serve())
 	}
-	if err := s.serve(); !errors.Is(err, io.EOF) {
+}
+
+// entered reports whether the login went well.
+func (s *session) entered(err error) bool {
+	if err != nil {
+		s.p.log.Debug("login failed", "session", s.id, "from", s.host(), "error", err)
+	}
+	return err == nil
+}
+
+// left says why the client is served no more, unless it left in an orderly way.
+func (s *session) left(err error) {
+	if !errors.Is(err, io.EOF) {
 		s.p.log.Debug("session ended", "session", s.id, "user", s.as.login.User, "from", s.host(), "error", err)
 	}
 }
 
-// end closes both connections. A statement that still runs is killed first.
+// end closes both connections. A statement that still runs is killed first. It is
+// deferred: a fault of ours ends here, with the session that it was in.
 func (s *session) end() {
+	if why := recover(); why != nil {
+		s.faulted(why)
+	}
 	defer s.idle()
 	s.abandon()
 	s.cancel()
@@ -128,7 +149,7 @@ func (s *session) end() {
 	if l := s.link; l != nil && s.midway {
 		s.p.lease.doubt(s.aimed)
 		s.discard(l)
-		s.p.killStatement(l, s.as)
+		s.p.killStatement(l, *s.as)
 		_ = l.conn.Close()
 	}
 	s.surrender()
@@ -139,6 +160,7 @@ func (s *session) end() {
 // serve passes one command after the other. It always returns an error, io.EOF
 // if the client left in an orderly way.
 func (s *session) serve() error {
+	s.publish()
 	s.mark(false)
 	for {
 		s.begin()
@@ -157,7 +179,7 @@ func (s *session) serve() error {
 		s.lastTick = s.p.tick.Load()
 		s.mem.once = balancer.StickNone
 		s.rest()
-		s.notePins()
+		s.publish()
 		s.answered()
 		s.mark(false)
 	}

@@ -106,6 +106,7 @@ type Stats struct {
 	TooLate       uint64            // SETs of the slot that only the server noticed
 	HungUp        uint64            // clients that left while a statement ran
 	Slowed        uint64            // logins that had to wait since too many of their user had failed
+	Faults        uint64            // sessions that ended by a fault of ours
 	Refused       map[string]uint64 // by Refusal
 }
 
@@ -113,7 +114,7 @@ type counters struct {
 	sessionsTotal, queuedTotal, queries, errors atomic.Uint64
 	bytesIn, bytesOut, linksTotal, linksLost    atomic.Uint64
 	outcomeUnknown, layoutChanged, hungUp       atomic.Uint64
-	linksCut, expired, again, slowed            atomic.Uint64
+	linksCut, expired, again, slowed, faults    atomic.Uint64
 	spread, awaited, awaitedInVain              atomic.Uint64
 	queued                                      atomic.Int64
 	refused                                     [refusals]atomic.Uint64
@@ -135,7 +136,7 @@ func (p *Proxy) Stats() Stats {
 		LinksTotal: c.linksTotal.Load(), LinksLost: c.linksLost.Load(),
 		LinksCut: c.linksCut.Load(), Expired: c.expired.Load(), Again: c.again.Load(),
 		Unknown: c.outcomeUnknown.Load(), TooLate: c.layoutChanged.Load(), HungUp: c.hungUp.Load(),
-		Slowed: c.slowed.Load(),
+		Slowed: c.slowed.Load(), Faults: c.faults.Load(),
 		Spread: c.spread.Load(), Awaited: c.awaited.Load(), AwaitedInVain: c.awaitedInVain.Load(),
 		Refused: make(map[string]uint64, refusals),
 	}

@@ -18,23 +18,33 @@ import (
 // A KILL of the whole connection may hit a COMMIT: its client gets no answer then, as
 // from the server. Nobody waits for it but who has lost its link, to know why.
 type strikes struct {
-	turn       chan struct{} // holds one token of whoever has a KILL on its way
-	coming     atomic.Int32  // who has turn, or waits for it
-	struck     atomic.Uint32 // that the member has accepted, ever
-	committing atomic.Bool   // a COMMIT is under way
-	before     uint32        // of struck, those at earlier commands; the session's own
+	turns      atomic.Pointer[strikeTurns] // nil: nobody has struck yet
+	coming     atomic.Int32                // who has the turn, or waits for it
+	struck     atomic.Uint32               // that the member has accepted, ever
+	committing atomic.Bool                 // a COMMIT is under way
+	before     uint32                      // of struck, those at earlier commands; the session's own
+	ending     atomic.Int32                // who has the last turn, or waits for it
+	ended      atomic.Bool                 // the member has accepted one
+}
 
-	last   chan struct{} // holds one token of whoever has a KILL of the connection on its way
-	ending atomic.Int32  // who has last, or waits for it
-	ended  atomic.Bool   // the member has accepted one
+// strikeTurns are made when somebody strikes: most sessions are never struck.
+type strikeTurns struct {
+	turn turn // of whoever has a KILL QUERY on its way
+	last turn // of whoever has a KILL of the connection on its way
+}
+
+// turn holds one token.
+type turn chan struct{}
+
+func (k *strikes) made() *strikeTurns {
+	if k.turns.Load() == nil {
+		k.turns.CompareAndSwap(nil, &strikeTurns{make(turn, 1), make(turn, 1)})
+	}
+	return k.turns.Load()
 }
 
 // strikePatience is how long a session waits for a strike that is on its way.
 const strikePatience = time.Second
-
-func newStrikes() strikes {
-	return strikes{turn: make(chan struct{}, 1), last: make(chan struct{}, 1)}
-}
 
 // begin is called by the session when it begins with a command. Strikes that are over
 // then were at an earlier one.
@@ -48,10 +58,10 @@ func (k *strikes) begin() {
 // takes long to be answered counts.
 func (k *strikes) hit() bool {
 	if k.coming.Load() > 0 {
-		if !takeTurn(k.turn, strikePatience) {
+		if !k.made().turn.take(strikePatience) {
 			return true
 		}
-		<-k.turn
+		<-k.made().turn
 	}
 	return k.struck.Load() != k.before
 }
@@ -60,9 +70,9 @@ func (k *strikes) hit() bool {
 // strike that is on its way lands first.
 func (k *strikes) commit() (done func()) {
 	k.committing.Store(true)
-	if k.coming.Load() > 0 && takeTurn(k.turn, strikePatience) {
+	if k.coming.Load() > 0 && k.made().turn.take(strikePatience) {
 		k.before = k.struck.Load()
-		<-k.turn
+		<-k.made().turn
 	}
 	return func() { k.committing.Store(false) }
 }
@@ -73,7 +83,7 @@ func (k *strikes) commit() (done func()) {
 func (k *strikes) strike(ctx context.Context) (landed func(accepted bool), ok bool) {
 	k.coming.Add(1)
 	select {
-	case k.turn <- struct{}{}:
+	case k.made().turn <- struct{}{}:
 	case <-ctx.Done():
 		k.coming.Add(-1)
 		return nil, false
@@ -82,7 +92,7 @@ func (k *strikes) strike(ctx context.Context) (landed func(accepted bool), ok bo
 		if accepted {
 			k.struck.Add(1)
 		}
-		<-k.turn
+		<-k.made().turn
 		k.coming.Add(-1)
 	}
 	if k.committing.Load() {
@@ -96,7 +106,7 @@ func (k *strikes) strike(ctx context.Context) (landed func(accepted bool), ok bo
 func (k *strikes) end(ctx context.Context) (landed func(accepted bool), ok bool) {
 	k.ending.Add(1)
 	select {
-	case k.last <- struct{}{}:
+	case k.made().last <- struct{}{}:
 	case <-ctx.Done():
 		k.ending.Add(-1)
 		return nil, false
@@ -105,7 +115,7 @@ func (k *strikes) end(ctx context.Context) (landed func(accepted bool), ok bool)
 		if accepted {
 			k.ended.Store(true)
 		}
-		<-k.last
+		<-k.made().last
 		k.ending.Add(-1)
 	}, true
 }
@@ -114,20 +124,20 @@ func (k *strikes) end(ctx context.Context) (landed func(accepted bool), ok bool)
 // that takes long to be answered counts.
 func (k *strikes) over() bool {
 	if k.ending.Load() > 0 && !k.ended.Load() {
-		if !takeTurn(k.last, strikePatience) {
+		if !k.made().last.take(strikePatience) {
 			return true
 		}
-		<-k.last
+		<-k.made().last
 	}
 	return k.ended.Load()
 }
 
-// takeTurn takes a turn, if it comes within d.
-func takeTurn(turn chan struct{}, d time.Duration) bool {
+// take takes the turn, if it comes within d.
+func (t turn) take(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case turn <- struct{}{}:
+	case t <- struct{}{}:
 		return true
 	case <-timer.C:
 		return false

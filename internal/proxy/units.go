@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -215,24 +214,9 @@ func (s *session) follow() *wire.Error {
 		if waited := time.Since(began); waited > s.p.cfg.QueueTimeout {
 			return wire.NewError(wire.NoOwner, "sqlring: member %s does not have yet what was written before elsewhere (%s; waited %v); this was not run", id, need, s.p.cfg.QueueTimeout)
 		}
+		over := s.waitsFor(fmt.Sprintf("%s to have what the session has written elsewhere", id))
 		time.Sleep(firstPause) // it may have said no at once
+		over()
 	}
 	return nil
-}
-
-// explainUnits says in words which units a statement touches and whose they are; told is
-// why it would be refused.
-func (s *session) explainUnits(view *balancer.View) (row []string, owner balancer.Route, told *wire.Error) {
-	told = s.aim(view)
-	owner, _ = view.OwnerOf(s.unit)
-	var names []string
-	units := s.aimed.list()
-	if told != nil || s.spans {
-		units = s.touches(view).Units
-	}
-	for _, id := range units {
-		route, _ := view.OwnerOf(id)
-		names = append(names, fmt.Sprintf("%s, epoch %d, of %s", route.Unit, route.Epoch, route.Member.ID))
-	}
-	return []string{"unit", strings.Join(names, "; ")}, owner, told
 }

@@ -131,6 +131,11 @@ func (t turns) enter(ctx context.Context) bool {
 	select {
 	case t <- struct{}{}:
 		return true
+	default:
+	}
+	select {
+	case t <- struct{}{}:
+		return true
 	case <-ctx.Done():
 		return false
 	}

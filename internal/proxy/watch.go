@@ -5,16 +5,20 @@ import (
 	"time"
 )
 
-// lookAfterClients is called at every tick, from Run's goroutine. It finds
+// lookAfterClients is called at every tick, from the watch's goroutine. It finds
 // sessions whose client has gone while they are at work for it, and idle sessions
 // whose link was closed by the member, and wakes them. It looks at sockets with
 // calls that do not block; a session that is busy costs a look only if it has
 // been at work on the same command since the tick before.
-func (p *Proxy) lookAfterClients() {
-	for _, s := range p.all() {
+func (p *Proxy) lookAfterClients(sessions []*session) {
+	now := time.Now().UnixNano()
+	for _, s := range sessions {
 		phase := s.phase.Load()
-		same := phase == s.looked
-		s.looked = phase
+		same := phase == s.looked.Load()
+		if !same {
+			s.lookedAt.Store(now)
+			s.looked.Store(phase)
+		}
 		if !same || phase == 0 { // 0: not logged in; that has a deadline of its own
 			continue
 		}

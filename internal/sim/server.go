@@ -57,8 +57,8 @@ type memory struct {
 
 	hands  *conn // who holds GET_LOCK('sqlring_hands')
 	copier *conn // who holds GET_LOCK('sqlring_copy')
-	term  uint64
-	conns []*conn
+	term   uint64
+	conns  []*conn
 
 	lastConn uint64 // id of the newest connection
 }

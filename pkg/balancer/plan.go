@@ -33,6 +33,18 @@ type Table struct {
 	Written bool   // rows or definition are changed, or may be
 }
 
+// String returns the table as people read it, for example "shop.t (written)".
+func (t Table) String() string {
+	name := t.Name
+	if t.Schema != "" {
+		name = t.Schema + "." + name
+	}
+	if t.Written {
+		name += " (written)"
+	}
+	return name
+}
+
 // Key is an equality that limits a statement to rows that have it: column = value,
 // at the top of WHERE.
 type Key struct {

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
 )
 
 // The steps of the operations add and reclone, in order. Until splice nobody pulls
@@ -327,4 +326,3 @@ func upkeepCopying(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	}
 	return commit(ResumeCopying{Member: m.ID}, "nothing else is under way")
 }
-

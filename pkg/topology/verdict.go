@@ -123,13 +123,15 @@ func firstLost(s *Snapshot, o Observations, now time.Time) (Member, judgement, b
 
 // Urgent reports whether an action that is under way on a member is better given
 // up, and why: that member has fallen silent, or another one was lost meanwhile and
-// no decision can be made before the action has ended.
-func Urgent(s *Snapshot, acting MemberID, o Observations, now time.Time) (why string, urgent bool) {
+// no decision can be made before the action has ended. What is decided about a lost
+// member needs the hands of the others first: to take them (ActSeize) is given up for
+// nothing but their own member's silence.
+func Urgent(s *Snapshot, acting MemberID, kind ActionKind, o Observations, now time.Time) (why string, urgent bool) {
 	if seen, _ := o.Of(acting); failing(seen, now) {
 		return fmt.Sprintf("member %s does not answer any more: %s", acting, describeReach(seen, now)), true
 	}
-	if op, under := s.Running(); under && op.Kind != OperationRejoin && !op.copies() {
-		return "", false // it counts the others itself, with every step
+	if op, under := s.Running(); kind == ActSeize || under && op.Kind != OperationRejoin && !op.copies() {
+		return "", false // an operation counts the others itself, with every step
 	}
 	m, verdict, found := firstLost(s, o, now)
 	if _, heals := s.Upstream(m.ID); !found || !heals {

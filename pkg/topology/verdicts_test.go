@@ -154,12 +154,15 @@ func TestUrgent(t *testing.T) {
 		name   string
 		silent MemberID // refuses connections
 		acting MemberID
+		kind   ActionKind
 		op     Change // that is under way
 		want   bool
 	}{
 		{name: "nobody is lost", acting: "m1"},
 		{name: "the one that is acted on", acting: "m2", silent: "m2", want: true},
 		{name: "another one", acting: "m2", silent: "m1", want: true},
+		{name: "another one, while the hands that its heal needs are taken", acting: "m2", kind: ActSeize, silent: "m1"},
+		{name: "the one whose hands are taken", acting: "m2", kind: ActSeize, silent: "m2", want: true},
 		{name: "another one in a rejoin", acting: "m3", silent: "m1", op: BeginRejoin{Member: "m3"}, want: true},
 		{name: "another one in a heal, which counts for itself", acting: "m2", silent: "m1", op: BeginHeal{Member: "m3"}},
 	} {
@@ -182,7 +185,7 @@ func TestUrgent(t *testing.T) {
 				o = change(o, tt.silent, refused(now))
 				o = change(change(o, "m1", unlinked), "m2", unlinked)
 			}
-			if why, got := Urgent(s, tt.acting, o, now); got != tt.want || got != (why != "") {
+			if why, got := Urgent(s, tt.acting, tt.kind, o, now); got != tt.want || got != (why != "") {
 				t.Errorf("got %v %q", got, why)
 			}
 		})

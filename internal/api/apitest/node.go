@@ -46,6 +46,8 @@ type Node struct {
 	// Counts changes what a member says of how it counts; nil leaves it as meant.
 	Counts func(id topology.MemberID, c *api.Counting)
 
+	Clients []api.Session // of the proxy
+	Endures error         // what EndSession returns instead of ending one
 	// Checks is what is found before a copy; nil: that all is as it has to be.
 	Checks []topology.CopyCheck
 
@@ -58,8 +60,11 @@ func NewNode() *Node {
 		ID: "n1", Leading: "n1", State: topology.NewSnapshot(),
 		Step:   topology.Step{Kind: topology.StepIdle, Why: "the ring is as it should be"},
 		StepAt: Began().Add(time.Hour),
-		Stats:  api.ProxyStats{Listen: "127.0.0.1:3406", Socket: "/run/sqlring/sql.sock", Sessions: 4, Queries: 1234, Refused: map[string]uint64{"login": 2}},
-		Lag:    lagguard.Lag{Known: true, Low: 3 * time.Millisecond, High: 6500 * time.Microsecond},
+		Stats: api.ProxyStats{
+			Listen: "127.0.0.1:3406", Socket: "/run/sqlring/sql.sock", Sessions: 4, Queries: 1234, Refused: map[string]uint64{"login": 2},
+			Reads: api.ProxyReads{Spread: 700, Awaited: 20, AwaitedInVain: 3}, Pools: []api.ProxyPool{{Member: "m1", Open: 5, Taken: 3, Queue: 1, Limit: 100}},
+		},
+		Lag: lagguard.Lag{Known: true, Low: 3 * time.Millisecond, High: 6500 * time.Microsecond},
 	}
 }
 

@@ -1,0 +1,144 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// Explanation is where a statement would go, and why. It is found by the code that
+// routes, from the newest view and picture, and nothing is sent anywhere.
+type Explanation struct {
+	Statement string           // the digest
+	Parts     []balancer.Facts // of each statement of the text
+	Keeps     balancer.Effects // why its session would keep its connection afterwards
+	Units     []balancer.Route // that it touches, and whose they are
+	Spreads   bool             // it is a read that any member may answer; else the next two are not known
+	Sees      balancer.Consistency
+	Need      topology.Position      // what it has to see
+	GoesTo    topology.MemberID      // "": nowhere now
+	Refused   bool                   // it would be refused, for Why
+	Why       string                 // as people read it
+	Members   []balancer.ReadVerdict // if it spreads: whether each qualifies
+}
+
+// Question is a statement, and who would send it. The zero value of each field but the
+// first is that of a session that has just logged in.
+type Question struct {
+	Statement   string
+	User        string
+	Schema      string
+	Consistency string // "": that of the account
+}
+
+// Explain says where a statement would go that a session of its own sends, which has
+// written nothing and set nothing. It returns an error if there is no statement, or no
+// such consistency. It is safe for concurrent use.
+func (p *Proxy) Explain(q Question) (Explanation, error) {
+	if strings.TrimSpace(q.Statement) == "" {
+		return Explanation{}, errors.New("there is no statement to be explained")
+	}
+	s := &session{p: p, account: new(token), consistency: p.cfg.consistencyOf(q.User)}
+	if known, ok := p.tokens.users.Load(q.User); ok {
+		s.account = known.(*token)
+	}
+	if q.Consistency != "" {
+		level, err := balancer.ParseConsistency(strings.ToLower(q.Consistency))
+		if err != nil {
+			return Explanation{}, err
+		}
+		s.consistency = level
+	}
+	s.as = &caller{login: wire.Login{User: q.User}}
+	s.mem.schema, s.mem.status = q.Schema, wire.StatusAutocommit
+	return s.explain([]byte(q.Statement)), nil
+}
+
+// explain says where a statement would go from this session, now.
+func (s *session) explain(statement []byte) Explanation {
+	plan := s.p.reader.plan(statement, s.mem.dialect(s.p.version()))
+	view := s.p.view.Load()
+	e := Explanation{Statement: string(plan.AppendDigest(nil)), Parts: plan.Statements, Keeps: plan.Effects & pinning}
+	code, was, current, elsewhere, aiming := s.code, s.plan, s.current, s.elsewhere, s.aiming
+	defer func() { s.code, s.plan, s.current, s.elsewhere, s.aiming = code, was, current, elsewhere, aiming }()
+	s.code, s.plan, s.elsewhere, s.current = wire.ComQuery, plan, false, s.classify(statement, true)
+
+	told := s.aim(view)
+	owner, owned := view.OwnerOf(s.unit)
+	units := s.aimed.list()
+	if told != nil || s.spans {
+		units = s.touches(view).Units
+	}
+	for _, id := range units {
+		route, _ := view.OwnerOf(id)
+		e.Units = append(e.Units, route)
+	}
+	e.GoesTo = owner.Member.ID
+	e.Spreads = told == nil && s.spreads()
+	switch {
+	case told != nil:
+		e.GoesTo, e.Refused, e.Why = "", true, told.Message
+	case e.Spreads:
+		s.explainRead(view, owner, &e)
+	case !owned:
+		e.GoesTo, e.Why = "", fmt.Sprintf("it waits: %s", owner.Why)
+	case plan.IsRead():
+		e.Why = "owner: consistency is strong, a transaction is open, it reads no table, or the members are not known"
+	default:
+		e.Why = "owner: it is not surely a read that leaves nothing behind"
+	}
+	return e
+}
+
+// explainRead says where a read would go, and what stands against which member.
+func (s *session) explainRead(view *balancer.View, owner balancer.Route, e *Explanation) {
+	need, known := s.tokenOf()
+	ask := balancer.Ask{Consistency: s.consistency, Token: need, Site: s.p.cfg.Site, Load: s.p.load, Draws: s.draws, Owner: owner.Member.ID, Now: time.Now()}
+	x := s.p.cfg.Picture.Reads().Explain(ask)
+	e.Sees, e.Need, e.Members = s.consistency, need, x.Members
+	m, wait, ok := s.goesTo(view)
+	switch {
+	case !known:
+		e.Why = "owner: the last write did not say what it was"
+	case ok && wait != nil:
+		e.GoesTo, e.Why = m.ID, fmt.Sprintf("it waits there for %s, at most %v; then the owner", wait, tokenWait)
+	case ok:
+		e.GoesTo, e.Why = m.ID, x.Why.String()
+	default:
+		e.Why = x.Why.String()
+	}
+}
+
+// rows are the explanation as a result has it.
+func (e *Explanation) rows() [][]string {
+	rows := [][]string{{"statement", e.Statement}}
+	for i := range e.Parts {
+		f := &e.Parts[i]
+		var tables []string
+		for _, t := range f.Tables {
+			tables = append(tables, t.String())
+		}
+		rows = append(rows, []string{"kind", f.Verb.String()}, []string{"tables", strings.Join(tables, ", ")}, []string{"does besides", f.Effects.String()})
+	}
+	if e.Keeps != 0 {
+		rows = append(rows, []string{"keeps its connection for", e.Keeps.String()})
+	}
+	var units []string
+	for _, r := range e.Units {
+		units = append(units, fmt.Sprintf("%s, epoch %d, of %s", r.Unit, r.Epoch, r.Member.ID))
+	}
+	rows = append(rows, []string{"unit", strings.Join(units, "; ")})
+	if e.Spreads {
+		rows = append(rows, []string{"consistency", e.Sees.String()}, []string{"has to see", e.Need.String()})
+	}
+	rows = append(rows, []string{"goes to", string(e.GoesTo)}, []string{"why", e.Why})
+	for _, v := range e.Members {
+		rows = append(rows, []string{"member " + string(v.Member), v.Why})
+	}
+	return rows
+}

@@ -1,0 +1,203 @@
+package ringcheck_test
+
+import (
+	"flag"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/ringcheck"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/checks.md")
+
+// TestNothingIsFoundOnAGoodRing: the facts that each case below spoils are fine.
+func TestNothingIsFoundOnAGoodRing(t *testing.T) {
+	for name, f := range map[string]ringcheck.Facts{"mariadb": goodMariaDB(), "mysql": goodMySQL()} {
+		r := ringcheck.Run(ringcheck.Catalog(), f)
+		if r.Ran != len(ringcheck.Catalog()) || len(r.Unknown) > 0 {
+			t.Errorf("%s: %d of %d checks ran, unknown: %v", name, r.Ran, len(ringcheck.Catalog()), r.Unknown)
+		}
+		for _, found := range r.Findings {
+			if name == "mariadb" && found.Check == "boots-unlinked" && found.Severity == ringcheck.Notice {
+				continue // nobody can look at it
+			}
+			t.Errorf("%s: %+v", name, found)
+		}
+	}
+}
+
+// TestEveryCheckFires spoils one fact for each check, and wants that check to say so of
+// the member that was spoiled, or of the node.
+func TestEveryCheckFires(t *testing.T) {
+	told := map[string]bool{}
+	for _, c := range cases() {
+		t.Run(c.check, func(t *testing.T) {
+			f := goodMariaDB()
+			if c.mysql {
+				f = goodMySQL()
+			}
+			if c.spoil != nil {
+				c.spoil(&f.Members[1])
+			}
+			if c.edit != nil {
+				c.edit(&f)
+			}
+			r := ringcheck.Run(ringcheck.Catalog(), f)
+			told[c.check] = true
+			i := slices.IndexFunc(r.Findings, func(found ringcheck.Finding) bool {
+				return found.Check == c.check && (c.severity == nil || found.Severity == *c.severity) && strings.Contains(found.Found, c.says)
+			})
+			if i < 0 {
+				t.Fatalf("it does not fire; found: %+v", r.Findings)
+			}
+			found := r.Findings[i]
+			if found.Why == "" || found.Mend == "" || found.Found == "" || found.Object == "" {
+				t.Errorf("it does not say what, why, and what to do: %+v", found)
+			}
+			if c.spoil != nil && found.Member != "m2" {
+				t.Errorf("it speaks of %q, and m2 was spoiled", found.Member)
+			}
+			for _, other := range r.Findings {
+				if other.Check != c.check && other.Severity > ringcheck.Notice && !slices.Contains(c.with, other.Check) {
+					t.Errorf("this was found besides: %+v", other)
+				}
+			}
+		})
+	}
+	for _, check := range ringcheck.Catalog() {
+		if !told[check.Name] {
+			t.Errorf("no case makes %s fire", check.Name)
+		}
+	}
+}
+
+func TestNamesAreUniqueAndStable(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range ringcheck.Catalog() {
+		if seen[c.Name] || c.Looks == "" || c.Why == "" || strings.ToLower(c.Name) != c.Name || strings.ContainsAny(c.Name, " _") {
+			t.Errorf("check %+v", c)
+		}
+		seen[c.Name] = true
+	}
+	if len(seen) < 40 {
+		t.Errorf("%d checks", len(seen))
+	}
+	if _, err := ringcheck.Named([]string{"engines", "primary-key"}); err == nil || !strings.Contains(err.Error(), "primary-keys") {
+		t.Errorf("a name that is not known: %v", err)
+	}
+}
+
+// TestWhatWasNotReadIsUnknown: each check of members says so of a member of which
+// nothing was read, and none says that it is fine or wrong.
+func TestWhatWasNotReadIsUnknown(t *testing.T) {
+	f := goodMariaDB()
+	m := &f.Members[1]
+	*m = ringcheck.Member{Name: "m2", Addr: m.Addr, Intent: m.Intent, Unread: map[ringcheck.Part]string{}}
+	for _, part := range ringcheck.Parts() {
+		m.Unread[part] = "it does not answer"
+	}
+	r := ringcheck.Run(ringcheck.Catalog(), f)
+	for _, c := range ringcheck.Catalog() {
+		if c.Scope() == "node" || strings.HasPrefix(c.Name, "version") {
+			continue
+		}
+		if !slices.ContainsFunc(r.Unknown, func(u ringcheck.Unread) bool { return u.Check == c.Name && u.Member == "m2" && u.Why != "" }) {
+			t.Errorf("%s says nothing of a member that was not read", c.Name)
+		}
+	}
+	for _, found := range r.Findings {
+		if found.Member == "m2" {
+			t.Errorf("of a member that was not read it was found: %+v", found)
+		}
+	}
+}
+
+func TestTheWorstComesFirstAndListsEnd(t *testing.T) {
+	f := goodMariaDB()
+	f.Members[1].Variables["skip_name_resolve"] = ringcheck.Variable{Value: "OFF"}
+	f.Members[0].Variables["log_bin"] = ringcheck.Variable{Value: "OFF"}
+	for i := range 30 {
+		f.Members[1].Prepared = append(f.Members[1].Prepared, string(rune('a'+i)))
+	}
+	r := ringcheck.Run(ringcheck.Catalog(), f)
+	if r.Findings[0].Check != "binlog-on" || r.Findings[0].Member != "m1" {
+		t.Errorf("first: %+v", r.Findings[0])
+	}
+	if worst, any := r.Worst(); !any || worst != ringcheck.Critical {
+		t.Errorf("worst: %v, %v", worst, any)
+	}
+	listed := 0
+	for _, found := range r.Findings {
+		if found.Check == "prepared-xa" {
+			listed++
+			if !strings.HasSuffix(found.Found, "(one of 30)") {
+				t.Errorf("it does not say how many there are: %q", found.Found)
+			}
+		}
+	}
+	if listed != 20 {
+		t.Errorf("%d of 30 are listed, want 20", listed)
+	}
+	var first []string
+	for _, found := range r.First(3) {
+		first = append(first, found.Check)
+	}
+	if want := []string{"binlog-on", "name-lookups", "prepared-xa"}; !slices.Equal(first, want) {
+		t.Errorf("to be done first: %q, want %q", first, want)
+	}
+}
+
+// TestChecksDocument holds docs/checks.md to the catalog.
+func TestChecksDocument(t *testing.T) {
+	const file = "../../docs/checks.md"
+	if *update {
+		if err := os.WriteFile(file, []byte(ringcheck.Markdown()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(have) != ringcheck.Markdown() {
+		t.Errorf("%s is not what the checks say: go test ./pkg/ringcheck -update", file)
+	}
+}
+
+// TestACandidateIsNoMember: what only a member owes is not asked of a server that is none.
+func TestACandidateIsNoMember(t *testing.T) {
+	f := goodMariaDB()
+	c := f.Members[1]
+	c.Name, c.Addr, c.Intent, c.Upstream, c.Link, c.Receivers = "db3:3306", "db3:3306", nil, "", nil, 0
+	c.Tables, c.Objects = nil, nil
+	c.Variables = clone(c.Variables)
+	for name, value := range map[string]string{"server_id": "1", "gtid_domain_id": "0", "auto_increment_offset": "1", "auto_increment_increment": "1", "rpl_semi_sync_master_timeout": "10000"} {
+		c.Variables[name] = ringcheck.Variable{Value: value, Origin: ringcheck.OriginDefault}
+	}
+	c.Accounts = slices.DeleteFunc(slices.Clone(c.Accounts), func(a ringcheck.Account) bool { return a.User == "sqlring_repl" })
+	f.Members = append(f.Members, c)
+	for _, found := range ringcheck.Run(ringcheck.Catalog(), f).Findings {
+		if found.Severity > ringcheck.Notice {
+			t.Errorf("%+v", found)
+		}
+	}
+}
+
+func clone(of map[string]ringcheck.Variable) map[string]ringcheck.Variable {
+	made := make(map[string]ringcheck.Variable, len(of))
+	for name, v := range of {
+		made[name] = v
+	}
+	return made
+}
+
+func began() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// goodMariaDB is a ring of two members without a fault: m1 owns all.
+func goodMariaDB() ringcheck.Facts { return good(topology.FlavourMariaDB, mariaDBVariables()) }
+
+func goodMySQL() ringcheck.Facts { return good(topology.FlavourMySQL, mySQLVariables()) }
