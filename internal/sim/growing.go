@@ -258,6 +258,12 @@ func (n *nemesis) lonely() bool {
 
 // letIn is a person who does what is said of a member that is out by a word.
 func (w *World) letIn() int {
+	if op, running := w.log.snap.Running(); running && strings.Contains(w.lastWhy(), "give up what it holds: sqlring master reclone "+string(op.Member)) {
+		w.say("person", "ends %s", op.ID)
+		_ = w.order(topology.AbortOperation{Operation: op.ID})
+		_ = w.order(topology.BeginReclone{Member: op.Member})
+		return 1
+	}
 	for _, m := range w.log.snap.Members {
 		switch {
 		case m.State == topology.MemberCopying && m.Copy.Halted && strings.Contains(w.lastWhy(), "sqlring master reclone "+string(m.ID)):

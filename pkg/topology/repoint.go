@@ -25,7 +25,7 @@ func follow(s *Snapshot, m, upstream Member, acker bool, o Observations, now tim
 	feeder, found := feederOf(s, m, upstream, o, now)
 	switch {
 	case !found:
-		return stuck("member %s lacks what the binlog of %s begins after, and no other member that answers can send it: start one that can, or give up what %s holds: sqlring master reclone %s", m.ID, upstream.ID, m.ID, m.ID), false
+		return stuck("member %s lacks what the binlog of %s begins after, and no other member that answers can send it: start one that can; or end what runs (sqlring operation abort) and give up what it holds: sqlring master reclone %s", m.ID, upstream.ID, m.ID), false
 	case feeder.ID == upstream.ID:
 		return pull(s, m, upstream, acker, o, now)
 	}
