@@ -51,7 +51,6 @@ type copyJob struct {
 
 	mu   sync.Mutex // guards what follows
 	said topology.CopyProgress
-	base uint64 // bytes in tables that are done
 }
 
 // startCopy starts the copy of an order, unless it runs, or is done. It is called

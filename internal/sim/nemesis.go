@@ -93,7 +93,7 @@ func (n *nemesis) strike() {
 			do     func()
 		}{{8, n.grow}, {2, n.reclone}, {1, n.abortCopying}}...)
 	}
-	if len(w.log.snap.Units) < w.opt.Units {
+	if w.opt.Units > 1 && len(w.log.snap.Units) < w.opt.Units {
 		faults = append(faults, struct {
 			weight int
 			do     func()
