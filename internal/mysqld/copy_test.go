@@ -3,6 +3,7 @@ package mysqld_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sqlring/sqlring/internal/mysqld"
 	"github.com/sqlring/sqlring/internal/mysqltest"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -211,4 +213,74 @@ func all(t *testing.T, n *node, query string) string {
 		t.Fatal(err)
 	}
 	return text.String()
+}
+
+// TestCopyRefusesWhatASnapshotDoesNotHold names tables that are not InnoDB; by an
+// explicit word they are copied while writes to them wait.
+func TestCopyRefusesWhatASnapshotDoesNotHold(t *testing.T) {
+	nodes := world(t, 2)
+	source, target := nodes[0], nodes[1]
+	source.do(t, source.prepare())
+	source.do(t, open(1))
+	fill(t, source, []string{
+		"CREATE DATABASE odd", "CREATE TABLE odd.old (a INT, b VARCHAR(10)) ENGINE=MyISAM", "INSERT INTO odd.old VALUES (1,'x'),(2,NULL)",
+		"CREATE TABLE odd.fresh (a INT PRIMARY KEY)", "INSERT INTO odd.fresh VALUES (1)",
+	})
+	target.do(t, target.prepare())
+	order := copyFrom(source, target, 7)
+	target.do(t, order)
+	said := target.copied(t)
+	if said.State != topology.CopyFailed || !said.Person || !strings.Contains(said.Error, "`odd`.`old` (MyISAM)") || !strings.Contains(said.Error, "--lock-tables") {
+		t.Fatalf("the copy is %s: %s", said.State, said.Error)
+	}
+	order.Copy.Lock = true
+	target.do(t, order)
+	if said = target.copied(t); said.State != topology.CopyDone || said.Attempts != 2 {
+		t.Fatalf("attempt %d is %s: %s", said.Attempts, said.State, said.Error)
+	}
+	if n := target.Query(t, "SELECT CONCAT((SELECT COUNT(*) FROM odd.old), (SELECT COUNT(*) FROM odd.fresh))"); n != "21" {
+		t.Errorf("rows in the copy: %s", n)
+	}
+	source.Exec(t, "INSERT INTO odd.old VALUES (3,'y')") // nothing is locked any more
+}
+
+// TestCopyIsWrittenByOneAlone has a later leader begin while an earlier one writes:
+// the earlier one can not write on, nor end the later one's.
+func TestCopyIsWrittenByOneAlone(t *testing.T) {
+	nodes := world(t, 2)
+	source, target := nodes[0], nodes[1]
+	source.do(t, source.prepare())
+	source.do(t, open(1))
+	fill(t, source, []string{
+		"CREATE DATABASE odd", "CREATE TABLE odd.many (a INT PRIMARY KEY, v VARCHAR(1000))", "INSERT INTO odd.many SELECT seq, REPEAT('x', 900) FROM odd.seq_1_to_30000",
+	})
+	target.do(t, target.prepare())
+	earlier, later := handle(t, target.Server, config()), handle(t, target.Server, config())
+	earlier.Lead(5)
+	later.Lead(6)
+	if err := earlier.Execute(t.Context(), copyFrom(source, target, 7)); err != nil {
+		t.Fatal(err)
+	}
+	mysqltest.Eventually(t, "the earlier one writes", func() error {
+		if o := earlier.Observe(t.Context()); o.Copy == nil || o.Copy.Sum.Bytes == 0 {
+			return fmt.Errorf("%+v", o.Copy)
+		}
+		return nil
+	})
+	if err := later.Execute(t.Context(), copyFrom(source, target, 7)); err != nil {
+		t.Fatal(err)
+	}
+	mysqltest.Eventually(t, "the earlier one has ended, and the later one is done", func() error {
+		a, b := earlier.Observe(t.Context()).Copy, later.Observe(t.Context()).Copy
+		if a.State != topology.CopyFailed || b.State != topology.CopyDone {
+			return fmt.Errorf("%s %s, %s %s", a.State, a.Error, b.State, b.Error)
+		}
+		return nil
+	})
+	if err := earlier.Execute(t.Context(), copyFrom(source, target, 8)); !errors.Is(err, mysqld.ErrHandsLost) {
+		t.Errorf("a deposed leader begins anew: %v", err)
+	}
+	if n := target.Query(t, "SELECT COUNT(*) FROM odd.many"); n != "30000" {
+		t.Errorf("%s rows", n)
+	}
 }

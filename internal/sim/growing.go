@@ -95,7 +95,7 @@ func (j *copyJob) seize(then func(error)) {
 		then(errKilled)
 		return
 	}
-	if old := s.mem.copier; old != nil && old != j.c && !s.w.opt.Mutation.TwoCopiers {
+	if old := s.mem.copier; old != nil && old != j.c {
 		s.killConn(old)
 	}
 	s.mem.copier = j.c
@@ -124,9 +124,6 @@ func (j *copyJob) snapshot() {
 		j.sproc = j.source.proc
 		alive := j.source.reach(j.source.proc, func() {
 			j.data, j.pos = j.source.disk.data.clone(), j.source.visiblePos()
-			if w.opt.Mutation.LateposCopy {
-				j.pos = j.source.disk.binlogPos
-			}
 			j.read(w.now + w.between(20*time.Millisecond, 4*time.Second))
 		})
 		if !alive {

@@ -80,7 +80,6 @@ func mutants() []mutant {
 				said.State, o.Copy = topology.CopyDone, &said
 			}
 		})}, "I6", growing},
-		{Mutation{Name: "a copy's place is the binlog's end", LateposCopy: true}, "I7", growing},
 		{Mutation{Name: "what was written before the ring is not noted", Unnoted: true}, "I10", withData},
 		{Mutation{Name: "proxy sends a write again", Resend: true}, "P5", nil},
 		{Mutation{Name: "proxy says failed where it does not know", FailedUnknown: true}, "P5", nil},

@@ -96,8 +96,6 @@ type Mutation struct {
 	Resend        bool // a proxy sends a write again whose answer was lost
 	FailedUnknown bool // a proxy says "failed" where it does not know
 	StopBoth      bool // stopping the receiver stops and starts the applier too
-	TwoCopiers    bool // a copy that is begun anew does not end the one before it
-	LateposCopy   bool // a copy's position is the binlog's end, not what its snapshot holds
 	Unnoted       bool // what a server wrote before the ring was made is not noted as applied
 	AlwaysQuiet   bool // a proxy says that nothing is under way, whatever is
 	EagerAck      bool // a receiver acknowledges what it has not written down
