@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: grow help demo build servers test race lint check sim faults nodes conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test
+.PHONY: grow help demo build servers test mysql race lint check sim faults nodes conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +18,14 @@ build: ## build bin/sqlring
 servers: ## install the database servers that the tests start (asks apt, only if they are missing)
 	./scripts/install-servers.sh
 
-test: servers ## all tests, on real servers too
-	SQLRING_REQUIRE_SERVERS=1 $(GO) test -timeout 20m ./...
+test: servers ## all tests, on real servers too: rings of MariaDB 10.11, then those of MySQL 9.7
+	SQLRING_REQUIRE_SERVERS=1 $(GO) test -timeout 20m ./... && $(MAKE) --no-print-directory mysql
+
+# What the two flavours do not do alike; rings of three and the rest: RUN=.
+MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDies|TestAFailed|TestReadsSee|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands
+
+mysql: servers ## the ring's tests on MySQL 9.7; RUN=pattern: others (3 min)
+	SQLRING_TEST_FLAVOUR=mysql SQLRING_REQUIRE_SERVERS=1 $(GO) test -timeout 20m ./internal/mysqld ./internal/app -run "$(or $(RUN),$(MYSQL_RUN))"
 
 race: servers ## all tests with the race detector
 	SQLRING_REQUIRE_SERVERS=1 $(GO) test -race -timeout 30m ./...
@@ -66,8 +72,8 @@ clean: ## remove what was built
 rules: ## the alerting rules, by Debian's promtool (fetched, not installed)
 	tools=$$(./scripts/get-prometheus.sh) && SQLRING_PROMETHEUS="$$tools" $(GO) test -count=1 ./deploy -run "TestPromtool|TestEveryAlert|Asks?ForWhatIsServed|TestSamples" -v | grep -E "^(---|ok|FAIL)|^    "
 
-alerts: servers ## a member dies under Debian's Prometheus and Alertmanager: the alerts fire and resolve (4 min)
-	tools=$$(./scripts/get-prometheus.sh) && SQLRING_PROMETHEUS="$$tools" SQLRING_ALERTS=1 $(GO) test -count=1 -timeout 15m ./deploy -run TestAlertsFireAndResolve -v
+alerts: servers ## a member dies under Debian's Prometheus and Alertmanager: the alerts fire and resolve; and what hooks send it (4 min)
+	tools=$$(./scripts/get-prometheus.sh) && SQLRING_PROMETHEUS="$$tools" SQLRING_ALERTS=1 $(GO) test -count=1 -timeout 15m ./deploy ./internal/hook -run "TestAlertsFireAndResolve|TestAlertmanagerItself" -v
 
 page: servers ## the web page in Debian's Chromium, over a ring whose owner dies; PICTURES=docs takes the screenshots anew (2 to 6 min)
 	browser=$$(./scripts/install-chromium.sh) && SQLRING_CHROMIUM="$$browser" SQLRING_SCREENSHOTS=$(abspath $(PICTURES)) $(GO) test -count=1 -timeout 15m ./deploy -run TestPage -v
@@ -77,3 +83,6 @@ package: ## dist/: a deb and an rpm, by nfpm; VERSION=0.1.0 names the release
 
 package-test: package ## installs the deb on this machine, runs it, removes and purges it; reads the rpm (needs root)
 	./scripts/test-package.sh
+
+burst: servers ## bursts beside HAProxy, on a machine where nothing else runs: ROUNDS=3 SECONDS=6; prints figures of docs/performance.md (4 min)
+	SQLRING_BURST=1 SQLRING_BURST_ROUNDS=$(or $(ROUNDS),3) SQLRING_BURST_SECONDS=$(or $(SECONDS),6) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/proxy -run TestFigure -count=1 -timeout 30m -v | grep -E "FIGURE|^ *---|FAIL|^ok"

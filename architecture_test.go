@@ -120,7 +120,7 @@ func TestOneDoor(t *testing.T) {
 	doors := map[string][]string{
 		"github.com/hashicorp/raft":                     {"internal/store"},
 		"go.etcd.io/bbolt":                              {"internal/store"},
-		"github.com/go-sql-driver/mysql":                {"internal/mysqld", "internal/demo", "internal/mysqltest", "conformance"},
+		"github.com/go-sql-driver/mysql":                {"internal/mysqld", "internal/demo", "internal/mysqltest", "internal/burst", "conformance"},
 		"github.com/go-mysql-org/go-mysql":              {"internal/mysqld"},
 		"github.com/danielgtaylor/huma/v2":              {"internal/api"},
 		"github.com/prometheus/client_golang":           {"internal/api"},

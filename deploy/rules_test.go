@@ -100,6 +100,8 @@ func served(t *testing.T) map[string]map[string]bool {
 	all["sqlring_autoinc_runway_seconds"] = map[string]bool{"job": true, "instance": true, "schema": true, "table": true, "column": true}
 	well := apitest.NewRing()
 	well.Columns = []autoinc.Column{{Schema: "shop", Table: "orders", Column: "id", Max: 127, Next: 100}}
+	well.OpenOutbox()
+	well.Told = []api.Hook{{Name: "pager"}}
 	for _, node := range []*apitest.Node{well, healing} {
 		text := scrape(t, node)
 		for _, m := range typeLine.FindAllStringSubmatch(text, -1) {

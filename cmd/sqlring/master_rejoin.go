@@ -13,9 +13,9 @@ import (
 
 // rejoinFlags are the flags of `master rejoin`.
 type rejoinFlags struct {
-	letFlow, dryRun, yes bool
-	why                  string
-	follow               followFlags
+	letFlow, discard, dryRun, yes bool
+	why                           string
+	follow                        followFlags
 }
 
 func (c *cli) masterRejoin() *cobra.Command {
@@ -25,7 +25,9 @@ func (c *cli) masterRejoin() *cobra.Command {
 		Long: `A member that is down is let back in by itself as soon as it answers: start it, and
 watch. A member in quarantine holds transactions that the ring does not have; they
 were written to a file. --let-flow lets them flow into the ring, whatever they are:
-where the ring has changed the same rows meanwhile, that diverges or stops.
+where the ring has changed the same rows meanwhile, that diverges or stops. --discard
+drops them: they stay in the file, and the member needs a copy of the data that has
+nothing of them; said again after that, it lets the member in under a new identity.
 
 A refusal names the check that refused and what overrides it; the exit code is 3.`,
 		Example: `  sqlring --api unix:/run/sqlring/api.sock master rejoin m1 --dry-run
@@ -41,6 +43,7 @@ A refusal names the check that refused and what overrides it; the exit code is 3
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.letFlow, "let-flow", false, "what only it holds flows into the ring, whatever it is")
+	flags.BoolVar(&f.discard, "discard", false, "what only it holds is dropped, and kept in a file")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show what only it holds and the plan, and change nothing")
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	flags.StringVar(&f.why, "why", "", "reason, for the audit")
@@ -50,7 +53,7 @@ A refusal names the check that refused and what overrides it; the exit code is 3
 
 // rejoin is plan, checks, confirmation, progress, verification, next step.
 func (c *cli) rejoin(ctx context.Context, client *api.Client, name string, f rejoinFlags) error {
-	req := api.RejoinRequest{LetFlow: f.letFlow, Why: f.why}
+	req := api.RejoinRequest{LetFlow: f.letFlow, Discard: f.discard, Why: f.why}
 	plan, err := client.PlanRejoin(ctx, name, req)
 	if err != nil {
 		return err
@@ -65,6 +68,9 @@ func (c *cli) rejoin(ctx context.Context, client *api.Client, name string, f rej
 	question := fmt.Sprintf("\nlet %s back in?", name)
 	if f.letFlow {
 		question = fmt.Sprintf("\nlet everything that only %s holds flow into the ring?", name)
+	}
+	if f.discard {
+		question = fmt.Sprintf("\ndrop everything that only %s holds? it stays in the file", name)
 	}
 	if plan.Refused == "" { // else the node says so, before anybody is asked
 		if err := c.confirm(ctx, f.yes, question); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -59,6 +60,17 @@ func nodeChanges() map[string]func(n *apitest.Node) {
 		},
 		"holds-archive": func(n *apitest.Node) { // the fake's commands are of long ago
 			n.State.Throttles = []topology.ThrottleRule{{App: "archive", Ratio: 1, Until: time.Now().Add(time.Hour), By: "dba@n1", Why: "backup"}}
+		},
+		"tells": func(n *apitest.Node) { // a level was entered, and hooks are told
+			told := apitest.NewRing()
+			told.OpenOutbox()
+			told.EnterLevel("m2", "", "warn", topology.UrgencyWarning)
+			n.State = told.Snapshot()
+			n.Told = []api.Hook{
+				{Name: "pager", Type: "pagerduty", Target: "https://events.pagerduty.com", Severity: "critical", Match: []string{"unit/*", "lag/*"}, RepeatMS: 14400000, Delivered: 7},
+				{Name: "page", Type: "exec", Target: "/usr/local/bin/page", Severity: "warning", Match: []string{}, Failing: true, LastError: "exit status 1", Waiting: 1, GivenUp: 2},
+			}
+			n.Tested = map[string]error{"pager": nil, "page": errors.New("/usr/local/bin/page: exit status 1: it said nothing")}
 		},
 		"loses-m2-lag": func(n *apitest.Node) {
 			n.Levels = map[topology.MemberID]lagguard.Level{"m2": lagguard.LevelUnknown}

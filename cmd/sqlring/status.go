@@ -136,6 +136,9 @@ func memberTable(w io.Writer, members []api.Member, stride int) {
 		if m.Drained {
 			state += ", drained"
 		}
+		if m.Leaving != "" && m.State != "maintenance" {
+			state += ", to leave: " + m.Leaving
+		}
 		rows = append(rows, []string{
 			m.Name, state, m.Reach, m.Lag.Level, orDash(strings.Join(m.Owns, ",")), fmt.Sprintf("%d/%d", m.Slot, stride),
 			yesNo(m.ReadOnly), semiSyncText(m.SemiSync), orDash(m.Upstream), lagText(m), m.Addr,

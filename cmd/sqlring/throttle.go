@@ -13,7 +13,7 @@ import (
 )
 
 func (c *cli) throttleCommand() *cobra.Command {
-	return noun("throttle", "Ask whether an application may write, and hold applications back",
+	return noun("throttle", "Ask whether an application may write, and hold applications or statements back",
 		c.throttleCheck(), c.throttleSet(), c.throttleClear(), c.throttleList())
 }
 
@@ -75,7 +75,7 @@ func (c *cli) checkThrottle(ctx context.Context, client *api.Client, req api.Che
 
 func (c *cli) throttleList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "The rules that hold applications back", Args: args(cobra.NoArgs),
+		Use: "list", Short: "The rules that hold applications and statements back", Args: args(cobra.NoArgs),
 		Example: "  sqlring throttle list -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.client()
@@ -87,9 +87,23 @@ func (c *cli) throttleList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(rules, func(w io.Writer) { throttleTable(w, rules) })
+			limits, err := client.Limits(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.print(throttleRules{rules, limits}, func(w io.Writer) {
+				throttleTable(w, rules)
+				fmt.Fprintln(w)
+				limitTable(w, limits)
+			})
 		},
 	}
+}
+
+// throttleRules are all rules, of applications and of statements.
+type throttleRules struct {
+	Rules  []api.ThrottleRule `json:"rules"`
+	Limits []api.LimitRule    `json:"limits"`
 }
 
 func throttleTable(w io.Writer, rules []api.ThrottleRule) {
@@ -120,16 +134,34 @@ func (f *ruleFlags) add(cmd *cobra.Command) {
 
 func (c *cli) throttleSet() *cobra.Command {
 	var f ruleFlags
+	var l limitFlags
 	cmd := &cobra.Command{
-		Use:   "set APP",
-		Short: "Hold an application back for a while, whatever the lag",
+		Use:   "set APP | set --digest HEX|--account USER|--network CIDR|--schema NAME|--all",
+		Short: "Hold an application, or statements, back for a while",
 		Long: `From now on until --ttl is over the checks of APP are answered no (417), or --ratio of
 them. APP is what the application calls itself in its checks; "*" is all. A rule that
-APP has already is replaced. It holds on every node.`,
+APP has already is replaced. It holds on every node.
+
+With --digest, --account, --network, --schema or --all it is about statements that pass
+the proxies: so many at once (--concurrency), so many a second (--rate); the others wait,
+and get error 1041 if that takes too long. What is inside of a transaction is not held
+back. --idle-transaction closes the connection of a transaction that waits for its client
+for longer, --long-statement has the member stop what runs for longer (error 1317).`,
 		Example: `  sqlring --api unix:/run/sqlring/api.sock throttle set archive --ttl 30m --why "backup"
-  sqlring --api unix:/run/sqlring/api.sock throttle set gh-ost --ratio 0.5`,
-		Args: args(cobra.ExactArgs(1)),
+  sqlring --api unix:/run/sqlring/api.sock throttle set gh-ost --ratio 0.5
+  sqlring --api unix:/run/sqlring/api.sock throttle set --digest 3f0a91c4d2e85b76 --concurrency 2 --ttl 10m
+  sqlring --api unix:/run/sqlring/api.sock throttle set --account report --rate 5 --long-statement 30s`,
+		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
+			scope, err := l.scope("sqlring throttle set")
+			switch {
+			case err != nil:
+				return err
+			case (scope == "") == (len(a) == 0):
+				return errUsage{"sqlring throttle set", "name an application, or one of --digest, --account, --network, --schema, --all"}
+			case scope != "":
+				return c.setLimit(cmd.Context(), scope, l, f)
+			}
 			req := api.ThrottleRequest{App: a[0], Ratio: f.ratio, ForMS: f.ttl.Milliseconds(), Why: f.why}
 			if req.ForMS <= 0 || !(req.Ratio > 0 && req.Ratio <= 1) { // 0 would stand for the default
 				return errUsage{"sqlring throttle set", fmt.Sprintf("--ttl %s or --ratio %g: a rule lasts for some time, and meets above 0 and at most 1 of the checks", f.ttl, f.ratio)}
@@ -142,17 +174,29 @@ APP has already is replaced. It holds on every node.`,
 	}
 	cmd.Flags().Float64Var(&f.ratio, "ratio", 1, "of the checks, how many are answered no: above 0, at most 1")
 	cmd.Flags().DurationVar(&f.ttl, "ttl", time.Hour, "how long the rule lasts, at most 720h")
+	l.add(cmd)
 	f.add(cmd)
 	return cmd
 }
 
 func (c *cli) throttleClear() *cobra.Command {
 	var f ruleFlags
+	var of scopeFlags
 	cmd := &cobra.Command{
-		Use: "clear APP", Short: "Hold an application back no more", Args: args(cobra.ExactArgs(1)),
-		Long:    "Takes the rule of APP away. How far members lag counts still.",
+		Use:   "clear APP | clear --digest HEX|--account USER|--network CIDR|--schema NAME|--all",
+		Short: "Hold an application, or statements, back no more", Args: args(cobra.MaximumNArgs(1)),
+		Long:    "Takes the rule of APP, or of what a flag names, away. How far members lag counts still.",
 		Example: "  sqlring --api unix:/run/sqlring/api.sock throttle clear archive",
 		RunE: func(cmd *cobra.Command, a []string) error {
+			scope, err := of.scope("sqlring throttle clear")
+			switch {
+			case err != nil:
+				return err
+			case (scope == "") == (len(a) == 0):
+				return errUsage{"sqlring throttle clear", "name an application, or one of --digest, --account, --network, --schema, --all"}
+			case scope != "":
+				return c.clearLimit(cmd.Context(), scope, f)
+			}
 			req := api.ThrottleClearRequest{App: a[0], Why: f.why}
 			question := fmt.Sprintf("take the rule of %s away?", a[0])
 			return c.changeRules(cmd.Context(), "throttle clear "+a[0], f, question, func(client *api.Client, dryRun bool) ([]api.ThrottleRule, error) {
@@ -161,6 +205,7 @@ func (c *cli) throttleClear() *cobra.Command {
 		},
 	}
 	f.add(cmd)
+	of.add(cmd)
 	return cmd
 }
 

@@ -83,6 +83,40 @@ func (c *Client) Check(ctx context.Context, r CheckRequest) (CheckResult, error)
 	return out, err
 }
 
+// Gates returns the gates of the node, and the settings of all.
+func (c *Client) Gates(ctx context.Context) (GateReport, error) {
+	return fetch[GateReport](ctx, c, "/v1/gates")
+}
+
+// SetGates changes the settings of all gates; with dryRun it is only checked.
+func (c *Client) SetGates(ctx context.Context, r GateSetRequest, dryRun bool) (GateSetResponse, error) {
+	var out GateSetResponse
+	err := c.call(ctx, http.MethodPost, fmt.Sprintf("/v1/gates/settings?dry_run=%t", dryRun), r, &out)
+	return out, err
+}
+
+// Limits returns the rules that hold statements back.
+func (c *Client) Limits(ctx context.Context) ([]LimitRule, error) {
+	list, err := fetch[limitList](ctx, c, "/v1/limits")
+	return list.Limits, err
+}
+
+// SetLimit holds statements back for a while, and returns the rules that there are then;
+// with dryRun it is only checked.
+func (c *Client) SetLimit(ctx context.Context, r LimitRequest, dryRun bool) ([]LimitRule, error) {
+	var out limitList
+	err := c.call(ctx, http.MethodPost, fmt.Sprintf("/v1/limits/set?dry_run=%t", dryRun), r, &out)
+	return out.Limits, err
+}
+
+// ClearLimit holds statements back no more, and returns the rules that there are then;
+// with dryRun it is only checked.
+func (c *Client) ClearLimit(ctx context.Context, r LimitClearRequest, dryRun bool) ([]LimitRule, error) {
+	var out limitList
+	err := c.call(ctx, http.MethodPost, fmt.Sprintf("/v1/limits/clear?dry_run=%t", dryRun), r, &out)
+	return out.Limits, err
+}
+
 // Throttles returns the rules that hold applications back.
 func (c *Client) Throttles(ctx context.Context) ([]ThrottleRule, error) {
 	list, err := fetch[throttleList](ctx, c, "/v1/throttles")

@@ -68,9 +68,9 @@ func (s *Server) forwarding(next http.Handler) http.Handler {
 }
 
 // ofThisNode reports whether a change is the own affair of the node that is asked: its
-// sessions, and comparisons, which run where they were asked for.
+// sessions and hooks, and comparisons, which run where they were asked for.
 func ofThisNode(path string) bool {
-	return strings.HasPrefix(path, "/v1/sessions/") || strings.HasPrefix(path, "/v1/verify") || path == "/v1/repair" || path == "/v1/repair/plan"
+	return strings.HasPrefix(path, "/v1/sessions/") || strings.HasPrefix(path, "/v1/hooks/") || strings.HasPrefix(path, "/v1/verify") || path == "/v1/repair" || path == "/v1/repair/plan"
 }
 
 // forwarded is a request as the leader gets it.

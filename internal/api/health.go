@@ -70,7 +70,7 @@ func (l look) degradedBy() []string {
 		if m.State == topology.MemberCopying && !m.Copy.Again {
 			continue // it has never been in the ring, which is as whole as before
 		}
-		if m.State != topology.MemberActive && m.State != topology.MemberJoining {
+		if m.State != topology.MemberActive && m.State != topology.MemberJoining && m.State != topology.MemberMaintained {
 			why = append(why, l.outText(m))
 		}
 	}

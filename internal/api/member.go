@@ -11,15 +11,17 @@ import (
 // What was seen is null, empty or "unknown" when the server did not answer
 // within the last two seconds.
 type Member struct {
-	Name     string   `json:"name"`
-	Addr     string   `json:"addr" doc:"host:port"`
-	Site     string   `json:"site"`
-	State    string   `json:"state" doc:"joining, active, down, returning or quarantined"`
-	Why      string   `json:"why" doc:"why it is in that state, or why it is not known how it is"`
-	Owns     []string `json:"owns" doc:"the units that it owns"`
-	Drained  bool     `json:"drained" doc:"it stays in the ring and is to serve nobody: sqlring master resume"`
-	Slot     int      `json:"slot" doc:"its auto_increment_offset"`
-	Identity uint32   `json:"identity" doc:"its server_id, and gtid_domain_id on MariaDB"`
+	Name     string     `json:"name"`
+	Addr     string     `json:"addr" doc:"host:port"`
+	Site     string     `json:"site"`
+	State    string     `json:"state" doc:"joining, active, down, returning, quarantined, held, leaving or maintenance"`
+	Why      string     `json:"why" doc:"why it is in that state, or why it is not known how it is"`
+	Owns     []string   `json:"owns" doc:"the units that it owns"`
+	Drained  bool       `json:"drained" doc:"it stays in the ring and is to serve nobody: sqlring master resume"`
+	Leaving  string     `json:"leaving" doc:"removal or maintenance, if it is to leave or is out for it; else empty"`
+	Until    *time.Time `json:"until" doc:"when its maintenance ends by itself; else null"`
+	Slot     int        `json:"slot" doc:"its auto_increment_offset"`
+	Identity uint32     `json:"identity" doc:"its server_id, and gtid_domain_id on MariaDB"`
 
 	Reach        string `json:"reach" doc:"answers, refused, silent, denied or unknown"`
 	ReachSinceMS *int64 `json:"reach_since_ms" doc:"for how long it has been so"`
@@ -80,6 +82,12 @@ func (l look) member(m topology.Member) Member {
 		Owns: []string{}, Drained: m.Drained, Slot: m.Slot, Identity: m.Identity,
 		LagMS: map[string]*int64{}, LagErrMS: map[string]*int64{}, LagWas: map[string]LagWas{},
 		SemiSync: SemiSync{Ordered: m.SemiSync.String()}, Cut: m.Cut.String(),
+	}
+	if m.Leaving != nil {
+		shown.Leaving = "removal"
+		if until := m.Leaving.Until; !until.IsZero() {
+			shown.Leaving, shown.Until = "maintenance", &until
+		}
 	}
 	for _, u := range l.snap.Units {
 		if u.Owner == m.ID {

@@ -18,7 +18,7 @@ func (s *Server) metricsHandler() http.Handler {
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{look: s.look, refused: &s.refused, checks: &s.checks, descs: newDescs(), tally: &tally{}, keys: &s.keys, pinned: s.node.Pinned},
+		&collector{look: s.look, refused: &s.refused, checks: &s.checks, descs: newDescs(), tally: &tally{}, keys: &s.keys, pinned: s.node.Pinned, hooks: s.node.Hooks},
 	)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
@@ -36,6 +36,8 @@ type descs struct {
 	memberDescs
 	proxyDescs
 	keyDescs
+	hookDescs
+	gates gateDescs
 }
 
 func newDescs() descs {
@@ -70,11 +72,13 @@ func newDescs() descs {
 		memberDescs:    describeMembers(d),
 		proxyDescs:     describeProxy(d),
 		keyDescs:       describeKeys(d),
+		hookDescs:      describeHooks(d),
+		gates:          describeGates(d),
 	}
 }
 
 func (d descs) all() []*prometheus.Desc {
-	return append(slices.Concat(d.operationDescs.all(), d.memberDescs.all(), d.proxyDescs.all(), d.keyDescs.all(), d.lagDescs.all()),
+	return append(slices.Concat(d.operationDescs.all(), d.memberDescs.all(), d.proxyDescs.all(), d.keyDescs.all(), d.gates.all(), d.lagDescs.all(), d.hookDescs.all()),
 		d.build, d.leads, d.hasLeader, d.health, d.ready, d.memberUp, d.memberAge, d.memberReadOnly, d.memberState,
 		d.memberSlot, d.memberLost, d.semiSyncOrder, d.semiSyncArmed, d.semiSyncOn, d.ackers,
 		d.violations, d.index, d.apiFull,
@@ -90,6 +94,7 @@ type collector struct {
 	tally   *tally
 	keys    *keyspace
 	pinned  func() map[string]int
+	hooks   func() []Hook
 }
 
 // Describe implements prometheus.Collector.
@@ -110,7 +115,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectLinks(e, l)
 	c.collectLags(e, l)
 	c.collectProxy(e, l)
+	c.collectGates(e, l)
 	c.collectKeys(e, l)
+	c.collectHooks(e, l)
 }
 
 // emitter writes samples.

@@ -172,7 +172,10 @@ func TestDocsListEveryMetric(t *testing.T) {
 	healing.BeginHeal("m1", topology.HealDrain)
 	ring := apitest.NewRing()
 	ring.Levels = map[topology.MemberID]lagguard.Level{"m2": lagguard.LevelThrottle} // so that nothing is absent
+	ring.Stats.Gates = []api.GateAt{{Member: "m1"}}
 	ring.Columns = []autoinc.Column{{Schema: "shop", Table: "orders", Column: "id", Max: 127, Next: 100}}
+	ring.OpenOutbox()
+	ring.Told = []api.Hook{{Name: "pager"}}
 	s := serve(t, ring)
 	s.get(t, "/v1/autoinc/headroom") // it reads the columns
 	_, well := s.get(t, "/metrics")

@@ -81,10 +81,13 @@ func (l look) mayChange(change topology.Change, what string) *Problem {
 	return nil
 }
 
-// mayOwn refuses a new owner that does not answer: the move would only turn back.
+// mayOwn refuses a new owner that does not answer: the move would only turn back. A
+// MySQL that has just been disarmed does not for a second, and a move waits for longer.
 func (l look) mayOwn(id topology.MemberID, what string) *Problem {
 	m, _ := l.snap.Member(id)
-	if seen, good := l.obs.Good(id, l.now); !good {
+	seen, good := l.obs.Good(id, l.now)
+	pauses := seen.Reach == topology.ReachSilent && l.now.Sub(seen.Since) < topology.MaxAge && l.now.Sub(seen.At) < topology.MaxAge
+	if !good && !pauses {
 		p := newProblem(http.StatusConflict, ProblemRefused,
 			"%s: refused by the check \"answers\": %s at %s does not answer: %s: start it first; nothing overrides this", what, id, m.Addr, unseen(seen, l.now))
 		p.Check = "answers"

@@ -57,7 +57,9 @@ func (l look) nextFor(m topology.Member) []string {
 		if m.Copy.Halted {
 			return []string{fmt.Sprintf("%s master reclone %s    its data is half there: copies it anew", l.changing(), m.ID)}
 		}
-	case topology.MemberActive, topology.MemberJoining, topology.MemberReturning:
+	case topology.MemberMaintained:
+		return []string{fmt.Sprintf("%s master maintenance %s --end    lets it back in", l.changing(), m.ID)}
+	case topology.MemberActive, topology.MemberJoining, topology.MemberReturning, topology.MemberLeaving:
 	}
 	return nil
 }

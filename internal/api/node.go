@@ -32,6 +32,8 @@ var (
 type Node interface {
 	Name() topology.NodeID
 	Snapshot() *topology.Snapshot
+	// Changed returns a channel that is closed once a snapshot above the index is there.
+	Changed(after uint64) <-chan struct{}
 	Observations() topology.Observations
 	// Lags returns the lag of every pair of members.
 	Lags() []lagguard.Cell
@@ -61,6 +63,11 @@ type Node interface {
 	// over: ErrNoSession, ErrNotRunning, ErrCommits, ErrOutcomeUnknown (it was told, and
 	// had not ended when ctx did), or what the member says.
 	EndSession(ctx context.Context, id uint32, query bool) error
+	// Hooks lists the hooks of this node's file, and how they are. It has no secrets.
+	Hooks() []Hook
+	// TestHook sends a test to one of them, once. It returns ErrNoHook, wrapped, or the
+	// error of the hook.
+	TestHook(ctx context.Context, name, by string) error
 	// AskCounting asks a member by what it gives out ids.
 	AskCounting(ctx context.Context, m topology.Member) (Counting, error)
 	// AskColumns lists a member's AUTO_INCREMENT columns, the most used first.
@@ -87,6 +94,8 @@ type ProxyStats struct {
 	Traffic ProxyTraffic `json:"traffic"`
 	Reads   ProxyReads   `json:"reads"`
 	Pools   []ProxyPool  `json:"pools" doc:"by member"`
+
+	Gates []GateAt `json:"-"` // in front of the members, by member
 }
 
 // ProxyReads is where reads went, since the node's start.

@@ -14,6 +14,7 @@ import (
 // RejoinRequest asks to let a member back in.
 type RejoinRequest struct {
 	LetFlow bool   `json:"let_flow,omitempty" doc:"what only it holds flows into the ring, whatever it is"`
+	Discard bool   `json:"discard,omitempty" doc:"what only it holds does not flow: it is kept in its file; the member is let in once its data is a copy without it"`
 	Why     string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
 }
 
@@ -30,6 +31,7 @@ type RejoinPlan struct {
 	Why     string   `json:"why" doc:"why it is in that state"`
 	Cut     string   `json:"cut" doc:"the last position of its own that a survivor had"`
 	LetFlow bool     `json:"let_flow"`
+	Discard bool     `json:"discard"`
 	Judged  string   `json:"judged" doc:"the operation that judged the tail; empty: none did since it was taken out"`
 	Tail    *Tail    `json:"tail" doc:"what only it held when it was judged last; null: not judged"`
 	Steps   []string `json:"steps"`
@@ -64,7 +66,7 @@ func (s *Server) rejoin(ctx context.Context, in *rejoinInput) (*answer[RejoinRes
 	}
 	plan := l.rejoinPlan(m, req)
 	seen, good := l.obs.Good(m.ID, l.now)
-	change := topology.BeginRejoin{Member: m.ID, LetFlow: req.LetFlow, Same: good && seen.Boot == m.Boot}
+	change := topology.BeginRejoin{Member: m.ID, LetFlow: req.LetFlow, Discard: req.Discard, Same: good && seen.Boot == m.Boot}
 	problem := l.mayRejoin(m, change, what)
 	switch {
 	case problem != nil && in.DryRun: // the plan is worth being seen all the same
@@ -86,8 +88,8 @@ func (s *Server) rejoin(ctx context.Context, in *rejoinInput) (*answer[RejoinRes
 func (l look) mayRejoin(m topology.Member, change topology.BeginRejoin, what string) *Problem {
 	_, err := topology.Apply(l.snap, topology.Command{Index: l.snap.Index + 1, At: l.now, Change: change})
 	switch {
-	case err != nil && m.State == topology.MemberQuarantined && !change.LetFlow:
-		p := newProblem(http.StatusConflict, ProblemRefused, "%s: refused by the check \"tail\": %s is in quarantine: %s; what overrides it: --let-flow", what, m.ID, m.Why)
+	case err != nil && m.State == topology.MemberQuarantined && !change.LetFlow && !change.Discard:
+		p := newProblem(http.StatusConflict, ProblemRefused, "%s: refused by the check \"tail\": %s is in quarantine: %s; what overrides it: --let-flow, or --discard", what, m.ID, m.Why)
 		p.Check, p.Override = "tail", "let_flow"
 		return p
 	case err != nil:
@@ -103,7 +105,7 @@ func (l look) mayRejoin(m topology.Member, change topology.BeginRejoin, what str
 }
 
 func (l look) rejoinPlan(m topology.Member, req RejoinRequest) RejoinPlan {
-	plan := RejoinPlan{Member: string(m.ID), State: m.State.String(), Why: m.Why, Cut: m.Cut.String(), LetFlow: req.LetFlow}
+	plan := RejoinPlan{Member: string(m.ID), State: m.State.String(), Why: m.Why, Cut: m.Cut.String(), LetFlow: req.LetFlow, Discard: req.Discard}
 	if op, ok := l.newest(m.ID, topology.OperationRejoin); ok && op.Tail != nil && m.State != topology.MemberActive {
 		if heal, healed := l.newest(m.ID, topology.OperationHeal); !healed || op.Began.After(heal.Began) {
 			plan.Judged, plan.Tail = string(op.ID), tailOf(op)
@@ -112,6 +114,9 @@ func (l look) rejoinPlan(m topology.Member, req RejoinRequest) RejoinPlan {
 	flows := "if it is more than inserts in its own slot into tables without other unique keys, it stays in quarantine"
 	if req.LetFlow {
 		flows = "whatever it is, it flows into the ring (let_flow)"
+	}
+	if req.Discard {
+		flows = "if there is anything, that is discarded: it stays in the file, the member stays in quarantine, and its data has to be copied anew (docs/runbook-quarantine.md) before this is said again; if there is nothing, it goes on"
 	}
 	up, down := l.between(m.ID)
 	plan.Steps = []string{

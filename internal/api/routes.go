@@ -32,6 +32,7 @@ func (s *Server) mux() http.Handler {
 	s.clusterRoutes(api)
 	s.lagRoutes(api)
 	s.throttleRoutes(api)
+	s.gateRoutes(api)
 	s.frenoRoutes(mux)
 	s.unitRoutes(api)
 	s.pageRoutes(mux)
@@ -40,6 +41,10 @@ func (s *Server) mux() http.Handler {
 	s.verifyRoutes(api)
 	s.sessionRoutes(api)
 	s.explainRoutes(api)
+	s.eventRoutes(api)
+	s.hookRoutes(api)
+	s.leaveRoutes(api)
+	s.dissolveRoutes(api)
 	s.addRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -87,6 +92,7 @@ type (
 	}
 	eventList struct {
 		Events []Event `json:"events"`
+		Index  uint64  `json:"index" doc:"of the state that they were read from: ask for those after it"`
 	}
 )
 
@@ -110,15 +116,6 @@ func (s *Server) readRoutes(api huma.API) {
 		}
 		return &answer[Operation]{l.operation(op)}, nil
 	})
-	huma.Register(api, huma.Operation{
-		Method: http.MethodGet, Path: "/v1/events", OperationID: "get-events", Summary: "The audit, oldest first",
-	}, func(_ context.Context, in *eventQuery) (*answer[eventList], error) {
-		events := s.look().events(in.After, in.Limit)
-		if in.Observed {
-			events = s.withObserved(events, in.Limit)
-		}
-		return &answer[eventList]{eventList{events}}, nil
-	})
 }
 
 // historyRoutes serves what the page draws.
@@ -136,13 +133,6 @@ type historyQuery struct {
 
 type operationPath struct {
 	ID string `path:"id" maxLength:"32" doc:"for example op1"`
-}
-
-type eventQuery struct {
-	After uint64 `query:"after" doc:"only events above this raft index"`
-	Limit int    `query:"limit" minimum:"1" maximum:"512" default:"100" doc:"at most so many, the newest"`
-
-	Observed bool `query:"observed" doc:"with what this node has seen besides (changes of lag levels): index 0, by time"`
 }
 
 func noOperation(id string) *Problem {

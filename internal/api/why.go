@@ -48,7 +48,7 @@ func (s *Server) whyRoutes(api huma.API) {
 
 func (l look) why(about string) (Why, bool) {
 	w := Why{About: about, Kind: "ring", At: l.now.UTC(), Verdicts: l.verdicts(), Next: l.next()}
-	concerns := func(topology.Event) bool { return true }
+	concerns := func(e topology.Event) bool { return e.Kind != "step" } // those are of one operation each
 	m, isMember := l.snap.Member(topology.MemberID(about))
 	op, isOperation := l.snap.Operation(topology.OperationID(about))
 	unit, isUnit := l.snap.Unit(topology.UnitID(about))
@@ -66,7 +66,10 @@ func (l look) why(about string) (Why, bool) {
 	case isUnit:
 		w.Kind, w.Now = "unit", l.whyUnit(unit)
 		w.Verdicts = slices.DeleteFunc(w.Verdicts, func(v Verdict) bool { return v.Member != string(unit.Owner) && unit.Owner != "" })
-		concerns = func(e topology.Event) bool { return slices.Contains([]string{"ring", "heal", "restart"}, e.Kind) }
+		concerns = func(e topology.Event) bool {
+			moves := slices.Contains([]string{"move", "divide", "unit"}, e.Kind) && mentions(e.What, about)
+			return moves || slices.Contains([]string{"ring", "heal", "restart"}, e.Kind)
+		}
 	default:
 		return Why{}, false
 	}

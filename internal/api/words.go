@@ -57,6 +57,24 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.MoveExpel: "connections that may carry a write of the ended epoch are ended",
 			topology.MoveBack:  "the owner gets * back, undivided",
 		}
+	case topology.OperationRemove, topology.OperationMaintain:
+		return map[topology.Cursor]string{
+			topology.RemoveClose:   "it is closed; what is read there may end",
+			topology.RemoveCatchUp: "each other member must have all that it has",
+			topology.RemoveWire:    "its downstream follows its upstream",
+			topology.RemoveDetach:  "it follows nobody, and connections of applications are ended",
+			topology.RemoveVerify:  "its binlog is held against what the others have",
+			topology.RemoveClean:   "what sqlring has put there is removed",
+		}
+	case topology.OperationDissolve:
+		return map[topology.Cursor]string{
+			topology.DissolveDrain:   "proxies let what was begun end, and begin nothing",
+			topology.DissolveFence:   "every proxy gives its leases back, or they run out",
+			topology.DissolveSettle:  "all are closed, and each must have all that the others have",
+			topology.DissolveDetach:  "nobody follows anybody",
+			topology.DissolveClean:   "what sqlring has put there is removed",
+			topology.DissolveOpening: "who is to take writes is opened",
+		}
 	case topology.OperationAdd, topology.OperationReclone:
 		return map[topology.Cursor]string{
 			topology.AddPreflight: "it must answer, fit, and hold nothing that is not given up; if this was begun before, it is compared with the ring",
@@ -91,6 +109,12 @@ func purpose(op topology.Operation) string {
 		return fmt.Sprintf("moves unit %s from %s to %s", op.Unit, op.Former, op.Heir)
 	case topology.OperationDivide:
 		return fmt.Sprintf("makes schema %s a unit", op.Unit)
+	case topology.OperationRemove:
+		return fmt.Sprintf("removes %s", op.Member)
+	case topology.OperationMaintain:
+		return fmt.Sprintf("takes %s out for maintenance", op.Member)
+	case topology.OperationDissolve:
+		return "dissolves the ring"
 	case topology.OperationAdd:
 		return fmt.Sprintf("adds %s to the ring", op.Member)
 	case topology.OperationReclone:

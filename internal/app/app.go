@@ -11,6 +11,8 @@ import (
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/controller"
+	"github.com/sqlring/sqlring/internal/herald"
+	"github.com/sqlring/sqlring/internal/hook"
 	"github.com/sqlring/sqlring/internal/lease"
 	"github.com/sqlring/sqlring/internal/monitor"
 	"github.com/sqlring/sqlring/internal/mysqld"
@@ -33,6 +35,8 @@ type App struct {
 	proxy      *proxy.Proxy
 	api        *api.Server
 	verifier   *verify.Verifier // nil on a witness
+	hooks      *hook.Dispatcher
+	herald     *herald.Herald
 
 	holding atomic.Pointer[lease.Holder] // holder, for parts that begin before it is there
 
@@ -87,6 +91,7 @@ func (a *App) start(ctx context.Context) error {
 		{"reach the members", a.startFleet},
 		{"watch the members", a.startMonitor},
 		{"hold leases", a.startLeases},
+		{"tell what happens", a.startHooks},
 		{"lead the ring", a.startController},
 		{"serve clients", a.startProxy},
 		{"compare the members", a.startVerifier},

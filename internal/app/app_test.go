@@ -49,7 +49,7 @@ func TestRingFromEmptyServers(t *testing.T) {
 		}
 	}
 	m1, m2 := r.servers[0], r.servers[1]
-	eventually(t, 10*time.Second, "m2 has every row", func() error {
+	eventually(t, 30*time.Second, "m2 has every row", func() error {
 		if checksum(t, m1, "shop.t") != checksum(t, m2, "shop.t") {
 			return errors.New("the checksums differ")
 		}

@@ -36,6 +36,8 @@ type Config struct {
 	MemberTLS         MemberTLSConfig `yaml:"member_tls"`
 	MemberCompression string          `yaml:"member_compression"`
 	Log               LogConfig       `yaml:"log"`
+	// Hooks are told what happens to the ring while this node leads.
+	Hooks []HookConfig `yaml:"hooks,omitempty"`
 }
 
 // APIConfig is where a node listens for the API.
@@ -106,6 +108,7 @@ func LoadConfig(path string) (Config, error) {
 	cfg, at, found := decodeConfig(data)
 	values := append(append(cfg.faults(), cfg.passwordFaults()...), cfg.tlsFileFaults()...)
 	values = append(values, cfg.raftFileFaults()...)
+	values = append(values, cfg.hookFileFaults()...)
 	found = append(found, withoutFollowing(values, found)...)
 	if len(found) == 0 {
 		return cfg, nil

@@ -77,6 +77,7 @@ func (c Config) faults() []fault {
 	c.memberFaults(&l)
 	c.tlsFaults(&l)
 	c.limitFaults(&l)
+	c.hookFaults(&l)
 	oneOf(&l, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(&l, "log.format", c.Log.Format, "json", "text")
 	return l.found

@@ -181,6 +181,12 @@ func (r *rig) untilWhole(t *testing.T, limit time.Duration) (quarantined int) {
 // trace in its binlog: what only it held is in the tail's file, and discarded.
 func (r *rig) copyAnew(t *testing.T, i int) {
 	t.Helper()
+	r.copyAnewAs(t, i, api.RejoinRequest{LetFlow: true, Why: "copied anew"})
+}
+
+// copyAnewAs is copyAnew with a word of its own.
+func (r *rig) copyAnewAs(t *testing.T, i int, word api.RejoinRequest) {
+	t.Helper()
 	from, to := r.servers[r.owner(t)], r.servers[i]
 	dump := exec.CommandContext(t.Context(), "mariadb-dump", "--no-defaults", "-u"+from.RootUser, "-p"+from.RootPassword, "-S"+from.Socket,
 		"--single-transaction", "--master-data=2", "--gtid", "--add-drop-database", "--databases", "faults", "sqlring")
@@ -199,7 +205,7 @@ func (r *rig) copyAnew(t *testing.T, i int) {
 	if out, err := load.CombinedOutput(); err != nil {
 		t.Fatalf("load: %v: %s", err, out)
 	}
-	if _, err := r.client.Rejoin(t.Context(), to.Name, api.RejoinRequest{LetFlow: true, Why: "copied anew"}); err != nil {
+	if _, err := r.client.Rejoin(t.Context(), to.Name, word); err != nil {
 		t.Fatal(err)
 	}
 }

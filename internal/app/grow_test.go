@@ -73,8 +73,8 @@ func (r *rig) ballast(t *testing.T, mb int) {
 	}
 }
 
-// readers read through the proxy all the while.
-type readers struct {
+// proxyReaders read through the proxy all the while.
+type proxyReaders struct {
 	stop    context.CancelFunc
 	wait    sync.WaitGroup
 	mu      sync.Mutex // guards what follows
@@ -83,10 +83,10 @@ type readers struct {
 	slowest time.Duration
 }
 
-func (r *rig) startReaders(t *testing.T) *readers {
+func (r *rig) startReaders(t *testing.T) *proxyReaders {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	x := &readers{stop: stop}
+	x := &proxyReaders{stop: stop}
 	db := r.pool(t, func(cfg *mysql.Config) { cfg.User, cfg.Passwd = "app", "app secret" }) // root's password is each server's own
 	for range 4 {
 		x.wait.Go(func() {
@@ -111,7 +111,7 @@ func (r *rig) startReaders(t *testing.T) *readers {
 	return x
 }
 
-func (x *readers) end(t *testing.T) int {
+func (x *proxyReaders) end(t *testing.T) int {
 	t.Helper()
 	x.stop()
 	x.wait.Wait()

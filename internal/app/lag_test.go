@@ -186,7 +186,7 @@ func TestAFailedApplierIsBroken(t *testing.T) {
 	}) {
 		t.Errorf("%s %q", st.Health, st.Reasons)
 	}
-	mustExec(t, other, "CREATE TABLE shop.t (id INT PRIMARY KEY)", "START SLAVE SQL_THREAD")
+	mustExec(t, other, "CREATE TABLE shop.t (id INT PRIMARY KEY)", mysqltest.Words(t, "START SLAVE SQL_THREAD"))
 	r.untilLevel(t, 60*time.Second, "m2", "fresh")
 	r.untilHealthy(t, 30*time.Second)
 }

@@ -16,10 +16,11 @@ type node struct{ app *App }
 
 var _ api.Node = node{}
 
-func (n node) Name() topology.NodeID               { return n.app.cfg.Node }
-func (n node) Snapshot() *topology.Snapshot        { return n.app.store.Snapshot() }
-func (n node) Observations() topology.Observations { return n.app.monitor.Observations() }
-func (n node) Lags() []lagguard.Cell               { return n.app.monitor.Lags() }
+func (n node) Name() topology.NodeID                { return n.app.cfg.Node }
+func (n node) Snapshot() *topology.Snapshot         { return n.app.store.Snapshot() }
+func (n node) Changed(after uint64) <-chan struct{} { return n.app.store.Changed(after) }
+func (n node) Observations() topology.Observations  { return n.app.monitor.Observations() }
+func (n node) Lags() []lagguard.Cell                { return n.app.monitor.Lags() }
 
 func (n node) Picture() *lagguard.Picture         { return n.app.monitor.Picture() }
 func (n node) Transitions() []lagguard.Transition { return n.app.monitor.Transitions() }
@@ -67,6 +68,7 @@ func (n node) ProxyStats() api.ProxyStats {
 		pools = append(pools, api.ProxyPool{Member: string(p.Member), Open: p.Links, Taken: p.Taken, Queue: p.Waiting, Limit: p.Limit})
 	}
 	return api.ProxyStats{
+		Gates:  n.gates(),
 		Listen: n.app.proxy.Addr(), Socket: n.app.cfg.Proxy.Socket,
 		Sessions: s.Sessions, Queued: s.Queued, Queries: s.Queries, Errors: s.Errors, Refused: s.Refused,
 		Traffic: api.ProxyTraffic{

@@ -41,6 +41,12 @@ func startNodes(t *testing.T) *nodesRig {
 // startNodesAs is startNodes with other parts; the first three have votes.
 func startNodesAs(t *testing.T, roles ...string) *nodesRig {
 	t.Helper()
+	return startNodesWith(t, func(*app.Config) {}, roles...)
+}
+
+// startNodesWith is startNodesAs with files that are edited.
+func startNodesWith(t *testing.T, edit func(*app.Config), roles ...string) *nodesRig {
+	t.Helper()
 	n := &nodesRig{servers: mysqltest.StartRing(t, 2)}
 	ca := t.TempDir()
 	if _, _, err := authority.Create(ca, "test", time.Now()); err != nil {
@@ -65,6 +71,7 @@ func startNodesAs(t *testing.T, roles ...string) *nodesRig {
 		if err := os.WriteFile(r.cfg.Replication.PasswordFile, []byte("the same everywhere\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		edit(&r.cfg)
 		n.nodes = append(n.nodes, r)
 		n.procs = append(n.procs, r.startProcess(t, 0))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/sqlring/sqlring/internal/mysqld"
 	"github.com/sqlring/sqlring/internal/proxy"
 	"github.com/sqlring/sqlring/internal/store"
+	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -76,6 +77,7 @@ func (a *App) startMonitor(context.Context) error {
 				h.Renew() // the leader is told at once
 			}
 		},
+		Gone: func(m topology.Member) { a.fleet.Drop(m) },
 	}, a.store, a.fleet)
 	if a.cfg.witness() {
 		return nil // it looks at no member
@@ -96,6 +98,8 @@ func (a *App) startController(context.Context) error {
 				return a.handAway(ctx)
 			}
 			a.fleet.Lead(term)
+			a.hooks.Begin(ctx)
+			a.herald.Begin(ctx, term)
 			defer a.fleet.StopCopies()
 			return a.controller.Run(ctx)
 		})
@@ -138,12 +142,15 @@ func (a *App) startProxy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	asked := &pressures{app: a}
 	p, err := proxy.New(proxy.Config{
 		Node: a.cfg.Node, Eyes: proxyEyes{a.monitor, a.holder}, Lease: a.holder,
 		Addr: a.cfg.Proxy.Listen, Socket: a.cfg.Proxy.Socket, Logger: a.logger.With("part", "proxy"),
 		MaxSessions: a.cfg.Proxy.Limits.Sessions, Limits: a.cfg.limits(), ProxyProtocol: a.cfg.proxyProtocol(), DecoyKey: decoyKey(manager),
 		Picture: a.monitor, Site: a.cfg.Site, Consistency: a.cfg.consistency(), MemberLinks: a.cfg.Proxy.MemberLinks, LinkIdle: a.cfg.linkIdle(),
-		TLS: a.cfg.clientTLS(), MemberTLS: a.cfg.memberTLS(), MemberCompression: a.cfg.memberCompression(),
+		Gates: func() gate.Settings { return a.store.Snapshot().GateSettings() }, Pressure: asked.at, UniqueKeys: a.uniqueKeys,
+		Limited: func() []topology.LimitRule { return a.store.Snapshot().Limits },
+		TLS:     a.cfg.clientTLS(), MemberTLS: a.cfg.memberTLS(), MemberCompression: a.cfg.memberCompression(),
 	}, a.monitor, a.monitor)
 	if err != nil {
 		return err
@@ -156,6 +163,7 @@ func (a *App) startProxy(ctx context.Context) error {
 	}
 	a.proxy = p
 	a.background("proxy", p.Run)
+	a.background("pressures", asked.run)
 	a.monitor.Report(timed{p, a.leaseless})
 	return nil
 }

@@ -12,6 +12,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sqlring/sqlring/internal/mysqltest"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // TestReadsSeeWhatTheirAccountWrote: reads go to all members, and none misses what was
@@ -36,12 +39,12 @@ func TestReadsSeeWhatTheirAccountWrote(t *testing.T) {
 	lagging.Go(func() {
 		for {
 			member := r.servers[(owner+1+rand.IntN(2))%3]
-			member.Exec(t, "STOP SLAVE SQL_THREAD")
+			member.Exec(t, mysqltest.Words(t, "STOP SLAVE SQL_THREAD"))
 			select {
 			case <-time.After(time.Duration(50+rand.IntN(450)) * time.Millisecond):
 			case <-stop:
 			}
-			member.Exec(t, "START SLAVE SQL_THREAD")
+			member.Exec(t, mysqltest.Words(t, "START SLAVE SQL_THREAD"))
 			lags.Add(1)
 			select {
 			case <-time.After(time.Duration(100+rand.IntN(400)) * time.Millisecond):
@@ -113,8 +116,12 @@ func TestReadsSeeWhatTheirAccountWrote(t *testing.T) {
 func selects(t *testing.T, r *rig) []int {
 	t.Helper()
 	counts := make([]int, len(r.servers))
+	question := "SELECT variable_value FROM information_schema.global_status WHERE variable_name='COM_SELECT'"
+	if mysqltest.Flavour(t) == topology.FlavourMySQL {
+		question = "SELECT count_star FROM performance_schema.events_statements_summary_global_by_event_name WHERE event_name='statement/sql/select'"
+	}
 	for i, s := range r.servers {
-		counts[i], _ = strconv.Atoi(s.Query(t, "SELECT variable_value FROM information_schema.global_status WHERE variable_name='COM_SELECT'"))
+		counts[i], _ = strconv.Atoi(s.Query(t, question))
 	}
 	return counts
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/app"
 	"github.com/sqlring/sqlring/internal/mysqltest"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // rig is a ring of real servers with one node in front of it.
@@ -34,6 +35,12 @@ type rig struct {
 func startRig(t *testing.T, n int) *rig {
 	t.Helper()
 	return openRig(t, &rig{servers: mysqltest.StartRing(t, n)})
+}
+
+// startRigOf is startRig with servers of a flavour.
+func startRigOf(t *testing.T, flavour topology.Flavour, n int) *rig {
+	t.Helper()
+	return openRig(t, &rig{servers: mysqltest.StartRingOf(t, flavour, n)})
 }
 
 // startIsolatedRig is startRig with each server in a network namespace.

@@ -195,9 +195,11 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 	case topology.StepCommit:
 		cctx, cancel := context.WithTimeout(ctx, c.cfg.Commit)
 		defer cancel()
-		return c.log.Propose(cctx, topology.Command{
-			At: now, By: topology.ByController + string(c.cfg.Node), Why: step.Why, Change: step.Change,
-		})
+		command := topology.Command{At: now, By: topology.ByController + string(c.cfg.Node), Why: step.Why, Change: step.Change}
+		if snap.Outbox != nil {
+			command.Evidence = topology.Seen(snap, c.trusted(), now)
+		}
+		return c.log.Propose(cctx, command)
 	case topology.StepWait:
 		for _, id := range step.Probe {
 			c.eyes.Poke(id)

@@ -198,3 +198,22 @@ func TestRunEndsWithItsLeadershipAndForgets(t *testing.T) {
 		t.Fatalf("a node that does not lead shows a decision: %s", d.Step)
 	}
 }
+
+// What the controller has raft take down says what it has seen, once the law has it.
+func TestACommandSaysWhatWasSeen(t *testing.T) {
+	w := newWorld(t)
+	w.initRing(t)
+	if err := w.Propose(t.Context(), topology.Command{Change: topology.OpenOutbox{}}); err != nil {
+		t.Fatal(err)
+	}
+	c := w.controller()
+	w.seize(t, c)
+	w.look()
+	if d := c.Tick(t.Context(), w.now); d.Step.Kind != topology.StepCommit {
+		t.Fatalf("got %s", d.Step)
+	}
+	e := w.snap.Events[len(w.snap.Events)-1]
+	if e.Kind != "step" || e.By != "controller@n1" || e.Why == "" || len(e.Evidence) != 2 || e.Evidence[0] != "m1 answers (boot token 0), read-only, has " {
+		t.Errorf("the audit says %+v", e)
+	}
+}

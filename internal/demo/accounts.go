@@ -72,6 +72,9 @@ func writeAccounts(path, rootPassword string, cfg ServerConfig) error {
 		hosts = append(hosts, "%")
 	}
 	text := accountSQL(rootPassword, cfg.ManagerUser, cfg.ManagerPassword, hosts)
+	if cfg.Binaries.MySQL {
+		text = mysqlAccountSQL(rootPassword, cfg.ManagerUser, cfg.ManagerPassword, hosts)
+	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write accounts of %s: %w", cfg.Name, err)
 	}

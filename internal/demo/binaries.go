@@ -27,8 +27,9 @@ const (
 
 // Binaries are the programs of one server installation, as absolute paths.
 type Binaries struct {
-	Server  string // mariadbd
-	Install string // mariadb-install-db
+	Server  string // mariadbd, or mysqld
+	Install string // mariadb-install-db; empty for MySQL, whose server does it itself
+	MySQL   bool
 }
 
 // FindBinaries looks for mariadbd and mariadb-install-db on PATH and in the
@@ -130,16 +131,22 @@ func InstallDataDir(ctx context.Context, bin Binaries, dir string) error {
 		return fmt.Errorf("install data directory: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
-	args := []string{
+	program, args := bin.Install, []string{
 		"--no-defaults", "--datadir=" + draft, "--tmpdir=" + temp, "--auth-root-authentication-method=normal",
 		"--skip-test-db", "--innodb-log-file-size=" + redoLogSize,
+	}
+	if bin.MySQL {
+		program, args = bin.Server, mysqlInstall(draft, temp)
 	}
 	if os.Geteuid() == 0 {
 		args = append(args, "--user=root")
 	}
-	out, err := exec.CommandContext(ctx, bin.Install, args...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%s: %w: %s", bin.Install, err, lastLines(string(out), 5))
+		return fmt.Errorf("%s: %w: %s", program, err, lastLines(string(out), 5))
+	}
+	if bin.MySQL {
+		_ = os.Remove(filepath.Join(draft, "auto.cnf")) // the server's uuid: each copy makes its own
 	}
 	// Whoever renames first wins; the loser's copy is as good, and goes away.
 	if err := os.Rename(draft, dir); err != nil && !isDir(filepath.Join(dir, "mysql")) {

@@ -66,7 +66,7 @@ func writeOptions(path string, st serverState, extra []string) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("# Server %s of sqlring's demo. Written anew at every start.", st.Name)
-	line("[mariadbd]")
+	line("[%s]", map[bool]string{false: "mariadbd", true: "mysqld"}[st.MySQL])
 	if os.Geteuid() == 0 {
 		line("user=root")
 	}
@@ -79,8 +79,12 @@ func writeOptions(path string, st serverState, extra []string) error {
 	line("bind_address=%s", st.Host)
 	line("log_error=%s", filepath.Join(st.Dir, logFile))
 	line("pid_file=%s", filepath.Join(st.Dir, dataDir, "mariadbd.pid"))
-	b.WriteString(staticSafety)
-	b.WriteString(smallServer)
+	if st.MySQL {
+		b.WriteString(smallMySQL)
+	} else {
+		b.WriteString(staticSafety)
+		b.WriteString(smallServer)
+	}
 	for _, option := range extra {
 		line("%s", option)
 	}

@@ -29,6 +29,7 @@ type serverState struct {
 	RootPassword string `json:"root_password"`
 	Host         string `json:"host"`
 	Namespace    string `json:"namespace,omitempty"`
+	MySQL        bool   `json:"mysql,omitempty"`
 }
 
 // openDir returns the state of the server in cfg.Dir, a new one if the
@@ -41,7 +42,7 @@ func openDir(cfg ServerConfig) (serverState, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return serverState{}, fmt.Errorf("directory of server %s: %w", cfg.Name, err)
 	}
-	st := serverState{Name: cfg.Name, Dir: dir, Host: cfg.Host, Namespace: cfg.Namespace}
+	st := serverState{Name: cfg.Name, Dir: dir, Host: cfg.Host, Namespace: cfg.Namespace, MySQL: cfg.Binaries.MySQL}
 	if st.Host == "" {
 		st.Host = loopback
 	}
@@ -63,6 +64,9 @@ func openDir(cfg ServerConfig) (serverState, error) {
 		}
 		if st.Name != cfg.Name {
 			return serverState{}, fmt.Errorf("%s holds server %s, not %s: %w", dir, st.Name, cfg.Name, ErrForeignDir)
+		}
+		if st.MySQL != cfg.Binaries.MySQL {
+			return serverState{}, fmt.Errorf("%s holds a server of the other flavour: %w", dir, ErrForeignDir)
 		}
 	}
 	return st, st.chooseSocket()

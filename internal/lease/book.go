@@ -189,6 +189,13 @@ func (b *Book) Heard(node topology.NodeID) (at time.Time, witness, ok bool) {
 	return h.at, h.Witness, ok
 }
 
+// Knows returns which topology.Law a node has said that it knows; 0: none yet.
+func (b *Book) Knows(node topology.NodeID) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.heard[node].Law
+}
+
 // Lease returns the units that a node holds leases on, with blanks between them.
 func (b *Book) Lease(node topology.NodeID, now time.Time) string {
 	b.mu.Lock()

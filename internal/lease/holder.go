@@ -139,6 +139,7 @@ func (h *Holder) renew(ctx context.Context, seq uint64, sent time.Duration) erro
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	answer, err := h.cfg.Ask(ctx, Request{
+		Law:  topology.Law,
 		Node: h.cfg.Node, Start: h.start, Seq: seq, Witness: h.cfg.Witness, Writers: h.cfg.Writers(), Seen: h.cfg.Seen(),
 	})
 	if err != nil {

@@ -13,8 +13,9 @@ type Request struct {
 	Start   int64             `json:"start"` // of the process, unix nanoseconds
 	Seq     uint64            `json:"seq"`   // counts the requests of the process
 	Witness bool              `json:"witness,omitempty"`
-	Writers []topology.Writer `json:"writers"` // At does not count
-	Seen    []Seen            `json:"seen"`    // the node's own look at the members
+	Writers []topology.Writer `json:"writers"`       // At does not count
+	Seen    []Seen            `json:"seen"`          // the node's own look at the members
+	Law     int               `json:"law,omitempty"` // topology.Law that the node knows; 0: of an earlier release
 }
 
 // Seen is how a node sees a member. Ages, not times: clocks are not compared.

@@ -42,7 +42,7 @@ func (m *Monitor) meter(snap *topology.Snapshot, seen topology.Observation) {
 	visible := seen.Visible()
 	for _, origin := range snap.Members {
 		key := pair{origin.ID, seen.Member}
-		m.meters[key] = m.meters[key].Read(origin.Identity, visible.Seq(origin.Identity), seen.At)
+		m.meters[key] = m.meters[key].Read(origin.Identity, visible.Seq(origin.Domain()), seen.At)
 	}
 }
 
@@ -54,9 +54,9 @@ func (m *Monitor) flow(origin, member topology.Member, now time.Time) lagguard.F
 		return lagguard.Flow{}
 	}
 	place := lagguard.Place{
-		Committed: from.Visible().Seq(origin.Identity),
-		Received:  to.Link.Received.Seq(origin.Identity),
-		Applied:   to.Visible().Seq(origin.Identity),
+		Committed: from.Visible().Seq(origin.Domain()),
+		Received:  to.Link.Received.Seq(origin.Domain()),
+		Applied:   to.Visible().Seq(origin.Domain()),
 	}
 	return lagguard.FlowOf(place, m.meters[pair{origin.ID, origin.ID}], m.meters[pair{origin.ID, member.ID}])
 }

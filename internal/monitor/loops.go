@@ -135,14 +135,15 @@ func (m *Monitor) beat(ctx context.Context, member topology.Member, seq uint64) 
 
 // beats reports whether a member may be written to: it answered last time, has
 // the schema, and carries the identity that raft issued, so that no heartbeat is
-// ever logged under a stranger's.
+// ever logged under a stranger's; and it lacks nothing of its own, whose numbers a
+// MySQL would give out again.
 func (m *Monitor) beats(id topology.MemberID) bool {
 	intent, ok := m.snapshots.Snapshot().Member(id)
 	if !ok || !intent.Linked() {
 		return false
 	}
 	seen, _ := m.Observations().Of(id)
-	return seen.Reach == topology.ReachAnswers && seen.HasRing && seen.ServerID == intent.Identity && seen.Domain == intent.Identity
+	return seen.Reach == topology.ReachAnswers && seen.HasRing && seen.Carries(intent) && seen.Binlog.Covers(intent.Regain)
 }
 
 func (m *Monitor) track(id topology.MemberID, edit func(*lagguard.Track)) {

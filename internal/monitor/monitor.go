@@ -48,6 +48,9 @@ type Config struct {
 	// Turned is called when a member is seen to answer, or to fail, as it was not
 	// before; it must not block. Default: nothing.
 	Turned func()
+	// Gone is called when a member is not probed any more: it has left, or moved. It may
+	// take a while. Default: nothing.
+	Gone func(topology.Member)
 }
 
 func (c Config) withDefaults() Config {
@@ -141,7 +144,12 @@ func (m *Monitor) Run(ctx context.Context) error {
 			mctx, stop := context.WithCancel(ctx)
 			running[key] = stop
 			poke := m.admit(member.ID)
-			loops.Go(func() { m.probeLoop(mctx, member, poke) })
+			loops.Go(func() {
+				m.probeLoop(mctx, member, poke)
+				if ctx.Err() == nil && m.cfg.Gone != nil {
+					m.cfg.Gone(member)
+				}
+			})
 			loops.Go(func() { m.beatLoop(mctx, member) })
 		}
 		for key, stop := range running {

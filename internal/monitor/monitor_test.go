@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -254,8 +255,14 @@ func TestViewFollowsTheOwner(t *testing.T) {
 
 func TestAMemberThatLeavesIsForgotten(t *testing.T) {
 	run(t, func(t *testing.T, m *Monitor, _ *servers, state *fixed) {
+		var gone atomic.Int32
+		m.cfg.Gone = func(topology.Member) { gone.Add(1) }
+		members := len(m.Observations().Members)
 		state.set(topology.NewSnapshot())
 		time.Sleep(2 * time.Second)
+		if int(gone.Load()) != members {
+			t.Errorf("%d of %d members are said to have gone", gone.Load(), members)
+		}
 		if obs := m.Observations(); len(obs.Members) != 0 {
 			t.Fatalf("still seen: %v", obs.Members)
 		}

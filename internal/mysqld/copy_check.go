@@ -85,7 +85,7 @@ func (c *copyChecks) kind() {
 	default:
 		c.add("series", topology.CopyFine, "both are of series %s", c.ours.Version.Series())
 	}
-	if missing := topology.UnsafeStatics(c.ours.Settings); len(missing) > 0 {
+	if missing := topology.UnsafeStatics(c.ours); len(missing) > 0 {
 		c.add("config file", topology.CopyRefused, "its config file lacks %s", strings.Join(missing, ", ")).Remedy = "add the lines under [mariadbd] and restart it"
 	} else {
 		c.add("config file", topology.CopyFine, "it boots closed, with its binlog")

@@ -68,7 +68,7 @@ func openSnapshot(ctx context.Context, m *Member, lock bool) (_ *snapshot, err e
 	if err != nil {
 		return nil, err
 	}
-	if s.position, err = gtidOf(ctx, m, started); err != nil {
+	if s.position, err = snapshotPosition(ctx, m, started); err != nil {
 		return nil, err
 	}
 	if s.objects, err = readObjects(ctx, s.look); err != nil {
@@ -87,8 +87,8 @@ func openSnapshot(ctx context.Context, m *Member, lock bool) (_ *snapshot, err e
 	return s, nil
 }
 
-// gtidOf returns the position of a snapshot from its place in the binlog.
-func gtidOf(ctx context.Context, m *Member, status table) (topology.Position, error) {
+// snapshotPosition returns the position of a snapshot from its place in the binlog.
+func snapshotPosition(ctx context.Context, m *Member, status table) (topology.Position, error) {
 	place := map[string]string{}
 	for _, row := range status.rows {
 		place[strings.ToLower(row[0])] = row[1]

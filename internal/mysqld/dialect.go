@@ -2,7 +2,6 @@ package mysqld
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -45,13 +44,3 @@ func dialectOf(f topology.Flavour) dialect {
 	}
 	return mySQL{}
 }
-
-// flavourError is ErrFlavour with what the server is.
-type flavourError struct {
-	version topology.ServerVersion
-	text    string
-}
-
-func (e flavourError) Error() string { return fmt.Sprintf("%s: %s", e.version, ErrFlavour) }
-
-func (e flavourError) Unwrap() error { return ErrFlavour }

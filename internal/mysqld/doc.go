@@ -3,9 +3,9 @@
 //
 // A [Member] observes, beats, acts and reads accounts; a [Fleet] keeps one
 // handle per member of the ring. Statements differ between flavours and live
-// behind one interface, dialect; MariaDB's is in the files mariadb_*.go. MySQL's
-// reads accounts, which a proxy in front of such a server needs; to everything that
-// a ring needs it answers ErrFlavour.
+// behind one interface, dialect. MariaDB's is in the files mariadb_*.go, and with it
+// what both do alike; what is otherwise on MySQL is in mysql_*.go, under the same names.
+// docs/flavours.md has the differences, and what they mean.
 //
 // It decides nothing: what is done comes in as a [topology.Action], what was seen
 // goes out as a [topology.Observation].
@@ -33,6 +33,6 @@
 // Nothing is retried inside a call, but for a probe or a heartbeat whose held
 // connection turns out to be broken before anything was asked.
 //
-// It is tested on real servers: every action, twice, refused, and interrupted;
+// It is tested on real servers, of the flavour that SQLRING_TEST_FLAVOUR names: every action, twice, refused, and interrupted;
 // servers that are killed, frozen, restarted, lagging, or waiting for an acker.
 package mysqld

@@ -16,9 +16,10 @@ import (
 
 // What callers branch on. Each is wrapped with the member and what was tried.
 var (
-	// ErrFlavour: the server is of a flavour that can not be a member of a ring yet.
-	// The remedy is a MariaDB server.
-	ErrFlavour = errors.New("this server flavour is not supported in a ring yet")
+	// ErrGaps: the GTIDs that a MySQL has executed have a gap, so how far it has come
+	// is no position. The remedy is to wait for what is in it; or, if that is lost for
+	// good, to commit an empty transaction in its place: docs/flavours.md.
+	ErrGaps = errors.New("its gtid_executed has a gap")
 	// ErrPrecondition: the action was refused and nothing was changed. Observe
 	// anew and decide again.
 	ErrPrecondition = errors.New("refused, the member is not in the state for it")
@@ -76,9 +77,11 @@ const (
 	errInvalidView        = 1356
 	errTableChanged       = 1412 // it is younger than the snapshot
 	errTooManyUserConns   = 1203
+	errUnknownVariable    = 1193
 	errLockTimeout        = 1205
 	errUserLimit          = 1226
 	errMissingPrivilege   = 1227
+	errReadOnly           = 1290
 	errKilled             = 1927
 	errAccountLocked      = 4151
 	errUnknownSchema      = 1049
@@ -92,7 +95,7 @@ func judge(err error) failure {
 	switch {
 	case errors.As(err, &server):
 		return judgeNumber(server.Number)
-	case errors.Is(err, context.Canceled), errors.As(err, &dns):
+	case errors.Is(err, context.Canceled), errors.As(err, &dns), errors.Is(err, ErrGaps):
 		return failureOurs
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout(),
@@ -135,9 +138,6 @@ func isNumber(err error, numbers ...uint16) bool {
 
 // reachOf tells how a probe that ended with err found the server.
 func reachOf(err error) topology.Reach {
-	if errors.Is(err, ErrFlavour) {
-		return topology.ReachDenied
-	}
 	switch judge(err) {
 	case failureLost:
 		return topology.ReachRefused

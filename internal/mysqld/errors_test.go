@@ -129,14 +129,15 @@ func TestStateOfAnotherShapeIsAnError(t *testing.T) {
 	}
 }
 
-func TestMySQLIsNamedAsNotSupportedYet(t *testing.T) {
-	c := &conn{version: topology.ServerVersion{Flavour: topology.FlavourMySQL, Major: 9, Minor: 7, Patch: 4}, text: "9.7.4-2"}
-	d := dialectOf(topology.FlavourMySQL)
-	err := d.session(t.Context(), c, forHands)
-	if !errors.Is(err, ErrFlavour) || reachOf(err) != topology.ReachDenied {
+func TestGapInTheGTIDsIsNotFine(t *testing.T) {
+	const source = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+	state := table{rows: [][]string{{source + ":1-5:8-9", "0", "0", "1", "3"}}}
+	var o topology.Observation
+	err := readStateMySQL(state, table{}, &o)
+	if !errors.Is(err, ErrGaps) || reachOf(err) != topology.ReachUnknown {
 		t.Errorf("got %v, %s", err, reachOf(err))
 	}
-	if want := "mysql 9.7.4: " + ErrFlavour.Error(); err.Error() != want {
+	if want := ErrGaps.Error() + ": " + source + ":6-7"; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
 }

@@ -18,7 +18,7 @@ import (
 // still leads.
 //
 // Errors: ErrPrecondition, ErrNotVerified, ErrBlocked, ErrUnknownOutcome,
-// ErrHandsBusy, ErrHandsLost, ErrDeposed, ErrFlavour, or the server's own.
+// ErrHandsBusy, ErrHandsLost, ErrDeposed, or the server's own.
 func (m *Member) Execute(ctx context.Context, a topology.Action) error {
 	limit := m.cfg.Act
 	if a.Kind == topology.ActReadTail {

@@ -45,6 +45,20 @@ func (f *Fleet) Member(m topology.Member) *Member {
 	return handle
 }
 
+// Drop ends the connections to m, which is not to be asked any more. It waits for calls
+// that are under way.
+func (f *Fleet) Drop(m topology.Member) {
+	f.mu.Lock()
+	known := f.members[m.ID]
+	if known == nil || known.addr != m.Addr {
+		f.mu.Unlock()
+		return
+	}
+	delete(f.members, m.ID)
+	f.mu.Unlock()
+	known.Close()
+}
+
 // Lead says in which term actions are done from now on: see [Member.Lead].
 func (f *Fleet) Lead(term uint64) {
 	f.mu.Lock()

@@ -58,10 +58,10 @@ func TestHandsThatStandInAnEndlessStopAreBusy(t *testing.T) {
 	ctx := context.WithoutCancel(t.Context())
 	go func() {
 		defer close(stopped)
-		_, _ = c.ExecContext(ctx, "STOP SLAVE SQL_THREAD")
+		_, _ = c.ExecContext(ctx, down.words(t, "STOP SLAVE SQL_THREAD"))
 	}()
 	mysqltest.Eventually(t, "the stop is under way", func() error {
-		if down.Query(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE info='STOP SLAVE SQL_THREAD'") != "1" {
+		if down.Query(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE info='"+down.words(t, "STOP SLAVE SQL_THREAD")+"'") != "1" {
 			return errors.New("not yet")
 		}
 		return nil

@@ -14,7 +14,7 @@ import (
 // The server may still be committing then; until it has ended that, no further
 // heartbeat is written, so a hanging server collects one session and not many.
 //
-// Errors: ErrNoIdentity, ErrBeatWaits, ErrUnknownOutcome, ErrFlavour.
+// Errors: ErrNoIdentity, ErrBeatWaits, ErrUnknownOutcome.
 func (m *Member) Beat(ctx context.Context, seq uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.Probe)
 	defer cancel()

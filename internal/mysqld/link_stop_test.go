@@ -30,7 +30,7 @@ func received(g topology.GTID) func(o topology.Observation) bool {
 
 func (n *node) last(t *testing.T) topology.GTID {
 	t.Helper()
-	g, ok := n.see(t).Binlog.Last(n.identity)
+	g, ok := n.see(t).Binlog.Last(n.domain(t))
 	if !ok {
 		t.Fatalf("%s has written nothing", n.id)
 	}
@@ -64,6 +64,9 @@ func TestReceiverStopsWhenTheApplierStandsAndNothingIsUnapplied(t *testing.T) {
 	back, other := round(t)
 	back.Exec(t, "STOP SLAVE SQL_THREAD")
 	back.stopsReceiver(t)
+	if isMySQL(t) {
+		return // its own do not come round: it has them
+	}
 
 	back.do(t, follow(other))
 	back.caughtUp(t, other)
@@ -74,6 +77,7 @@ func TestReceiverStopsWhenTheApplierStandsAndNothingIsUnapplied(t *testing.T) {
 }
 
 func TestReceiverOfARestartedMemberThatSomebodyStarted(t *testing.T) {
+	mysqltest.OnlyMariaDB(t, "a MySQL's own transactions do not come round")
 	back, other := round(t)
 	back.Exec(t, "STOP SLAVE SQL_THREAD")
 	back.Exec(t, "INSERT INTO shop.t (v) VALUES (2)")
@@ -105,7 +109,7 @@ func TestReceiverIsKeptWhenTheApplierFailed(t *testing.T) {
 	back.Exec(t, "SET sql_log_bin=0; DROP TABLE shop.conflict; SET sql_log_bin=1")
 	other.Exec(t, "INSERT INTO shop.conflict VALUES (1)")
 	back.eventually(t, "its applier fails", func(o topology.Observation) bool { return o.Link.ApplierErrno != 0 })
-	back.refusesToStop(t, other.last(t).String()+" unapplied")
+	back.refusesToStop(t, topology.Position{other.last(t)}.String()+" unapplied")
 	// That the upstream is gone changes nothing: the relay log may be the last copy.
 	other.Kill()
 	back.eventually(t, "it connects", func(o topology.Observation) bool { return o.Link.Receiver == topology.ThreadConnecting })

@@ -19,7 +19,7 @@ type deed struct {
 	run func(ctx context.Context, w work, o topology.Observation, a topology.Action) error
 }
 
-func deedOf(k topology.ActionKind) (deed, bool) {
+func (mariaDB) deedOf(k topology.ActionKind) (deed, bool) {
 	switch k {
 	case topology.ActPrepare:
 		return deed{lacksPrepare, refusePrepare, runPrepare}, true
@@ -29,6 +29,13 @@ func deedOf(k topology.ActionKind) (deed, bool) {
 		return deed{lacksStopReceiver, refuseStopReceiver, runStopReceiver}, true
 	case topology.ActDetach:
 		return deed{lacksDetach, refuseDetach, runDetach}, true
+	}
+	return commonDeed(k)
+}
+
+// commonDeed returns the deeds that both flavours do alike, but for a word.
+func commonDeed(k topology.ActionKind) (deed, bool) {
+	switch k {
 	case topology.ActArm:
 		return deed{lacksArm, refuseArm, runArm}, true
 	case topology.ActDisarm:
@@ -43,17 +50,24 @@ func deedOf(k topology.ActionKind) (deed, bool) {
 		return deed{lacksNothing, refuseNothing, runExpel}, true
 	case topology.ActReadTail:
 		return deed{lacksNothing, refuseTail, runTail}, true
+	case topology.ActRetire:
+		return deed{lacksRetire, refuseRetire, runRetire}, true
 	case topology.ActSeize:
 		return deed{lacksNothing, refuseNothing, nil}, true // who acts has the hands
-	case topology.ActNone, topology.ActCopy, topology.ActEndCopy: // a copy is made on connections of its own
+	case topology.ActPrepare, topology.ActFollow, topology.ActStopReceiver, topology.ActDetach, topology.ActNone,
+		topology.ActCopy, topology.ActEndCopy: // a copy is made on connections of its own
 	}
 	return deed{}, false
 }
 
-func (mariaDB) act(ctx context.Context, w work, a topology.Action) error {
+func (d mariaDB) act(ctx context.Context, w work, a topology.Action) error {
+	return act(ctx, w, a, d.deedOf)
+}
+
+func act(ctx context.Context, w work, a topology.Action, deedOf func(topology.ActionKind) (deed, bool)) error {
 	d, ok := deedOf(a.Kind)
 	if !ok {
-		return fmt.Errorf("this release does not do action %q on MariaDB", a.Kind)
+		return fmt.Errorf("this release does not do action %q on %s", a.Kind, w.version.Flavour)
 	}
 	if a.Kind == topology.ActDisarm {
 		// Looking first would take a list that the server locks while it ends the
@@ -101,8 +115,14 @@ func stranger(o topology.Observation, a topology.Action) string {
 
 // identified says why a server must not write or follow anybody yet, "" if it
 // carries an identity. A restarted MariaDB has domain 0, and has lost every other
-// setting as well.
+// setting as well. A restarted MySQL has lost the mark that it was prepared.
 func identified(o topology.Observation) string {
+	if o.Version.Flavour == topology.FlavourMySQL {
+		if o.ServerID == 0 {
+			return "it carries no identity: it was not prepared since it was started"
+		}
+		return ""
+	}
 	if o.Domain == 0 || o.Domain != o.ServerID {
 		return fmt.Sprintf("it carries no identity: server_id is %d, gtid_domain_id %d", o.ServerID, o.Domain)
 	}

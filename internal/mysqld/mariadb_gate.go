@@ -29,6 +29,9 @@ func refuseOpen(o topology.Observation, a topology.Action) string {
 	if err := o.Layout.Validate(); err != nil {
 		return err.Error()
 	}
+	if missing := o.Position().Missing(a.Regain); len(missing) > 0 {
+		return fmt.Sprintf("it has lost its own transactions up to %s and not got them back: it would give their numbers out again", missing)
+	}
 	return refuseStamp(o, a)
 }
 
@@ -60,17 +63,26 @@ func runClose(ctx context.Context, w work, o topology.Observation, _ topology.Ac
 // The server forgets that read_only came from its config file as soon as it is
 // set by SQL. Whether it would boot closed is then told by fileCache.
 func setReadOnly(ctx context.Context, w work, o topology.Observation, on bool) error {
-	if o.Settings.ReadOnlyInFile {
+	if o.Settings.ReadOnlyInFile && w.version.Flavour == topology.FlavourMariaDB {
 		if err := w.execute(ctx, setCache(fileCache, 1)); err != nil {
 			return fmt.Errorf("note where read_only comes from: %w", err)
 		}
 	}
+	mysql := w.version.Flavour == topology.FlavourMySQL
 	value := 0
 	if on {
 		value = 1
 	}
+	if mysql && on {
+		if err := runEvents(ctx, w.conn, "GLOBAL", false); err != nil {
+			return err
+		}
+	}
 	if err := w.execute(ctx, fmt.Sprintf("SET GLOBAL read_only=%d", value)); err != nil {
 		return fmt.Errorf("set read_only=%d: %w", value, err)
+	}
+	if mysql && !on {
+		return runEvents(ctx, w.conn, "GLOBAL", true)
 	}
 	return nil
 }
@@ -111,6 +123,15 @@ const appsCondition = `FROM information_schema.processlist
 	WHERE user NOT IN (?, ?, 'system user', 'event_scheduler', 'unauthenticated user')
 	AND command NOT IN ('Binlog Dump', 'Daemon', 'Slave_IO', 'Slave_SQL')`
 
+// appsCondition is that of the flavour. MySQL's list in information_schema holds a
+// lock that every login and every end of a session waits for.
+func (c *conn) appsCondition() string {
+	if c.version.Flavour == topology.FlavourMySQL {
+		return mysqlAppsCondition
+	}
+	return appsCondition
+}
+
 // expel ends the connections of applications, or those up to an id, if it is not 0.
 func expel(ctx context.Context, w work, below uint64) error {
 	if below == 0 {
@@ -118,7 +139,7 @@ func expel(ctx context.Context, w work, below uint64) error {
 	}
 	var left []string
 	gone, err := until(ctx, expelWait, func() (bool, error) {
-		t, err := w.query(ctx, "SELECT id "+appsCondition+" AND id <= ? ORDER BY id", w.ours[0], w.ours[1], below)
+		t, err := w.query(ctx, "SELECT id "+w.appsCondition()+" AND id <= ? ORDER BY id", w.ours[0], w.ours[1], below)
 		left = left[:0]
 		for _, row := range t.rows {
 			left = append(left, row[0])

@@ -17,15 +17,17 @@ const handsWait = 2 // s
 //
 // The terms are compared under the lock, so the higher one stays in the server's
 // memory whatever the order of two takers.
-func (mariaDB) seize(ctx context.Context, c *conn, term uint64) error {
-	return seizeLock(ctx, c, handsLock, term)
-}
+func (mariaDB) seize(ctx context.Context, c *conn, term uint64) error { return seize(ctx, c, term) }
 
 // The locks by which one connection alone does something.
 const (
 	handsLock = "sqlring_hands"
 	copyLock  = "sqlring_copy" // writes a copy into the member
 )
+
+func seize(ctx context.Context, c *conn, term uint64) error {
+	return seizeLock(ctx, c, handsLock, term)
+}
 
 func seizeLock(ctx context.Context, c *conn, lock string, term uint64) error {
 	if term > cacheMax {

@@ -67,7 +67,7 @@ const (
 
 func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) error {
 	first, err := c.batch(ctx, statusStatement+";"+stateStatement+";"+schemasStatement+";"+hostsStatement+
-		"; SELECT COUNT(*), COALESCE(MIN(id), 0), COALESCE(MAX(id), 0) "+appsCondition, c.ours[0], c.ours[1])
+		"; SELECT COUNT(*), COALESCE(MIN(id), 0), COALESCE(MAX(id), 0), COALESCE(SUM(command<>'Sleep'), 0) "+appsCondition, c.ours[0], c.ours[1])
 	if err != nil {
 		return err
 	}
@@ -89,14 +89,15 @@ func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) er
 		return errors.New("the server does not count the connections of applications")
 	}
 	apps := fieldReader{row: first[4].rows[0]}
-	o.Apps, o.AppsFrom, o.AppsTo = int(apps.number()), apps.number(), apps.number()
+	o.Apps, o.AppsFrom, o.AppsTo, o.Busy = int(apps.number()), apps.number(), apps.number(), int(apps.number())
 	if apps.err != nil {
 		return fmt.Errorf("connections of applications: %w", apps.err)
 	}
-	return observeLink(ctx, c, o)
+	return observeLink(ctx, c, o, linkStatement, readLink)
 }
 
-func observeLink(ctx context.Context, c *conn, o *topology.Observation) error {
+// observeLink is the second round trip: what has come from the others, and how.
+func observeLink(ctx context.Context, c *conn, o *topology.Observation, statement string, read func(table) (topology.Link, error)) error {
 	if o.HasRing {
 		beats, err := c.query(ctx, beatsStatement)
 		if isNumber(err, errNoSuchTable, errUnknownSchema) { // dropped since the first round trip
@@ -107,11 +108,11 @@ func observeLink(ctx context.Context, c *conn, o *topology.Observation) error {
 			return err
 		}
 	}
-	status, err := c.query(ctx, linkStatement)
+	status, err := c.query(ctx, statement)
 	if err != nil {
 		return err
 	}
-	o.Link, err = readLink(status)
+	o.Link, err = read(status)
 	return err
 }
 

@@ -57,12 +57,19 @@ func switchSemiSync(ctx context.Context, c *conn, on bool) error {
 	if on {
 		value, want = 1, "ON"
 	}
-	if err := c.execute(ctx, fmt.Sprintf("SET GLOBAL rpl_semi_sync_master_enabled=%d", value)); err != nil {
+	name, status := "rpl_semi_sync_master_enabled", "SELECT variable_value FROM information_schema.global_status WHERE variable_name='RPL_SEMI_SYNC_MASTER_STATUS'"
+	if c.version.Flavour == topology.FlavourMySQL {
+		name, status = "rpl_semi_sync_source_enabled", mysqlSemiSyncStatus
+	}
+	if err := c.execute(ctx, fmt.Sprintf("SET GLOBAL %s=%d", name, value)); err != nil {
+		if !on && isNumber(err, errUnknownVariable) {
+			return nil // a MySQL without the plugin waits for nobody
+		}
 		return fmt.Errorf("switch semi-sync %s: %w", want, err)
 	}
 	var is string
 	reached, err := until(ctx, switchWait, func() (bool, error) {
-		t, err := c.query(ctx, "SELECT variable_value FROM information_schema.global_status WHERE variable_name='RPL_SEMI_SYNC_MASTER_STATUS'")
+		t, err := c.query(ctx, status)
 		is = t.value()
 		return is == want, err
 	})

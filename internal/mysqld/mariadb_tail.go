@@ -33,11 +33,11 @@ func runTail(ctx context.Context, w work, o topology.Observation, a topology.Act
 	r := rangeOf(o.Binlog, a.After)
 	tail := topology.Tail{Cut: a.After, End: r.end, Verdict: topology.TailEmpty, Why: "it holds nothing above the cut"}
 	if len(r.open()) > 0 {
-		list, err := openTailList(m.cfg.TailDir, m.id)
+		list, err := openTailList(m.cfg.TailDir, m.id, r.openEnd())
 		if err != nil {
 			return err
 		}
-		j := judgement{own: append(slices.Clone(a.Retired), a.Identity), layout: a.Layout, keys: &catalogue{w: w}, list: list}
+		j := judgement{own: ownDomains(o, a), layout: a.Layout, keys: &catalogue{w: w}, list: list}
 		if err := errors.Join(readTail(ctx, w, r, &j), list.close()); err != nil {
 			return err
 		}
@@ -45,6 +45,15 @@ func runTail(ctx context.Context, w work, o topology.Observation, a topology.Act
 	}
 	m.tail.Store(&tail)
 	return nil
+}
+
+// ownDomains are those of the identities that the member has and had. A MySQL has one,
+// whatever its identities.
+func ownDomains(o topology.Observation, a topology.Action) []uint32 {
+	if o.Version.Flavour == topology.FlavourMySQL {
+		return []uint32{o.Domain}
+	}
+	return append(slices.Clone(a.Retired), a.Identity)
 }
 
 // catalogue answers what a table is, from the member itself; each table is asked

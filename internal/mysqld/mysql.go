@@ -7,21 +7,25 @@ import (
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
-// mySQL is the dialect of MySQL, as far as a proxy in front of such a server needs
-// it: what the server is, and who may log in. The operations of a ring are refused
-// by name (ErrFlavour), and no connection is made ready for any.
+// mySQL is the dialect of MySQL 8.0.26 and later. Its verbs are laid out as those of
+// mariaDB; what both do alike stands there.
 type mySQL struct{}
 
+// session keeps what the connection does out of the binlog, but for heartbeats. As on
+// MariaDB the server ends a probe's statement that hangs, if it is a SELECT.
 func (mySQL) session(ctx context.Context, c *conn, why purpose) error {
-	if why != forProbe {
-		return flavourError{c.version, c.text}
+	set := fmt.Sprintf("SET SESSION lock_wait_timeout=%d, sql_mode=''", lockWait)
+	switch why {
+	case forProbe:
+		set += ", sql_log_bin=0, max_execution_time=3000"
+	case forTies:
+		set += ", sql_log_bin=0, max_execution_time=20000"
+	case forHands:
+		set += ", sql_log_bin=0"
+	case forBeat:
+		set += ", innodb_lock_wait_timeout=1"
 	}
-	return c.execute(ctx, fmt.Sprintf("SET SESSION lock_wait_timeout=%d, sql_mode='', max_execution_time=3000", lockWait))
-}
-
-// observe says what the server is, and that it can not be a member of a ring yet.
-func (mySQL) observe(_ context.Context, c *conn, _ *topology.Observation) error {
-	return flavourError{c.version, c.text}
+	return c.execute(ctx, set)
 }
 
 // accounts reads mysql.user. Roles are locked accounts without a password there.
@@ -54,20 +58,49 @@ func requireOf(word string) topology.RequireKind {
 	return topology.RequireSpecified
 }
 
-func (mySQL) beat(_ context.Context, c *conn, _ topology.Beat) (bool, error) {
-	return false, flavourError{c.version, c.text}
+// beat writes only on a server that was prepared since it was started: before that
+// nobody has held its disk against the others', and it might give numbers of its own
+// out again. A session that is older than the server's identity logs the earlier
+// server_id, which does no harm here: events are told by their GTIDs, and what a member
+// has lost of its own came under the identity before.
+func (mySQL) beat(ctx context.Context, c *conn, row topology.Beat) (bool, error) {
+	t, err := c.query(ctx, fmt.Sprintf(`INSERT INTO sqlring.heartbeat (member, node, seq) SELECT ?, ?, ? FROM DUAL
+		WHERE @@global.%s.key_cache_age_threshold=@@global.server_id*%d
+		ON DUPLICATE KEY UPDATE seq=VALUES(seq); SELECT ROW_COUNT()`, identityCache, cacheUnit),
+		string(row.Origin), string(row.Node), row.Seq)
+	if isNumber(err, errReadOnly) { // as it boots; looked at before the condition is
+		mark, err2 := c.query(ctx, fmt.Sprintf("SELECT @@global.%s.key_cache_age_threshold", identityCache))
+		if err2 == nil && mark.value() == "0" {
+			return false, nil
+		}
+	}
+	return t.value() != "0", err
 }
 
-func (mySQL) beatWaits(_ context.Context, c *conn, _ uint64) (bool, error) {
-	return false, flavourError{c.version, c.text}
+func (mySQL) beatWaits(ctx context.Context, c *conn, connection uint64) (bool, error) {
+	t, err := c.query(ctx, `SELECT COUNT(*) FROM performance_schema.processlist
+		WHERE id=? AND info LIKE 'INSERT INTO sqlring.heartbeat%'`, connection)
+	return t.value() != "0", err
 }
 
-func (mySQL) seize(_ context.Context, c *conn, _ uint64) error {
-	return flavourError{c.version, c.text}
+func (mySQL) seize(ctx context.Context, c *conn, term uint64) error { return seize(ctx, c, term) }
+
+func (mySQL) disarm(ctx context.Context, c *conn) error { return switchSemiSync(ctx, c, false) }
+
+func (d mySQL) act(ctx context.Context, w work, a topology.Action) error {
+	return act(ctx, w, a, d.deedOf)
 }
 
-func (mySQL) act(_ context.Context, w work, _ topology.Action) error {
-	return flavourError{w.version, w.text}
+func (mySQL) deedOf(k topology.ActionKind) (deed, bool) {
+	switch k {
+	case topology.ActPrepare:
+		return deed{lacksPrepareMySQL, refusePrepareMySQL, runPrepareMySQL}, true
+	case topology.ActFollow:
+		return deed{lacksFollow, refuseFollowMySQL, runFollowMySQL}, true
+	case topology.ActStopReceiver:
+		return deed{lacksStopReceiver, refuseStopReceiver, runStopReceiverMySQL}, true
+	case topology.ActDetach:
+		return deed{lacksDetach, refuseDetachMySQL, runDetachMySQL}, true
+	}
+	return commonDeed(k)
 }
-
-func (mySQL) disarm(_ context.Context, c *conn) error { return flavourError{c.version, c.text} }

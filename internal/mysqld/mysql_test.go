@@ -25,7 +25,7 @@ func requirements() map[string]topology.Require {
 	}
 }
 
-func TestMySQLShowsItsAccountsAndIsNoMemberYet(t *testing.T) {
+func TestMySQLShowsItsAccountsAndIsClosedToActionsOfNobody(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 	s := mysqltest.StartMySQL(t)
@@ -61,10 +61,10 @@ func TestMySQLShowsItsAccountsAndIsNoMemberYet(t *testing.T) {
 	}
 
 	o := m.Observe(t.Context())
-	if o.Reach != topology.ReachDenied || o.Version.Flavour != topology.FlavourMySQL || o.Version.Major != 9 || !strings.Contains(o.Error, "not supported in a ring yet") {
-		t.Errorf("observed: %s, %s, %s", o.Reach, o.Version, o.Error)
+	if o.Reach != topology.ReachAnswers || o.Version.Flavour != topology.FlavourMySQL || o.Version.Major != 9 || o.ServerID != 0 {
+		t.Errorf("observed: %s, %s, %s, identity %d", o.Reach, o.Version, o.Error, o.ServerID)
 	}
-	if err := m.Execute(t.Context(), topology.Action{Kind: topology.ActPrepare, Identity: 1, Fresh: true}); !errors.Is(err, mysqld.ErrFlavour) {
+	if err := m.Execute(t.Context(), topology.Action{Kind: topology.ActPrepare, Fresh: true}); !errors.Is(err, mysqld.ErrPrecondition) {
 		t.Errorf("an action of the ring: %v", err)
 	}
 }

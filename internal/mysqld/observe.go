@@ -26,10 +26,6 @@ func (m *Member) Observe(ctx context.Context) topology.Observation {
 		return seen
 	}
 	o.Reach, o.Error, o.At = reachOf(err), err.Error(), time.Now()
-	var flavour flavourError
-	if errors.As(err, &flavour) {
-		o.Version, o.Greeting = flavour.version, flavour.text
-	}
 	return o
 }
 

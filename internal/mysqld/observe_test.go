@@ -17,13 +17,17 @@ import (
 func TestObserveFreshServer(t *testing.T) {
 	n := world(t, 1)[0]
 	o := n.see(t)
-	if o.Member != "m1" || o.Version.Flavour != topology.FlavourMariaDB || o.Greeting != n.Query(t, "SELECT @@version") {
+	if o.Member != "m1" || o.Version.Flavour != mysqltest.Flavour(t) || o.Greeting != n.Query(t, "SELECT @@version") {
 		t.Errorf("it is %q, %s, %q", o.Member, o.Version, o.Greeting)
 	}
 	if o.Asked.IsZero() || o.At.Before(o.Asked) {
 		t.Errorf("asked at %v, answered at %v", o.Asked, o.At)
 	}
-	if !o.ReadOnly || o.Boot != 0 || o.ServerID != 1 || o.Domain != 0 || (o.Layout != autoinc.Layout{Offset: 1, Stride: 1}) {
+	id := uint32(1)
+	if isMySQL(t) {
+		id = 0
+	}
+	if !o.ReadOnly || o.Boot != 0 || o.ServerID != id || o.Domain != n.domain(t)*(1-id) || (o.Layout != autoinc.Layout{Offset: 1, Stride: 1}) {
 		t.Errorf("read_only %t, boot %d, identity %d/%d, slot %s", o.ReadOnly, o.Boot, o.ServerID, o.Domain, o.Layout)
 	}
 	if o.HasRing || len(o.Schemas) != 0 || len(o.Beats) != 0 || len(o.Applied) != 0 || len(o.Binlog) != 0 || o.Link.Upstream != "" {
@@ -33,6 +37,9 @@ func TestObserveFreshServer(t *testing.T) {
 		LogBin: true, LogReplica: true, RowFormat: true, GTIDStrict: true, IgnoreDuplicates: true, StrictDDL: true,
 		NetTimeout: 2, ReadOnlyInFile: true, LogReplicaInFile: true,
 		ConfigFile: "", // the server names it to accounts with FILE only
+	}
+	if isMySQL(t) { // semi-sync is not installed, and nothing is persisted
+		want.NetTimeout, want.ReadOnlyInFile, want.ServerUUID = 60, false, n.at(t, 0).Source
 	}
 	if o.Settings != want {
 		t.Errorf("settings\n got %+v\nwant %+v", o.Settings, want)
@@ -75,7 +82,7 @@ func TestObserveKilledRestartedServer(t *testing.T) {
 	})
 	n.RestartNow(t)
 	o := n.see(t)
-	if o.Boot != 0 || o.Domain != 0 || !o.ReadOnly || !o.Settings.ReadOnlyInFile || !o.HasRing {
+	if o.Boot != 0 || o.Domain != 0 && !isMySQL(t) || o.ServerID == n.identity || !o.ReadOnly || !o.Settings.ReadOnlyInFile || !o.HasRing {
 		t.Errorf("after the restart: boot %d, domain %d, read_only %t, in file %t, ring %t", o.Boot, o.Domain, o.ReadOnly, o.Settings.ReadOnlyInFile, o.HasRing)
 	}
 	// The hands died with the process: one action says so, the next one takes them again.

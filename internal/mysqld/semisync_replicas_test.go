@@ -29,12 +29,16 @@ func (n *node) pulls(t *testing.T, id uint32, acks bool) (end func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	flavour := gomysql.MariaDBFlavor
+	if isMySQL(t) {
+		flavour = gomysql.MySQLFlavor
+	}
 	syncer := replication.NewBinlogSyncer(replication.BinlogSyncerConfig{
-		ServerID: id, Flavor: gomysql.MariaDBFlavor, Host: host, Port: uint16(number),
+		ServerID: id, Flavor: flavour, Host: host, Port: uint16(number),
 		User: mysqltest.Manager, Password: mysqltest.ManagerPassword, Localhost: "stranger",
 		SemiSyncEnabled: acks, DisableRetrySync: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
-	start, err := gomysql.ParseMariadbGTIDSet(n.see(t).Binlog.String())
+	start, err := gomysql.ParseGTIDSet(flavour, n.see(t).Binlog.String())
 	if err != nil {
 		t.Fatal(err)
 	}

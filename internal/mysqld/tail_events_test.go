@@ -119,7 +119,7 @@ func TestEventsOfATail(t *testing.T) {
 		{name: "between files", in: events{generic(replication.STOP_EVENT), event(replication.ROTATE_EVENT, &replication.RotateEvent{}), event(replication.FORMAT_DESCRIPTION_EVENT, &replication.FormatDescriptionEvent{}), generic(replication.MARIADB_GTID_LIST_EVENT), generic(replication.MARIADB_BINLOG_CHECKPOINT_EVENT), begin(101, 6, trans), generic(replication.HEARTBEAT_EVENT), insert(), xid()}, want: flows, count: 1, kinds: "insert"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			list, err := openTailList(t.TempDir(), "m1")
+			list, err := openTailList(t.TempDir(), "m1", nil)
 			if err != nil {
 				t.Fatal(err)
 			}

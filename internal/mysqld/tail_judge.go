@@ -181,6 +181,15 @@ func asKey(v any) (uint64, bool) {
 		return uint64(n), n > 0
 	case int64:
 		return uint64(n), n > 0
+	// MySQL's binlog says which columns have no sign.
+	case uint8:
+		return uint64(n), n > 0
+	case uint16:
+		return uint64(n), n > 0
+	case uint32:
+		return uint64(n), n > 0
+	case uint64:
+		return n, n > 0
 	}
 	return 0, false
 }

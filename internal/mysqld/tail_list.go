@@ -34,15 +34,22 @@ type tailList struct {
 	out  *bufio.Writer
 }
 
-func openTailList(dir string, id topology.MemberID) (*tailList, error) {
+// openTailList begins a list that ends at a position. It gets its name when it is
+// closed: one of another tail, or of an earlier look at this one, stays as it is
+// until then.
+func openTailList(dir string, id topology.MemberID, end topology.Position) (*tailList, error) {
 	if dir == "" {
 		return &tailList{}, nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("list tail: %w", err)
 	}
-	path := filepath.Join(dir, "tail-"+string(id)+".jsonl")
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	name := "tail-" + string(id)
+	for _, g := range end[:min(len(end), maxNamed)] {
+		name += "_" + g.String()
+	}
+	path := filepath.Join(dir, name+".jsonl")
+	file, err := os.OpenFile(path+unfinished, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("list tail: %w", err)
 	}
@@ -63,10 +70,19 @@ func (l *tailList) add(e tailEntry) error {
 	return nil
 }
 
-// close returns once the list is on the disk.
+// unfinished is how the name of a list ends that is being written.
+const unfinished = ".part"
+
+// maxNamed bounds how many positions the name of a list has.
+const maxNamed = 4
+
+// close returns once the list is on the disk, under its name.
 func (l *tailList) close() error {
 	if l.file == nil {
 		return nil
 	}
-	return errors.Join(l.out.Flush(), l.file.Sync(), l.file.Close())
+	if err := errors.Join(l.out.Flush(), l.file.Sync(), l.file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(l.path+unfinished, l.path)
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
@@ -60,6 +61,9 @@ func (r tailRange) open() []topology.GTID {
 	return slices.DeleteFunc(slices.Clone(r.end), func(g topology.GTID) bool { return r.cut.Seq(g.Domain) >= g.Seq })
 }
 
+// openEnd returns where the domains end that something is read of.
+func (r tailRange) openEnd() topology.Position { return topology.Position(r.open()) }
+
 // errNoStart: the server cannot send from that position (MariaDB error 1236).
 const errNoStart = 1236
 
@@ -74,12 +78,12 @@ func readTail(ctx context.Context, w work, r tailRange, j *judgement) error {
 }
 
 func readRange(ctx context.Context, w work, r tailRange, j *judgement) error {
-	syncer, err := newSyncer(w.member)
+	syncer, err := newSyncer(w.member, flavourName(w.conn))
 	if err != nil {
 		return err
 	}
 	defer syncer.Close()
-	start, err := gomysql.ParseMariadbGTIDSet(r.from.String())
+	start, err := gomysql.ParseGTIDSet(flavourName(w.conn), r.from.String())
 	if err != nil {
 		return fmt.Errorf("read binlog from %s: %w", r.from, err)
 	}
@@ -100,7 +104,15 @@ func readRange(ctx context.Context, w work, r tailRange, j *judgement) error {
 	return nil
 }
 
-func newSyncer(m *Member) (*replication.BinlogSyncer, error) {
+// flavourName is what go-mysql calls the flavour.
+func flavourName(c *conn) string {
+	if c.version.Flavour == topology.FlavourMySQL {
+		return gomysql.MySQLFlavor
+	}
+	return gomysql.MariaDBFlavor
+}
+
+func newSyncer(m *Member, flavour string) (*replication.BinlogSyncer, error) {
 	host, port, err := net.SplitHostPort(m.addr)
 	if err != nil {
 		return nil, err
@@ -110,7 +122,7 @@ func newSyncer(m *Member) (*replication.BinlogSyncer, error) {
 		return nil, err
 	}
 	return replication.NewBinlogSyncer(replication.BinlogSyncerConfig{
-		ServerID: tailReaderID, Flavor: gomysql.MariaDBFlavor,
+		ServerID: tailReaderID, Flavor: flavour,
 		Host: host, Port: uint16(number), User: m.cfg.ManagerUser, Password: m.cfg.ManagerPassword,
 		Localhost: "sqlring", DisableRetrySync: true, VerifyChecksum: true,
 		ReadTimeout: m.cfg.Tail, HeartbeatPeriod: m.cfg.Probe,
@@ -128,6 +140,7 @@ type tailReader struct {
 	inside bool          // its end has not come yet
 	wanted bool          // it is a part of the tail
 	alone  bool          // it is one statement, without a commit at its end
+	framed bool          // MySQL: it has begun as one of several events
 }
 
 func (r *tailReader) take(ctx context.Context, e *replication.BinlogEvent) error {
@@ -136,7 +149,30 @@ func (r *tailReader) take(ctx context.Context, e *replication.BinlogEvent) error
 	}
 	switch body := e.Event.(type) {
 	case *replication.MariadbGTIDEvent:
-		return r.begin(body, e)
+		g := topology.GTID{Domain: body.GTID.DomainID, Server: body.GTID.ServerID, Seq: body.GTID.SequenceNumber}
+		return r.begin(start{g, body.IsStandalone(), body.Flags&(flagPreparedXA|flagCompletedXA) != 0}, e)
+	case *replication.GTIDEvent:
+		g, err := gtidOf(body)
+		if err != nil {
+			return err
+		}
+		return r.begin(start{gtid: g}, e)
+	case *replication.GtidTaggedLogEvent:
+		g, err := gtidOf(&body.GTIDEvent)
+		if err != nil {
+			return err
+		}
+		return r.begin(start{gtid: g}, e)
+	case *replication.TransactionPayloadEvent: // compressed
+		if len(body.Events) == 0 {
+			return r.other(e)
+		}
+		for _, inner := range body.Events {
+			if err := r.take(ctx, inner); err != nil {
+				return err
+			}
+		}
+		return nil
 	case *replication.QueryEvent:
 		return r.query(ctx, body, e)
 	case *replication.RowsEvent:
@@ -164,18 +200,36 @@ const (
 	flagCompletedXA = 128
 )
 
-func (r *tailReader) begin(body *replication.MariadbGTIDEvent, e *replication.BinlogEvent) error {
+// start is what the first event of a transaction says of it.
+type start struct {
+	gtid     topology.GTID
+	alone    bool
+	twoPhase bool
+}
+
+// gtidOf reads the GTID of a MySQL.
+func gtidOf(e *replication.GTIDEvent) (topology.GTID, error) {
+	if len(e.SID) != 16 {
+		return topology.GTID{}, fmt.Errorf("the source of a transaction has %d bytes, not 16", len(e.SID))
+	}
+	source := fmt.Sprintf("%x-%x-%x-%x-%x", e.SID[:4], e.SID[4:6], e.SID[6:8], e.SID[8:10], e.SID[10:])
+	if e.Tag.String() != "" {
+		source += ":" + e.Tag.String()
+	}
+	return topology.GTID{Domain: topology.SourceDomain(source), Seq: uint64(e.GNO), Source: source}, nil
+}
+
+func (r *tailReader) begin(s start, e *replication.BinlogEvent) error {
 	if r.inside { // it has ended in a way that is not known
 		if err := r.other(e); err != nil {
 			return err
 		}
 		r.finish()
 	}
-	r.now = topology.GTID{Domain: body.GTID.DomainID, Server: body.GTID.ServerID, Seq: body.GTID.SequenceNumber}
-	r.inside, r.alone = true, body.IsStandalone()
+	r.now, r.inside, r.alone, r.framed = s.gtid, true, s.alone, false
 	at, named := r.cut.Last(r.now.Domain)
 	r.wanted = named && r.now.Seq > at.Seq
-	if r.wanted && body.Flags&(flagPreparedXA|flagCompletedXA) != 0 {
+	if r.wanted && s.twoPhase {
 		r.judge.twoPhase(r.now)
 	}
 	return nil
@@ -186,6 +240,12 @@ func (r *tailReader) query(ctx context.Context, body *replication.QueryEvent, e 
 		return r.other(e)
 	}
 	text := string(body.Query)
+	if r.now.Source != "" && !r.framed {
+		// A statement that nothing frames stands alone: DDL, or the end of an XA
+		// transaction. MySQL does not say so beforehand.
+		r.framed = true
+		r.alone = text != "BEGIN" && !strings.HasPrefix(text, "XA START ")
+	}
 	var err error
 	if r.wanted {
 		err = r.judge.statement(ctx, r.now, string(body.Schema), text)
@@ -231,6 +291,7 @@ func isAside(t replication.EventType) bool {
 	case replication.FORMAT_DESCRIPTION_EVENT, replication.ROTATE_EVENT, replication.STOP_EVENT,
 		replication.HEARTBEAT_EVENT, replication.HEARTBEAT_LOG_EVENT_V2,
 		replication.MARIADB_BINLOG_CHECKPOINT_EVENT, replication.MARIADB_GTID_LIST_EVENT, replication.MARIADB_START_ENCRYPTION_EVENT,
+		replication.PREVIOUS_GTIDS_EVENT, replication.ROWS_QUERY_EVENT,
 		replication.TABLE_MAP_EVENT, replication.MARIADB_ANNOTATE_ROWS_EVENT,
 		replication.INTVAR_EVENT, replication.RAND_EVENT, replication.USER_VAR_EVENT:
 		return true

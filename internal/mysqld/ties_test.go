@@ -3,6 +3,7 @@ package mysqld_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -29,6 +30,12 @@ func TestTiesAreWhatJoinsSchemas(t *testing.T) {
 		"CREATE EVENT blog.e ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM shop.card",
 		"CREATE SEQUENCE stock.numbers", "CREATE TABLE shop.numbered (id BIGINT DEFAULT (NEXT VALUE FOR stock.numbers))",
 	} {
+		if isMySQL(t) {
+			if strings.Contains(statement, "stock.numbers") { // it has no sequences
+				continue
+			}
+			statement = strings.Replace(statement, "EXECUTE IMMEDIATE 'DELETE FROM shop.card';", "PREPARE s FROM 'DELETE FROM shop.card'; EXECUTE s;", 1)
+		}
 		n.Exec(t, statement)
 	}
 	ties, err := n.Ties(t.Context())
@@ -48,6 +55,9 @@ func TestTiesAreWhatJoinsSchemas(t *testing.T) {
 		"event blog.e names shop (in blog)",
 		"foreign key blog.item_post names stock (in blog)",
 		"default shop.numbered.id names stock (in shop)",
+	}
+	if isMySQL(t) {
+		want = want[:len(want)-1]
 	}
 	slices.Sort(got)
 	slices.Sort(want)

@@ -58,6 +58,35 @@ func handle(t *testing.T, s *mysqltest.Server, cfg mysqld.Config) *mysqld.Member
 	return m
 }
 
+// isMySQL reports whether the rings of this run are of MySQL.
+func isMySQL(t testing.TB) bool { return mysqltest.Flavour(t) == topology.FlavourMySQL }
+
+// Exec runs statements as root; those of replication are given in MariaDB's words.
+func (n *node) Exec(t testing.TB, statements string, args ...any) {
+	t.Helper()
+	n.Server.Exec(t, n.words(t, statements), args...)
+}
+
+func (n *node) words(t testing.TB, statements string) string {
+	return mysqltest.Words(t, statements)
+}
+
+// at returns the member's own transaction of that number.
+func (n *node) at(t testing.TB, seq uint64) topology.GTID {
+	t.Helper()
+	if !isMySQL(t) {
+		return topology.GTID{Domain: n.identity, Server: n.identity, Seq: seq}
+	}
+	source := n.Query(t, "SELECT @@server_uuid")
+	return topology.GTID{Domain: topology.SourceDomain(source), Seq: seq, Source: source}
+}
+
+// domain is under what the member's own transactions stand.
+func (n *node) domain(t testing.TB) uint32 {
+	t.Helper()
+	return n.at(t, 0).Domain
+}
+
 func (n *node) prepare() topology.Action {
 	return topology.Action{Kind: topology.ActPrepare, Identity: n.identity, Layout: n.slot, Fresh: true}
 }

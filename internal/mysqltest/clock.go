@@ -18,13 +18,14 @@ const fakeTime = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 // test is skipped loudly, or fails if servers are required.
 func StartRingWithClocks(t testing.TB, wrong ...time.Duration) []*Server {
 	t.Helper()
+	OnlyMariaDB(t, "libfaketime is not loaded into the MySQL beside the system, which has its own libc")
 	bin := binaries(t)
 	found, _ := filepath.Glob(fakeTime)
 	if len(found) == 0 {
 		missing(t, "wrong clocks need libfaketime (apt-get install libfaketime)")
 	}
 	wrappers := t.TempDir()
-	return start(t, len(wrong), func(cfg *demo.ServerConfig, i int) {
+	return start(t, bin, len(wrong), func(cfg *demo.ServerConfig, i int) {
 		if wrong[i] == 0 {
 			return
 		}

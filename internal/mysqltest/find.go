@@ -10,14 +10,45 @@ import (
 	"testing"
 
 	"github.com/sqlring/sqlring/internal/demo"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // The environment variables of this package.
 const (
 	EnvServers = "SQLRING_TEST_SERVERS"    // flavour=path,flavour=path
 	EnvRequire = "SQLRING_REQUIRE_SERVERS" // 1: a missing server fails the test
+	EnvFlavour = "SQLRING_TEST_FLAVOUR"    // mariadb (default) or mysql: of which servers the rings of tests are made
 	EnvDir     = "SQLRING_SERVERS_DIR"     // where scripts/get-*.sh put servers; default ~/.cache/sqlring/servers
 )
+
+// Flavour returns of which servers the rings of this run are made.
+func Flavour(t testing.TB) topology.Flavour {
+	t.Helper()
+	flavour := topology.FlavourMariaDB
+	if text := os.Getenv(EnvFlavour); text != "" {
+		if err := flavour.UnmarshalText([]byte(text)); err != nil || flavour == topology.FlavourUnknown {
+			t.Fatalf("%s=%q is neither mariadb nor mysql", EnvFlavour, text)
+		}
+	}
+	return flavour
+}
+
+// OnlyMariaDB skips a test, loudly, in a run whose rings are of MySQL: what it tests
+// is of MariaDB alone, and why says what that is.
+func OnlyMariaDB(t testing.TB, why string) {
+	t.Helper()
+	if Flavour(t) != topology.FlavourMariaDB {
+		t.Skipf("ONLY-MARIADB: %s", why)
+	}
+}
+
+func binariesOf(t testing.TB, flavour topology.Flavour) demo.Binaries {
+	t.Helper()
+	if flavour == topology.FlavourMySQL {
+		return demo.Binaries{Server: mysqlBinary(t), MySQL: true}
+	}
+	return binaries(t)
+}
 
 // binaries returns the MariaDB to test with, or ends the test.
 func binaries(t testing.TB) demo.Binaries {

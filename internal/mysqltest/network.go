@@ -22,12 +22,12 @@ type Network struct {
 // loudly, or fails if servers are required.
 func StartIsolatedRing(t testing.TB, n int) ([]*Server, *Network) {
 	t.Helper()
-	binaries(t) // before anything is made that would have to be undone
+	bin := binariesOf(t, Flavour(t)) // before anything is made that would have to be undone
 	if os.Geteuid() != 0 {
 		missing(t, "network namespaces need root")
 	}
 	net := newNetwork(t, n)
-	servers := start(t, n, func(cfg *demo.ServerConfig, i int) {
+	servers := start(t, bin, n, func(cfg *demo.ServerConfig, i int) {
 		cfg.Host, cfg.Namespace = address(i+1), net.hosts[i]
 	})
 	return servers, net

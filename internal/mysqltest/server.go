@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sqlring/sqlring/internal/demo"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // The accounts of every server that is started here; root is in the embedded
@@ -37,16 +38,22 @@ func Start(t testing.TB, options ...string) *Server {
 }
 
 // StartRing returns n servers, m1 to mn, that could become a ring: none of them
-// has an identity or an upstream yet. They are started side by side.
+// has an identity or an upstream yet. They are started side by side. Their flavour is
+// that of the run (EnvFlavour).
 func StartRing(t testing.TB, n int, options ...string) []*Server {
 	t.Helper()
-	return start(t, n, func(cfg *demo.ServerConfig, _ int) { cfg.Options = options })
+	return StartRingOf(t, Flavour(t), n, options...)
+}
+
+// StartRingOf is StartRing with servers of a flavour.
+func StartRingOf(t testing.TB, flavour topology.Flavour, n int, options ...string) []*Server {
+	t.Helper()
+	return start(t, binariesOf(t, flavour), n, func(cfg *demo.ServerConfig, _ int) { cfg.Options = options })
 }
 
 // start starts n servers side by side, each as edit has it.
-func start(t testing.TB, n int, edit func(cfg *demo.ServerConfig, i int)) []*Server {
+func start(t testing.TB, bin demo.Binaries, n int, edit func(cfg *demo.ServerConfig, i int)) []*Server {
 	t.Helper()
-	bin := binaries(t)
 	from := template(t, bin)
 	// Not t.TempDir: its path is long, and a unix socket's may not be.
 	home, err := os.MkdirTemp("", "sqlring-")

@@ -182,6 +182,7 @@ func (s *session) understand(c *command) *wire.Error {
 			return wire.NewError(wire.MalformedPacket, "Malformed communication packet: query attributes (at most %d bytes of them pass)", bufferSize)
 		}
 	}
+	s.before = c.before
 	text := c.text()
 	s.current = s.classify(text, c.whole)
 	if c.whole {
@@ -299,6 +300,9 @@ func (s *session) ObserveOK(ok *wire.OK) {
 // ObserveError counts.
 func (s *session) ObserveError(number uint16) {
 	s.refused = number
+	if number == lockWaitTimeout || number == deadlock {
+		s.suspectHot()
+	}
 	s.mem.asks, s.mem.hasLast, s.mem.hasWarnings, s.mem.rowCount = true, true, true, -1
 	s.p.count.errors.Add(1)
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -25,6 +27,12 @@ type Config struct {
 	Picture     Picture                         // which members reads may go to; nil: the owner alone
 	Site        string                          // where this proxy is; members there are read from first
 	Consistency map[string]balancer.Consistency // of reads, by user; default: account
+
+	Limited func() []topology.LimitRule // rules that hold statements back, asked at every tick; nil: none
+	Gates   func() gate.Settings        // of the members' gates, asked at every tick; nil: the default ones
+	// UniqueKeys reads the unique keys of a table at a member; nil: no key is ever hot.
+	UniqueKeys func(ctx context.Context, id topology.MemberID, schema, table string) ([]balancer.UniqueKey, error)
+	Pressure   func(topology.MemberID) gate.Pressure // what a member says of itself; nil: not known
 
 	Addr   string // host:port to listen on; empty: no TCP
 	Socket string // path of a unix socket to listen on; empty: none

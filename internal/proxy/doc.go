@@ -27,6 +27,9 @@
 //	track.go      what the session is, read off its OK packets; collation.go
 //	tracking.go   what the client itself is told of, and COMMIT RELEASE
 //	prepared.go   its prepared statements, by text; execute.go: their use
+//	gate.go       the gates in front of the members: places; gate_queue.go: waiting for
+//	              one; gate_urgency.go: priority and deadline; lane.go, rowkey.go: rows that
+//	              several want at once; limit.go: the DBA's rules
 //	lease.go      what may still be acknowledged, and what was
 //	park.go       giving a link back, and taking it again; acquire.go: another one;
 //	              linkpool.go: the links to a member, and who waits for one
@@ -72,6 +75,7 @@
 //   - What a command is made of has no size here: it is judged by the member, and
 //     streamed. The file of LOAD DATA LOCAL gets its last packet only while the link
 //     is that of the owner.
+//   - Nobody waits at a gate inside of an open transaction, nor for long for a lane (S24).
 //   - An idle session holds no buffer. One at work holds its command until some of
 //     the response has come.
 //

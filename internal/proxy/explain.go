@@ -15,6 +15,7 @@ import (
 // routes, from the newest view and picture, and nothing is sent anywhere.
 type Explanation struct {
 	Statement string           // the digest
+	Hash      uint64           // by which rules name it
 	Parts     []balancer.Facts // of each statement of the text
 	Keeps     balancer.Effects // why its session would keep its connection afterwards
 	Units     []balancer.Route // that it touches, and whose they are
@@ -63,7 +64,7 @@ func (p *Proxy) Explain(q Question) (Explanation, error) {
 func (s *session) explain(statement []byte) Explanation {
 	plan := s.p.reader.plan(statement, s.mem.dialect(s.p.version()))
 	view := s.p.view.Load()
-	e := Explanation{Statement: string(plan.AppendDigest(nil)), Parts: plan.Statements, Keeps: plan.Effects & pinning}
+	e := Explanation{Statement: string(plan.AppendDigest(nil)), Hash: plan.Hash(), Parts: plan.Statements, Keeps: plan.Effects & pinning}
 	code, was, current, elsewhere, aiming := s.code, s.plan, s.current, s.elsewhere, s.aiming
 	defer func() { s.code, s.plan, s.current, s.elsewhere, s.aiming = code, was, current, elsewhere, aiming }()
 	s.code, s.plan, s.elsewhere, s.current = wire.ComQuery, plan, false, s.classify(statement, true)
@@ -116,7 +117,7 @@ func (s *session) explainRead(view *balancer.View, owner balancer.Route, e *Expl
 
 // rows are the explanation as a result has it.
 func (e *Explanation) rows() [][]string {
-	rows := [][]string{{"statement", e.Statement}}
+	rows := [][]string{{"statement", e.Statement}, {"digest", fmt.Sprintf("%016x", e.Hash)}}
 	for i := range e.Parts {
 		f := &e.Parts[i]
 		var tables []string

@@ -40,6 +40,7 @@ func (s *session) login() error {
 	s.as, s.caps, s.generation = &as, as.login.Capabilities, s.p.generation.Load()
 	s.attrs = string(as.login.Attributes)
 	s.account, s.consistency = s.p.tokens.of(as.login.User), s.p.cfg.consistencyOf(as.login.User)
+	s.urgent = urgent{}
 	_, s.asker = s.p.askers.Load(as.login.User)
 	s.known.Store(s.as)
 	s.mem.schema, s.mem.wants.capable = as.login.Database, s.caps.Has(wire.SessionTrack)

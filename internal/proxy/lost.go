@@ -182,10 +182,18 @@ func (s *session) ready() (told *wire.Error, err error) {
 	if told := s.aim(s.p.view.Load()); told != nil {
 		return told, nil
 	}
+	if told := s.passLimits(); told != nil {
+		return told, nil
+	}
+	if told := s.takeLane(); told != nil {
+		return told, nil
+	}
 	if s.link == nil {
-		if reading, err := s.returns(); reading || err != nil {
-			return nil, err
+		if reading, told, err := s.returns(); reading || told != nil || err != nil {
+			return told, err
 		}
+	} else if told := s.takePlace(s.link.route.Member, s.link.reading.Load()); told != nil {
+		return told, nil
 	}
 	if tick := s.p.tick.Load(); s.link != nil && tick != s.lastTick {
 		if s.lastTick = tick; s.link.stale() {
@@ -212,22 +220,25 @@ func (s *session) ready() (told *wire.Error, err error) {
 // returns takes one of the session's own links back, if it may: that on which its
 // command is to be run. It reports true if that is all: the command is a read, and not
 // the owner's.
-func (s *session) returns() (reading bool, err error) {
+func (s *session) returns() (reading bool, told *wire.Error, err error) {
 	switch {
 	case s.looksBack():
 		err = s.regain("", false)
-		return s.link != nil && s.link.reading.Load() && !s.link.stale(), err
+		return s.link != nil && s.link.reading.Load() && !s.link.stale(), nil, err
 	case s.spreads() && s.readElsewhere():
-		return true, nil
+		return true, nil, nil
 	}
 	if s.link != nil { // to another member than the one that is needed now
 		s.dropLink()
 	}
 	route, _ := s.seen.OwnerOf(s.unit)
 	if route.Member.ID == "" {
-		return false, nil
+		return false, nil, nil
 	}
-	return false, s.regain(route.Member.ID, false)
+	if told := s.takePlace(route.Member, false); told != nil {
+		return false, told, nil
+	}
+	return false, nil, s.regain(route.Member.ID, false)
 }
 
 // confirm reports whether the session's link leads to the owner by this view, and

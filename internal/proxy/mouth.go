@@ -16,6 +16,10 @@ import (
 //	SET sqlring_consistency = 'eventual' | 'session' | 'account' | 'strong'
 //	SHOW SQLRING PINS       which sessions keep their connection, and why
 //	SHOW SQLRING POOLS      the connections to the members
+//	SHOW SQLRING GATES      who has places at the members, and who waits
+//	SHOW SQLRING HOTKEYS    the keys that have lanes
+//	SET sqlring_priority = 'background' | 'normal' | 'high' | 'urgent'
+//	SET sqlring_deadline = '200ms'
 //	EXPLAIN ROUTE statement where it would go, and why
 
 // forUs answers a statement that is for sqlring. known is false if it is none.
@@ -34,6 +38,14 @@ func (s *session) forUs(c command) (known bool, err error) {
 	case bytes.EqualFold(first, []byte("set")):
 		if name, ok := setsConsistency(string(text[:min(len(text), 100)])); ok {
 			return true, s.setConsistency(c, name)
+		}
+		if known, told := s.setUrgency(string(text[:min(len(text), 100)])); known {
+			if told != nil {
+				return true, s.refuse(c, told)
+			}
+			s.in.consume(len(c.packet))
+			s.p.count.queries.Add(1)
+			return true, s.done()
 		}
 	case bytes.EqualFold(first, []byte("show")):
 		second, rest := word(rest)
@@ -83,7 +95,10 @@ func (s *session) show(c command, what string) error {
 		}
 		return s.tellRows(c, []string{"member", "connections", "taken", "waiting", "limit"}, rows)
 	}
-	return s.refuse(c, wire.NewError(wire.VariableReserved, "sqlring: SHOW SQLRING %s is not known: PINS and POOLS are", strings.ToUpper(what)))
+	if columns, rows, known := s.showBursts(what); known {
+		return s.tellRows(c, columns, rows)
+	}
+	return s.refuse(c, wire.NewError(wire.VariableReserved, "sqlring: SHOW SQLRING %s is not known: PINS, POOLS, GATES and HOTKEYS are", strings.ToUpper(what)))
 }
 
 // tellRows answers a command with rows of our own.

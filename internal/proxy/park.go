@@ -123,6 +123,7 @@ func (s *session) rest() {
 	s.atMember.Store(nil)
 	l.pool.active.Add(-1)
 	s.kept[s.latest] = kept{l, l.pool.giveBack(l), will}
+	s.leavePlace()
 }
 
 // slot returns where a link is kept: one for reads at other members, one for all else.

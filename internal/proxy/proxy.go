@@ -41,6 +41,7 @@ type Proxy struct {
 	views    Views
 	accounts Accounts
 	log      *slog.Logger
+	began    time.Time // of the gates' clock
 	count    counters
 	buffers  pool
 
@@ -68,15 +69,21 @@ type Proxy struct {
 	lastID   uint32
 	census   census
 	pools    map[topology.MemberID]*linkPool
+	gates    map[topology.MemberID]*memberGate // never taken out
 
-	reader     reader
-	waiters    sync.Pool // of *linkWaiter
-	tokens     tokens
-	reached    reached
-	load       func(topology.MemberID) int
-	askers     sync.Map                               // users of accounts that ask for what the last statement has left
-	spoken     atomic.Pointer[topology.ServerVersion] // of the member that was logged in to last
-	generation atomic.Uint64                          // counts changes of accounts that links made before do not have
+	reader      reader
+	waiters     sync.Pool              // of *linkWaiter
+	gateWaiters sync.Pool              // of *gateWaiter
+	limited     atomic.Pointer[limits] // nil: nobody is held back
+	warm        atomic.Bool            // keys of some statements are looked at, at some gate
+	tables      tables
+	hangups     hangups
+	tokens      tokens
+	reached     reached
+	load        func(topology.MemberID) int
+	askers      sync.Map                               // users of accounts that ask for what the last statement has left
+	spoken      atomic.Pointer[topology.ServerVersion] // of the member that was logged in to last
+	generation  atomic.Uint64                          // counts changes of accounts that links made before do not have
 }
 
 // New returns a proxy that does not listen yet, or what Config.Validate says.
@@ -94,11 +101,12 @@ func New(cfg Config, views Views, accounts Accounts) (*Proxy, error) {
 		return nil, fmt.Errorf("proxy: members: %w", err)
 	}
 	p := &Proxy{
-		cfg: cfg, views: views, accounts: accounts, log: cfg.Logger,
+		cfg: cfg, views: views, accounts: accounts, log: cfg.Logger, began: time.Now(),
 		guard: newGuard(cfg.Limits), crypts: make(turns, max(1, runtime.GOMAXPROCS(0)/2)), // the rest is for those who are in
 		keys: sync.OnceValues(wire.NewKeyPair), census: newCensus(),
 		codecs: wire.NewCodecs(inflateLimit), tls: clients, memberTLS: members,
-		next: make(chan struct{}), sessions: make(map[uint32]*session), pools: make(map[topology.MemberID]*linkPool), lease: lease{since: time.Now()},
+		next: make(chan struct{}), sessions: make(map[uint32]*session), pools: make(map[topology.MemberID]*linkPool),
+		gates: make(map[topology.MemberID]*memberGate), lease: lease{since: time.Now()},
 	}
 	p.load = p.loadOf
 	return p, nil
@@ -111,6 +119,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	if len(p.listeners) == 0 {
 		return errors.New("the proxy does not listen")
 	}
+	p.hangups.open()
 	failed := make(chan error, len(p.listeners))
 	var accepting sync.WaitGroup
 	for _, l := range p.listeners {
@@ -123,6 +132,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	stop := make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() { p.watch(stop) })
+	watching.Go(p.hangups.run)
 	var err error
 	select {
 	case <-ctx.Done():
@@ -134,6 +144,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	accepting.Wait()
 	p.drain()
 	close(stop)
+	p.hangups.close()
 	watching.Wait()
 	p.closePools()
 	return err
@@ -160,6 +171,8 @@ func (p *Proxy) watch(stop <-chan struct{}) {
 				sessions = p.appendAll(sessions)
 				p.lookAfterClients(sessions)
 				p.sweepPools()
+				p.lookAfterGates()
+				p.lookAfterLimits()
 				if tidiness.look(len(sessions), p.count.sessionsTotal.Load(), time.Now()) {
 					go debug.FreeOSMemory() // views go on being taken in
 				}

@@ -90,7 +90,11 @@ func (s *session) runOnce(c command) error {
 		}
 		return nil
 	}
+	began, measured := s.timed()
 	sent, err := s.link.stream.exchange(s.outgoing(c), &s.out)
+	if measured && err == nil {
+		s.measure(began)
+	}
 	if err != nil {
 		return s.lost(c, sent, err)
 	}

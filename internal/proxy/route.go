@@ -44,6 +44,9 @@ func (s *session) connect() (told *wire.Error, err error) {
 			}
 			continue
 		}
+		if told := s.takePlace(route.Member, false); told != nil {
+			return told, nil
+		}
 		if works && s.working.Swap(s.aimed) != s.aimed {
 			continue // it has waited, or is about other units by this view: the view counts that is looked at after this
 		}
@@ -127,6 +130,9 @@ func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal)
 	}
 	if s.working.Load() == nil || !s.mem.inTransaction() { // one that is open goes on
 		s.idle() // whoever waits with it looks at the view anew before it goes to work again
+	}
+	if !s.mem.inTransaction() {
+		s.leavePlace()
 	}
 	defer s.waitsFor(or.awaited(s.unit))()
 	timer := time.NewTimer(min(pause, left))

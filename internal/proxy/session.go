@@ -14,6 +14,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -53,8 +54,16 @@ type session struct {
 	elsewhere   bool                 // the command under way was tried at another member than the owner
 	drawn       uint32               // tick of draws
 	draws       [2]uint64
-	asker       bool   // its account is known to ask for what the last statement has left
-	generation  uint64 // of the accounts, when it logged in
+	gates       [2]*memberGate // that it has been at last
+	admitted    admission      // its place at one of them
+	urgent      urgent
+	visit       *gate.Visit // what its transaction has of hot keys; nil: nothing
+	visitAt     *memberGate
+	within      []*limitCounts // rules that its command, or transaction, counts in
+	sampled     uint32         // counts statements
+	took        time.Duration  // by the last one that was measured
+	asker       bool           // its account is known to ask for what the last statement has left
+	generation  uint64         // of the accounts, when it logged in
 
 	// Of the command under way:
 	code      wire.Command
@@ -63,6 +72,7 @@ type session struct {
 	plan      *balancer.Plan     // what it does; nil: it has no text, or its end is not there yet
 	beginning *balancer.Plan     // of what stands before the first value of a text whose end is not there yet
 	meant     *prepared          // the statement that it is about, from the start
+	before    int                // bytes of attributes in front of its text
 	instead   []byte             // sent in its place; nil: it is sent as it came
 	target    *prepared          // the statement that it is about, if it is about one
 	binding   wire.Binding       // if it executes target
@@ -84,12 +94,15 @@ type session struct {
 	was      topology.MemberID // where the last link led to
 	lastTick uint32            // of the proxy, when the last command ended
 
-	looked   atomic.Uint32                 // phase at the watch's last look
-	lookedAt atomic.Int64                  // when the watch first saw that, unix nanoseconds; 0: never
-	began    time.Time                     // when its client connected
-	profile  atomic.Pointer[profile]       // for others: sessions.go; nil: it is not logged in
-	doing    atomic.Pointer[balancer.Plan] // what its command does, for others
-	waits    atomic.Pointer[string]        // what its command waits for, for others; nil: nothing
+	looked       atomic.Uint32                 // phase at the watch's last look
+	lookedAt     atomic.Int64                  // when the watch first saw that, unix nanoseconds; 0: never
+	began        time.Time                     // when its client connected
+	profile      atomic.Pointer[profile]       // for others: sessions.go; nil: it is not logged in
+	doing        atomic.Pointer[balancer.Plan] // what its command does, for others
+	waits        atomic.Pointer[string]        // what its command waits for, for others; nil: nothing
+	stayed       uint32                        // phase when limit.go looked last; the watch's own
+	stayedKilled uint32
+	stayedSince  time.Time
 
 	strikes  strikes              // KILLs of what runs here, counted by others
 	atMember atomic.Pointer[link] // link, for others
@@ -143,6 +156,7 @@ func (s *session) end() {
 		s.faulted(why)
 	}
 	defer s.idle()
+	defer s.leavePlace()
 	s.abandon()
 	s.cancel()
 	s.leave()
@@ -169,6 +183,7 @@ func (s *session) serve() error {
 			return err
 		}
 		s.mark(true)
+		s.goOnInPlace()
 		s.p.count.bytesIn.Add(uint64(len(c.packet)))
 		if err := s.execute(c); err != nil {
 			return err
@@ -179,6 +194,7 @@ func (s *session) serve() error {
 		s.lastTick = s.p.tick.Load()
 		s.mem.once = balancer.StickNone
 		s.rest()
+		s.answeredInPlace()
 		s.publish()
 		s.answered()
 		s.mark(false)

@@ -172,6 +172,9 @@ func (s *session) readElsewhere() bool {
 	if !ok {
 		return false
 	}
+	if s.takePlace(m, true) != nil {
+		return false
+	}
 	if err := s.regain(m.ID, true); err != nil {
 		return false
 	}
@@ -205,7 +208,7 @@ func (s *session) awaits(id topology.MemberID, p topology.Position) bool {
 	var row []string
 	text := fmt.Sprintf("SELECT MASTER_GTID_WAIT('%s', %g)", p, tokenWait.Seconds())
 	if s.link.version.Flavour == topology.FlavourMySQL {
-		return false
+		text = fmt.Sprintf("SELECT WAIT_FOR_EXECUTED_GTID_SET('%s', %g)", p, tokenWait.Seconds())
 	}
 	s.mem.hasLast, s.mem.hasFound = false, false
 	err := s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
@@ -272,6 +275,9 @@ func (p *Proxy) loadOf(id topology.MemberID) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if pool := p.pools[id]; pool != nil {
+		if g := p.gates[id]; g != nil {
+			return int(pool.active.Load() + g.waiting.Load())
+		}
 		return int(pool.active.Load())
 	}
 	return 0

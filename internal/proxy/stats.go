@@ -31,6 +31,8 @@ const (
 	RefusedOwner                      // no owner within QueueTimeout
 	RefusedBackend                    // the member refused, or did not answer
 	RefusedLinks                      // all connections to the member were in use for QueueTimeout
+	RefusedGate                       // the gate of the member: its queue, its time, its deadline
+	RefusedLimit                      // a rule of the DBA
 	refusals
 )
 
@@ -79,6 +81,10 @@ func (r Refusal) String() string {
 		return "member"
 	case RefusedLinks:
 		return "member_links"
+	case RefusedGate:
+		return "saturated"
+	case RefusedLimit:
+		return "limit"
 	}
 	return fmt.Sprintf("refusal_%d", uint8(r))
 }

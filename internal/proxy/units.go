@@ -191,8 +191,7 @@ func (s *session) stands() bool { return s.view.Same(s.p.view.Load(), s.aimed.li
 // wrote at last, wait until it has that: writes are seen in the order in which they were
 // made. What a read over several owners' units has to see is waited for as well.
 func (s *session) follow() *wire.Error {
-	if !s.spans && (!s.writes || s.wroteAt == "" || s.wroteAt == s.link.route.Member.ID) || s.p.cfg.Picture == nil ||
-		s.link.version.Flavour == topology.FlavourMySQL {
+	if !s.spans && (!s.writes || s.wroteAt == "" || s.wroteAt == s.link.route.Member.ID) || s.p.cfg.Picture == nil {
 		return nil
 	}
 	need, known := s.written.position()

@@ -44,7 +44,7 @@ func newEyes(w *World, n *node) *eyes {
 
 // Observations implements controller.Eyes.
 func (e *eyes) Observations() topology.Observations {
-	seen := topology.Observations{Members: e.obs.Members}
+	seen := topology.Observations{Members: e.ofMembers()}
 	e.n.addWriters(&seen)
 	if lie := e.w.opt.Mutation.Seen; lie != nil {
 		seen = lie(e.w, seen)
@@ -181,6 +181,9 @@ func (s *server) observe() topology.Observation {
 	for _, c := range m.conns {
 		if c.app {
 			o.Apps++
+			if c.busy > 0 {
+				o.Busy++
+			}
 			o.AppsTo = max(o.AppsTo, c.id)
 			if o.AppsFrom == 0 || c.id < o.AppsFrom {
 				o.AppsFrom = c.id

@@ -156,14 +156,41 @@ func (l *laws) ended(x *write, o outcome) {
 	}
 }
 
-// committed checks a change of the intent (I1, I4, I11, I12).
+// told checks that each transition of a member and of a unit is in the outbox, once, or
+// was counted as one that flaps (I13).
+func (l *laws) told(before, after *topology.Snapshot, c topology.Command) {
+	want := map[string]bool{}
+	for _, m := range after.Members {
+		if old, known := before.Member(m.ID); !known || old.State != m.State {
+			want["member/"+string(m.ID)] = true
+		}
+	}
+	for _, u := range after.Units {
+		if old, known := before.Unit(u.ID); !known || old.Owner != u.Owner {
+			want["unit/"+string(u.ID)] = true
+		}
+	}
+	for i := len(after.Outbox.History) - 1; i >= 0 && after.Outbox.History[i].Index == c.Index; i-- {
+		delete(want, after.Outbox.History[i].Key())
+	}
+	if len(want) > int(after.Outbox.Suppressed-before.Outbox.Suppressed) { //nolint:gosec // a few
+		l.w.breach("I13", "%s is not told at index %d: %v", c.Change, c.Index, want)
+	}
+	if o := after.Outbox; len(o.History) > topology.MaxNotices || len(o.Pending) > topology.MaxPending || len(o.Standing) > topology.MaxStanding {
+		l.w.breach("I13", "the outbox outgrows its bounds at index %d", c.Index)
+	}
+}
+
+// committed checks a change of the intent (I1, I4, I11, I12, I13).
 func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
+	l.told(before, after, c)
 	if heal, ok := c.Change.(topology.BeginHeal); ok {
 		l.stats.Heals++
 		if s := l.w.server(heal.Member); !s.wasLost() {
 			l.w.breach("I11", "%s is taken out (%s), and nothing was wrong with it", s.id, c.Why)
 		}
 	}
+	l.left(before, c)
 	if _, ok := c.Change.(topology.Readmit); ok {
 		if op, _ := before.Running(); op.Kind == topology.OperationRejoin {
 			l.stats.Rejoins++

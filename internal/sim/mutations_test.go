@@ -90,6 +90,7 @@ func mutants() []mutant {
 		{Mutation{Name: "connections of the old owner are not ended", Act: skip(topology.ActExpel), Seen: sees(func(_ *World, o *topology.Observation) {
 			o.Apps = 0
 		})}, "I5", plannedUnits},
+		{Mutation{Name: "binlog of who leaves is not looked at", Seen: opened(leaverHasNothing)}, "I14", leavers},
 		{Mutation{Name: "silence alone is proof", Seen: silenceIsProof}, "I11", nil},
 	}
 }
@@ -108,6 +109,31 @@ func planned(o *Options) {
 func plannedUnits(o *Options) {
 	o.Moves, o.Units, o.Members, o.Double, o.Every = true, maxUnits, 3, false, 500*time.Millisecond
 	o.Durability, o.Clients = topology.DurabilitySemiSync, 5
+}
+
+// leavers has members removed that owned units a moment ago, where appliers are slow.
+func leavers(o *Options) {
+	o.Leaves, o.Moves, o.Slow, o.Members, o.Double, o.Every = true, true, true, 3, false, 700*time.Millisecond
+	o.Flaky, o.Storm = 0, 40*time.Second
+}
+
+// leaverHasNothing hides what only a member has that leaves, when its binlog is looked at.
+func leaverHasNothing(w *World, seen topology.Observations) topology.Observations {
+	op, ok := w.log.snap.Running()
+	if !ok || op.Kind != topology.OperationRemove || op.Cursor != topology.RemoveVerify {
+		return seen
+	}
+	var others topology.Position
+	for _, m := range seen.Members {
+		if m.Member != op.Member {
+			others = others.Union(m.Position())
+		}
+	}
+	return sees(func(_ *World, o *topology.Observation) {
+		if o.Member == op.Member {
+			o.Binlog = others
+		}
+	})(w, seen)
 }
 
 // moverHasAll has the new owner of a move say that it has what the old one has.

@@ -93,6 +93,9 @@ func (n *nemesis) strike() {
 			do     func()
 		}{{8, n.grow}, {2, n.reclone}, {1, n.abortCopying}}...)
 	}
+	if w.opt.Leaves {
+		faults = append(faults, n.leaving()...)
+	}
 	if w.opt.Units > 1 && len(w.log.snap.Units) < w.opt.Units {
 		faults = append(faults, struct {
 			weight int
@@ -121,13 +124,14 @@ func (n *nemesis) victim() *server {
 	}
 	for _, weak := range w.servers {
 		m, ok := w.log.snap.Member(weak.id)
-		if !ok && len(w.log.snap.Units) > 0 {
-			continue // a server that is not in the ring
-		}
 		if m.State == topology.MemberCopying && !m.Copy.Again {
 			if w.chance(0.4) {
 				return weak
 			}
+			continue // the ring is whole without it
+		}
+		switch {
+		case !ok && len(w.log.snap.Units) > 0, m.State == topology.MemberLeaving, m.State == topology.MemberMaintained:
 			continue // the ring is whole without it
 		}
 		if !ok || m.State == topology.MemberJoining {
@@ -142,7 +146,7 @@ func (n *nemesis) victim() *server {
 
 func (n *nemesis) killMember() {
 	if s := n.victim(); s != nil {
-		old := n.w.chance(0.15) && !n.lonely()
+		old := n.w.chance(0.15) && !n.alone()
 		n.crash(s, old)
 	}
 }

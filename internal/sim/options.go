@@ -19,6 +19,8 @@ type Options struct {
 	Grows      int           // members that are added at random moments, at most
 	Data       bool          // the first member holds data when the ring is made
 	Moves      bool          // units are moved at random moments
+	Dissolves  bool          // the ring is dissolved in the end
+	Leaves     bool          // members are removed and maintained at random moments
 	Storm      time.Duration // how long faults are drawn
 	Every      time.Duration // mean time between two of them
 	Durability topology.Durability
@@ -62,6 +64,9 @@ func Draw(seed uint64) Options {
 	if planned.IntN(3) == 0 {
 		o.Units = 2 + planned.IntN(maxUnits-1)
 	}
+	leaving := rand.New(rand.NewPCG(seed, 0x1eaf))
+	o.Leaves = leaving.IntN(3) == 0
+	o.Dissolves = leaving.IntN(4) == 0
 	growing := rand.New(rand.NewPCG(seed, 0x9409))
 	if growing.IntN(3) == 0 {
 		o.Grows = 1 + growing.IntN(2)
@@ -74,8 +79,8 @@ const maxUnits = 3
 
 // String prints all that the seed decided.
 func (o Options) String() string {
-	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t grows=%d data=%t",
-		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Grows, o.Data)
+	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t",
+		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data)
 }
 
 // Mutation breaks one rule of the code under test, or of the model where it

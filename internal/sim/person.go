@@ -25,6 +25,12 @@ func (w *World) person() int {
 	if n := w.letIn(); n > 0 {
 		return n
 	}
+	if _, alone, found := strings.Cut(w.lastWhy(), "to have it stay: sqlring master resume "); found {
+		id, _, _ := strings.Cut(alone, " ")
+		w.say("person", "has %s stay", id)
+		_ = w.order(topology.ResumeMember{Member: topology.MemberID(id)})
+		return 1
+	}
 	switch {
 	case !under || why == "":
 	case strings.Contains(why, "--accept-loss") && !topology.Accepted(w.log.snap, op, w.leader().eyes.Observations(), w.clock()) && !w.onSomeDisk(op.Mark):

@@ -131,7 +131,13 @@ func (l *raftLog) init(o Options) error {
 	for _, s := range l.w.servers {
 		ring.Members = append(ring.Members, topology.NewMember{ID: s.id, Addr: s.addr})
 	}
-	err := l.commit(topology.Command{At: l.w.clock(), By: "dba@n1", Why: "the simulation", Change: ring})
+	open := topology.Command{Index: l.index, At: l.w.clock(), By: "controller@n1", Why: "the simulation", Change: topology.OpenOutbox{}}
+	told, err := topology.Apply(l.snap, open) // nobody learns of it apart from what follows
+	if err != nil {
+		return fmt.Errorf("open the outbox: %w", err)
+	}
+	l.snap, l.replica = told, told
+	err = l.commit(topology.Command{At: l.w.clock(), By: "dba@n1", Why: "the simulation", Change: ring})
 	if err != nil {
 		return fmt.Errorf("init: %w", err)
 	}

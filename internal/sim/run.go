@@ -18,15 +18,18 @@ const (
 
 // Stats is what a run has seen, to tell a busy seed from an idle one.
 type Stats struct {
-	Events   int
-	Writes   int
-	Outcomes [3]int // ok, failed, unknown
-	Heals    int
-	Rejoins  int
-	Moves    int           // units that got another owner in a planned way
-	Grown    int           // members that have got another one's data
-	Words    int           // commands that a person had to give
-	Calm     time.Duration // from the end of faults to a whole ring
+	Events    int
+	Writes    int
+	Outcomes  [3]int // ok, failed, unknown
+	Heals     int
+	Rejoins   int
+	Moves     int           // units that got another owner in a planned way
+	Removes   int           // members that have left
+	Out       int           // maintenances
+	Dissolved int           // rings
+	Grown     int           // members that have got another one's data
+	Words     int           // commands that a person had to give
+	Calm      time.Duration // from the end of faults to a whole ring
 }
 
 // Result is how a run ended.
@@ -78,6 +81,7 @@ func (w *World) live() {
 	}
 	w.await("I7", queueLimit+writeLimit, w.unequal)
 	w.finally()
+	w.dissolve()
 }
 
 // await lets the world go on until lack says "", or breaks the law.
@@ -121,6 +125,9 @@ func (w *World) unwhole() string {
 	for _, m := range s.Members {
 		if m.State == topology.MemberQuarantined && strings.Contains(m.Why, "sqlring ") {
 			continue
+		}
+		if m.Leaving != nil {
+			return fmt.Sprintf("%s is still to leave: %s", m.ID, w.lastWhy())
 		}
 		if m.State != topology.MemberActive {
 			return fmt.Sprintf("%s is %s: %s", m.ID, m.State, w.lastWhy())
@@ -213,6 +220,9 @@ func (s *Stats) add(o Stats) {
 	s.Heals += o.Heals
 	s.Rejoins += o.Rejoins
 	s.Moves += o.Moves
+	s.Removes += o.Removes
+	s.Out += o.Out
+	s.Dissolved += o.Dissolved
 	s.Grown += o.Grown
 	s.Words += o.Words
 	s.Calm = max(s.Calm, o.Calm)
@@ -220,8 +230,8 @@ func (s *Stats) add(o Stats) {
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d copied, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Grown, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d removed, %d maintained, %d dissolved, %d copied, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Removes, s.Out, s.Dissolved, s.Grown, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

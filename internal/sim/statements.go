@@ -41,6 +41,8 @@ func (d *deed) statements() []statement {
 		return []statement{expel}
 	case topology.ActReadTail:
 		return []statement{readTail}
+	case topology.ActRetire:
+		return []statement{refuseFollowing, retire}
 	case topology.ActCopy:
 		return []statement{startCopy}
 	case topology.ActEndCopy:

@@ -32,6 +32,7 @@ type World struct {
 	trace   *transcript
 	broken  *Violation
 	calm    bool // faults have ended
+	past    int  // writes that came past every proxy
 }
 
 // event is something that happens at a moment; of two at the same moment the

@@ -39,6 +39,7 @@ const (
 	VariableReserved                    // ER_WRONG_VALUE_FOR_VAR… : a variable that is not the client's to set
 	NoOwner                             // ER_OPTION_PREVENTS_STATEMENT: drivers take it for a read-only server
 	UnknownStatement                    // ER_UNKNOWN_STMT_HANDLER
+	Saturated                           // ER_OUT_OF_RESOURCES: no SQLSTATE that has drivers give the connection up, or run it again at once
 	OutcomeUnknown                      // SQLSTATE "transaction resolution unknown": not to be run again blindly
 )
 
@@ -101,6 +102,8 @@ func (f Fault) Code() (number uint16, state string) {
 		return 1290, "HY000"
 	case UnknownStatement:
 		return 1243, "HY000"
+	case Saturated:
+		return 1041, "HY000"
 	case OutcomeUnknown:
 		return 1105, "08007"
 	}

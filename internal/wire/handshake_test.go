@@ -262,6 +262,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{Unspecified, 1105, "HY000"},
 		{TooManyConnections, 1040, "08004"},
+		{Saturated, 1041, "HY000"},
 		{TooManyUserConnections, 1203, "42000"},
 		{HostBlocked, 1129, "HY000"},
 		{HostNotAllowed, 1130, "HY000"},

@@ -150,11 +150,11 @@ func keysOf(condition []item) []Key {
 func keyOf(term []item) (Key, bool) {
 	column := func(items []item) string {
 		switch {
-		case len(items) == 1 && items[0].kind == TokenWord:
+		case len(items) == 1 && items[0].isName(): // many a column is called as a keyword: name, status, type
 			return items[0].name
-		case len(items) == 3 && items[1].kind == '.' && items[2].kind == TokenWord:
+		case len(items) == 3 && items[1].kind == '.' && items[2].isName():
 			return items[2].name
-		case len(items) == 5 && items[3].kind == '.' && items[4].kind == TokenWord:
+		case len(items) == 5 && items[3].kind == '.' && items[4].isName():
 			return items[4].name
 		}
 		return ""

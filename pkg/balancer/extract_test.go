@@ -257,6 +257,7 @@ func TestKeys(t *testing.T) {
 		{"t.id = 1 and d.t.b = 2", "id=0 b=1"},
 		{"id in (1)", "id=0"},
 		{"id = 1 && a = 2", "id=0 a=1"},
+		{"name = 'x' and t.status = 1", "name=0 status=1"},
 		{"id = 1 or a = 2", ""},
 		{"id = 1 xor a = 2", ""},
 		{"(id = 1)", ""},

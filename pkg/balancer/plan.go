@@ -84,6 +84,9 @@ func (p *Plan) Matches(hash uint64, key []byte) bool {
 	return p.hash == hash && bytes.Equal(p.key, key)
 }
 
+// Hash returns a number that tells the digest from others, as far as 64 bits do.
+func (p *Plan) Hash() uint64 { return p.hash }
+
 // AppendDigest appends the digest's text to into and returns it.
 func (p *Plan) AppendDigest(into []byte) []byte { return appendKey(into, p.key) }
 

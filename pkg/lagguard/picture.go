@@ -146,14 +146,7 @@ func Transitions(before, next *Picture) []Transition {
 			continue
 		}
 		t := Transition{At: m.Since, Member: m.Member, From: was.Level, To: m.Level, Why: m.Why}
-		for _, p := range next.Pairs {
-			if p.Member == m.Member {
-				t.Evidence = append(t.Evidence, p.evidence())
-			}
-		}
-		if next.Hop.To != "" {
-			t.Evidence = append(t.Evidence, "the hop to blame: "+next.Hop.String())
-		}
+		t.Evidence = next.evidence(m.Member)
 		moved = append(moved, t)
 	}
 	return moved

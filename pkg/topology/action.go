@@ -52,6 +52,10 @@ const (
 	// ActSeize takes the hands and does nothing else: after it, no statement of an
 	// earlier leader can land on the member (S9).
 	ActSeize
+	// ActRetire removes what sqlring has put on a member that has left the wiring: the
+	// schema sqlring and the replication account. What its memory holds ends with the
+	// process.
+	ActRetire
 	// ActCopy starts to fill the member with another one's data, unless the copy of
 	// that number runs, or stands complete there. It returns at once: how far it is
 	// is Observation.Copy. What the member held before is dropped.
@@ -63,7 +67,7 @@ const (
 
 var actionNames = [...]string{
 	"none", "prepare", "follow", "stop receiver", "detach", "arm semi-sync", "disarm semi-sync",
-	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "copy", "end copy",
+	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "retire", "copy", "end copy",
 }
 
 func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
@@ -82,6 +86,7 @@ type Action struct {
 	Boot         uint64         // ActOpen, ActStamp
 	After        Position       // ActReadTail
 	Below        uint64         // ActExpel: the highest connection id that is ended; 0: all
+	Regain       Position       // ActOpen: what it must have back first; empty on MariaDB
 	Copy         CopyOrder      // ActCopy
 	// Live, of ActPrepare: the member serves applications and goes on doing so. It
 	// is not closed; sessions of its earlier identity and layout are ended, and what

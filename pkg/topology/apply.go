@@ -28,6 +28,8 @@ func Apply(s *Snapshot, c Command) (*Snapshot, error) {
 	if err := c.Change.apply(next, c); err != nil {
 		return nil, err
 	}
+	next.recordPlain(s, c)
+	next.tellChanges(s, c)
 	next.trim()
 	if err := next.Validate(); err != nil {
 		return nil, err
@@ -37,9 +39,24 @@ func Apply(s *Snapshot, c Command) (*Snapshot, error) {
 
 // record appends a line to the audit.
 func (s *Snapshot) record(c Command, kind string, member MemberID, what string) {
-	s.Events = append(s.Events, Event{
-		Index: c.Index, At: c.At.UTC(), By: c.By, Kind: kind, Member: member, What: what, Why: c.Why,
-	})
+	e := Event{Index: c.Index, At: c.At.UTC(), By: c.By, Kind: kind, Member: member, What: what, Why: c.Why}
+	if s.Outbox != nil {
+		e.Evidence = slices.Clone(c.Evidence)
+	}
+	s.Events = append(s.Events, e)
+}
+
+// recordPlain gives a change that has left no line of its own in the audit one, so that
+// each change is there: who, when, why. What is told has its own history.
+func (s *Snapshot) recordPlain(before *Snapshot, c Command) {
+	switch c.Change.(type) {
+	case NoteFindings, NoteLeader, MarkTold, OpenOutbox:
+		return
+	}
+	if n := len(s.Events); s.Outbox == nil || before.Outbox == nil || n > 0 && s.Events[n-1].Index == c.Index {
+		return
+	}
+	s.record(c, "step", "", c.Change.String())
 }
 
 func (s *Snapshot) trim() {
@@ -155,6 +172,11 @@ func (s *Snapshot) validateMembers() error {
 			return fmt.Errorf("member %s: slot %d is another member's", m.ID, m.Slot)
 		}
 		slots[m.Slot] = true
+	}
+	for _, t := range s.Tombstones {
+		if t.Unread && slots[t.Slot] {
+			return fmt.Errorf("slot %d is the tombstone of %s, whose last transactions were not read", t.Slot, t.Member)
+		}
 	}
 	return nil
 }

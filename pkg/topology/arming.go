@@ -33,7 +33,7 @@ func armed(s *Snapshot, owner Member, o Observations) (Step, bool) {
 	case !seen.SemiSync.Enabled:
 		return do(owner.ID, Action{Kind: ActArm, Identity: owner.Identity}, "its acker %s is connected and not ahead", acker.ID), false
 	case strangerAcks(seen.SemiSync, acker):
-		return stuck("%d replicas acknowledge to %s, %s alone belongs to the ring: on the other: SET GLOBAL rpl_semi_sync_slave_enabled=0, and start its receiver again",
+		return stuck("%d replicas acknowledge to %s, %s alone belongs to the ring: on the other: SET GLOBAL rpl_semi_sync_slave_enabled=0 (MySQL: rpl_semi_sync_replica_enabled), and start its receiver again",
 			seen.SemiSync.Ackers, owner.ID, acker.ID), false
 	}
 	return wait("semi-sync of %s is not on yet: %d ackers, %s acknowledges: %t", owner.ID, seen.SemiSync.Ackers, acker.ID, down.SemiSync.Acking), false
@@ -58,9 +58,12 @@ func stalled(owner Member, acker Member, o Observations) bool {
 	seen, _ := o.Of(owner.ID)
 	down, _ := o.Of(acker.ID)
 	theirs, _, known := down.PositionBefore(seen.Asked)
-	own := seen.Binlog.Seq(owner.Identity)
+	if owner.Source != "" {
+		return seen.SemiSync.Enabled && seen.SemiSync.Waiting > 0 && known && stalledMySQL(owner, seen, theirs)
+	}
+	own := seen.Binlog.Seq(owner.Domain())
 	return seen.SemiSync.Enabled && seen.SemiSync.Waiting > 0 && known && !seen.EarlierAt.IsZero() && seen.Asked.Sub(seen.EarlierAt) >= stillFor &&
-		own > 0 && seen.Earlier.Seq(owner.Identity) == own && theirs.Seq(owner.Identity) >= own
+		own > 0 && seen.Earlier.Seq(owner.Domain()) == own && theirs.Seq(owner.Domain()) >= own
 }
 
 // upkeepSemiSync keeps the switch as ordered. An owner that goes on without an

@@ -3,8 +3,6 @@ package topology
 import (
 	"fmt"
 	"slices"
-
-	"github.com/sqlring/sqlring/pkg/autoinc"
 )
 
 // copies reports whether the operation fills a member with another one's data.
@@ -52,7 +50,7 @@ func (b BeginAdd) apply(s *Snapshot, c Command) error {
 			return fmt.Errorf("%w: %s is not a member", ErrStale, b.After)
 		}
 	}
-	slot, err := s.freeSlot()
+	slot, err := s.FreeSlot()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLaw, err)
 	}
@@ -68,15 +66,6 @@ func (b BeginAdd) apply(s *Snapshot, c Command) error {
 	}
 	s.record(c, "add", m.ID, fmt.Sprintf("%s: %s at %s gets identity %d and slot %d", id, m.ID, m.Addr, m.Identity, m.Slot))
 	return nil
-}
-
-// freeSlot returns the lowest slot of the stride that is nobody's.
-func (s *Snapshot) freeSlot() (int, error) {
-	var taken []int
-	for _, m := range s.Members {
-		taken = append(taken, m.Slot)
-	}
-	return autoinc.Allocate(s.Ring.Stride, taken)
 }
 
 // BeginReclone gives up what a member holds that is out of the ring, and has it get
@@ -99,13 +88,13 @@ func (b BeginReclone) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: operation %s (%s %s) is running; wait for it, or abort it", ErrStale, op.ID, op.Kind, op.Member)
 	case m.State == MemberActive:
 		return fmt.Errorf("%w: %s is in the ring: only the data of a member that is out is given up", ErrLaw, b.Member)
-	case m.State == MemberCopying && !m.Copy.Halted, m.State == MemberJoining, m.State == MemberReturning:
+	case m.State == MemberCopying && !m.Copy.Halted, m.State == MemberJoining, m.State == MemberReturning, m.State == MemberLeaving, m.State == MemberMaintained:
 		return fmt.Errorf("%w: %s is %s", ErrStale, b.Member, m.State)
 	}
 	was := m.State
-	s.renew(i)
+	s.renew(i, nil)
 	m.State, m.Why = MemberCopying, "its data is copied anew"
-	m.Boot, m.Unproven, m.Cut, m.SemiSync = s.issueBoot(), false, nil, SemiSyncOff
+	m.Boot, m.Unproven, m.Cut, m.Regain, m.SemiSync = s.issueBoot(), false, nil, nil, SemiSyncOff
 	m.Copy = &Copying{ID: s.issueBoot(), Discard: true, Lock: b.Lock, Again: true}
 	id, err := s.begin(c, Operation{Kind: OperationReclone, Member: m.ID, Cursor: AddPreflight})
 	if err != nil {

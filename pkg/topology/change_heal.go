@@ -25,6 +25,8 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 	moved, moving := s.Running()
 	moving = moving && moved.planned()
 	s.endMove(b.Member, c)
+	s.endLeave(c)
+	s.endDissolve(c)
 	op := Operation{Kind: OperationHeal, Member: b.Member, Cursor: HealLeases, Evidence: slices.Clone(b.Evidence), Armed: s.Members[i].SemiSync == SemiSyncArmed}
 	upstream, ok := s.Upstream(b.Member)
 	if !ok {

@@ -40,7 +40,7 @@ func (i InitRing) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: this node has the ring %q already", ErrLaw, s.Ring.Name)
 	}
 	if len(i.Members) < 2 {
-		return fmt.Errorf("%w: a ring is made of 2 to %d members, not of %d", ErrLaw, MaxMembers, len(i.Members))
+		return fmt.Errorf("%w: a ring is made of 2 to %d members, not %d", ErrLaw, MaxMembers, len(i.Members))
 	}
 	if i.Stride == 0 {
 		i.Stride = autoinc.DefaultStride

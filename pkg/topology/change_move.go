@@ -32,6 +32,8 @@ func (b BeginMove) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: unit %s has no owner at present", ErrStale, b.Unit)
 	case !ok || to.State != MemberActive:
 		return fmt.Errorf("%w: %s is not an active member", ErrLaw, b.To)
+	case to.Leaving != nil:
+		return fmt.Errorf("%w: %s is to leave the ring", ErrLaw, b.To)
 	case unit.Owner == b.To:
 		return fmt.Errorf("%w: %s owns unit %s already", ErrLaw, b.To, b.Unit)
 	case unit.Pinned:

@@ -44,6 +44,12 @@ func cursors(kind OperationKind) []Cursor {
 		return restartCursors()
 	case OperationMove, OperationDivide:
 		return moveCursors()
+	case OperationRemove:
+		return removeCursors()
+	case OperationDissolve:
+		return dissolveCursors()
+	case OperationMaintain:
+		return removeCursors()[:3]
 	case OperationAdd, OperationReclone:
 		return addCursors()
 	case OperationNone:
@@ -90,6 +96,14 @@ func (a AbortOperation) apply(s *Snapshot, c Command) error {
 		return nil
 	case op.planned() && op.Cursor != MoveBack:
 		s.turnBack(op, c)
+		return nil
+	case op.dissolving():
+		s.endDissolve(c)
+		return nil
+	case op.leaves() && op.Cursor != RemoveClean:
+		s.record(c, op.Kind.String(), op.Member, fmt.Sprintf("%s aborted at %q", op.ID, op.Cursor))
+		s.stay(op.Member)
+		s.endLeave(c)
 		return nil
 	case op.Kind != OperationInit || op.Cursor == InitOpen: // the owner, or the tail, may be in use already
 		return fmt.Errorf("%w: %s %s can not be aborted at %q: it is past its point of no return", ErrLaw, op.Kind, op.ID, op.Cursor)

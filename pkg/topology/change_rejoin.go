@@ -12,6 +12,9 @@ type BeginRejoin struct {
 	// LetFlow is the DBA's word that the member's tail flows into the ring,
 	// whatever it holds.
 	LetFlow bool `json:"let_flow,omitempty"`
+	// Discard is the DBA's word that the member's tail does not flow: it is kept in its
+	// file, and the member is let in once its data is a copy that has nothing of it.
+	Discard bool `json:"discard,omitempty"`
 	// Same says that the process answers that was admitted last.
 	Same bool `json:"same,omitempty"`
 }
@@ -23,12 +26,14 @@ func (b BeginRejoin) apply(s *Snapshot, c Command) error {
 	switch {
 	case i < 0:
 		return fmt.Errorf("%w: %s is not a member", ErrStale, b.Member)
-	case s.Members[i].State == MemberQuarantined && !b.LetFlow:
+	case b.LetFlow && b.Discard:
+		return fmt.Errorf("%w: what only %s holds either flows or is discarded", ErrLaw, b.Member)
+	case s.Members[i].State == MemberQuarantined && !b.LetFlow && !b.Discard:
 		return fmt.Errorf("%w: %s is in quarantine: %s", ErrLaw, b.Member, s.Members[i].Why)
 	case s.Members[i].State != MemberDown && s.Members[i].State != MemberQuarantined && s.Members[i].State != MemberHeld:
 		return fmt.Errorf("%w: %s is %s, only a member that is out can be let back in", ErrStale, b.Member, s.Members[i].State)
 	}
-	op := Operation{Kind: OperationRejoin, Member: b.Member, Cursor: RejoinJudge, LetFlow: b.LetFlow, Same: b.Same}
+	op := Operation{Kind: OperationRejoin, Member: b.Member, Cursor: RejoinJudge, LetFlow: b.LetFlow, Discard: b.Discard, Same: b.Same}
 	if s.Members[i].State == MemberQuarantined {
 		op.Quarantine = s.Members[i].Why
 	}
@@ -51,6 +56,7 @@ func (b BeginRejoin) apply(s *Snapshot, c Command) error {
 type RenewIdentity struct {
 	Operation OperationID `json:"operation"`
 	Old       uint32      `json:"old"`
+	Regain    Position    `json:"regain,omitempty"` // MySQL: what it has to have back, since it has no other domain
 }
 
 func (r RenewIdentity) String() string { return fmt.Sprintf("renew identity %d", r.Old) }
@@ -67,14 +73,17 @@ func (r RenewIdentity) apply(s *Snapshot, c Command) error {
 	if m.Identity != r.Old {
 		return fmt.Errorf("%w: %s has identity %d, %d was expected", ErrStale, m.ID, m.Identity, r.Old)
 	}
-	s.renew(s.memberIndex(op.Member))
+	s.renew(s.memberIndex(op.Member), r.Regain)
+	op.Renewed = op.Discard
 	s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: identity %d -> %d", op.ID, r.Old, m.Identity))
 	return nil
 }
 
-// renew gives a member a new identity and remembers the old one.
-func (s *Snapshot) renew(i int) {
+// renew gives a member a new identity and remembers the old one, and what it has to
+// have back.
+func (s *Snapshot) renew(i int, regain Position) {
 	m := &s.Members[i]
+	m.Regain = m.Regain.Union(regain)
 	m.Retired = append(slices.Clone(m.Retired), m.Identity)
 	m.Identity = s.issueIdentity()
 }
@@ -98,14 +107,19 @@ func (j JudgeTail) apply(s *Snapshot, c Command) error {
 	tail := j.Tail
 	op.Tail, op.Moved = &tail, c.At.UTC()
 	m := &s.Members[s.memberIndex(op.Member)]
-	flows := tail.Verdict == TailEmpty || tail.Verdict == TailMayFlow || op.LetFlow
+	flows := tail.Verdict == TailEmpty || tail.Verdict == TailMayFlow && !op.Discard || op.LetFlow
 	s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: tail of %d transactions: %s: %s", op.ID, tail.Transactions, tail.Verdict, tail.Why))
 	if flows {
 		op.Cursor = RejoinPrepare
 		return nil
 	}
 	m.State = MemberQuarantined
-	m.Why = fmt.Sprintf("it holds %d transactions that the ring does not have (%s); they are in %s; to let them flow: sqlring master rejoin %s --let-flow", tail.Transactions, tail.Why, tail.File, m.ID)
+	m.Why = fmt.Sprintf("it holds %d transactions that the ring does not have (%s); they are in %s; to let them flow: sqlring master rejoin %s --let-flow; to drop them: --discard", tail.Transactions, tail.Why, tail.File, m.ID)
+	if op.Discard {
+		m.Why = fmt.Sprintf("its %d transactions that the ring does not have are discarded, and kept in %s; its data still has them: copy it anew (docs/runbook-quarantine.md), then: sqlring master rejoin %s --discard",
+			tail.Transactions, tail.File, m.ID)
+		s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: %d transactions of %s are discarded, and kept in %s", op.ID, tail.Transactions, m.ID, tail.File))
+	}
 	op.State, op.Ended = OperationDone, c.At.UTC()
 	return nil
 }

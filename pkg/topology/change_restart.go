@@ -22,6 +22,10 @@ func (BeginRestart) apply(s *Snapshot, c Command) error {
 			s.endHealByRestart(c)
 		case OperationMove, OperationDivide:
 			s.endMove("", c)
+		case OperationRemove, OperationMaintain:
+			s.endLeave(c)
+		case OperationDissolve:
+			s.endDissolve(c)
 		case OperationNone, OperationInit, OperationRejoin, OperationRestart:
 			return fmt.Errorf("%w: operation %s (%s) is running", ErrStale, op.ID, op.Kind)
 		}
@@ -121,6 +125,7 @@ type RenewInRestart struct {
 	Member    MemberID    `json:"member"`
 	Old       uint32      `json:"old"`
 	Heir      MemberID    `json:"heir"`
+	Regain    Position    `json:"regain,omitempty"` // as of RenewIdentity
 }
 
 func (r RenewInRestart) String() string {
@@ -139,7 +144,7 @@ func (r RenewInRestart) apply(s *Snapshot, c Command) error {
 	case i < 0 || s.Members[i].Identity != r.Old:
 		return fmt.Errorf("%w: %s has not identity %d", ErrStale, r.Member, r.Old)
 	}
-	s.renew(i)
+	s.renew(i, r.Regain)
 	op.AcceptLoss = false // it was said of this member
 	if h := s.memberIndex(r.Heir); h >= 0 && s.Members[h].State != MemberActive {
 		s.Members[h].State, s.Members[h].Why, s.Members[h].Cut, s.Members[h].Boot = MemberActive, "", nil, s.issueBoot()

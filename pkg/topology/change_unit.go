@@ -170,7 +170,13 @@ func (s *Snapshot) drainMember(id MemberID, drained bool, c Command) error {
 	case s.Members[i].Drained == drained:
 		return fmt.Errorf("%w: %s is %s already", ErrLaw, id, word)
 	}
+	if op, ok := s.Running(); ok && op.leaves() && op.Member == id {
+		return fmt.Errorf("%w: %s (%s) is taking %s out: sqlring operation abort %s", ErrStale, op.ID, op.Kind, id, op.ID)
+	}
 	s.Members[i].Drained = drained
+	if m := s.Members[i]; !drained && m.State == MemberActive {
+		s.Members[i].Leaving = nil
+	}
 	if _, takes := s.nearest(id, +1, Member.takesUnits); drained && !takes {
 		return fmt.Errorf("%w: no other member is in the ring and not drained, somebody has to serve", ErrLaw)
 	}

@@ -43,6 +43,9 @@ func Check(s *Snapshot, o Observations, now time.Time) []Violation {
 	}
 	for _, m := range s.Members {
 		seen, ok := o.Good(m.ID, now)
+		if m.State == MemberMaintained { // its server may be stopped
+			continue
+		}
 		if !ok {
 			found = append(found, Violation{
 				Rule: "answers", Severity: SeverityBroken, Member: m.ID,
@@ -97,7 +100,11 @@ func checkMember(s *Snapshot, m Member, seen Observation) []Violation {
 	if seen.Boot != m.Boot {
 		broken("process", "its process is not the one that was admitted: it was restarted", "")
 	}
-	if seen.ServerID != m.Identity || seen.Domain != m.Identity {
+	switch {
+	case seen.Carries(m):
+	case m.Source != "":
+		broken("identity", fmt.Sprintf("its server_id is %d and its server_uuid %s, they should be %d and %s", seen.ServerID, seen.Settings.ServerUUID, m.Identity, m.Source), "")
+	default:
 		broken("identity", fmt.Sprintf("its server_id is %d and its gtid_domain_id %d, both should be %d", seen.ServerID, seen.Domain, m.Identity), "")
 	}
 	if want := m.Layout(s.Ring.Stride); seen.Layout != want {
@@ -123,11 +130,11 @@ func checkMember(s *Snapshot, m Member, seen Observation) []Violation {
 	if m.SemiSync == SemiSyncArmed && !(seen.SemiSync.Enabled && seen.SemiSync.On && seen.SemiSync.Ackers > 0) {
 		broken("semi-sync", "its commits are not waiting for its acker, and nobody ordered that", "")
 	}
-	if missing := UnsafeStatics(seen.Settings); len(missing) > 0 {
+	if missing := unsafeStatics(seen); len(missing) > 0 {
 		found = append(found, Violation{
 			Rule: "config file", Severity: SeverityWarning, Member: m.ID,
 			What:   fmt.Sprintf("its config file lacks %v", missing),
-			Remedy: "add the lines under [mariadbd]; a restart without them would come up open",
+			Remedy: fmt.Sprintf("add the lines under [%s]; a restart without them would come up open", seen.Version.section()),
 		})
 	}
 	return found

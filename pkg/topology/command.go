@@ -31,6 +31,9 @@ type Command struct {
 	By     string // who ordered it: "controller@n1", "dba@n1", …
 	Why    string
 	Change Change
+	// Evidence is what was seen, a line each, that the command is based on. Of the
+	// controller's it is in the audit, once [OpenOutbox] was committed.
+	Evidence []string
 }
 
 // changeKinds returns the closed set, by the name in the log. A kind is never
@@ -58,6 +61,7 @@ func changeKinds() map[string]Change {
 		"judge_tail":        JudgeTail{},
 		"readmit":           Readmit{},
 		"give_up_rejoin":    GiveUpRejoin{},
+		"note_source":       NoteSource{},
 		"add_token":         AddToken{},
 		"revoke_token":      RevokeToken{},
 		"set_isolation":     SetIsolation{},
@@ -83,9 +87,33 @@ func changeKinds() map[string]Change {
 		"give_up_add":       GiveUpAdd{},
 		"leave_add":         LeaveAdd{},
 
+		"leave_ring":      LeaveRing{},
+		"begin_leave":     BeginLeave{},
+		"unlink":          Unlink{},
+		"end_remove":      EndRemove{},
+		"give_up_leave":   GiveUpLeave{},
+		"forget_member":   ForgetMember{},
+		"maintain_member": MaintainMember{},
+		"end_maintenance": EndMaintenance{},
+
+		"dissolve_ring": DissolveRing{},
+		"take_units":    TakeUnits{},
+		"end_dissolve":  EndDissolve{},
+
 		"set_lag_thresholds": SetLagThresholds{},
 		"set_throttle":       SetThrottle{},
 		"clear_throttle":     ClearThrottle{},
+
+		"open_outbox":   OpenOutbox{},
+		"note_findings": NoteFindings{},
+		"note_leader":   NoteLeader{},
+		"mark_told":     MarkTold{},
+		"ack_notice":    AckNotice{},
+		"add_silence":   AddSilence{},
+		"end_silence":   EndSilence{},
+		"set_gates":     SetGates{},
+		"set_limit":     SetLimit{},
+		"clear_limit":   ClearLimit{},
 	}
 }
 
@@ -95,6 +123,8 @@ type commandJSON struct {
 	By     string          `json:"by"`
 	Why    string          `json:"why,omitempty"`
 	Change json.RawMessage `json:"change"`
+
+	Evidence []string `json:"evidence,omitempty"`
 }
 
 // EncodeCommand returns the form of c that stands in the raft log.
@@ -107,7 +137,7 @@ func EncodeCommand(c Command) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("encode %s: %w", kind, err)
 		}
-		return json.Marshal(commandJSON{Kind: kind, At: c.At.UTC(), By: c.By, Why: c.Why, Change: change})
+		return json.Marshal(commandJSON{Kind: kind, At: c.At.UTC(), By: c.By, Why: c.Why, Change: change, Evidence: c.Evidence})
 	}
 	return nil, fmt.Errorf("encode command: %T is not a change", c.Change)
 }
@@ -129,5 +159,5 @@ func DecodeCommand(data []byte) (Command, error) {
 	if err := d.Decode(into.Interface()); err != nil {
 		return Command{}, fmt.Errorf("%w: kind %q: %w", ErrUnknownCommand, j.Kind, err)
 	}
-	return Command{At: j.At, By: j.By, Why: j.Why, Change: into.Elem().Interface().(Change)}, nil
+	return Command{At: j.At, By: j.By, Why: j.Why, Change: into.Elem().Interface().(Change), Evidence: j.Evidence}, nil
 }

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -68,6 +69,39 @@ func (v ServerVersion) String() string {
 // Series returns the release series that a ring may not mix, "mariadb 10.11".
 func (v ServerVersion) Series() string {
 	return fmt.Sprintf("%s %d.%d", v.Flavour, v.Major, v.Minor)
+}
+
+// fitsRing reports whether a ring can be made of servers of that release.
+func (v ServerVersion) fitsRing() bool {
+	switch v.Flavour {
+	case FlavourMariaDB:
+		return v.AtLeast(10, 5, 0)
+	case FlavourMySQL:
+		return v.AtLeast(8, 0, 26) // the words source and replica
+	case FlavourUnknown:
+	}
+	return false
+}
+
+// AtLeast reports whether v is that release of its flavour, or a later one.
+func (v ServerVersion) AtLeast(major, minor, patch int) bool {
+	return cmp.Or(cmp.Compare(v.Major, major), cmp.Compare(v.Minor, minor), cmp.Compare(v.Patch, patch)) >= 0
+}
+
+// unfollow returns the statements that end following, and section the name of the
+// server's part of a config file.
+func (v ServerVersion) unfollow() string {
+	if v.Flavour == FlavourMySQL {
+		return "STOP REPLICA; RESET REPLICA ALL"
+	}
+	return "STOP SLAVE; RESET SLAVE ALL"
+}
+
+func (v ServerVersion) section() string {
+	if v.Flavour == FlavourMySQL {
+		return "mysqld"
+	}
+	return "mariadbd"
 }
 
 // enumName and enumParse serve every closed enum of the package: a value out of

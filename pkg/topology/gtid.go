@@ -8,17 +8,24 @@ import (
 	"strings"
 )
 
-// GTID is one MariaDB global transaction id, domain-server-sequence
-// (MariaDB manual, "Global Transaction ID"). In a ring a member's domain and
-// server id are the same number, its identity.
+// GTID is one global transaction id: MariaDB's domain-server-sequence (MariaDB
+// manual, "Global Transaction ID"), or MySQL's source:number (MySQL manual, "GTID
+// Format and Storage"; source.go). In a ring of MariaDB a member's domain and server
+// id are the same number, its identity.
 type GTID struct {
 	Domain uint32
-	Server uint32
+	Server uint32 // 0 on MySQL
 	Seq    uint64
+	Source string // MySQL: uuid, or uuid:tag, in lower case; Domain is its [SourceDomain]. Empty on MariaDB
 }
 
-// String returns for example "101-101-17".
-func (g GTID) String() string { return fmt.Sprintf("%d-%d-%d", g.Domain, g.Server, g.Seq) }
+// String returns for example "101-101-17", or "3e11fa47-71ca-11e1-9e33-c80aa9429562:17".
+func (g GTID) String() string {
+	if g.Source != "" {
+		return fmt.Sprintf("%s:%d", g.Source, g.Seq)
+	}
+	return fmt.Sprintf("%d-%d-%d", g.Domain, g.Server, g.Seq)
+}
 
 // Position is how far a server has come: for each domain the last transaction.
 // It is sorted by domain, one entry a domain. The zero value is the position of
@@ -28,11 +35,26 @@ type Position []GTID
 // ParsePosition reads a MariaDB position such as @@gtid_slave_pos: GTIDs joined
 // by commas, in any order. Of several GTIDs of one domain (as in
 // @@gtid_binlog_state) the highest counts. The empty text is the empty position.
+// It reads a MySQL GTID set as well: of each source the highest number counts, so a
+// set with gaps is read as more than it is (see [FirstGap]).
 func ParsePosition(text string) (Position, error) {
 	var p Position
 	for _, field := range strings.Split(text, ",") {
 		field = strings.TrimSpace(field)
 		if field == "" {
+			continue
+		}
+		if strings.Contains(field, ":") {
+			set, err := parseSource(field)
+			if err != nil {
+				return nil, err
+			}
+			for _, g := range set {
+				if i, ok := p.find(g.Domain); ok && p[i].Source != g.Source {
+					return nil, fmt.Errorf("gtid set %q: sources %s and %s can not be told apart here: give one of the servers a new server_uuid", text, p[i].Source, g.Source)
+				}
+				p = p.With(g)
+			}
 			continue
 		}
 		g, err := ParseGTID(field)
@@ -59,11 +81,15 @@ func ParseGTID(text string) (GTID, error) {
 	return GTID{Domain: uint32(domain), Server: uint32(server), Seq: seq}, nil
 }
 
-// String returns the position as the server writes it, "101-101-7,102-102-3".
+// String returns the position as the server writes it, "101-101-7,102-102-3". Of a
+// MySQL source all up to the number is meant, "uuid:1-7".
 func (p Position) String() string {
 	parts := make([]string, len(p))
 	for i, g := range p {
 		parts[i] = g.String()
+		if g.Source != "" && g.Seq > 1 {
+			parts[i] = fmt.Sprintf("%s:1-%d", g.Source, g.Seq)
+		}
 	}
 	return strings.Join(parts, ",")
 }

@@ -19,7 +19,7 @@ func (h heal) best() Member {
 		x, _ := h.o.Of(a.ID)
 		y, _ := h.o.Of(b.ID)
 		all := func(o Observation) int { return -len(o.Position().Missing(h.op.Mark)) }
-		return cmp.Or(cmp.Compare(x.Position().Seq(h.lost.Identity), y.Position().Seq(h.lost.Identity)), cmp.Compare(all(x), all(y)))
+		return cmp.Or(cmp.Compare(x.Position().Seq(h.lost.Domain()), y.Position().Seq(h.lost.Domain())), cmp.Compare(all(x), all(y)))
 	})
 }
 
@@ -29,7 +29,7 @@ func (h heal) chooseHeir() Step {
 	heir := h.best().ID
 	seen, _ := h.o.Of(heir)
 	var cut Position
-	if last, ok := seen.Position().Last(h.lost.Identity); ok {
+	if last, ok := seen.Position().Last(h.lost.Domain()); ok {
 		cut = cut.With(last)
 	}
 	stays := false // it has what it acknowledged itself
@@ -127,7 +127,7 @@ func ownIsWhole(s *Snapshot, m Member, o Observations, now time.Time) bool {
 	seen, _ := o.Of(m.ID)
 	for _, other := range s.Members {
 		theirs, good := o.Good(other.ID, now)
-		if !good || theirs.Position().Seq(m.Identity) > seen.Binlog.Seq(m.Identity) {
+		if !good || theirs.Position().Seq(m.Domain()) > seen.Binlog.Seq(m.Domain()) {
 			return false
 		}
 	}
@@ -145,7 +145,7 @@ func (h heal) ackerAlive() bool {
 // which answers.
 func (h heal) hasAll(survivor Observation) bool {
 	back, good := h.o.Good(h.lost.ID, h.now)
-	return good && survivor.Position().Seq(h.lost.Identity) >= back.Binlog.Seq(h.lost.Identity)
+	return good && survivor.Position().Seq(h.lost.Domain()) >= back.Binlog.Seq(h.lost.Domain())
 }
 
 // heirLives reports whether the heir still answers, or else chooses another.

@@ -25,8 +25,8 @@ func healLeases(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		record.Unknown = record.Unknown || !remembered(unit, o, now)
 	}
 	for _, m := range s.Members { // what was cut off with a member is not asked of its heirs' heirs
-		if last, ok := m.Cut.Last(m.Identity); ok && m.State != MemberActive && m.ID != op.Member {
-			record.Mark = record.Mark.Without(m.Identity).With(last)
+		if last, ok := m.Cut.Last(m.Domain()); ok && m.State != MemberActive && m.ID != op.Member {
+			record.Mark = record.Mark.Without(m.Domain()).With(last)
 		}
 	}
 	record.Unknown = record.Unknown && !op.Armed && s.Ring.Durability == DurabilitySemiSync && len(s.ownerless()) > 0

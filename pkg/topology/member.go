@@ -19,10 +19,12 @@ const (
 	MemberReturning                      // answers again; is judged and caught up
 	MemberQuarantined                    // holds transactions that need a word of the DBA
 	MemberHeld                           // taken out, and stays out until the DBA lets it back in
+	MemberLeaving                        // out of the wiring, and about to be forgotten
+	MemberMaintained                     // taken out so that the DBA can stop its server
 	MemberCopying                        // gets its data from another member; counts for nothing (S20)
 )
 
-var memberStateNames = [...]string{"joining", "active", "down", "returning", "quarantined", "held", "copying"}
+var memberStateNames = [...]string{"joining", "active", "down", "returning", "quarantined", "held", "leaving", "maintenance", "copying"}
 
 func (s MemberState) String() string { return enumName(memberStateNames[:], int(s)) }
 
@@ -71,6 +73,12 @@ type Member struct {
 	// transactions that others hold: under its old identity it would drop them.
 	Identity uint32   `json:"identity"`
 	Retired  []uint32 `json:"retired,omitempty"` // identities it had before, oldest first
+	// Source is its server_uuid, which numbers its transactions; empty on MariaDB,
+	// where the identity does. It is not issued, and never renewed.
+	Source string `json:"source,omitempty"`
+	// Regain is what a MySQL member has lost of its own transactions: it gives out
+	// those numbers again, so nothing is written on it before it has them back.
+	Regain Position `json:"regain,omitempty"`
 	// Slot is its auto_increment_offset. It stays when the identity changes.
 	Slot int `json:"slot"`
 	// Boot is the token that its process carries since it was last admitted. A
@@ -83,6 +91,9 @@ type Member struct {
 	// Drained says that it is in the ring and is to serve nobody: its units move
 	// away, the pinned ones aside, and reads do not go there.
 	Drained bool `json:"drained,omitempty"`
+	// Leaving says that it is to leave the ring, for good or for a while, and how; nil:
+	// it stays.
+	Leaving *Leaving `json:"leaving,omitempty"`
 	// Cut is the last position of its own transactions that the survivors had
 	// when it was taken out; empty while it is in the ring.
 	Cut Position `json:"cut,omitempty"`
@@ -91,6 +102,14 @@ type Member struct {
 	Base Position `json:"base,omitempty"`
 	// Copy is what is known of its data while it is MemberCopying, else nil.
 	Copy *Copying `json:"copy,omitempty"`
+}
+
+// Domain returns under what its own transactions stand in a [Position].
+func (m Member) Domain() uint32 {
+	if m.Source != "" {
+		return SourceDomain(m.Source)
+	}
+	return m.Identity
 }
 
 // Layout returns the auto_increment layout of the member at the ring's stride.

@@ -34,6 +34,10 @@ func nextOf(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		return nextRestart(s, op, o, now)
 	case OperationMove, OperationDivide:
 		return nextMove(s, op, o, now)
+	case OperationRemove, OperationMaintain:
+		return nextLeave(s, op, o, now)
+	case OperationDissolve:
+		return nextDissolve(s, op, o, now)
 	case OperationAdd, OperationReclone:
 		return nextAdd(s, op, o, now)
 	case OperationNone:

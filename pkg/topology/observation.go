@@ -51,7 +51,8 @@ func (t ThreadState) MarshalText() ([]byte, error) { return []byte(t.String()), 
 // UnmarshalText reads a state's name.
 func (t *ThreadState) UnmarshalText(text []byte) error { return enumParse(threadNames[:], text, t) }
 
-// Link is a member's connection to its upstream (SHOW SLAVE STATUS). The zero
+// Link is a member's connection to its upstream (SHOW SLAVE STATUS; on MySQL the
+// replication tables of performance_schema). The zero
 // value is a member that follows nobody.
 type Link struct {
 	Upstream      string      `json:"upstream"`       // host:port; empty: it follows nobody
@@ -63,7 +64,7 @@ type Link struct {
 	Applier       ThreadState `json:"applier"` // the SQL thread
 	ApplierErrno  int         `json:"applier_errno,omitempty"`
 	ApplierError  string      `json:"applier_error,omitempty"`
-	// Received is how far the receiver has come (Gtid_IO_Pos): drained means that
+	// Received is how far the receiver has come (Gtid_IO_Pos, Retrieved_Gtid_Set): drained means that
 	// the observation's Applied covers it, read while the receiver is stopped.
 	Received Position `json:"received"`
 }
@@ -112,6 +113,8 @@ type Settings struct {
 	LogReplicaInFile bool   `json:"log_replica_in_file"`   // log_slave_updates comes from the config file
 	ConfigFile       string `json:"config_file,omitempty"` // where read_only was read from
 	ServerUUID       string `json:"server_uuid,omitempty"` // MySQL; empty on MariaDB
+	// MySQL: a restart throws away what was received and not applied.
+	RelayRecovery bool `json:"relay_recovery,omitempty"`
 }
 
 // Beat is the newest heartbeat row of one origin and node that a server has.
@@ -134,8 +137,8 @@ type Observation struct {
 	Version  ServerVersion  `json:"version"`
 	Greeting string         `json:"greeting,omitempty"` // @@version, as clients are told it
 	Boot     uint64         `json:"boot"`               // the token of this process, 0 for none
-	ServerID uint32         `json:"server_id"`
-	Domain   uint32         `json:"domain"` // gtid_domain_id; equals ServerID on MySQL
+	ServerID uint32         `json:"server_id"`          // on MySQL 0 until this process was prepared
+	Domain   uint32         `json:"domain"`             // gtid_domain_id; on MySQL the SourceDomain of its server_uuid
 	ReadOnly bool           `json:"read_only"`
 	Layout   autoinc.Layout `json:"layout"` // the global variables
 	Settings Settings       `json:"settings"`
@@ -146,6 +149,7 @@ type Observation struct {
 	Schemas  []string       `json:"schemas"`             // the schemas that are neither the server's nor sqlring's, sorted
 	HasRing  bool           `json:"has_ring"`            // schema sqlring with its tables is there
 	Apps     int            `json:"apps"`                // connections of accounts that are neither sqlring's nor the server's
+	Busy     int            `json:"busy,omitempty"`      // of them, those that are at work: not idle
 	AppsFrom uint64         `json:"apps_from,omitempty"` // the lowest id of them; 0: there are none
 	AppsTo   uint64         `json:"apps_to,omitempty"`   // the highest
 	Beats    []Beat         `json:"beats"`               // sorted by origin, then node
@@ -157,6 +161,8 @@ type Observation struct {
 	// read after another, probes that keep time with each other would never do.
 	Earlier   Position  `json:"earlier"`
 	EarlierAt time.Time `json:"earlier_at,omitzero"`
+	// Still is since when every probe has found this very Position.
+	Still time.Time `json:"still,omitzero"`
 }
 
 // TailVerdict is what the transactions that only a returning member holds allow.
@@ -222,8 +228,12 @@ func (o Observation) PositionBefore(now time.Time) (p Position, at time.Time, ok
 // is, and the earlier position. Whoever notes observations calls it once for each.
 func (o Observation) After(before Observation) Observation {
 	o.Link = o.Link.lasting(before.Link, o.At)
+	o.Still = o.At
 	if before.Reach == ReachAnswers {
 		o.Earlier, o.EarlierAt = before.Position(), before.At
+		if p := o.Position(); !before.Still.IsZero() && p.Covers(o.Earlier) && o.Earlier.Covers(p) {
+			o.Still = before.Still
+		}
 	}
 	return o
 }
@@ -238,8 +248,12 @@ func (o Observation) Drained() bool {
 }
 
 // Unapplied returns what the member has received and not applied: one entry a
-// domain, with the sequence number to be reached.
+// domain, with the sequence number to be reached. A MySQL is not sent what it has, so
+// what it received of its own it has lost, and applies.
 func (o Observation) Unapplied() Position {
+	if o.Version.Flavour == FlavourMySQL {
+		return o.Applied.Missing(o.Link.Received)
+	}
 	return o.Applied.Missing(o.Link.Received.Without(o.Domain))
 }
 

@@ -7,18 +7,21 @@ type OperationKind uint8
 
 // The kinds of operation.
 const (
-	OperationNone    OperationKind = iota
-	OperationInit                  // make a ring of empty servers
-	OperationHeal                  // take a lost member out, and give its units an heir
-	OperationRejoin                // let a member back in
-	OperationRestart               // bring the ring up again after every member was restarted
-	OperationMove                  // give a unit another owner, in a planned way
-	OperationDivide                // make a schema a unit of its own
-	OperationAdd                   // give the ring another member, which gets its data from one that is there
-	OperationReclone               // the same, for a member whose own data is given up
+	OperationNone     OperationKind = iota
+	OperationInit                   // make a ring of empty servers
+	OperationHeal                   // take a lost member out, and give its units an heir
+	OperationRejoin                 // let a member back in
+	OperationRestart                // bring the ring up again after every member was restarted
+	OperationMove                   // give a unit another owner, in a planned way
+	OperationDivide                 // make a schema a unit of its own
+	OperationRemove                 // take a member out for good
+	OperationMaintain               // take a member out for a while
+	OperationDissolve               // end the ring
+	OperationAdd                    // give the ring another member, which gets its data from one that is there
+	OperationReclone                // the same, for a member whose own data is given up
 )
 
-var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "add", "reclone"}
+var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain", "dissolve", "add", "reclone"}
 
 func (k OperationKind) String() string { return enumName(operationKindNames[:], int(k)) }
 
@@ -87,10 +90,15 @@ type Operation struct {
 	Grace time.Duration `json:"grace,omitempty"` // how long proxies let work in the unit end
 	Below uint64        `json:"below,omitempty"` // move: connections at Former up to this id are to be gone
 
+	Open DissolveOpen `json:"open,omitempty"` // dissolve: who takes writes afterwards
+	Keep bool         `json:"keep,omitempty"` // dissolve: what sqlring has put on the members stays
+
 	// Words of the DBA.
 	AcceptLoss bool       `json:"accept_loss,omitempty"` // heal: go on without what is missing of Mark
 	Without    []MemberID `json:"without,omitempty"`     // whose process was gone when that was said; it covers no later loss
 	Same       bool       `json:"same,omitempty"`        // rejoin: the process that was admitted last answered when it began
 	Quarantine string     `json:"quarantine,omitempty"`  // rejoin: why the member was in quarantine before
 	LetFlow    bool       `json:"let_flow,omitempty"`    // rejoin: the tail flows, whatever it is
+	Discard    bool       `json:"discard,omitempty"`     // rejoin: the tail does not flow, whatever it is; it is kept in its file
+	Renewed    bool       `json:"renewed,omitempty"`     // rejoin: the member got a new identity because of that
 }

@@ -151,7 +151,7 @@ func (a adding) preflight() Step {
 	case seen.Version.Series() != first.Version.Series():
 		return stuck("member %s is %s, the ring has %s: a ring has one release series", m.ID, seen.Version, first.Version)
 	}
-	if missing := UnsafeStatics(seen.Settings); len(missing) > 0 && seen.Boot != m.Boot {
+	if missing := unsafeStatics(seen); len(missing) > 0 && seen.Boot != m.Boot {
 		return stuck("member %s: its config file lacks %s; add the lines under [mariadbd] and restart it", m.ID, strings.Join(missing, ", "))
 	}
 	if m.Copy.Done || seen.ServerID == m.Identity {

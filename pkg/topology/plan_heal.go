@@ -150,7 +150,7 @@ func (h heal) feed() (Step, bool) {
 	back, good := h.o.Good(h.lost.ID, h.now)
 	heir := h.best()
 	theirs, _ := h.o.Of(heir.ID)
-	own, has := back.Binlog.Seq(h.lost.Identity), theirs.Position().Seq(h.lost.Identity)
+	own, has := back.Binlog.Seq(h.lost.Domain()), theirs.Position().Seq(h.lost.Domain())
 	needed := !h.op.Armed || !h.ackerAlive() || len(theirs.Unapplied()) > 0 || !theirs.Position().Covers(h.op.Mark)
 	if !good || !needed || has >= own {
 		return Step{}, true
@@ -212,7 +212,7 @@ func (h heal) open() Step {
 		return do(heir.ID, prepareAction(h.s, heir, false), "%s", why)
 	}
 	if seen.ReadOnly {
-		return do(heir.ID, Action{Kind: ActOpen, Identity: heir.Identity, Boot: heir.Boot}, "it has everything that was acknowledged and takes over")
+		return do(heir.ID, openAction(heir), "it has everything that was acknowledged and takes over")
 	}
 	order := SemiSyncOff
 	if h.s.Ring.Durability == DurabilitySemiSync {

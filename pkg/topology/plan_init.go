@@ -50,36 +50,57 @@ func initPreflight(s *Snapshot, op Operation, o Observations) Step {
 	for _, m := range s.Members {
 		seen, _ := o.Of(m.ID)
 		switch {
-		case seen.Version.Flavour != FlavourMariaDB:
-			return stuck("member %s is %s: rings of MariaDB are supported so far", m.ID, seen.Version)
+		case !seen.Version.fitsRing():
+			return stuck("member %s is %s: a ring is made of MariaDB 10.5, or MySQL 8.0.26, or later", m.ID, seen.Version)
 		case seen.Version.Series() != first.Version.Series():
 			return stuck("member %s is %s, %s is %s: a ring has one release series", m.ID, seen.Version, first.Member, first.Version)
 		case len(seen.Schemas) > 0:
 			return stuck("member %s is not empty, it has the schema %s: init takes empty servers, or with --from one that holds data; if it is not needed, on each of them: SET SESSION sql_log_bin=0; DROP DATABASE %s; init goes on by itself then",
 				m.ID, strings.Join(seen.Schemas, ", "), seen.Schemas[0])
 		case seen.Link.Upstream != "":
-			return stuck("member %s follows %s already: end that first (STOP SLAVE; RESET SLAVE ALL)", m.ID, seen.Link.Upstream)
+			return stuck("member %s follows %s already: end that first (%s)", m.ID, seen.Link.Upstream, seen.Version.unfollow())
 		}
-		if missing := UnsafeStatics(seen.Settings); len(missing) > 0 {
-			return stuck("member %s: its config file lacks %s; add the lines under [mariadbd] and restart it", m.ID, strings.Join(missing, ", "))
+		if missing := unsafeStatics(seen); len(missing) > 0 {
+			return stuck("member %s: its config file lacks %s; add the lines under [%s] and restart it", m.ID, strings.Join(missing, ", "), seen.Version.section())
+		}
+		if step, ok := initSource(s, op, m, seen); !ok {
+			return step
 		}
 	}
 	return advance(op, InitPrepare, "all %d members answer, are empty and fit", len(s.Members))
 }
 
-// UnsafeStatics lists the lines that the config file of a MariaDB must have
-// because nothing that is set by SQL survives a restart.
-func UnsafeStatics(v Settings) []string {
-	var missing []string
-	for _, line := range []struct {
-		ok   bool
-		text string
-	}{
+// staticLine is a line of a server's config file, and whether it is in force.
+type staticLine struct {
+	ok   bool
+	text string
+}
+
+// UnsafeStatics lists the lines that the config file of a server lacks.
+func UnsafeStatics(seen Observation) []string { return unsafeStatics(seen) }
+
+// unsafeStatics lists the lines that the config file of a server must have. Nothing
+// that is set on a MariaDB by SQL survives a restart. Of MySQL these are its defaults,
+// the GTID mode of 8.0 aside; the rest is persisted when a member is prepared.
+func unsafeStatics(seen Observation) []string {
+	v := seen.Settings
+	lines := []staticLine{
 		{v.LogBin, "log_bin"},
 		{v.LogReplica && v.LogReplicaInFile, "log_slave_updates=1"},
 		{v.ReadOnlyInFile, "read_only=1"},
 		{v.RowFormat, "binlog_format=ROW"},
-	} {
+	}
+	if seen.Version.Flavour == FlavourMySQL {
+		lines = []staticLine{
+			{v.LogBin, "log_bin"},
+			{v.LogReplica, "log_replica_updates=1"},
+			{v.RowFormat, "binlog_format=ROW"},
+			{v.GTIDStrict, "gtid_mode=ON, enforce_gtid_consistency=ON"},
+			{!v.RelayRecovery, "relay_log_recovery=0"},
+		}
+	}
+	var missing []string
+	for _, line := range lines {
 		if !line.ok {
 			missing = append(missing, line.text)
 		}
@@ -108,7 +129,7 @@ func prepareAction(s *Snapshot, m Member, fresh bool) Action {
 func unprepared(s *Snapshot, m Member, seen Observation) string {
 	v := seen.Settings
 	switch {
-	case seen.ServerID != m.Identity || seen.Domain != m.Identity:
+	case !seen.Carries(m):
 		return "its identity is not set"
 	case seen.Layout != m.Layout(s.Ring.Stride):
 		return "its auto_increment slot is not set"
@@ -120,6 +141,8 @@ func unprepared(s *Snapshot, m Member, seen Observation) string {
 		return "its network timeouts are not set"
 	case !v.EndlessWait || !v.AfterSync:
 		return "its side of semi-sync is not set"
+	case seen.Version.Flavour == FlavourMySQL && !v.ReadOnlyInFile:
+		return "it would come up open after a restart"
 	}
 	return ""
 }
@@ -170,7 +193,7 @@ func initOpen(s *Snapshot, op Operation, o Observations) Step {
 	}
 	seen, _ := o.Of(owner.ID)
 	if seen.ReadOnly || seen.Boot != owner.Boot {
-		return do(owner.ID, Action{Kind: ActOpen, Identity: owner.Identity, Boot: owner.Boot}, "all is verified, it may take writes")
+		return do(owner.ID, openAction(owner), "all is verified, it may take writes")
 	}
 	return commit(OpenRing{Operation: op.ID, SemiSync: order, Proxies: proxies(o)}, "every member is verified")
 }

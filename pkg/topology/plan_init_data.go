@@ -52,9 +52,8 @@ func nextInitData(s *Snapshot, op Operation, o Observations, now time.Time) Step
 }
 
 func initDataPreflight(op Operation, m Member, seen Observation) Step {
-	settings := seen.Settings
-	settings.ReadOnlyInFile = settings.ReadOnlyInFile || op.Boots
-	switch missing := UnsafeStatics(settings); {
+	seen.Settings.ReadOnlyInFile = seen.Settings.ReadOnlyInFile || op.Boots
+	switch missing := unsafeStatics(seen); {
 	case seen.Version.Flavour != FlavourMariaDB:
 		return stuck("member %s is %s: rings of MariaDB are supported so far", m.ID, seen.Version)
 	case seen.Link.Upstream != "":

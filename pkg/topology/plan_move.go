@@ -173,7 +173,7 @@ func (mv move) ready() Step {
 		return step
 	}
 	if mv.new.ReadOnly {
-		return do(mv.to.ID, Action{Kind: ActOpen, Identity: mv.to.Identity, Boot: mv.to.Boot}, "it is to own %s, and is opened before writes have to wait for that", mv.unit.ID)
+		return do(mv.to.ID, openAction(mv.to), "it is to own %s, and is opened before writes have to wait for that", mv.unit.ID)
 	}
 	return commit(DrainUnit{Operation: mv.op.ID}, "%s is open and has caught up", mv.to.ID)
 }
@@ -298,7 +298,7 @@ func (mv move) handOver() Step {
 	case !mv.new.Position().Covers(mv.old.Position()):
 		return mv.asks(wait("%s catches up with %s: %s", mv.to.ID, mv.from.ID, mv.new.Position().Missing(mv.old.Position())), mv.to.ID)
 	case mv.new.ReadOnly:
-		return do(mv.to.ID, Action{Kind: ActOpen, Identity: mv.to.Identity, Boot: mv.to.Boot}, "somebody has closed it meanwhile")
+		return do(mv.to.ID, openAction(mv.to), "somebody has closed it meanwhile")
 	}
 	order := SemiSyncOff
 	if mv.s.Ring.Durability == DurabilitySemiSync {
@@ -317,7 +317,7 @@ func (mv move) back() Step {
 		return do(mv.from.ID, prepareAction(mv.s, mv.from, false), "%s", why)
 	}
 	if mv.old.ReadOnly {
-		return do(mv.from.ID, Action{Kind: ActOpen, Identity: mv.from.Identity, Boot: mv.from.Boot}, "it gets %s back", mv.unit.ID)
+		return do(mv.from.ID, openAction(mv.from), "it gets %s back", mv.unit.ID)
 	}
 	if step, over := leasesOver(mv.s, mv.o, mv.now); !over {
 		return step

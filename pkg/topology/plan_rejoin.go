@@ -35,6 +35,9 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		if seen.Reach == ReachDenied && now.Sub(seen.Since) > unheardFor {
 			return commit(GiveUpRejoin{Operation: op.ID}, "member %s can not be acted on: %s", m.ID, describeReach(seen, now))
 		}
+		if op.Cursor == RejoinSplice || op.Cursor == RejoinAdmit {
+			return unheard(m.ID, seen, now) // its downstream follows it, which upkeep would undo
+		}
 		return meanwhile(s, m, unheard(m.ID, seen, now), o, now)
 	}
 	alive, step, ok := roll(s, o, now)
@@ -88,11 +91,14 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 	var own uint64 // how far anybody has come with its transactions
 	for _, other := range o.Members {
 		if other.Reach == ReachAnswers && other.Member != m.ID {
-			own = max(own, other.Position().Seq(m.Identity))
+			own = max(own, other.Position().Seq(m.Domain()))
 		}
 	}
-	if has := seen.Binlog.Seq(m.Identity); has < own {
-		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "%s has its own transactions up to %d, others have them up to %d", m.ID, has, own)
+	if m.Source != "" && seen.Domain != m.Domain() {
+		return wait("member %s is another server: its server_uuid is %s, it was %s; bring the one back that it was", m.ID, seen.Settings.ServerUUID, m.Source)
+	}
+	if has := seen.Binlog.Seq(m.Domain()); has < own && m.Regain.Seq(m.Domain()) < own {
+		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity, Regain: m.regain(own)}, "%s has its own transactions up to %d, others have them up to %d", m.ID, has, own)
 	}
 	var held Position // how far the ring has come
 	for _, other := range alive {
@@ -100,6 +106,9 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 		held = held.Union(theirs.Position())
 	}
 	cut, end := above(held, seen.Binlog, alive)
+	if len(cut) == 0 && op.Discard && !op.Renewed {
+		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "the numbers of the transactions that were discarded are not given out again")
+	}
 	if len(cut) == 0 {
 		tail := Tail{Cut: m.Cut, Verdict: TailEmpty, Why: "the ring has everything that it has"}
 		return commit(JudgeTail{Operation: op.ID, Tail: tail}, "nothing is above the cut")
@@ -117,13 +126,13 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 // seen of it, that was seen earlier.
 func above(held, has Position, alive []Member) (cut, end Position) {
 	for _, g := range held.Missing(has) {
-		if slices.ContainsFunc(alive, func(x Member) bool { return x.Identity == g.Domain }) {
+		if slices.ContainsFunc(alive, func(x Member) bool { return x.Domain() == g.Domain }) {
 			continue
 		}
 		end = end.With(g)
 		from, found := held.Last(g.Domain)
 		if !found {
-			from = GTID{Domain: g.Domain, Server: g.Server}
+			from = GTID{Domain: g.Domain, Server: g.Server, Source: g.Source}
 		}
 		cut = cut.With(from)
 	}
@@ -134,13 +143,21 @@ func above(held, has Position, alive []Member) (cut, end Position) {
 // older copy, and the only other member that knows out of reach: then it gets a new
 // identity, under which it can give out no number twice.
 func rejoinPrepare(s *Snapshot, op Operation, m Member, seen Observation, o Observations, now time.Time) Step {
-	if _, used := seen.Binlog.Last(m.Identity); used && m.Unproven && !ownIsWhole(s, m, o, now) {
+	_, used := seen.Binlog.Last(m.Domain())
+	if m.Source != "" && m.Unproven {
+		if step, ok := proven(s, op, m, o, now); !ok {
+			return step
+		}
+	} else if used && m.Unproven && !ownIsWhole(s, m, o, now) {
 		if step, ok := detached(m, seen); !ok { // no identity changes while replication runs
 			return step
 		}
 		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "not every other member can be asked whether it has later transactions of %s", m.ID)
 	}
 	if why := unprepared(s, m, seen); why != "" {
+		if step, ok := detached(m, seen); op.Renewed && !ok {
+			return step
+		}
 		return do(m.ID, prepareAction(s, m, false), "%s", why)
 	}
 	return advance(op, RejoinCatchUp, "identity, slot and settings are set")
@@ -184,10 +201,14 @@ func caughtUp(m, upstream Member, o Observations) (Step, bool) {
 	seen, _ := o.Of(m.ID)
 	up, _ := o.Of(upstream.ID)
 	theirs, at, known := up.PositionBefore(seen.Asked)
+	needed := theirs.Union(m.Regain)
+	if m.Source == "" {
+		needed = theirs.Without(m.Domain())
+	}
 	switch {
 	case !known || at.Before(seen.Link.Since):
 		return wait("the position of %s was read before that of %s", m.ID, upstream.ID), false
-	case !seen.Position().Covers(theirs.Without(m.Identity)):
+	case !seen.Position().Covers(needed):
 		return wait("%s catches up with %s: %d transactions to go", m.ID, upstream.ID, seen.Position().Behind(theirs)), false
 	}
 	return Step{}, true

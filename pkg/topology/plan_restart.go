@@ -87,25 +87,25 @@ func restartPrepared(s *Snapshot, op Operation, o Observations) (Step, bool) {
 // have, or that were acknowledged: an older copy of its disk must not go on under
 // its identity.
 func diskWhole(s *Snapshot, op Operation, m Member, seen Observation, o Observations) (Step, bool) {
-	own, held := seen.Binlog.Seq(m.Identity), op.Mark.Seq(m.Identity)
+	own, held := seen.Binlog.Seq(m.Domain()), op.Mark.Seq(m.Domain())
 	for _, other := range o.Members {
-		held = max(held, other.Position().Seq(m.Identity))
+		held = max(held, other.Position().Seq(m.Domain()))
 	}
 	for _, w := range o.Writers {
-		held = max(held, w.Acked.Seq(m.Identity))
+		held = max(held, w.Acked.Seq(m.Domain()))
 	}
 	switch {
-	case held <= own:
+	case held <= max(own, m.Regain.Seq(m.Domain())):
 		return Step{}, true
-	case held > op.Mark.Seq(m.Identity):
-		note := NoteHeld{Operation: op.ID, Held: Position{{Domain: m.Identity, Server: m.Identity, Seq: held}}}
+	case held > op.Mark.Seq(m.Domain()):
+		note := NoteHeld{Operation: op.ID, Held: Position{m.gtid(held)}}
 		return commit(note, "%s has its own transactions up to %d only", m.ID, own), false
 	}
 	for _, other := range s.Members {
 		theirs, _ := o.Of(other.ID)
-		if canRegain(other, theirs) && other.ID != m.ID && (theirs.Position().Seq(m.Identity) >= held || op.AcceptLoss) {
-			renew := RenewInRestart{Operation: op.ID, Member: m.ID, Old: m.Identity, Heir: other.ID}
-			return commit(renew, "%s has its own transactions up to %d, %s has them up to %d", m.ID, own, other.ID, theirs.Position().Seq(m.Identity)), false
+		if canRegain(other, theirs) && other.ID != m.ID && (theirs.Position().Seq(m.Domain()) >= held || op.AcceptLoss) {
+			renew := RenewInRestart{Operation: op.ID, Member: m.ID, Old: m.Identity, Heir: other.ID, Regain: m.regain(held)}
+			return commit(renew, "%s has its own transactions up to %d, %s has them up to %d", m.ID, own, other.ID, theirs.Position().Seq(m.Domain())), false
 		}
 	}
 	return missed("member %s has its own transactions up to %d, others have had them up to %d: its disk has lost some, and no active member has them; start the one that has them, or go on without: sqlring ring heal --accept-loss",
@@ -117,7 +117,7 @@ func diskWhole(s *Snapshot, op Operation, m Member, seen Observation, o Observat
 func canRegain(m Member, seen Observation) bool {
 	out := m.State == MemberDown || m.State == MemberReturning || m.State == MemberHeld
 	return seen.Reach == ReachAnswers &&
-		(m.State == MemberActive || out && seen.Binlog.Seq(m.Identity) <= m.Cut.Seq(m.Identity))
+		(m.State == MemberActive || out && seen.Binlog.Seq(m.Domain()) <= m.Cut.Seq(m.Domain()))
 }
 
 func restartLinked(s *Snapshot, o Observations, now time.Time) (Step, bool) {
@@ -169,7 +169,7 @@ func restartOpen(s *Snapshot, op Operation, o Observations, now time.Time) Step 
 				return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it is verified and stays closed until it has an acker")
 			}
 		case seen.ReadOnly || seen.Boot != m.Boot:
-			return do(m.ID, Action{Kind: ActOpen, Identity: m.Identity, Boot: m.Boot}, "it owned a unit before, and everything is verified")
+			return do(m.ID, openAction(m), "it owned a unit before, and everything is verified")
 		}
 	}
 	if step, over := leasesOver(s, o, now); !over {
@@ -184,6 +184,9 @@ func restartOpen(s *Snapshot, op Operation, o Observations, now time.Time) Step 
 func regained(s *Snapshot, heir Member, o Observations) (Step, bool) {
 	seen, _ := o.Of(heir.ID)
 	for _, m := range s.Members {
+		if missing := seen.Position().Missing(m.Regain); len(missing) > 0 {
+			return wait("member %s catches up: %s is to come", heir.ID, missing), false
+		}
 		for _, old := range m.Retired {
 			for _, other := range o.Members {
 				if in, _ := s.Member(other.Member); in.State != MemberActive {

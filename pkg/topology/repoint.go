@@ -105,7 +105,7 @@ func ackersOff(s *Snapshot, m, upstream Member, acker bool, o Observations, now 
 		comes := other.ID == upstream.ID && acker
 		leaves := moves && (other.Addr == seen.Link.Upstream || other.ID == m.ID)
 		theirs, _ := o.Of(other.ID)
-		gone := other.State == MemberDown || other.State == MemberQuarantined || other.State == MemberHeld || other.State == MemberCopying && other.ID != m.ID || failing(theirs, now)
+		gone := other.State == MemberDown || other.State == MemberQuarantined || other.State == MemberHeld || other.State == MemberMaintained || other.State == MemberCopying && other.ID != m.ID || failing(theirs, now)
 		if gone || (!comes && !leaves) {
 			continue
 		}

@@ -151,6 +151,14 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 		return sc.apply(DrainMember{Member: MemberID(names[0])})
 	case "resume":
 		return sc.apply(ResumeMember{Member: MemberID(names[0])})
+	case "remove", "maintenance", "forget", "give_up_leave":
+		return sc.leave(t, f[0], MemberID(names[0]), args)
+	case "dissolve":
+		change := DissolveRing{Keep: args["keep"] == "yes", Without: args["without"] == "yes"}
+		if args["open"] != "" {
+			parse(t, change.Open.UnmarshalText, args["open"])
+		}
+		return sc.apply(change)
 	case "move":
 		return sc.apply(BeginMove{Unit: UnitID(names[0]), To: MemberID(args["to"])})
 	case "add":
@@ -165,7 +173,7 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 	case "heal":
 		return sc.apply(BeginHeal{Member: MemberID(names[0])})
 	case "rejoin":
-		return sc.apply(BeginRejoin{Member: MemberID(names[0]), LetFlow: args["let_flow"] == "yes"})
+		return sc.apply(BeginRejoin{Member: MemberID(names[0]), LetFlow: args["let_flow"] == "yes", Discard: args["discard"] == "yes"})
 	case "accept":
 		return sc.apply(Accept(sc.snap, Operation{ID: OperationID(names[0])}, sc.obs, sc.now))
 	case "events":
@@ -292,6 +300,8 @@ func (sc *scenario) see(t *testing.T, id MemberID, args map[string]string) {
 			parse(t, seen.Link.Applier.UnmarshalText, value)
 		case "received":
 			seen.Link.Received = position(t, value)
+		case "busy":
+			seen.Busy = number(t, value)
 		case "apps":
 			seen.Apps = number(t, value)
 		case "apps_to":
@@ -470,6 +480,8 @@ func (sc *scenario) effect(seen Observation, a Action) Observation {
 		tail := sc.tail
 		tail.Cut, tail.End = a.After, seen.Binlog
 		seen.Tail = &tail
+	case ActRetire:
+		seen.HasRing = false
 	case ActNone:
 	}
 	return seen
@@ -494,6 +506,9 @@ func (sc *scenario) state() string {
 	}
 	for _, u := range sc.snap.Units {
 		fmt.Fprintf(&out, "unit %s owner=%q epoch=%d%s\n", u.ID, u.Owner, u.Epoch, map[bool]string{true: " draining"}[u.Draining])
+	}
+	for _, m := range sc.snap.Tombstones {
+		fmt.Fprintf(&out, "tombstone %s slot=%d last=%q unread=%t\n", m.Member, m.Slot, m.Last, m.Unread)
 	}
 	for _, op := range sc.snap.Operations {
 		fmt.Fprintf(&out, "%s %s %s %s at %q\n", op.ID, op.Kind, op.Member, op.State, op.Cursor)

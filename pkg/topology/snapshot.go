@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/sqlring/sqlring/pkg/gate"
 )
 
 // Format is the version of the stored state. A node refuses a state of a later
@@ -72,6 +74,8 @@ type Ring struct {
 	Unfenced bool `json:"unfenced,omitempty"`
 	// Lag is when a member is in which lag level; nil: [DefaultLagThresholds].
 	Lag *LagThresholds `json:"lag,omitempty"`
+	// Gates are the settings of the gates in front of the members; nil: the default ones.
+	Gates *gate.Settings `json:"gates,omitempty"`
 }
 
 // Unit is what has one writer.
@@ -164,9 +168,16 @@ type Snapshot struct {
 	NextIdentity  uint32      `json:"next_identity"`
 	NextOperation uint64      `json:"next_operation"`
 	NextBoot      uint64      `json:"next_boot"`
+	// Tombstones are the slots of members that have left, oldest first.
+	Tombstones []Tombstone `json:"tombstones,omitempty"`
 	// Throttles are the rules that hold applications back, sorted by application;
 	// those that are over among them.
 	Throttles []ThrottleRule `json:"throttles,omitempty"`
+	// Outbox is what is to be told, and what stands; nil until it was opened.
+	Outbox *Outbox `json:"outbox,omitempty"`
+	// Limits are the rules that hold statements back, sorted by scope; those that are
+	// over among them.
+	Limits []LimitRule `json:"limits,omitempty"`
 }
 
 // NewSnapshot returns the state of a node that has seen no command.
@@ -265,6 +276,8 @@ func (s *Snapshot) clone() *Snapshot {
 	c.Operations = slices.Clone(s.Operations)
 	c.Events = slices.Clone(s.Events)
 	c.Tokens = slices.Clone(s.Tokens)
+	c.Outbox = s.Outbox.clone()
+	c.Tombstones = slices.Clone(s.Tombstones)
 	return &c
 }
 

@@ -48,6 +48,9 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 	if step, drains := drainMembers(s, o, now); drains && !mends {
 		return step
 	}
+	if step, leaves := beginLeave(s, o, now); leaves && !mends {
+		return step
+	}
 	if needsPerson.Why != "" {
 		return needsPerson
 	}
@@ -64,31 +67,10 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 
 func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	seen, good := o.Good(m.ID, now)
-	switch {
-	case m.State == MemberDown && good:
-		if _, step, known := roll(s, o, now); !known {
-			return step
-		}
-		if losses, until := cooling(s, m.ID, now); !until.IsZero() {
-			if step, closed := shut(m, seen); !closed {
-				return step
-			}
-			return wait("member %s answers again, and was lost %d times within %s: it is let back in at %s; at once: sqlring master rejoin %s",
-				m.ID, losses, flapWindow, until.UTC().Format("15:04:05 UTC"), m.ID)
-		}
-		return commit(BeginRejoin{Member: m.ID, Same: seen.Boot == m.Boot}, "member %s answers again", m.ID)
-	case m.State == MemberDown:
-		return wait("member %s is out: %s", m.ID, describeReach(seen, now))
-	case m.State == MemberHeld && good:
-		if step, closed := shut(m, seen); !closed {
-			return step
-		}
-		return wait("%s", heldOut(m))
-	case m.State == MemberCopying:
-		return upkeepCopying(s, m, o, now)
-	case heldOut(m) != "":
-		return wait("%s", heldOut(m))
-	case !good:
+	if step, out := upkeepOut(s, m, o, now); out {
+		return step
+	}
+	if !good {
 		return wait("%s", judge(s, m, o, now).why)
 	}
 	inherits, holds := s.Inherits(m.ID), s.Owns(m.ID) || s.Inherits(m.ID)
@@ -128,9 +110,45 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		}
 		return commit(GrantWithheld{Member: m.ID, Proxies: proxies(o)}, "%s", why)
 	case holds && seen.ReadOnly:
-		return do(m.ID, Action{Kind: ActOpen, Identity: m.Identity, Boot: m.Boot}, "it owns a unit and everything is verified")
+		return do(m.ID, openAction(m), "it owns a unit and everything is verified")
 	}
 	return semi // idle, or for whom it acknowledges besides
+}
+
+// upkeepOut keeps a member that is out of the ring as it should be, and begins to let
+// it back in; out is false if it is in the ring.
+func upkeepOut(s *Snapshot, m Member, o Observations, now time.Time) (step Step, out bool) {
+	seen, good := o.Good(m.ID, now)
+	switch {
+	case m.State == MemberMaintained:
+		return maintained(m, seen, good, now), true
+	case m.State == MemberDown && m.Leaving.forAWhile():
+		return commit(MaintainMember{Member: m.ID}, "it is out already"), true
+	case m.State == MemberDown && good:
+		if _, step, known := roll(s, o, now); !known {
+			return step, true
+		}
+		if losses, until := cooling(s, m.ID, now); !until.IsZero() {
+			if step, closed := shut(m, seen); !closed {
+				return step, true
+			}
+			return wait("member %s answers again, and was lost %d times within %s: it is let back in at %s; at once: sqlring master rejoin %s",
+				m.ID, losses, flapWindow, until.UTC().Format("15:04:05 UTC"), m.ID), true
+		}
+		return commit(BeginRejoin{Member: m.ID, Same: seen.Boot == m.Boot}, "member %s answers again", m.ID), true
+	case m.State == MemberDown:
+		return wait("member %s is out: %s%s", m.ID, describeReach(seen, now), goneForGood(m)), true
+	case m.State == MemberHeld && good:
+		if step, closed := shut(m, seen); !closed {
+			return step, true
+		}
+		return wait("%s", heldOut(m)), true
+	case m.State == MemberCopying:
+		return upkeepCopying(s, m, o, now), true
+	case heldOut(m) != "":
+		return wait("%s", heldOut(m)), true
+	}
+	return Step{}, false
 }
 
 // heldOut says why a member stays out until a person lets it in, "" if it does not.
@@ -144,7 +162,7 @@ func heldOut(m Member) string {
 		if m.Copy.Halted {
 			return fmt.Sprintf("member %s is half copied: %s; its data again: sqlring master reclone %s", m.ID, m.Why, m.ID)
 		}
-	case MemberJoining, MemberActive, MemberDown, MemberReturning:
+	case MemberJoining, MemberActive, MemberDown, MemberReturning, MemberLeaving, MemberMaintained:
 	}
 	return ""
 }

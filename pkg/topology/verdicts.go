@@ -56,6 +56,24 @@ func evidenceOf(s *Snapshot, m Member, o Observations, now time.Time) []string {
 	return []string{line}
 }
 
+// Seen says what was seen of each member when something was decided, in ring order: the
+// evidence of a command of the controller's ([Command.Evidence]).
+func Seen(s *Snapshot, o Observations, now time.Time) []string {
+	var lines []string
+	for _, m := range s.Members {
+		line := evidenceOf(s, m, o, now)
+		if seen, good := o.Good(m.ID, now); good {
+			gate := "open"
+			if seen.ReadOnly {
+				gate = "read-only"
+			}
+			line[0] += fmt.Sprintf(", %s, has %s", gate, seen.Position())
+		}
+		lines = append(lines, line...)
+	}
+	return Finding{Evidence: lines}.Clip().Evidence
+}
+
 // Accept returns the DBA's word that op goes on without what is lost, as far as
 // is known now. Who is lost later is not covered by it.
 func Accept(s *Snapshot, op Operation, o Observations, now time.Time) AcceptLoss {

@@ -46,8 +46,10 @@ type Node struct {
 	// Counts changes what a member says of how it counts; nil leaves it as meant.
 	Counts func(id topology.MemberID, c *api.Counting)
 
-	Clients []api.Session // of the proxy
-	Endures error         // what EndSession returns instead of ending one
+	Clients []api.Session    // of the proxy
+	Endures error            // what EndSession returns instead of ending one
+	Told    []api.Hook       // the hooks of the node
+	Tested  map[string]error // what each answers to a test; absent: there is none
 	// Checks is what is found before a copy; nil: that all is as it has to be.
 	Checks []topology.CopyCheck
 
@@ -121,6 +123,17 @@ func (n *Node) Ties(context.Context, topology.MemberID) ([]topology.Tie, error) 
 	return n.Tied, nil
 }
 
+// TestHook implements api.Node.
+func (n *Node) TestHook(_ context.Context, name, _ string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	err, ok := n.Tested[name]
+	if !ok {
+		return api.ErrNoHook
+	}
+	return err
+}
+
 // Name implements api.Node.
 func (n *Node) Name() topology.NodeID { return n.ID }
 
@@ -134,6 +147,7 @@ func (n *Node) Snapshot() *topology.Snapshot {
 	}
 	if _, busy := n.State.Running(); n.Drains && !busy {
 		n.drain()
+		n.begin()
 	}
 	return state
 }

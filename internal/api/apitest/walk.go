@@ -37,6 +37,12 @@ func (n *Node) nextChange(op topology.Operation) topology.Change {
 	if op.Kind == topology.OperationMove || op.Kind == topology.OperationDivide {
 		return nextOfMove(op)
 	}
+	if op.Kind == topology.OperationRemove || op.Kind == topology.OperationMaintain {
+		return nextOfLeave(op)
+	}
+	if op.Kind == topology.OperationDissolve {
+		return nextOfDissolve(op)
+	}
 	steps := map[topology.OperationKind][]topology.Cursor{
 		topology.OperationInit:    {topology.InitPreflight, topology.InitPrepare, topology.InitLink, topology.InitVerify, topology.InitOpen},
 		topology.OperationHeal:    {topology.HealLeases, topology.HealFreeze, topology.HealDrain, topology.HealWire, topology.HealOpen},
@@ -52,7 +58,7 @@ func (n *Node) nextChange(op topology.Operation) topology.Change {
 			return topology.OpenRing{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
 		case topology.OperationRestart:
 			return topology.EndRestart{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
-		case topology.OperationHeal, topology.OperationRejoin, topology.OperationMove, topology.OperationDivide, topology.OperationAdd, topology.OperationReclone, topology.OperationNone:
+		case topology.OperationHeal, topology.OperationRejoin, topology.OperationMove, topology.OperationDivide, topology.OperationRemove, topology.OperationMaintain, topology.OperationDissolve, topology.OperationAdd, topology.OperationReclone, topology.OperationNone:
 		}
 		if n.State.Ring.Degraded == topology.DegradedRefuse {
 			return topology.EndHeal{Operation: op.ID, Withhold: true}

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sqlring/sqlring/pkg/gate"
+)
+
+// gateDescs are the metrics of the gates of this node's proxy. Queue time is apart from
+// the time at the member.
+type gateDescs struct {
+	limit, taken, waiting, idle, saturated, inflation *prometheus.Desc
+	granted, refused, gone, queueTime, serverTime     *prometheus.Desc
+	saturations, hotKeys, laneWaits, limitRules       *prometheus.Desc
+}
+
+func describeGates(d func(name, help string, labels ...string) *prometheus.Desc) gateDescs {
+	return gateDescs{
+		limit:       d("gate_limit", "Places that there are at the member now.", "member"),
+		taken:       d("gate_taken", "Places that are taken.", "member", "class"),
+		waiting:     d("gate_waiting_statements", "Statements that wait for a place.", "member", "class"),
+		idle:        d("gate_idle_places", "Places whose transaction waits for its client.", "member"),
+		saturated:   d("gate_saturated", "Whether statements have always had to wait for a second.", "member"),
+		inflation:   d("gate_inflation", "What statements take at the member now, divided by what is usual.", "member"),
+		granted:     d("gate_granted_total", "Places given.", "member", "class"),
+		refused:     d("gate_refused_total", "Statements that got no place, by reason.", "member", "reason"),
+		gone:        d("gate_gone_total", "Statements whose client went while they waited.", "member"),
+		queueTime:   d("gate_queue_seconds", "How long statements waited that had to.", "member"),
+		serverTime:  d("gate_server_seconds", "How long statements were at the member until their answer began; some are measured.", "member"),
+		saturations: d("gate_saturations_total", "How often the member became saturated.", "member"),
+		hotKeys:     d("gate_hot_keys", "Keys that have lanes.", "member"),
+		laneWaits:   d("gate_lane_waits_total", "Statements that waited for the one before them at a hot key.", "member"),
+		limitRules:  d("limit_rules", "Rules that hold statements back now."),
+	}
+}
+
+func (d gateDescs) all() []*prometheus.Desc {
+	return []*prometheus.Desc{
+		d.limit, d.taken, d.waiting, d.idle, d.saturated, d.inflation, d.granted, d.refused, d.gone, d.queueTime, d.serverTime,
+		d.saturations, d.hotKeys, d.laneWaits, d.limitRules,
+	}
+}
+
+func (c *collector) collectGates(e emitter, l look) {
+	d := c.descs.gates
+	e.gauge(d.limitRules, float64(len(l.limits().Limits)))
+	for _, g := range l.proxy.Gates {
+		m := string(g.Member)
+		e.gauge(d.limit, float64(g.Limit), m)
+		e.gauge(d.idle, float64(g.Idle), m)
+		e.flag(d.saturated, g.Saturated, m)
+		e.gauge(d.inflation, g.Inflation, m)
+		for class := range gate.Class(gate.Classes) {
+			e.gauge(d.taken, float64(g.Taken[class]), m, class.String())
+			e.gauge(d.waiting, float64(g.Waiting[class]), m, class.String())
+			e.counter(d.granted, g.Counts.Granted[class], m, class.String())
+		}
+		for r := gate.Granted + 1; int(r) < gate.Refusals; r++ {
+			e.counter(d.refused, g.Counts.Refused[r], m, r.String())
+		}
+		e.counter(d.gone, g.Counts.Gone, m)
+		e.counter(d.saturations, g.Counts.Saturated, m)
+		e.counter(d.laneWaits, g.Counts.LaneWaits, m)
+		laned := 0
+		for _, h := range g.Hot {
+			if h.Laned {
+				laned++
+			}
+		}
+		e.gauge(d.hotKeys, float64(laned), m)
+		buckets, sum := map[float64]uint64{}, uint64(0)
+		for i, bound := range gate.WaitBounds() {
+			sum += g.Counts.Waited[i]
+			buckets[bound.Seconds()] = sum
+		}
+		sum += g.Counts.Waited[len(gate.WaitBounds())]
+		e.out <- prometheus.MustNewConstHistogram(d.queueTime, sum, g.Counts.WaitTime.Seconds(), buckets, m)
+		e.out <- prometheus.MustNewConstSummary(d.serverTime, g.Counts.Samples, g.Counts.ServerTime.Seconds(), nil, m)
+	}
+}

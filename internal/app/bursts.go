@@ -1,0 +1,102 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/gate"
+	"github.com/sqlring/sqlring/pkg/lagguard"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// pressures is what members have said of how much they have to do. They are asked only if
+// the ring's settings say from when on that is too much.
+type pressures struct {
+	app *App
+
+	mu sync.Mutex
+	of map[topology.MemberID]gate.Pressure
+}
+
+const pressureEvery = time.Second
+
+// run asks until ctx ends.
+func (p *pressures) run(ctx context.Context) error {
+	ticker := time.NewTicker(pressureEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			p.ask(ctx)
+		}
+	}
+}
+
+// ask asks all members at once. One that does not answer in time has said nothing.
+func (p *pressures) ask(ctx context.Context) {
+	snap := p.app.store.Snapshot()
+	s := snap.GateSettings()
+	said := make(map[topology.MemberID]gate.Pressure)
+	if s.RunningThreads > 0 || s.RowLockWaits > 0 {
+		ctx, cancel := context.WithTimeout(ctx, pressureEvery)
+		defer cancel()
+		var mu sync.Mutex
+		var asked sync.WaitGroup
+		for _, m := range snap.Members {
+			if m.State != topology.MemberActive {
+				continue
+			}
+			asked.Go(func() {
+				if got, err := p.app.fleet.Pressure(ctx, m); err == nil {
+					mu.Lock()
+					said[m.ID] = got
+					mu.Unlock()
+				}
+			})
+		}
+		asked.Wait()
+	}
+	p.mu.Lock()
+	p.of = said
+	p.mu.Unlock()
+}
+
+// at returns what is known of a member: its own word, and whether another one lags behind
+// it so far that bulk writers are held back.
+func (p *pressures) at(id topology.MemberID) gate.Pressure {
+	p.mu.Lock()
+	said := p.of[id]
+	p.mu.Unlock()
+	if picture := p.app.monitor.Picture(); picture != nil {
+		for _, pair := range picture.Pairs {
+			if level := pair.State.Level; pair.Origin == id && (level == lagguard.LevelThrottle || level == lagguard.LevelDrain) {
+				said.PeerLags = true
+			}
+		}
+	}
+	return said
+}
+
+// uniqueKeys reads those of a table of a member.
+func (a *App) uniqueKeys(ctx context.Context, id topology.MemberID, schema, table string) ([]balancer.UniqueKey, error) {
+	m, ok := a.store.Snapshot().Member(id)
+	if !ok {
+		return nil, fmt.Errorf("read unique keys: %q is not a member", id)
+	}
+	return a.fleet.UniqueKeys(ctx, m, schema, table)
+}
+
+// gates are those of the proxy, as the API shows them.
+func (n node) gates() []api.GateAt {
+	var list []api.GateAt
+	for _, g := range n.app.proxy.Gates() {
+		list = append(list, api.GateAt{Member: g.Member, Idle: g.Idle, State: g.State, Hot: g.Hot})
+	}
+	return list
+}

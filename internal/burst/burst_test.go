@@ -1,0 +1,112 @@
+package burst
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"encoding/xml"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/mysqltest"
+)
+
+func TestMain(m *testing.M) { mysqltest.Main(m) }
+
+func TestShapes(t *testing.T) {
+	s, err := ParseShape(strings.NewReader("# night\n10s 100\n\n 20s x1 x10 # rise\n5s 7\n"), 50)
+	if err != nil || s.Lasts() != 35*time.Second {
+		t.Fatalf("%v %v", s, err)
+	}
+	for at, want := range map[time.Duration]float64{0: 100, 9 * time.Second: 100, 10 * time.Second: 50, 20 * time.Second: 275, 31 * time.Second: 7, 36 * time.Second: 0} {
+		if got := s.Rate(at); got != want {
+			t.Errorf("after %s: %g, want %g", at, got, want)
+		}
+	}
+	for text, says := range map[string]string{"": "no phase", "10s": "line 1", "soon 5": `"soon" is no duration`, "1s 2\n1s much": `line 2: "much" is no rate`, "1s 1 2 3": "line 1", "0s 1": "no duration", "1s -1": "no rate"} {
+		if _, err := ParseShape(strings.NewReader(text), 1); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, want %q", text, err, says)
+		}
+	}
+	for _, name := range []string{"ramp", "step", "midnight"} {
+		if s, ok := Named(name, 10); !ok || s.Lasts() < time.Minute || s.Scaled(0.5).Lasts() != s.Lasts()/2 {
+			t.Errorf("%s: %v", name, s)
+		}
+	}
+}
+
+func TestHistogram(t *testing.T) {
+	var h histogram
+	for i := range 1000 {
+		h.add(time.Duration(i+1) * time.Millisecond)
+	}
+	if p := h.quantile(0.5); p < 480 || p > 530 {
+		t.Errorf("p50 %g", p)
+	}
+	if n := h.within(100 * time.Millisecond); n < 95 || n > 106 {
+		t.Errorf("%d within 100 ms", n)
+	}
+}
+
+// TestRunOnARealServer: a second of load, all of it good; a server that is not there, none.
+func TestRunOnARealServer(t *testing.T) {
+	server := mysqltest.Start(t)
+	server.Exec(t, "SET GLOBAL read_only=0; CREATE USER crowd@'%' IDENTIFIED BY 'happy'; GRANT ALL ON *.* TO crowd@'%'")
+	o := Options{Addr: server.Addr, User: "crowd", Password: "happy", Clients: 20, Good: 5 * time.Second, Patience: 10 * time.Second, Shape: Shape{{2 * time.Second, 100, 100}}}
+	db, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := Prepare(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(t.Context(), o, nil)
+	if err != nil || r.Total.Offered < 120 || r.Total.Offered > 290 || r.Total.Good != r.Total.Offered || r.Total.P99MS <= 0 || len(r.ByError) > 0 {
+		t.Errorf("%+v, %v", r.Total, err)
+	}
+	var sent, cards, views int
+	if err := db.QueryRow("SELECT (SELECT sent FROM "+Schema+".total), (SELECT COUNT(*)-10000 FROM "+Schema+".card), (SELECT SUM(views) FROM "+Schema+".card)").Scan(&sent, &cards, &views); err != nil || sent != cards || sent == 0 || views == 0 {
+		t.Errorf("%d cards sent, %d there, %d views: %v", sent, cards, views, err)
+	}
+	shown(t, r)
+	if err := Clear(t.Context(), db); err != nil {
+		t.Error(err)
+	}
+	o.Addr, o.Patience, o.Retries = "127.0.0.1:1", 300*time.Millisecond, 2
+	lost, err := Run(context.Background(), o, nil)
+	if err != nil || lost.Total.Good != 0 || lost.Total.Errors+lost.Total.GaveUp != lost.Total.Offered || lost.Amplified <= 1 {
+		t.Errorf("%+v, %v", lost, err)
+	}
+}
+
+// shown looks whether what is written can be read.
+func shown(t *testing.T, r Result) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := r.WriteCSV(&b); err != nil {
+		t.Error(err)
+	}
+	if rows, err := csv.NewReader(&b).ReadAll(); err != nil || len(rows) != len(r.Seconds)+1 {
+		t.Errorf("%d rows: %v", len(rows), err)
+	}
+	b.Reset()
+	var back Result
+	if err := r.WriteJSON(&b); err != nil || json.Unmarshal(b.Bytes(), &back) != nil || back.Total != r.Total {
+		t.Errorf("%+v %v", back.Total, err)
+	}
+	b.Reset()
+	if err := r.WriteSVG(&b); err != nil || strings.Count(b.String(), "<polyline") != 6 {
+		t.Errorf("%v", err)
+	}
+	for d := xml.NewDecoder(&b); ; {
+		if _, err := d.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("the picture is no XML: %v", err)
+		}
+	}
+}

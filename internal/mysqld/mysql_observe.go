@@ -1,0 +1,208 @@
+package mysqld
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// identityCache carries the identity under which this process was prepared: a MySQL
+// keeps its server_id over a restart, and what else was set it may have lost.
+const identityCache = "sqlring_identity"
+
+// The first round trip: what waits for an acknowledgement, then how far the server has
+// come, then the rest. A commit that waits is not in gtid_executed yet.
+const (
+	mysqlStatusStatement = `SELECT variable_name, variable_value FROM performance_schema.global_status WHERE variable_name IN
+		('Rpl_semi_sync_source_status','Rpl_semi_sync_source_clients','Rpl_semi_sync_source_wait_sessions','Rpl_semi_sync_replica_status')`
+	mysqlStateStatement = `SELECT @@global.gtid_executed,
+		@@global.sqlring_boot.key_cache_age_threshold, @@global.sqlring_identity.key_cache_age_threshold,
+		(SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='sqlring' AND table_name='heartbeat'),
+		(SELECT COUNT(*) FROM performance_schema.persisted_variables WHERE variable_value='ON'
+			AND variable_name IN ('read_only','super_read_only','skip_replica_start'))`
+	mysqlVariablesStatement = `SELECT variable_name, variable_value FROM performance_schema.global_variables WHERE variable_name IN
+		('server_id','server_uuid','read_only','auto_increment_offset','auto_increment_increment','log_bin','log_replica_updates',
+		'binlog_format','gtid_mode','enforce_gtid_consistency','replica_preserve_commit_order','replica_parallel_workers','replica_exec_mode',
+		'replica_net_timeout','relay_log_recovery','persisted_globals_load','rpl_semi_sync_replica_enabled','rpl_semi_sync_source_enabled',
+		'rpl_semi_sync_source_timeout','rpl_semi_sync_source_wait_point','rpl_semi_sync_source_wait_no_replica','rpl_semi_sync_source_wait_for_replica_count')`
+	mysqlSemiSyncStatus = `SELECT variable_value FROM performance_schema.global_status WHERE variable_name='Rpl_semi_sync_source_status'`
+	mysqlHostsStatement = "SHOW REPLICAS"
+)
+
+// mysqlAppsCondition is appsCondition.
+const mysqlAppsCondition = `FROM performance_schema.processlist
+	WHERE user NOT IN (?, ?, 'system user', 'event_scheduler', 'unauthenticated user')
+	AND command NOT IN ('Binlog Dump', 'Binlog Dump GTID', 'Daemon')`
+
+// The link, from performance_schema: SHOW REPLICA STATUS says no more, and waits while
+// a receiver is being stopped. A worker's error is older than a start, or what has
+// stopped the applier.
+const mysqlLinkStatement = `SELECT c.host, c.port, s.service_state, s.last_error_number, s.last_error_message, s.received_transaction_set,
+		a.service_state,
+		IFNULL((SELECT w.last_error_number FROM performance_schema.replication_applier_status_by_worker w
+			WHERE w.channel_name=c.channel_name AND w.last_error_number<>0 ORDER BY w.last_error_timestamp LIMIT 1), IFNULL(o.last_error_number, 0)),
+		IFNULL((SELECT w.last_error_message FROM performance_schema.replication_applier_status_by_worker w
+			WHERE w.channel_name=c.channel_name AND w.last_error_number<>0 ORDER BY w.last_error_timestamp LIMIT 1), IFNULL(o.last_error_message, ''))
+	FROM performance_schema.replication_connection_configuration c
+	JOIN performance_schema.replication_connection_status s ON s.channel_name=c.channel_name
+	JOIN performance_schema.replication_applier_status a ON a.channel_name=c.channel_name
+	LEFT JOIN performance_schema.replication_applier_status_by_coordinator o ON o.channel_name=c.channel_name
+	WHERE c.host<>'' ORDER BY c.channel_name LIMIT 1`
+
+func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) error {
+	first, err := c.batch(ctx, mysqlStatusStatement+";"+mysqlStateStatement+";"+mysqlVariablesStatement+";"+schemasStatement+";"+mysqlHostsStatement+
+		"; SELECT COUNT(*), COALESCE(MIN(id), 0), COALESCE(MAX(id), 0) "+mysqlAppsCondition, c.ours[0], c.ours[1])
+	if err != nil {
+		return err
+	}
+	if len(first) != 6 || len(first[1].rows) != 1 || len(first[5].rows) != 1 {
+		return fmt.Errorf("the server gave %d of 6 results", len(first))
+	}
+	readSemiSyncMySQL(first[0], o)
+	if err := readStateMySQL(first[1], first[2], o); err != nil {
+		return err
+	}
+	for _, row := range first[3].rows {
+		o.Schemas = append(o.Schemas, row[0])
+	}
+	slices.Sort(o.Schemas)
+	if o.SemiSync.Replicas, err = readHosts(first[4]); err != nil {
+		return err
+	}
+	apps := fieldReader{row: first[5].rows[0]}
+	o.Apps, o.AppsFrom, o.AppsTo = int(apps.number()), apps.number(), apps.number()
+	if apps.err != nil {
+		return fmt.Errorf("connections of applications: %w", apps.err)
+	}
+	return observeLink(ctx, c, o, mysqlLinkStatement, readLinkMySQL)
+}
+
+// readStateMySQL fills in the columns of mysqlStateStatement, in their order, and the
+// variables.
+func readStateMySQL(state, variables table, o *topology.Observation) error {
+	r := fieldReader{row: state.rows[0]}
+	executed := r.next()
+	if gap, err := topology.FirstGap(executed); err != nil {
+		return err
+	} else if gap != "" {
+		return fmt.Errorf("%w: %s", ErrGaps, gap)
+	}
+	position, err := topology.ParsePosition(executed)
+	if err != nil {
+		return err
+	}
+	o.Applied, o.Binlog = position, position
+	boot, identity := r.number(), r.number()
+	o.Boot = boot / cacheUnit
+	o.HasRing = r.number() > 0
+	closed := r.number() == 3
+	if r.err != nil {
+		return r.err
+	}
+	v := variableSet{}
+	for _, row := range variables.rows {
+		v[strings.ToLower(row[0])] = row[1]
+	}
+	if id := v.number("server_id"); id == identity/cacheUnit {
+		o.ServerID = uint32(id)
+	}
+	o.Settings = v.settings()
+	o.Settings.ReadOnlyInFile = closed && v.is("persisted_globals_load", "ON")
+	o.Domain = topology.SourceDomain(o.Settings.ServerUUID)
+	o.ReadOnly = v.is("read_only", "ON")
+	o.SemiSync.Enabled = v.is("rpl_semi_sync_source_enabled", "ON")
+	o.Layout.Offset, o.Layout.Stride = int(v.number("auto_increment_offset")), int(v.number("auto_increment_increment"))
+	if !topology.ValidSource(o.Settings.ServerUUID) || o.Layout.Stride == 0 {
+		return errors.New("the server does not show its variables")
+	}
+	return nil
+}
+
+// variableSet is the server's variables by name; one of a plugin that is not installed is missing.
+type variableSet map[string]string
+
+func (v variableSet) is(name, value string) bool { return strings.EqualFold(v[name], value) }
+
+func (v variableSet) number(name string) uint64 {
+	n, _ := strconv.ParseUint(v[name], 10, 64) // 0 is what no variable of these may be
+	return n
+}
+
+// settings reads what the law of the ring is about. What MariaDB has a rule for and
+// MySQL needs none of stands as it should be. Appliers in parallel may not commit out
+// of order; those that may not count as none.
+func (v variableSet) settings() topology.Settings {
+	parallel := int(v.number("replica_parallel_workers"))
+	if v.is("replica_preserve_commit_order", "ON") {
+		parallel = 0
+	}
+	endless := time.Duration(v.number("rpl_semi_sync_source_timeout"))*time.Millisecond >= endlessWait
+	return topology.Settings{
+		LogBin: v.is("log_bin", "ON"), LogReplica: v.is("log_replica_updates", "ON"), LogReplicaInFile: v.is("log_replica_updates", "ON"),
+		RowFormat:  v.is("binlog_format", "ROW"),
+		GTIDStrict: v.is("gtid_mode", "ON") && v.is("enforce_gtid_consistency", "ON"), IgnoreDuplicates: true,
+		ParallelThreads: parallel, StrictDDL: v.is("replica_exec_mode", "STRICT"),
+		NetTimeout:   int(v.number("replica_net_timeout")),
+		AckerEnabled: v.is("rpl_semi_sync_replica_enabled", "ON"),
+		EndlessWait:  endless && v.is("rpl_semi_sync_source_wait_no_replica", "ON"),
+		AfterSync:    v.is("rpl_semi_sync_source_wait_point", "AFTER_SYNC") && v.number("rpl_semi_sync_source_wait_for_replica_count") == 1,
+		ServerUUID:   strings.ToLower(v["server_uuid"]), RelayRecovery: !v.is("relay_log_recovery", "OFF"),
+	}
+}
+
+func readSemiSyncMySQL(t table, o *topology.Observation) {
+	for _, row := range t.rows {
+		number, _ := strconv.Atoi(row[1]) // the two that are not numbers are not read as such
+		switch strings.ToLower(row[0]) {
+		case "rpl_semi_sync_source_status":
+			o.SemiSync.On = row[1] == "ON"
+		case "rpl_semi_sync_source_clients":
+			o.SemiSync.Ackers = number
+		case "rpl_semi_sync_source_wait_sessions":
+			o.SemiSync.Waiting = number
+		case "rpl_semi_sync_replica_status":
+			o.SemiSync.Acking = row[1] == "ON"
+		}
+	}
+}
+
+// readLinkMySQL reads the columns of mysqlLinkStatement, in their order.
+func readLinkMySQL(t table) (topology.Link, error) {
+	if len(t.rows) == 0 {
+		return topology.Link{}, nil // it follows nobody
+	}
+	row := t.rows[0]
+	number := func(i int) int {
+		n, _ := strconv.Atoi(row[i])
+		return n
+	}
+	received, err := topology.ParsePosition(row[5])
+	link := topology.Link{
+		Upstream: net.JoinHostPort(row[0], row[1]),
+		Receiver: serviceState(row[2]), ReceiverErrno: number(3), ReceiverError: row[4],
+		Applier: serviceState(row[6]), Received: received,
+	}
+	if link.Applier == topology.ThreadStopped {
+		link.ApplierErrno, link.ApplierError = number(7), row[8]
+	}
+	return link, err
+}
+
+func serviceState(text string) topology.ThreadState {
+	switch text {
+	case "ON":
+		return topology.ThreadRunning
+	case "OFF":
+		return topology.ThreadStopped
+	case "CONNECTING":
+		return topology.ThreadConnecting
+	}
+	return topology.ThreadUnknown
+}

@@ -1,0 +1,279 @@
+package proxy
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/gate"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// Each member has a gate in front of its links (pkg/gate): who has no place waits there,
+// without a link. A read has its place for its statement, everything else until no
+// transaction is open. Nothing is shared between members: each gate has its own lock.
+
+// memberGate is the gate of one member, for as long as the proxy is there.
+type memberGate struct {
+	p       *Proxy
+	id      topology.MemberID
+	waiting atomic.Int32 // who wait, for those who leave
+	idle    atomic.Int32 // places whose transaction waits for its client
+	warm    atomic.Bool  // keys of some statements are looked at
+
+	mu   sync.Mutex
+	gate *gate.Gate
+}
+
+// admission is the place that a session has at a gate; none if gate is nil.
+type admission struct {
+	gate  *memberGate
+	class gate.Class
+	idle  bool // it has an open transaction, and its client is to say what next
+}
+
+// now is the time of the gates.
+func (p *Proxy) now() gate.Instant { return gate.Instant(time.Since(p.began)) + 1 }
+
+// gateOf returns the gate of a member.
+func (s *session) gateOf(id topology.MemberID) *memberGate {
+	for _, g := range s.gates {
+		if g != nil && g.id == id {
+			return g
+		}
+	}
+	s.gates[1], s.gates[0] = s.gates[0], s.p.gateOf(id)
+	return s.gates[0]
+}
+
+func (p *Proxy) gateOf(id topology.MemberID) *memberGate {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.gates[id]
+	if g == nil {
+		g = &memberGate{p: p, id: id, gate: gate.New(p.gateSettings(), p.now())}
+		p.gates[id] = g
+	}
+	return g
+}
+
+// gateSettings is what gates are told. Who sets no ceiling has places for all links.
+func (p *Proxy) gateSettings() gate.Settings {
+	var s gate.Settings
+	if p.cfg.Gates != nil {
+		s = p.cfg.Gates()
+	}
+	if s.Ceiling == 0 || s.Ceiling > p.cfg.MemberLinks {
+		s.Ceiling = p.cfg.MemberLinks
+		s.Floor = min(s.Floor, s.Ceiling)
+	}
+	if s.MaxWait == 0 {
+		s.MaxWait = p.cfg.QueueTimeout
+	}
+	return s
+}
+
+// waitsForNobody reports whether the command under way needs no place: it is inside of an
+// open transaction, it ends something, it may free what others wait for, or it is none
+// that runs a statement.
+func (s *session) waitsForNobody() bool {
+	const holds = 1<<balancer.EffectTableLocks | 1<<balancer.EffectGlobalReadLock | 1<<balancer.EffectBackupLock | 1<<balancer.EffectUserLock |
+		1<<balancer.EffectServiceLock | 1<<balancer.EffectXA | 1<<balancer.EffectHandler
+	if !carriesSQL(s.code) || s.mem.inTransaction() || s.mem.pins&holds != 0 {
+		return true
+	}
+	switch s.kind() {
+	case balancer.KindCommit, balancer.KindRollback, balancer.KindKill:
+		return true
+	case balancer.KindOther, balancer.KindRead, balancer.KindChange, balancer.KindBegin, balancer.KindSet:
+	}
+	return false
+}
+
+// kind is what the command under way is, also where it is a prepared statement's.
+func (s *session) kind() balancer.Kind {
+	if s.meant != nil {
+		return s.meant.statement.Kind
+	}
+	return s.current.Kind
+}
+
+// class is whose share of the places the command under way needs one of.
+func (s *session) class() gate.Class {
+	const looks = 1<<balancer.EffectMember | 1<<balancer.EffectThreads | 1<<balancer.EffectProcess | 1<<balancer.EffectGlobalVariable | 1<<balancer.EffectSessionStatus
+	switch p := s.plan; {
+	case p == nil:
+		return gate.Write
+	case p.Effects.HasAny(looks) || s.current.Listed:
+		return gate.Admin
+	case p.IsRead():
+		return gate.Read
+	}
+	return gate.Write
+}
+
+// digest tells the command's statement from others.
+func (s *session) digest() uint64 {
+	if s.plan == nil {
+		return 0
+	}
+	return s.plan.Hash()
+}
+
+// takePlace has the command under way pass the gate of a member, which may take a while.
+// told is what the client gets if it may not. Who has a place there already keeps it.
+func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) {
+	if s.admitted.gate != nil && s.admitted.gate.id == m.ID || s.waitsForNobody() {
+		return nil
+	}
+	s.leaveGate()
+	g := s.gateOf(m.ID)
+	digest := s.digest()
+	g.mu.Lock()
+	class := g.gate.Class(s.class(), digest)
+	if g.gate.Enter(class) {
+		g.mu.Unlock()
+		s.admitted = admission{gate: g, class: class}
+		return nil
+	}
+	return s.queue(g, gate.Request{Class: class, Digest: digest}, whereto{m, reading})
+}
+
+// leavePlace gives the place back, and the lane, and lets in who is next.
+func (s *session) leavePlace() {
+	if len(s.within) > 0 {
+		s.leaveLimits()
+	}
+	s.leaveLane()
+	s.leaveGate()
+}
+
+func (s *session) leaveGate() {
+	g := s.admitted.gate
+	if g == nil {
+		return
+	}
+	s.goOnInPlace()
+	class := s.admitted.class
+	s.admitted = admission{}
+	g.mu.Lock()
+	g.gate.Leave(class)
+	if g.gate.Waiting() > 0 {
+		g.wake(g.p.now())
+	}
+	g.mu.Unlock()
+}
+
+// answeredInPlace gives the place back when a command has been answered, unless its
+// transaction goes on.
+func (s *session) answeredInPlace() {
+	switch {
+	case s.admitted.gate == nil && s.visit == nil && len(s.within) == 0:
+	case !s.mem.inTransaction() || s.link == nil:
+		s.leavePlace()
+	case !s.admitted.idle && s.admitted.gate != nil:
+		s.admitted.idle = true
+		s.admitted.gate.idle.Add(1)
+	}
+}
+
+// goOnInPlace says that the place is made use of.
+func (s *session) goOnInPlace() {
+	if s.admitted.idle {
+		s.admitted.idle = false
+		s.admitted.gate.idle.Add(-1)
+	}
+}
+
+// timed has one of some statements measured, and all that take long.
+func (s *session) timed() (began gate.Instant, measured bool) {
+	s.sampled++
+	if s.admitted.gate == nil || !carriesSQL(s.code) || s.sampled%sampleEvery != 0 && s.took < alwaysSampled {
+		return 0, false
+	}
+	return s.p.now(), true
+}
+
+const (
+	sampleEvery   = 8
+	alwaysSampled = 500 * time.Microsecond
+)
+
+// measure takes in how long a statement was at the member until its answer began.
+func (s *session) measure(began gate.Instant) {
+	g, now := s.admitted.gate, s.p.now()
+	s.took = now.Sub(began)
+	g.mu.Lock()
+	g.gate.Sample(s.digest(), s.took, now)
+	if s.admitted.class == gate.Write && s.locksRow() && (g.gate.Waiting() > 0 || g.gate.Slow(s.digest(), s.took)) {
+		g.suspect(s.digest(), now)
+	}
+	if g.gate.Waiting() > 0 {
+		g.wake(now)
+	}
+	g.mu.Unlock()
+}
+
+// lookAfterGates is called at every tick: it has settings taken up, and the gates' windows
+// closed where nothing happens.
+func (p *Proxy) lookAfterGates() {
+	settings, warm := p.gateSettings(), false
+	p.mu.Lock()
+	gates := make([]*memberGate, 0, len(p.gates))
+	for _, g := range p.gates {
+		gates = append(gates, g)
+	}
+	p.mu.Unlock()
+	for _, g := range gates {
+		g.tick(settings)
+		warm = warm || g.warm.Load()
+	}
+	p.warm.Store(warm)
+}
+
+func (g *memberGate) tick(settings gate.Settings) {
+	now := g.p.now()
+	var pressure gate.Pressure
+	if g.p.cfg.Pressure != nil {
+		pressure = g.p.cfg.Pressure(g.id)
+	}
+	g.mu.Lock()
+	if settings.WithDefaults() != g.gate.Settings() {
+		g.gate.Set(settings)
+	}
+	g.gate.Press(pressure)
+	for v := g.gate.NextLane(); v != nil; v = g.gate.NextLane() {
+		wakeLane(v)
+	}
+	g.warm.Store(g.gate.AnyWarm())
+	change := g.gate.Tick(now, g.gate.Taken()-int(g.idle.Load()))
+	g.wake(now)
+	state := g.gate.State()
+	g.mu.Unlock()
+	if change != gate.Unchanged {
+		g.tell(change, state)
+	}
+}
+
+// tell says that the member has become saturated, or is so no more.
+func (g *memberGate) tell(change gate.Change, state gate.State) {
+	var shed uint64
+	for r := gate.Granted + 1; int(r) < gate.Refusals; r++ {
+		shed += state.Counts.Refused[r]
+	}
+	waiting := 0
+	for _, n := range state.Waiting {
+		waiting += n
+	}
+	attrs := []any{
+		"member", string(g.id), "mode", state.Settings.Mode.String(), "limit", state.Limit, "waiting", waiting,
+		"inflation", float64(int(state.Inflation*100)) / 100, "shed", shed,
+	}
+	if change == gate.Entered {
+		g.p.log.Warn("member saturated", attrs...)
+		return
+	}
+	g.p.log.Info("member saturated no more", attrs...)
+}

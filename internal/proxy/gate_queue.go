@@ -1,0 +1,136 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/gate"
+)
+
+// gateWaiter is a session that waits at a gate, or for a lane.
+type gateWaiter struct {
+	gate.Waiter
+	given chan struct{} // of capacity 1: it is in the queue no more
+	timer *time.Timer
+}
+
+// newGateWaiter returns one whose channel is empty and whose timer is stopped.
+func (p *Proxy) newGateWaiter() *gateWaiter {
+	w, ok := p.gateWaiters.Get().(*gateWaiter)
+	if !ok {
+		w = &gateWaiter{given: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+		w.timer.Stop()
+	}
+	w.Waiter = gate.Waiter{Owner: w}
+	return w
+}
+
+// wake wakes who has a place now, or is to have none. The caller has the lock.
+func (g *memberGate) wake(now gate.Instant) {
+	for w := g.gate.Next(now); w != nil; w = g.gate.Next(now) {
+		w.Owner.(*gateWaiter).given <- struct{}{}
+	}
+	g.waiting.Store(int32(g.gate.Waiting()))
+}
+
+// whereto is the member that a session is on its way to.
+type whereto struct {
+	member  balancer.Member
+	reading bool
+}
+
+// queue waits for a place at a gate, whose lock the caller has and which is given back.
+func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.Error) {
+	now := s.p.now()
+	r.Account, r.Bytes = s.as.login.User, s.in.len()
+	s.urgency(&r, now)
+	w := s.p.newGateWaiter()
+	w.Request = r
+	if why := g.gate.Wait(&w.Waiter, now); why != gate.Granted {
+		told = s.shed(g, why, 0)
+		g.mu.Unlock()
+		return told
+	}
+	g.waiting.Store(int32(g.gate.Waiting()))
+	g.mu.Unlock()
+	if s.working.Load() != nil && !s.mem.inTransaction() {
+		s.idle() // whoever waits is not at work: a unit may move meanwhile
+	}
+	patience := min(w.Until.Sub(now), s.patience())
+	defer s.waitsFor("a place at " + string(g.id))()
+	gone := s.awaitGate(g, w, patience, to)
+	now = s.p.now()
+	g.mu.Lock()
+	dropped := g.gate.Drop(&w.Waiter, now, gone)
+	waited, result := w.Waited(now), w.Result
+	g.waiting.Store(int32(g.gate.Waiting()))
+	switch {
+	case dropped && gone: // nobody is there to be told, or it is tried elsewhere
+	case !dropped && result == gate.Granted:
+		s.admitted = admission{gate: g, class: r.Class}
+	default:
+		told = s.shed(g, result, waited)
+	}
+	g.mu.Unlock()
+	select { // it may have been woken when it was about to leave
+	case <-w.given:
+	default:
+	}
+	s.p.gateWaiters.Put(w)
+	if s.ctx.Err() != nil {
+		return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
+	}
+	return told
+}
+
+// awaitGate waits until w is woken or its time is over. gone says that there is no use in
+// waiting any more: the client has gone, or the member is not where its command goes.
+func (s *session) awaitGate(g *memberGate, w *gateWaiter, patience time.Duration, to whereto) (gone bool) {
+	const soon = 20 * time.Millisecond // most do not wait for longer, and cost no call
+	deadline := time.Now().Add(patience)
+	w.timer.Reset(min(patience, soon))
+	defer w.timer.Stop()
+	watched := false
+	defer func() {
+		if watched {
+			s.p.hangups.forget(s)
+		}
+	}()
+	for {
+		changed := s.p.changed()
+		if !s.p.serves(to.member, to.reading, s.aimed) {
+			return true
+		}
+		select {
+		case <-w.given:
+			return false
+		case <-w.timer.C:
+			left := time.Until(deadline)
+			if left <= 0 {
+				return false
+			}
+			if !watched {
+				watched = s.p.hangups.watch(s)
+			}
+			w.timer.Reset(left)
+		case <-changed:
+		case <-s.ctx.Done():
+			return true
+		}
+	}
+}
+
+// shed is what a client is told who gets no place. The caller has the gate's lock.
+func (s *session) shed(g *memberGate, why gate.Refusal, waited time.Duration) *wire.Error {
+	s.p.count.refuse(RefusedGate)
+	after := g.gate.RetryAfter().Round(time.Millisecond).Milliseconds()
+	return wire.NewError(wire.Saturated, "sqlring: member %s is saturated (%s; %d wait, this waited %v); this was not run; retry_after_ms=%d",
+		g.id, reasons[why], g.gate.Waiting(), waited.Round(time.Millisecond), after)
+}
+
+// reasons are those of refusals in words.
+var reasons = [gate.Refusals]string{
+	gate.FullQueue: "the queue is full", gate.FullAccount: "the account has its share of the queue", gate.TooLong: "it waited for as long as is allowed",
+	gate.PastDeadline: "it would be past its deadline", gate.Impatient: "the account's clients would not wait for their turn",
+}

@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"net"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// hangups tells at once of clients that go while their statement waits at a gate. It is an
+// epoll of its own, which the runtime's poller watches: nobody looks at sockets again and
+// again, and a client that waits for a short time only costs no call. Only what stays
+// until the client has gone for good is waited for, so that commands that were sent ahead
+// are no reason.
+type hangups struct {
+	file *os.File // of the epoll; nil: there is none, and the watch finds out
+
+	mu       sync.Mutex
+	sessions map[int32]*session // by file descriptor
+}
+
+const epollRDHup = 0x2000
+
+// open makes the epoll. Without one clients are looked at with every tick.
+func (h *hangups) open() {
+	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return
+	}
+	_ = syscall.SetNonblock(fd, true)
+	h.file = os.NewFile(uintptr(fd), "epoll")
+	h.sessions = make(map[int32]*session)
+}
+
+func (h *hangups) close() {
+	if h.file != nil {
+		_ = h.file.Close()
+	}
+}
+
+// run wakes sessions whose clients have gone, until close.
+func (h *hangups) run() {
+	if h.file == nil {
+		return
+	}
+	raw, err := h.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	var events [64]syscall.EpollEvent
+	_ = raw.Read(func(fd uintptr) bool {
+		for {
+			n, err := syscall.EpollWait(int(fd), events[:], 0)
+			if err != nil || n <= 0 {
+				return false // until there is something, or it is closed
+			}
+			for _, e := range events[:n] {
+				h.gone(e.Fd)
+			}
+		}
+	})
+}
+
+func (h *hangups) gone(fd int32) {
+	h.mu.Lock()
+	s := h.sessions[fd]
+	delete(h.sessions, fd)
+	h.mu.Unlock()
+	if s == nil {
+		return
+	}
+	if _, gone := s.client.peek(); gone || hungUp(s.conn) {
+		s.p.count.hungUp.Add(1)
+		s.interrupt()
+	}
+}
+
+// watch begins to watch the client of a session that waits, and reports whether it does.
+func (h *hangups) watch(s *session) (watched bool) {
+	control(s.conn, func(fd uintptr) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.file == nil {
+			return
+		}
+		raw, err := h.file.SyscallConn()
+		if err != nil {
+			return
+		}
+		event := syscall.EpollEvent{Events: epollRDHup | syscall.EPOLLONESHOT, Fd: int32(fd)}
+		_ = raw.Control(func(epoll uintptr) {
+			watched = syscall.EpollCtl(int(epoll), syscall.EPOLL_CTL_ADD, int(fd), &event) == nil
+		})
+		if watched {
+			h.sessions[int32(fd)] = s
+		}
+	})
+	return watched
+}
+
+// forget ends what watch began.
+func (h *hangups) forget(s *session) {
+	control(s.conn, func(fd uintptr) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.sessions[int32(fd)] == s {
+			delete(h.sessions, int32(fd))
+		}
+		if raw, err := h.file.SyscallConn(); err == nil {
+			_ = raw.Control(func(epoll uintptr) { _ = syscall.EpollCtl(int(epoll), syscall.EPOLL_CTL_DEL, int(fd), nil) })
+		}
+	})
+}
+
+func control(conn net.Conn, f func(fd uintptr)) {
+	if raw := rawOf(conn); raw != nil {
+		_ = raw.Control(f)
+	}
+}

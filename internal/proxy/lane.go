@@ -1,0 +1,183 @@
+package proxy
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/gate"
+)
+
+// Transactions that want the same row wait for each other in the member, and cost it more
+// the more they are. Once a statement shows that (it has waited for a lock, or takes far
+// longer than usual, or others wait at the gate), the keys of statements like it are
+// looked at, and a key that several want at once gets a lane (pkg/gate): one transaction
+// has it until it ends. Who waits for a lane outside of a transaction has nothing that
+// others wait for: no link, no place. Inside of one he may have row locks; so he waits for
+// a moment only, and then goes on without.
+
+// laneMoment is how long a statement waits for a lane inside of a transaction.
+const laneMoment = 250 * time.Millisecond
+
+// Errors that show that a row is wanted by several.
+const (
+	lockWaitTimeout = 1205
+	deadlock        = 1213
+)
+
+// locksRow reports whether the command under way is one statement about the rows of one
+// table with given keys, which it locks.
+func (s *session) locksRow() bool {
+	p := s.plan
+	if p == nil || len(p.Statements) != 1 {
+		return false
+	}
+	f := &p.Statements[0]
+	return len(f.Keys) > 0 && len(f.Tables) == 1 && (f.Verb == balancer.VerbChange || f.Effects.Has(balancer.EffectRowLocks))
+}
+
+// suspect has the keys of statements with a digest looked at. The caller has the lock.
+func (g *memberGate) suspect(digest uint64, now gate.Instant) {
+	if g.p.cfg.UniqueKeys == nil || g.gate.Settings().Hot == gate.HotOff {
+		return
+	}
+	g.gate.Suspect(digest, now)
+	if g.gate.AnyWarm() && !g.warm.Load() {
+		g.warm.Store(true)
+		g.p.warm.Store(true)
+	}
+}
+
+// suspectHot does the same after an error.
+func (s *session) suspectHot() {
+	if !s.locksRow() || s.link == nil {
+		return
+	}
+	g := s.gateOf(s.link.route.Member.ID)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.suspect(s.digest(), s.p.now())
+}
+
+// takeLane has the command under way wait for the lane of its row, if that is hot. While
+// nothing is, it costs one look.
+func (s *session) takeLane() *wire.Error {
+	if !s.p.warm.Load() || !carriesSQL(s.code) || !s.locksRow() {
+		return nil
+	}
+	route, ok := s.p.view.Load().OwnerOf(s.unit)
+	if !ok {
+		return nil
+	}
+	g, digest := s.gateOf(route.Member.ID), s.digest()
+	if s.visit != nil && s.visitAt != g {
+		s.leaveLane()
+	}
+	g.mu.Lock()
+	warm := g.gate.Warm(digest)
+	g.mu.Unlock()
+	if !warm {
+		return nil
+	}
+	key, name, ok := s.rowKey(g)
+	if !ok {
+		return nil
+	}
+	if s.visit == nil {
+		s.visit, s.visitAt = new(gate.Visit), g
+	}
+	g.mu.Lock()
+	now := s.p.now()
+	g.suspect(digest, now) // it is still wanted
+	waits := g.gate.Visit(s.visit, key, name, now)
+	if !waits {
+		if !s.visit.Any() {
+			s.visit, s.visitAt = nil, nil
+		}
+		g.mu.Unlock()
+		return nil
+	}
+	w := s.p.newGateWaiter()
+	s.visit.Owner = w
+	g.mu.Unlock()
+	return s.awaitLane(g, w, whereto{route.Member, false})
+}
+
+// awaitLane waits for the lane that the session's visit is about.
+func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wire.Error) {
+	patience, inside := s.patience(), s.mem.inTransaction()
+	if !inside && s.working.Load() != nil {
+		s.idle()
+	}
+	if inside || s.admitted.gate != nil || s.mem.pins != 0 {
+		patience = min(patience, laneMoment)
+	} else {
+		var r gate.Request
+		s.urgency(&r, 0)
+		if r.Deadline > 0 {
+			patience = min(patience, time.Duration(r.Deadline))
+		}
+	}
+	defer s.waitsFor("the row before it at " + string(g.id))()
+	gone := s.awaitGate(g, w, patience, to)
+	g.mu.Lock()
+	late := g.gate.GiveUp(s.visit)
+	g.mu.Unlock()
+	select {
+	case <-w.given:
+	default:
+	}
+	s.p.gateWaiters.Put(w)
+	switch {
+	case s.ctx.Err() != nil:
+		return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
+	case late && !gone && !inside && patience != laneMoment:
+		s.leaveLane()
+		s.p.count.refuse(RefusedGate)
+		return wire.NewError(wire.Saturated, "sqlring: a row of member %s is wanted by too many (it waited %v for the one before it); this was not run; retry_after_ms=%d",
+			g.id, patience.Round(time.Millisecond), time.Second.Milliseconds())
+	}
+	return nil
+}
+
+// leaveLane ends what the session has of hot keys.
+func (s *session) leaveLane() {
+	if s.visit == nil {
+		return
+	}
+	g := s.visitAt
+	g.mu.Lock()
+	if next := g.gate.Done(s.visit, s.p.now()); next != nil {
+		wakeLane(next)
+	}
+	g.mu.Unlock()
+	s.visit, s.visitAt = nil, nil
+}
+
+func wakeLane(v *gate.Visit) { v.Owner.(*gateWaiter).given <- struct{}{} }
+
+var hotColumns = []string{"member", "key", "lane", "using", "waiting", "uses", "waits", "passed"}
+
+// showHotKeys are the rows of SHOW SQLRING HOTKEYS. Values are shown as a hash: they may be
+// another account's.
+func (p *Proxy) showHotKeys() [][]string {
+	var rows [][]string
+	for _, g := range p.Gates() {
+		for _, h := range g.Hot {
+			lane := "dry run"
+			if h.Laned {
+				lane = "one at a time"
+				if g.Settings.HotWidth > 1 {
+					lane = fmt.Sprintf("%d at a time", g.Settings.HotWidth)
+				}
+			}
+			rows = append(rows, []string{
+				string(g.Member), h.Name, lane, strconv.Itoa(h.Using), strconv.Itoa(h.Waiting),
+				strconv.FormatUint(h.Uses, 10), strconv.FormatUint(h.Waits, 10), strconv.FormatUint(h.Passed, 10),
+			})
+		}
+	}
+	return rows
+}

@@ -1,0 +1,268 @@
+package proxy
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/gate"
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// keyed says that t has the unique keys id and (a, name).
+func keyed(context.Context, topology.MemberID, string, string) ([]balancer.UniqueKey, error) {
+	return []balancer.UniqueKey{
+		{Columns: []balancer.KeyColumn{{Name: "id", Compare: balancer.CompareInteger}}},
+		{Columns: []balancer.KeyColumn{{Name: "a", Compare: balancer.CompareInteger}, {Name: "name", Compare: balancer.CompareFolded}}},
+	}, nil
+}
+
+// heat makes the digest of some texts one that is looked at, and has the unique keys read.
+func (f *faked) heat(t *testing.T, texts ...string) {
+	t.Helper()
+	c := f.client(t)
+	c.query("SELECT 1")
+	g := f.gateOf("m1")
+	for _, text := range texts {
+		plan := f.reader.plan([]byte(text), (&memory{}).dialect(f.version()))
+		g.mu.Lock()
+		g.suspect(plan.Hash(), f.now())
+		g.mu.Unlock()
+		f.keysOf(g, "shop", "t")
+	}
+	eventually(t, "the unique keys are known", func() bool { return f.keysOf(g, "shop", "t") != nil })
+}
+
+func laned(t *testing.T, b *busy, s gate.Settings) *faked {
+	t.Helper()
+	s.Ceiling = 50
+	f := startFaked(t, Config{UniqueKeys: keyed, Gates: func() gate.Settings { return s }}, b.answer)
+	t.Cleanup(b.release) // before the member is waited for
+	return f
+}
+
+func (b *busy) peak() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.most
+}
+
+// Texts about one row, however they say it, have one lane; another row has another one.
+func TestTextsAboutOneRowHaveOneLane(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		texts []string
+		lanes int
+	}{
+		{"literal, the other way round, IN", []string{"UPDATE shop.t SET hold=1 WHERE id=5", "UPDATE shop.t SET hold=1 WHERE 05=id", "UPDATE shop.t SET hold=1 WHERE id IN (5)", "DELETE FROM shop.t WHERE id=5 AND x=hold", "SELECT hold FROM shop.t WHERE id=5 FOR UPDATE", "UPDATE shop.t SET hold=1 WHERE id='5'"}, 1},
+		{"another key of the table, folded", []string{"UPDATE shop.t SET hold=1 WHERE a=1 AND name='Émile'", "UPDATE shop.t SET hold=2 WHERE name='emile ' AND a=1", "UPDATE shop.t SET hold=3 WHERE a=1 AND name='EMILE'", "UPDATE shop.t SET hold=3 WHERE a=1 AND name='EMILE'"}, 1},
+		{"other rows", []string{"UPDATE shop.t SET hold=1 WHERE id=5", "UPDATE shop.t SET hold=1 WHERE id=6", "UPDATE shop.t SET hold=1 WHERE id=7", "UPDATE shop.t SET hold=1 WHERE id=8"}, 0},
+		{"no unique key", []string{"UPDATE shop.t SET hold=1 WHERE a=5", "UPDATE shop.t SET hold=1 WHERE a=5", "UPDATE shop.t SET hold=1 WHERE a=5", "UPDATE shop.t SET hold=1 WHERE a=5"}, 0},
+		{"a range", []string{"UPDATE shop.t SET hold=1 WHERE id>5", "UPDATE shop.t SET hold=1 WHERE id>5", "UPDATE shop.t SET hold=1 WHERE id IN (5, 6)", "UPDATE shop.t SET hold=1 WHERE id=5 OR id=6"}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBusy()
+			f := laned(t, b, gate.Settings{})
+			f.heat(t, c.texts...)
+			var all sync.WaitGroup
+			for i, text := range c.texts {
+				client := f.client(t)
+				all.Go(func() { client.query(text) })
+				if c.lanes > 0 && i >= 3 {
+					eventually(t, fmt.Sprintf("%q waits for the lane: %+v", text, f.Gates()[0].Hot), func() bool { h := f.Gates()[0].Hot; return len(h) == 1 && h[0].Waiting == i-2 })
+				} else {
+					eventually(t, "it runs", func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.now == i+1 })
+				}
+			}
+			if h := f.Gates()[0].Hot; len(h) != c.lanes {
+				t.Errorf("%+v", h)
+			}
+			b.release()
+			all.Wait()
+			if n := len(f.Gates()[0].Hot); n != c.lanes {
+				t.Errorf("%d hot keys", n)
+			}
+		})
+	}
+}
+
+// The lane is held until the transaction ends, and who waits inside of a transaction waits
+// for a moment only.
+func TestALaneIsHeldUntilCommit(t *testing.T) {
+	b := newBusy()
+	f := laned(t, b, gate.Settings{})
+	const hot = "UPDATE shop.t SET v=v+1 WHERE id=5"
+	f.heat(t, hot)
+	var open []*raw
+	for range 3 { // the third one makes it hot, and has the lane
+		c := f.client(t)
+		c.query("BEGIN")
+		c.query(hot)
+		open = append(open, c)
+	}
+	outside := f.client(t)
+	done := make(chan time.Time, 1)
+	go func() { outside.query(hot); done <- time.Now() }()
+	eventually(t, "it waits", func() bool { h := f.Gates()[0].Hot; return len(h) == 1 && h[0].Waiting == 1 })
+	inside := f.client(t)
+	inside.query("BEGIN")
+	began := time.Now()
+	if n, _ := inside.query(hot); n != 0 {
+		t.Errorf("%d", n)
+	}
+	if took := time.Since(began); took < laneMoment/2 || took > 10*laneMoment {
+		t.Errorf("inside of a transaction it waited %v", took)
+	}
+	select {
+	case <-done:
+		t.Fatal("it did not wait for the commit")
+	default:
+	}
+	committed := time.Now()
+	open[2].query("COMMIT")
+	if at := <-done; at.Before(committed) {
+		t.Error("it ran before the commit")
+	}
+	if h := f.Gates()[0].Hot; h[0].Passed != 1 || h[0].Waits != 2 {
+		t.Errorf("%+v", h)
+	}
+	for _, c := range append(open[:2], inside) {
+		c.query("ROLLBACK")
+	}
+	if h := f.Gates()[0].Hot; h[0].Using != 0 {
+		t.Errorf("all have ended: %+v", h)
+	}
+	rows := outside.rowsOf("SHOW SQLRING HOTKEYS")
+	if len(rows) != 1 || !strings.HasPrefix(rows[0][1], "shop.t(id)#") || rows[0][2] != "one at a time" {
+		t.Errorf("%q", rows)
+	}
+}
+
+// A client that goes while it has a lane, or waits for one, leaves it to the next.
+func TestLanesOfThoseWhoGo(t *testing.T) {
+	b := newBusy()
+	f := laned(t, b, gate.Settings{})
+	const hot = "UPDATE shop.t SET v=v+1 WHERE id=5"
+	f.heat(t, hot)
+	var open []*raw
+	for range 3 {
+		c := f.client(t)
+		c.query("BEGIN")
+		c.query(hot)
+		open = append(open, c)
+	}
+	gone, next := f.client(t), f.client(t)
+	_ = gone.own.Send([]byte("\x03" + hot))
+	eventually(t, "one waits", func() bool { return f.Gates()[0].Hot[0].Waiting == 1 })
+	done := make(chan int, 1)
+	go func() { n, _ := next.query(hot); done <- n }()
+	eventually(t, "two wait", func() bool { return f.Gates()[0].Hot[0].Waiting == 2 })
+	_ = gone.conn.Close()
+	eventually(t, "one has gone", func() bool { return f.Gates()[0].Hot[0].Waiting == 1 })
+	_ = open[2].conn.Close()
+	if n := <-done; n != 0 {
+		t.Errorf("%d", n)
+	}
+}
+
+func TestNothingIsLookedAtInDryRunOrOff(t *testing.T) {
+	for _, mode := range []gate.HotMode{gate.HotDryRun, gate.HotOff} {
+		t.Run(mode.String(), func(t *testing.T) {
+			b := newBusy()
+			f := laned(t, b, gate.Settings{Hot: mode})
+			const hot = "UPDATE shop.t SET hold=1 WHERE id=5"
+			if mode == gate.HotDryRun {
+				f.heat(t, hot)
+			}
+			var all sync.WaitGroup
+			for i := range 6 {
+				c := f.client(t)
+				all.Go(func() { c.query(hot) })
+				eventually(t, "it runs", func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.now == i+1 })
+			}
+			want := map[gate.HotMode]int{gate.HotDryRun: 1}[mode]
+			if h := f.Gates()[0].Hot; len(h) != want || want == 1 && (h[0].Waits != 3 || h[0].Laned) {
+				t.Errorf("%+v", h)
+			}
+			b.release()
+			all.Wait()
+		})
+	}
+}
+
+// TestRealHotRow: many clients count on one row of a real server, by text, by parameters
+// and in transactions: no count is lost, the key is found by itself, and nobody gets an
+// error.
+func TestRealHotRow(t *testing.T) {
+	r := startReal(t, Config{UniqueKeys: realKeys(t), MemberLinks: 60})
+	r.server.Exec(t, "CREATE TABLE shop.counter (id INT PRIMARY KEY, n INT) ENGINE=InnoDB; INSERT INTO shop.counter VALUES (1, 0), (2, 0)")
+	db := r.db(t, func(c *mysql.Config) { c.InterpolateParams = false })
+	db.SetMaxOpenConns(40)
+	var failed atomic.Int64
+	var clients sync.WaitGroup
+	const each = 60
+	for i := range 40 {
+		clients.Go(func() {
+			for range each {
+				if err := count(t.Context(), db, i%3); err != nil {
+					failed.Add(1)
+					t.Log(err)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	if n := query[int](t, db, "SELECT n FROM counter WHERE id=1"); n != 40*each || failed.Load() > 0 {
+		t.Errorf("%d counted of %d, %d failed", n, 40*each, failed.Load())
+	}
+	g := r.Gates()[0]
+	t.Logf("limit %d, inflation %.1f, hot %+v", g.Limit, g.Inflation, g.Hot)
+	if len(g.Hot) == 0 {
+		t.Fatal("the row that all count on is not found")
+	}
+	if len(g.Hot) != 1 || !strings.Contains(g.Hot[0].Name, "shop.counter(id)#") || g.Hot[0].Uses < 100 {
+		t.Errorf("%+v", g.Hot)
+	}
+	if g.Taken != [gate.Classes]int{} || g.Hot[0].Using != 0 {
+		t.Errorf("all have ended: %+v, %+v", g.Taken, g.Hot)
+	}
+}
+
+func count(ctx context.Context, db *sql.DB, how int) error {
+	switch how {
+	case 0:
+		_, err := db.ExecContext(ctx, "UPDATE counter SET n=n+1 WHERE id=1")
+		return err
+	case 1:
+		_, err := db.ExecContext(ctx, "UPDATE counter SET n=n+1 WHERE id=?", 1)
+		return err
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.ExecContext(ctx, "SELECT n FROM counter WHERE id=2"); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE counter SET n=n+1 WHERE id IN (1)"); err != nil {
+		return fmt.Errorf("in a transaction: %w", err)
+	}
+	return tx.Commit()
+}
+
+func realKeys(t *testing.T) func(context.Context, topology.MemberID, string, string) ([]balancer.UniqueKey, error) {
+	return func(_ context.Context, _ topology.MemberID, schema, table string) ([]balancer.UniqueKey, error) {
+		if schema != "shop" || table != "counter" {
+			t.Errorf("asked for %s.%s", schema, table)
+		}
+		return []balancer.UniqueKey{{Columns: []balancer.KeyColumn{{Name: "id", Compare: balancer.CompareInteger}}}}, nil
+	}
+}

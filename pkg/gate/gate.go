@@ -1,0 +1,315 @@
+package gate
+
+import "time"
+
+// Gate is what stands in front of one member. It is not safe for concurrent use.
+type Gate struct {
+	set    Settings
+	lim    limiter
+	usual  baselines
+	taken  [classes]int
+	queues [classes]queue
+	turns  uint64
+
+	waiting, bytes int
+	accounts       map[string]int // who waits, by account
+	standing       standing
+	patience       patiences
+	state          saturation
+	lanes          lanes
+	counts         Counts
+}
+
+// adminPlaces is how many places administration has beside all others.
+const adminPlaces = 2
+
+// New returns a gate with free places. What is 0 in s is the default.
+func New(s Settings, now Instant) *Gate {
+	s = s.WithDefaults()
+	return &Gate{set: s, lim: newLimiter(s, now), accounts: make(map[string]int)}
+}
+
+// Set changes what the gate was told. A switch to shed holds for those who wait already,
+// when it is their turn.
+func (g *Gate) Set(s Settings) {
+	g.set = s.WithDefaults()
+	g.lim.bounds(g.set)
+}
+
+// Settings returns what the gate was told, defaults filled in.
+func (g *Gate) Settings() Settings { return g.set }
+
+// Waiting returns how many wait.
+func (g *Gate) Waiting() int { return g.waiting }
+
+// Taken returns how many places are taken, those of administration aside.
+func (g *Gate) Taken() int { return g.taken[Read] + g.taken[Write] + g.taken[Heavy] }
+
+// Limit returns how many places there are now.
+func (g *Gate) Limit() int { return g.lim.places() }
+
+// Class returns the class of a statement that would be of class c by its text.
+func (g *Gate) Class(c Class, digest uint64) Class {
+	if c == Read && g.usual.usual(digest) >= g.set.HeavyAfter {
+		return Heavy
+	}
+	return c
+}
+
+// Enter takes a place, and reports false if there is none: then the statement waits.
+func (g *Gate) Enter(c Class) bool {
+	if g.queues[c].count > 0 || !g.room(c) {
+		return false
+	}
+	g.take(c)
+	return true
+}
+
+// Force takes a place whether there is one or not, for who may not wait and will give it
+// back.
+func (g *Gate) Force(c Class) { g.take(c) }
+
+func (g *Gate) take(c Class) {
+	g.taken[c]++
+	g.counts.Granted[c]++
+	if c != Admin {
+		g.lim.peak = max(g.lim.peak, g.Taken())
+	}
+}
+
+// Leave gives a place back. The caller then asks Next who is to be woken, if anybody waits.
+func (g *Gate) Leave(c Class) {
+	g.taken[c]--
+	g.lim.left++
+}
+
+// room reports whether there is a place for a class. A class that others wait beside has
+// its share at the most: three quarters of the places for reads and writes each, a quarter
+// for what is heavy.
+func (g *Gate) room(c Class) bool {
+	if c == Admin {
+		return g.taken[Admin] < adminPlaces
+	}
+	limit := g.lim.places()
+	if g.Taken() >= limit {
+		return false
+	}
+	shared := max(1, limit-limit/4)
+	switch c {
+	case Heavy:
+		if g.queues[Read].count+g.queues[Write].count > 0 {
+			return g.taken[Heavy] < max(1, limit/4)
+		}
+		return g.taken[Heavy] < shared
+	case Write:
+		return g.mayWrite(limit) && (g.queues[Read].count == 0 || g.taken[Write] < shared)
+	case Read, Admin:
+	}
+	return g.queues[Write].count == 0 || !g.mayWrite(limit) || g.taken[Read] < shared
+}
+
+// mayWrite reports whether the lag of others leaves a place for one more write.
+func (g *Gate) mayWrite(limit int) bool {
+	share := g.lim.brake.writes
+	return share == 0 || g.taken[Write] < max(1, int(share*float64(limit)))
+}
+
+// Wait has w wait for a place, or says why it may not. w.Until is set: the caller drops
+// it then, if Next has not returned it.
+func (g *Gate) Wait(w *Waiter, now Instant) Refusal {
+	g.tick(now)
+	if r := g.refuses(w, now); r != Granted {
+		g.counts.Refused[r]++
+		g.state.shed++
+		return r
+	}
+	w.At, w.Result = now, Granted
+	w.Until = now.Add(g.longest())
+	if w.Deadline != 0 {
+		w.Until = min(w.Until, w.Deadline)
+	}
+	g.queues[w.Class].push(w)
+	g.accounts[w.Account]++
+	g.waiting++
+	g.bytes += w.Bytes
+	if w.Class != Admin {
+		g.lim.asked = true
+	}
+	g.counts.Waits++
+	g.state.waits++
+	g.standing.arrives(now)
+	return Granted
+}
+
+// refuses says why w may not wait, or Granted.
+func (g *Gate) refuses(w *Waiter, now Instant) Refusal {
+	switch {
+	case g.waiting >= g.set.MaxQueue || g.bytes+w.Bytes > g.set.QueueBytes:
+		return FullQueue
+	case g.accounts[w.Account] >= max(1, g.set.MaxQueue-g.set.MaxQueue/4):
+		return FullAccount
+	case g.past(w, now):
+		return PastDeadline
+	case g.set.Mode == Shed && g.patience.exceeded(w.Account, g.Expected()):
+		return Impatient
+	}
+	return Granted
+}
+
+// past reports whether an answer to w would come after its deadline.
+func (g *Gate) past(w *Waiter, now Instant) bool {
+	return w.Deadline != 0 && now.Add(g.usual.usual(w.Digest)) > w.Deadline
+}
+
+// longest is how long somebody may wait who comes now.
+func (g *Gate) longest() time.Duration {
+	if g.set.Mode == Shed {
+		return g.set.ShedWait
+	}
+	return g.set.MaxWait
+}
+
+// Expected returns how long somebody who comes now would wait if all went first come,
+// first served; 0 if nothing is known of it.
+func (g *Gate) Expected() time.Duration {
+	if g.standing.rate <= 0 {
+		return 0
+	}
+	return time.Duration(float64(g.waiting) / g.standing.rate * float64(time.Second))
+}
+
+// RetryAfter returns when one who was refused may come again, at the soonest.
+func (g *Gate) RetryAfter() time.Duration {
+	return min(max(g.Expected(), 50*time.Millisecond), 10*time.Second)
+}
+
+// Drop takes w out of the queue: its time is over, or its client has gone. It reports
+// false if Next has returned w before: then w has a place, if its Result is Granted.
+func (g *Gate) Drop(w *Waiter, now Instant, gone bool) bool {
+	if !w.queued {
+		return false
+	}
+	g.queues[w.Class].remove(w)
+	g.forget(w, now)
+	switch {
+	case gone:
+		g.counts.Gone++
+		g.patience.left(w.Account, w.Waited(now))
+		return true
+	case w.Deadline != 0 && now >= w.Deadline:
+		w.Result = PastDeadline
+	default:
+		w.Result = TooLong
+	}
+	g.counts.Refused[w.Result]++
+	g.state.shed++
+	return true
+}
+
+// forget does what is done for everybody who does not wait any more.
+func (g *Gate) forget(w *Waiter, now Instant) {
+	g.waiting--
+	g.bytes -= w.Bytes
+	if g.accounts[w.Account]--; g.accounts[w.Account] <= 0 {
+		delete(g.accounts, w.Account)
+	}
+	g.counts.waited(w.Waited(now))
+	g.standing.departs(g.waiting)
+}
+
+// Next returns one who waits and is to be woken: with a place, or with the Result why he
+// has none. It returns nil if nobody is.
+func (g *Gate) Next(now Instant) *Waiter {
+	if g.waiting == 0 {
+		return nil
+	}
+	g.tick(now)
+	c, w := g.pick()
+	if w == nil {
+		return nil
+	}
+	q := &g.queues[c]
+	if w.Result = g.late(w, now); w.Result != Granted {
+		q.remove(w)
+		g.forget(w, now)
+		g.counts.Refused[w.Result]++
+		g.state.shed++
+		return w
+	}
+	if g.hopeless(w, now) {
+		w = w.flow.last // who came last may still be served in time
+	}
+	q.served(w)
+	g.turns++
+	g.forget(w, now)
+	g.take(c)
+	w.Result = Granted
+	return w
+}
+
+// hopeless reports whether w and those who came with it are not to be expected to be there
+// still when they have an answer.
+func (g *Gate) hopeless(w *Waiter, now Instant) bool {
+	if g.set.Mode == Shed {
+		return g.standing.stands(now)
+	}
+	return g.patience.exceeded(w.Account, w.Waited(now)*4/3)
+}
+
+// pick returns whose turn it is of those for whom there is a place: of a higher priority
+// first, then who has waited for longer.
+func (g *Gate) pick() (Class, *Waiter) {
+	var class Class
+	var found *Waiter
+	for c := range classes {
+		q := &g.queues[c]
+		if q.count == 0 || !g.room(c) {
+			continue
+		}
+		w := q.head(g.turns)
+		if found == nil || w.Priority > found.Priority && g.turns%8 != 7 || w.Priority == found.Priority && w.At < found.At {
+			class, found = c, w
+		}
+	}
+	return class, found
+}
+
+// late reports whether it is too late for w.
+func (g *Gate) late(w *Waiter, now Instant) Refusal {
+	switch {
+	case g.past(w, now):
+		return PastDeadline
+	case g.set.Mode == Shed && w.Waited(now) > g.standing.allows(g.set.ShedWait, now):
+		return TooLong
+	case now > w.Until:
+		return TooLong
+	}
+	return Granted
+}
+
+// Sample takes in that a statement took so long at the member, from when it was sent to
+// when its answer began. A caller may sample.
+func (g *Gate) Sample(digest uint64, took time.Duration, now Instant) {
+	calm := g.lim.calm(g.Taken())
+	usual := g.usual.learn(digest, took, calm, g.lim.inflation)
+	if time.Duration(usual) < g.set.HeavyAfter {
+		g.lim.sample(took, usual)
+	}
+	g.counts.Samples++
+	g.counts.ServerTime += took
+	g.tick(now)
+}
+
+// Usual returns what statements of a digest take at the member when it has little to do;
+// 0: that is not known.
+func (g *Gate) Usual(digest uint64) time.Duration { return g.usual.usual(digest) }
+
+// Press takes in what the member says of itself.
+func (g *Gate) Press(p Pressure) { g.lim.press(p, g.set) }
+
+func (g *Gate) tick(now Instant) {
+	if now.Sub(g.lim.began) >= window {
+		g.standing.count(g.lim.left, now.Sub(g.lim.began))
+		g.lim.close(now, g.Taken(), g.state.atMember)
+	}
+}

@@ -1,0 +1,457 @@
+package gate
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// settings of a gate with exactly n places.
+func fixed(n int, mode Mode) Settings { return Settings{Mode: mode, Floor: n, Ceiling: n} }
+
+func at(d time.Duration) Instant { return Instant(time.Hour).Add(d) }
+
+func mustWait(t *testing.T, g *Gate, w *Waiter, now Instant) *Waiter {
+	t.Helper()
+	if r := g.Wait(w, now); r != Granted {
+		t.Fatalf("%+v may not wait: %s", w.Request, r)
+	}
+	return w
+}
+
+// order leaves one place after the other and returns the accounts or digests of who gets it.
+func order(g *Gate, now Instant, c Class, show func(*Waiter) string) (got string) {
+	for g.Waiting() > 0 {
+		g.Leave(c)
+		w := g.Next(now)
+		if w == nil {
+			return got + "!"
+		}
+		if w.Result != Granted {
+			g.take(c)
+			got += "-" + show(w)
+			continue
+		}
+		got += show(w)
+	}
+	return got
+}
+
+func TestWhoIsServedNext(t *testing.T) {
+	type arrival struct {
+		name     string
+		account  string
+		digest   uint64
+		priority Priority
+		many     int
+	}
+	cases := []struct {
+		name string
+		come []arrival
+		want string
+	}{
+		{"first come, first served", []arrival{{name: "a"}, {name: "b"}, {name: "c"}}, "abc"},
+		{"accounts in turn", []arrival{{name: "a", account: "x", many: 4}, {name: "b", account: "y", many: 2}}, "ababaa"},
+		{"digests of an account in turn", []arrival{{name: "a", digest: 1, many: 4}, {name: "b", digest: 2, many: 2}}, "ababaa"},
+		{"a quiet account does not wait behind a noisy one", []arrival{{name: "n", account: "noisy", many: 6}, {name: "q", account: "quiet"}}, "nqnnnnn"},
+		{"a higher priority first", []arrival{{name: "a"}, {name: "b", priority: High}, {name: "c", priority: Urgent}}, "cba"},
+		{"every eighth turn is that of a lower one", []arrival{{name: "u", priority: Urgent, many: 10}, {name: "b", priority: Background, many: 2}}, "uuuuuuubuuub"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			g := New(fixed(1, Absorb), at(0))
+			if !g.Enter(Read) {
+				t.Fatal("no place in an empty gate")
+			}
+			names := map[*Waiter]string{}
+			for _, a := range c.come {
+				for range max(1, a.many) {
+					w := mustWait(t, g, &Waiter{Request: Request{Account: a.account, Digest: a.digest, Priority: a.priority}}, at(time.Millisecond))
+					names[w] = a.name
+				}
+			}
+			if got := order(g, at(2*time.Millisecond), Read, func(w *Waiter) string { return names[w] }); got != c.want {
+				t.Errorf("served %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// One that has been served comes after those that have not, however often it comes back.
+func TestAskingOnceMoreGivesNoTurn(t *testing.T) {
+	g := New(fixed(1, Absorb), at(0))
+	g.Enter(Read)
+	for range 6 {
+		mustWait(t, g, &Waiter{Request: Request{Account: "many"}}, at(0))
+	}
+	back := &Waiter{Request: Request{Account: "one"}}
+	mustWait(t, g, back, at(0))
+	got := ""
+	for range 6 {
+		g.Leave(Read)
+		w := g.Next(at(time.Millisecond))
+		got += w.Account[:1]
+		if w == back {
+			mustWait(t, g, back, at(time.Millisecond))
+		}
+	}
+	if got != "momomo" {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	g := New(Settings{Floor: 1, Ceiling: 1, MaxQueue: 4, QueueBytes: 1000, MaxWait: time.Second}, at(0))
+	g.Enter(Write)
+	come := func(account string, bytes int, deadline Instant) (*Waiter, Refusal) {
+		w := &Waiter{Request: Request{Class: Write, Account: account, Bytes: bytes, Deadline: deadline}}
+		return w, g.Wait(w, at(0))
+	}
+	if _, r := come("a", 2000, 0); r != FullQueue {
+		t.Errorf("more bytes than there is room for: %s", r)
+	}
+	if _, r := come("a", 10, at(-time.Second)); r != PastDeadline {
+		t.Errorf("a deadline that is over: %s", r)
+	}
+	w, _ := come("a", 10, at(300*time.Millisecond))
+	if w.Until != at(300*time.Millisecond) {
+		t.Errorf("until %d", w.Until)
+	}
+	come("a", 10, 0)
+	third, _ := come("a", 10, 0)
+	if _, r := come("a", 10, 0); r != FullAccount {
+		t.Errorf("the account's share is full: %s", r)
+	}
+	come("b", 10, 0)
+	if _, r := come("b", 10, 0); r != FullQueue {
+		t.Errorf("four wait already: %s", r)
+	}
+	if !g.Drop(third, at(time.Millisecond), true) || g.Drop(third, at(time.Millisecond), true) {
+		t.Error("who has gone leaves once")
+	}
+	g.Leave(Write)
+	if got := g.Next(at(400 * time.Millisecond)); got != w || got.Result != PastDeadline {
+		t.Errorf("its deadline is over: %+v", got)
+	}
+	if got := g.Next(at(1200 * time.Millisecond)); got == nil || got.Result != TooLong {
+		t.Errorf("it has waited for longer than a second: %+v", got)
+	}
+	if c := g.State().Counts; c.Gone != 1 || c.Waits != 4 || c.Refused[FullQueue] != 2 || c.Refused[PastDeadline] != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// What usually takes 100 ms is not begun 50 ms before its deadline.
+func TestADeadlineCountsTheStatementItself(t *testing.T) {
+	g := New(fixed(1, Absorb), at(0))
+	for range 50 {
+		g.Sample(7, 100*time.Millisecond, at(0))
+	}
+	w := &Waiter{Request: Request{Digest: 7, Deadline: at(50 * time.Millisecond)}}
+	if r := g.Wait(w, at(0)); r != PastDeadline {
+		t.Errorf("%s", r)
+	}
+}
+
+func TestShares(t *testing.T) {
+	g := New(fixed(8, Absorb), at(0))
+	enter := func(c Class, n int) (entered int) {
+		for range n {
+			if g.Enter(c) {
+				entered++
+			}
+		}
+		return entered
+	}
+	if n := enter(Heavy, 10); n != 6 {
+		t.Errorf("%d heavy ones have places, three quarters are for them while nobody waits", n)
+	}
+	if n := enter(Read, 10); n != 2 {
+		t.Errorf("%d reads have what is left", n)
+	}
+	if n := enter(Admin, 5); n != adminPlaces {
+		t.Errorf("administration has %d places when all others are taken", n)
+	}
+	for range 5 {
+		mustWait(t, g, &Waiter{Request: Request{Class: Heavy}}, at(0))
+		mustWait(t, g, &Waiter{Request: Request{Class: Read}}, at(1))
+	}
+	for range 6 {
+		g.Leave(Heavy)
+		if w := g.Next(at(1)); w != nil && w.Class == Heavy && g.taken[Heavy] > 2 {
+			t.Fatal("a heavy one while reads wait")
+		}
+	}
+	if g.taken[Heavy] > 2 {
+		t.Errorf("%d heavy ones beside reads that wait", g.taken[Heavy])
+	}
+}
+
+func TestWritesAndReadsLeaveEachOtherAQuarter(t *testing.T) {
+	g := New(fixed(8, Absorb), at(0))
+	for range 8 {
+		g.Enter(Read)
+	}
+	for range 8 {
+		mustWait(t, g, &Waiter{Request: Request{Class: Read}}, at(0))
+	}
+	mustWait(t, g, &Waiter{Request: Request{Class: Write}}, at(5))
+	for range 3 {
+		g.Leave(Read)
+		g.Next(at(6))
+	}
+	if g.taken[Write] != 1 {
+		t.Error("the write has no place although reads have more than three quarters")
+	}
+}
+
+func TestTheLagOfPeersHoldsWritesBack(t *testing.T) {
+	g := New(fixed(16, Absorb), at(0))
+	for range 40 {
+		g.Press(Pressure{PeerLags: true})
+	}
+	entered := 0
+	for range 16 {
+		if g.Enter(Write) {
+			entered++
+		}
+	}
+	if entered != 2 || !g.Enter(Read) || !g.State().Braked {
+		t.Errorf("%d writes have places, an eighth is left to them; reads have theirs", entered)
+	}
+	for range 60 {
+		g.Press(Pressure{})
+	}
+	if !g.Enter(Write) {
+		t.Error("the peers have caught up")
+	}
+}
+
+func TestTheMembersOwnWordHoldsTheLimitDown(t *testing.T) {
+	g := New(Settings{Floor: 4, Ceiling: 64, RunningThreads: 50, RowLockWaits: 10}, at(0))
+	before := g.Limit()
+	g.Press(Pressure{RunningThreads: 60})
+	g.Press(Pressure{RowLockWaits: 11})
+	if after := g.Limit(); after >= before/2+1 {
+		t.Errorf("%d places, %d before", after, before)
+	}
+	for range 50 {
+		g.Press(Pressure{RunningThreads: 51})
+	}
+	if g.Limit() != 4 {
+		t.Errorf("%d places, the floor is 4", g.Limit())
+	}
+	for range 60 {
+		g.Press(Pressure{RunningThreads: 3})
+	}
+	if g.Limit() != before {
+		t.Errorf("%d places when it is well again, %d before", g.Limit(), before)
+	}
+}
+
+func TestClientsThatAlwaysLeaveAreNotMadeToWait(t *testing.T) {
+	g := New(fixed(1, Shed), at(0))
+	g.Enter(Read)
+	now := at(0)
+	for range 20 { // ten places a second are given back
+		g.Leave(Read)
+		g.Enter(Read)
+		now = now.Add(100 * time.Millisecond)
+		g.Tick(now, 1)
+	}
+	for range 20 {
+		w := mustWait(t, g, &Waiter{Request: Request{Account: "hasty"}}, now)
+		g.Drop(w, now.Add(200*time.Millisecond), true)
+	}
+	for range 5 {
+		mustWait(t, g, &Waiter{Request: Request{Account: "other"}}, now)
+	}
+	if r := g.Wait(&Waiter{Request: Request{Account: "hasty"}}, now); r != Impatient {
+		t.Errorf("its turn would come after %s, its clients leave after 0.2 s: %s", g.Expected(), r)
+	}
+	if r := g.Wait(&Waiter{Request: Request{Account: "other"}}, now); r != Granted {
+		t.Errorf("the others' clients have not left: %s", r)
+	}
+}
+
+func TestSaturationIsEnteredAndLeft(t *testing.T) {
+	g := New(fixed(1, Absorb), at(0))
+	g.Enter(Read)
+	now, w := at(0), &Waiter{}
+	var seen []string
+	tick := func() {
+		now = now.Add(250 * time.Millisecond)
+		switch g.Tick(now, 1) {
+		case Entered:
+			seen = append(seen, fmt.Sprint("entered ", now.Sub(at(0))))
+		case Left:
+			seen = append(seen, fmt.Sprint("left ", now.Sub(at(0))))
+		case Unchanged:
+		}
+	}
+	tick()
+	mustWait(t, g, w, now)
+	for range 6 {
+		tick()
+	}
+	g.Leave(Read)
+	g.Next(now)
+	for range 30 {
+		tick()
+	}
+	if got := fmt.Sprint(seen); got != "[entered 1.25s left 6.75s]" {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestLawsHoldInAnyOrder calls a gate at random and looks after each call whether what
+// doc.go promises holds.
+func TestLawsHoldInAnyOrder(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 8))
+		s := Settings{
+			Mode: Mode(r.IntN(2)), Floor: 1 + r.IntN(3), Ceiling: 3 + r.IntN(10), MaxQueue: 5 + r.IntN(60), QueueBytes: 4000,
+			MaxWait: time.Second, ShedWait: 100 * time.Millisecond, HeavyAfter: 20 * time.Millisecond,
+		}
+		g, now := New(s, at(0)), at(0)
+		waiting := map[*Waiter]bool{}
+		var taken [classes]int
+		wake := func() {
+			for w := g.Next(now); w != nil; w = g.Next(now) {
+				if !waiting[w] {
+					t.Fatalf("seed %d: woken twice, or after it was dropped", seed)
+				}
+				delete(waiting, w)
+				if w.Result == Granted {
+					taken[w.Class]++
+				}
+			}
+		}
+		for step := range 2000 {
+			now = now.Add(time.Duration(r.IntN(3_000_000)))
+			switch r.IntN(8) {
+			case 0, 1, 2, 3:
+				w := &Waiter{Request: Request{
+					Class: Class(r.IntN(Classes)), Priority: Priority(r.IntN(4) - 1), Account: fmt.Sprint(r.IntN(5)),
+					Digest: uint64(r.IntN(6)), Bytes: r.IntN(200),
+				}}
+				w.Class = g.Class(w.Class, w.Digest)
+				if r.IntN(4) == 0 {
+					w.Deadline = now.Add(time.Duration(r.IntN(50_000_000)))
+				}
+				if g.Enter(w.Class) {
+					taken[w.Class]++
+				} else if g.Wait(w, now) == Granted {
+					waiting[w] = true
+				}
+			case 4, 5:
+				c := Class(r.IntN(Classes))
+				if taken[c] > 0 {
+					taken[c]--
+					g.Sample(uint64(r.IntN(6)), time.Duration(r.IntN(30_000_000)), now)
+					g.Leave(c)
+					wake()
+				}
+			case 6:
+				for w := range waiting {
+					if g.Drop(w, now, r.IntN(2) == 0) != true {
+						t.Fatalf("seed %d: a waiter could not leave", seed)
+					}
+					delete(waiting, w)
+					break
+				}
+			case 7:
+				g.Press(Pressure{PeerLags: r.IntN(9) == 0})
+				g.Tick(now, r.IntN(4))
+			}
+			wake()
+			checkLaws(t, g, s.WithDefaults(), taken, waiting, fmt.Sprintf("seed %d, step %d", seed, step))
+		}
+	}
+}
+
+func checkLaws(t *testing.T, g *Gate, s Settings, taken [classes]int, waiting map[*Waiter]bool, where string) {
+	t.Helper()
+	bytes := 0
+	for w := range waiting {
+		bytes += w.Bytes
+	}
+	switch {
+	case g.taken != taken:
+		t.Fatalf("%s: %v places are taken, %v by its own count", where, taken, g.taken)
+	case len(waiting) != g.Waiting() || bytes != g.bytes:
+		t.Fatalf("%s: %d wait with %d bytes, %d with %d by its own count", where, len(waiting), bytes, g.Waiting(), g.bytes)
+	case len(waiting) > s.MaxQueue || bytes > s.QueueBytes:
+		t.Fatalf("%s: %d wait, with %d bytes", where, len(waiting), bytes)
+	case g.Limit() < 1 || g.Limit() > s.Ceiling:
+		t.Fatalf("%s: limit %d", where, g.Limit())
+	case taken[Admin] > adminPlaces || g.Taken() > s.Ceiling:
+		t.Fatalf("%s: %v places are taken", where, taken)
+	}
+	free := g.Limit() - g.Taken()
+	if free > 0 && (g.queues[Read].count > 0 || g.queues[Write].count > 0 && g.lim.brake.writes == 0) {
+		t.Fatalf("%s: %d places are free, and %d reads and %d writes wait", where, free, g.queues[Read].count, g.queues[Write].count)
+	}
+}
+
+func BenchmarkIdleGate(b *testing.B) {
+	g := New(Settings{}, at(0))
+	b.ReportAllocs()
+	for b.Loop() {
+		c := g.Class(Read, 77)
+		if !g.Enter(c) {
+			b.Fatal("full")
+		}
+		g.Leave(c)
+		if g.Waiting() > 0 {
+			b.Fatal("somebody waits")
+		}
+	}
+}
+
+func BenchmarkSample(b *testing.B) {
+	g, now := New(Settings{}, at(0)), at(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		now += 10_000
+		g.Sample(77, 100*time.Microsecond, now)
+	}
+}
+
+func TestIdleGateCostsNoMemory(t *testing.T) {
+	g, now := New(Settings{}, at(0)), at(0)
+	n := testing.AllocsPerRun(1000, func() {
+		now += 10_000
+		c := g.Class(Read, 5)
+		g.Enter(c)
+		g.Sample(5, time.Millisecond, now)
+		g.Leave(c)
+		g.Tick(now, 0)
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestASlowMemberIsNotStarved: statements take four times as long whatever the number of
+// places is, as beside a backup: the places come back.
+func TestASlowMemberIsNotStarved(t *testing.T) {
+	g, now := New(Settings{}, at(0)), at(0)
+	for range 300 {
+		g.Sample(1, time.Millisecond, now)
+	}
+	for g.Enter(Read) {
+	}
+	fewest := g.Limit()
+	for range 4000 {
+		now = now.Add(10 * time.Millisecond)
+		g.lim.asked = true
+		g.lim.peak = g.Limit()
+		g.Sample(1, 4*time.Millisecond, now)
+		fewest = min(fewest, g.Limit())
+	}
+	if fewest > 45 || g.Limit() < 60 {
+		t.Errorf("the limit was %d at the least and is %d: it is lowered, and comes back when that was in vain", fewest, g.Limit())
+	}
+}

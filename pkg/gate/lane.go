@@ -1,0 +1,292 @@
+package gate
+
+import (
+	"slices"
+	"time"
+)
+
+// Key stands for a row: its table, the columns of a unique key, and their values as their
+// collations compare them. It is a hash; two rows with one key would have one lane.
+type Key uint64
+
+// Visit is what a transaction has of hot keys. The zero value is nothing. The caller keeps
+// it where it is from Visit to Done.
+type Visit struct {
+	Owner any // the caller's own
+	At    Instant
+
+	lane       *lane
+	holds      bool
+	queued     bool
+	prev, next *Visit
+}
+
+// Any reports whether there is something that Done has to give back.
+func (v *Visit) Any() bool { return v.lane != nil }
+
+// Holds reports whether the transaction has the lane.
+func (v *Visit) Holds() bool { return v.holds }
+
+// HotKey is a key that several transactions have wanted at once.
+type HotKey struct {
+	Key     Key
+	Name    string
+	Laned   bool // one transaction at a time has it; else it only would
+	Using   int  // transactions that have it, or wait for it
+	Waiting int
+	Uses    uint64 // since it is looked at
+	Waits   uint64 // of them, those that waited, or would have
+	Passed  uint64 // of those, the ones that went on without: they held another lane, or had waited for long enough
+}
+
+// lanes has what is known of keys. It looks at statements of warm digests only, so that
+// keys cost nothing while nothing is hot.
+type lanes struct {
+	warm  map[uint64]Instant // digests, and until when they are
+	keys  map[Key]*lane
+	waits uint64
+}
+
+type lane struct {
+	key         Key
+	name        string
+	using       int // visits, whether they wait or not
+	holders     int
+	waiting     int
+	hot         bool
+	idle        Instant // since when nobody uses it
+	first, last *Visit
+	uses, waits uint64
+	passed      uint64
+}
+
+// Bounds and times of lanes.
+const (
+	hotFrom     = 3                // transactions that want a key at once, for it to be hot
+	warmFor     = 10 * time.Second // after the last sign
+	coldAfter   = 10 * time.Second
+	maxWarm     = 64
+	maxKeys     = 1024
+	slowTimes   = 4 // what a statement takes ÷ what is usual, for a sign
+	slowAtLeast = time.Millisecond
+	manyWrite   = 8
+)
+
+// Suspect has statements of a digest looked at: something of it has waited in the member
+// for others. It reports whether that is new.
+func (g *Gate) Suspect(digest uint64, now Instant) bool {
+	if g.set.Hot == HotOff {
+		return false
+	}
+	l := &g.lanes
+	_, known := l.warm[digest]
+	if !known && len(l.warm) >= maxWarm {
+		return false
+	}
+	if l.warm == nil {
+		l.warm, l.keys = make(map[uint64]Instant), make(map[Key]*lane)
+	}
+	l.warm[digest] = now.Add(warmFor)
+	return !known
+}
+
+// Slow reports whether a statement took so long that it may have waited for others: far
+// longer than usual, or, since all that is known of it may be from when it waited too, a
+// while when many write.
+func (g *Gate) Slow(digest uint64, took time.Duration) bool {
+	usual := g.usual.usual(digest)
+	return took >= slowAtLeast && (usual > 0 && took > slowTimes*usual || g.taken[Write] >= manyWrite)
+}
+
+// Warm reports whether statements of a digest are looked at; AnyWarm, whether some are.
+func (g *Gate) Warm(digest uint64) bool { _, ok := g.lanes.warm[digest]; return ok }
+
+// AnyWarm reports whether statements of any digest are looked at.
+func (g *Gate) AnyWarm() bool { return len(g.lanes.warm) > 0 }
+
+// Visit takes in that a transaction wants a row, and reports whether it has to wait for its
+// lane. A transaction has one lane at the most: one that holds a lane and wants another
+// row goes on without, so that two of them can not wait for each other here.
+func (g *Gate) Visit(v *Visit, key Key, name string, now Instant) (waits bool) {
+	if v.lane != nil {
+		switch {
+		case v.lane.key == key:
+			return false
+		case v.holds:
+			if l := g.lanes.keys[key]; l != nil && l.hot {
+				l.passed++
+			}
+			return false
+		}
+		g.Done(v, now)
+	}
+	l := g.lanes.of(key, name)
+	if l == nil {
+		return false
+	}
+	v.lane, v.At = l, now
+	l.using++
+	l.uses++
+	l.hot = l.hot || l.using >= hotFrom
+	switch {
+	case !l.hot:
+		return false
+	case l.holders < g.set.HotWidth:
+		l.holders++
+		v.holds = true
+		return false
+	case g.set.Hot == HotDryRun:
+		l.waits++
+		return false
+	}
+	l.waits++
+	g.lanes.waits++
+	l.push(v)
+	return true
+}
+
+// of returns the lane of a key, nil if there is no room for another one.
+func (ls *lanes) of(key Key, name string) *lane {
+	if l := ls.keys[key]; l != nil {
+		return l
+	}
+	if ls.keys == nil {
+		return nil
+	}
+	if len(ls.keys) >= maxKeys {
+		for k, l := range ls.keys {
+			if l.using == 0 {
+				delete(ls.keys, k)
+			}
+		}
+		if len(ls.keys) >= maxKeys {
+			return nil
+		}
+	}
+	l := &lane{key: key, name: name}
+	ls.keys[key] = l
+	return l
+}
+
+// Done ends what a transaction has of hot keys. It returns the next one that has the lane
+// and is to be woken; nil: nobody is.
+func (g *Gate) Done(v *Visit, now Instant) (next *Visit) {
+	l := v.lane
+	if l == nil {
+		return nil
+	}
+	if v.queued {
+		l.remove(v)
+	}
+	held := v.holds
+	v.lane, v.holds = nil, false
+	if l.using--; l.using == 0 {
+		l.idle = now
+	}
+	if !held {
+		return nil
+	}
+	l.holders--
+	return l.advance(g.set.HotWidth)
+}
+
+// GiveUp lets a transaction go on that has waited for long enough. It reports false if it
+// has the lane by now.
+func (g *Gate) GiveUp(v *Visit) bool {
+	if !v.queued {
+		return false
+	}
+	v.lane.remove(v)
+	v.lane.passed++
+	return true
+}
+
+// NextLane returns somebody who waits for a lane without need: hot keys have no lanes any
+// more, or wider ones.
+func (g *Gate) NextLane() *Visit {
+	for _, l := range g.lanes.keys {
+		if l.waiting == 0 {
+			continue
+		}
+		if g.set.Hot != HotOn {
+			v := l.first
+			l.remove(v)
+			return v
+		}
+		if v := l.advance(g.set.HotWidth); v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
+func (l *lane) advance(width int) *Visit {
+	if l.first == nil || l.holders >= width {
+		return nil
+	}
+	v := l.first
+	l.remove(v)
+	l.holders++
+	v.holds = true
+	return v
+}
+
+func (l *lane) push(v *Visit) {
+	v.prev, v.next, v.queued = l.last, nil, true
+	if l.last == nil {
+		l.first = v
+	} else {
+		l.last.next = v
+	}
+	l.last = v
+	l.waiting++
+}
+
+func (l *lane) remove(v *Visit) {
+	if v.prev == nil {
+		l.first = v.next
+	} else {
+		v.prev.next = v.next
+	}
+	if v.next == nil {
+		l.last = v.prev
+	} else {
+		v.next.prev = v.prev
+	}
+	v.prev, v.next, v.queued = nil, nil, false
+	l.waiting--
+}
+
+// cool forgets digests and keys that are not hot any more.
+func (ls *lanes) cool(now Instant) {
+	for d, until := range ls.warm {
+		if now > until {
+			delete(ls.warm, d)
+		}
+	}
+	for k, l := range ls.keys {
+		if l.using == 0 && now.Sub(l.idle) > coldAfter {
+			delete(ls.keys, k)
+		}
+	}
+}
+
+// HotKeys returns the keys that are hot, those with the most uses first.
+func (g *Gate) HotKeys() []HotKey {
+	var hot []HotKey
+	for _, l := range g.lanes.keys {
+		if l.hot {
+			hot = append(hot, HotKey{
+				Key: l.key, Name: l.name, Laned: g.set.Hot == HotOn, Using: l.using, Waiting: l.waiting, Uses: l.uses, Waits: l.waits, Passed: l.passed,
+			})
+		}
+	}
+	slices.SortFunc(hot, func(a, b HotKey) int {
+		switch {
+		case a.Uses != b.Uses && a.Uses > b.Uses, a.Uses == b.Uses && a.Key < b.Key:
+			return -1
+		}
+		return 1
+	})
+	return hot
+}

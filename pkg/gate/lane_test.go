@@ -1,0 +1,209 @@
+package gate
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+func TestColdKeysAreNotLookedAt(t *testing.T) {
+	g := New(Settings{}, at(0))
+	for range 100 {
+		g.Sample(7, time.Millisecond, at(0))
+	}
+	if g.AnyWarm() || g.Warm(7) || g.Slow(7, 3*time.Millisecond) || !g.Slow(7, 5*time.Millisecond) {
+		t.Error("nothing is hot yet, and only what takes four times as long as usual is a sign")
+	}
+	if !g.Suspect(7, at(0)) || g.Suspect(7, at(0)) || !g.Warm(7) || g.Warm(8) {
+		t.Error("the digest is looked at from now on")
+	}
+	g.Tick(at(9*time.Second), 0)
+	if !g.Warm(7) {
+		t.Error("for ten seconds")
+	}
+	g.Tick(at(11*time.Second), 0)
+	if g.AnyWarm() {
+		t.Error("and no longer")
+	}
+}
+
+// heated is a gate with a key that three transactions have used at once.
+func heated(t *testing.T, s Settings) (*Gate, []*Visit) {
+	t.Helper()
+	g := New(s, at(0))
+	g.Suspect(7, at(0))
+	var users []*Visit
+	for i := range 3 {
+		v := new(Visit)
+		if g.Visit(v, 1, "t.id", at(0)) {
+			t.Fatal("who comes first waits for nobody")
+		}
+		if v.Holds() != (i == 2) {
+			t.Fatalf("user %d: holds %t", i, v.Holds())
+		}
+		users = append(users, v)
+	}
+	return g, users
+}
+
+func TestOneAtATime(t *testing.T) {
+	g, users := heated(t, Settings{})
+	var queue []*Visit
+	for range 3 {
+		v := new(Visit)
+		if !g.Visit(v, 1, "t.id", at(0)) {
+			t.Fatal("the lane is taken")
+		}
+		queue = append(queue, v)
+	}
+	if g.Done(users[0], at(0)) != nil {
+		t.Error("one that had no lane gives none back")
+	}
+	holder := users[2]
+	if g.Visit(holder, 1, "t.id", at(0)) {
+		t.Error("who holds the lane does not wait for it")
+	}
+	for i := range queue {
+		next := g.Done(holder, at(0))
+		if next != queue[i] || !next.Holds() {
+			t.Fatalf("turn %d", i)
+		}
+		holder = next
+	}
+	if k := g.HotKeys(); len(k) != 1 || k[0].Name != "t.id" || k[0].Waits != 3 || k[0].Using != 2 || !k[0].Laned {
+		t.Errorf("%+v", k)
+	}
+	if g.Done(holder, at(0)) != nil {
+		t.Error("nobody waits")
+	}
+	fresh := new(Visit)
+	if g.Visit(fresh, 1, "t.id", at(0)) || !fresh.Holds() {
+		t.Error("the lane is free")
+	}
+}
+
+// Who holds a lane and wants another row goes on without: the two could wait for each
+// other.
+func TestNobodyWaitsForASecondLane(t *testing.T) {
+	g, users := heated(t, Settings{})
+	var others []*Visit
+	for range 3 {
+		v := new(Visit)
+		g.Visit(v, 2, "t.id", at(0))
+		others = append(others, v)
+	}
+	if !others[2].Holds() || g.Visit(users[2], 2, "t.id", at(0)) || g.Visit(others[2], 1, "t.id", at(0)) {
+		t.Error("each holds one lane and wants the other's")
+	}
+	if k := g.HotKeys(); k[0].Passed+k[1].Passed != 2 {
+		t.Errorf("%+v", k)
+	}
+	waits := new(Visit)
+	if !g.Visit(waits, 1, "t.id", at(0)) || !g.GiveUp(waits) || g.GiveUp(waits) || waits.Holds() {
+		t.Error("who has waited for long goes on without, once")
+	}
+	if g.Done(users[2], at(0)) != nil {
+		t.Error("nobody waits any more")
+	}
+}
+
+func TestDryRunMakesNobodyWait(t *testing.T) {
+	g, _ := heated(t, Settings{Hot: HotDryRun})
+	for range 5 {
+		if g.Visit(new(Visit), 1, "t.id", at(0)) {
+			t.Fatal("it waits")
+		}
+	}
+	if k := g.HotKeys(); len(k) != 1 || k[0].Waits != 5 || k[0].Laned {
+		t.Errorf("it tells how many would have: %+v", k)
+	}
+	g = New(Settings{Hot: HotOff}, at(0))
+	if g.Suspect(7, at(0)) || g.AnyWarm() {
+		t.Error("nobody looks")
+	}
+}
+
+func TestSwitchingLanesOffWakesThoseWhoWait(t *testing.T) {
+	g, _ := heated(t, Settings{})
+	v := new(Visit)
+	g.Visit(v, 1, "t.id", at(0))
+	if g.NextLane() != nil {
+		t.Error("the lane is taken")
+	}
+	g.Set(Settings{Hot: HotOff})
+	if g.NextLane() != v || v.Holds() || g.NextLane() != nil {
+		t.Error("there are no lanes any more")
+	}
+}
+
+// TestLanesHoldInAnyOrder: never more holders than the width, nobody is woken twice, and
+// when all have gone nothing is left.
+func TestLanesHoldInAnyOrder(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		g := New(Settings{HotWidth: 1 + r.IntN(2)}, at(0))
+		g.Suspect(1, at(0))
+		now := at(0)
+		active, waiting := map[*Visit]bool{}, map[*Visit]bool{}
+		woken := func(v *Visit) {
+			if v == nil {
+				return
+			}
+			if !waiting[v] || !v.Holds() {
+				t.Fatalf("seed %d: woken without need", seed)
+			}
+			delete(waiting, v)
+			active[v] = true
+		}
+		for range 800 {
+			now = now.Add(time.Millisecond)
+			switch r.IntN(6) {
+			case 0, 1, 2:
+				v := new(Visit)
+				if g.Visit(v, Key(r.IntN(3)), "k", now) {
+					waiting[v] = true
+				} else {
+					active[v] = true
+				}
+			case 3, 4:
+				for v := range active {
+					delete(active, v)
+					woken(g.Done(v, now))
+					break
+				}
+			case 5:
+				for v := range waiting {
+					delete(waiting, v)
+					if r.IntN(2) == 0 {
+						g.GiveUp(v)
+						active[v] = true
+					} else {
+						woken(g.Done(v, now))
+					}
+					break
+				}
+			}
+			for _, l := range g.lanes.keys {
+				if l.holders > g.set.HotWidth || l.waiting > 0 && l.holders < g.set.HotWidth {
+					t.Fatalf("seed %d: %d hold it, %d wait", seed, l.holders, l.waiting)
+				}
+			}
+		}
+		for len(active)+len(waiting) > 0 {
+			for v := range active {
+				delete(active, v)
+				woken(g.Done(v, now))
+			}
+			for v := range waiting {
+				delete(waiting, v)
+				woken(g.Done(v, now))
+				break
+			}
+		}
+		g.Tick(now.Add(time.Minute), 0)
+		if len(g.lanes.keys) != 0 {
+			t.Fatalf("seed %d: %s", seed, fmt.Sprint(g.HotKeys()))
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package gate
+
+import "time"
+
+// Class is what kind of work a statement is. Each class has a share of the places.
+type Class uint8
+
+// The classes.
+const (
+	Read    Class = iota // has its place for its statement
+	Write                // has its place for its transaction
+	Heavy                // a read whose digest usually takes long
+	Admin                // looks at the member itself: has places of its own
+	classes              // how many there are
+)
+
+// Classes is how many classes there are.
+const Classes = int(classes)
+
+// String returns the class as a label of metrics.
+func (c Class) String() string {
+	switch c {
+	case Read:
+		return "read"
+	case Write:
+		return "write"
+	case Heavy:
+		return "heavy"
+	case Admin:
+		return "admin"
+	}
+	return "unknown"
+}
+
+// Priority is who is served first of those who wait. The zero value is the usual one.
+type Priority int8
+
+// The priorities. Every eighth turn is given to a lower one that waits.
+const (
+	Background Priority = -1
+	Normal     Priority = 0
+	High       Priority = 1
+	Urgent     Priority = 2
+	levels              = 4
+)
+
+// level is the index of a priority, the first to be served at 0.
+func (p Priority) level() int { return int(Urgent - min(max(p, Background), Urgent)) }
+
+// ParsePriority returns the priority of a name.
+func ParsePriority(name string) (Priority, bool) {
+	switch name {
+	case "background", "low":
+		return Background, true
+	case "normal":
+		return Normal, true
+	case "high":
+		return High, true
+	case "urgent":
+		return Urgent, true
+	}
+	return Normal, false
+}
+
+// Request is a statement that asks for a place.
+type Request struct {
+	Class    Class
+	Priority Priority
+	Account  string
+	Digest   uint64
+	Bytes    int     // of its command
+	Deadline Instant // it is of no use to be begun after this; 0: none
+}
+
+// Refusal is why a statement gets no place.
+type Refusal uint8
+
+// The refusals.
+const (
+	Granted      Refusal = iota // none: it has a place
+	FullQueue                   // MaxQueue wait, or QueueBytes are waiting
+	FullAccount                 // three quarters of the queue are the account's
+	TooLong                     // it has waited for as long as the mode allows
+	PastDeadline                // its own deadline would be over before it has an answer
+	Impatient                   // its account's clients have always left before it would be its turn
+	refusals
+)
+
+// Refusals is how many values of Refusal there are.
+const Refusals = int(refusals)
+
+// String returns the refusal as a label of metrics.
+func (r Refusal) String() string {
+	switch r {
+	case Granted:
+		return "granted"
+	case FullQueue:
+		return "queue_full"
+	case FullAccount:
+		return "account_share"
+	case TooLong:
+		return "waited_too_long"
+	case PastDeadline:
+		return "deadline"
+	case Impatient:
+		return "client_timeout"
+	}
+	return "unknown"
+}
+
+// Waiter is a statement that waits. The caller keeps it where it is until Next has
+// returned it or Drop has taken it out; then it may be used again.
+type Waiter struct {
+	Request
+	Owner  any     // the caller's own
+	At     Instant // since when it waits
+	Until  Instant // the caller calls Drop at this time at the latest
+	Result Refusal // when Next has returned it
+
+	queued     bool
+	prev, next *Waiter
+	flow       *flow
+}
+
+// Waited returns how long it has waited.
+func (w *Waiter) Waited(now Instant) time.Duration { return now.Sub(w.At) }

@@ -1,0 +1,220 @@
+package gate
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// member is a model of one: it does as much as it can with up to cores statements at
+// once, the same with up to knee, and less and less beyond: what is waited for in it
+// (row locks, its scheduler) costs it.
+type member struct {
+	cores, knee float64
+	service     time.Duration // of a statement that is alone
+	running     map[*job]float64
+}
+
+type job struct {
+	meant  Instant // when the client wanted it
+	class  Class
+	began  Instant
+	waiter *Waiter
+}
+
+// speed is how much of a statement each of n is done in a time in which one that is alone
+// is done once.
+func (m *member) speed() float64 {
+	n := float64(len(m.running))
+	if n <= m.cores {
+		return 1
+	}
+	total := m.cores
+	if n > m.knee {
+		total /= 1 + math.Pow((n-m.knee)/m.knee, 1.3)
+	}
+	return total / n
+}
+
+// outcome is what a run of the simulation has come to.
+type outcome struct {
+	good    float64 // per second: answers within the client's patience
+	sent    int
+	intents int
+	shed    int
+	limit   int
+}
+
+// simulate has clients come as they like, whether others are served or not, for a while.
+// A client goes after its patience. Without a gate all go to the member at once, which
+// has room for 500.
+func simulate(t *testing.T, s *Settings, m member, times float64, patience time.Duration) outcome {
+	t.Helper()
+	const step, lasts, warm = 100 * time.Microsecond, 14 * time.Second, 6 * time.Second
+	m.running = make(map[*job]float64)
+	r := rand.New(rand.NewPCG(8, uint64(times*10)))
+	capacity := m.cores / m.service.Seconds()
+	now := at(0)
+	var g *Gate
+	if s != nil {
+		g = New(*s, now)
+	}
+	var out outcome
+	waiting := map[*Waiter]*job{}
+	begin := func(j *job) {
+		j.began = now
+		m.running[j] = m.service.Seconds() * r.ExpFloat64()
+		out.sent++
+	}
+	wake := func() {
+		for w := g.Next(now); w != nil; w = g.Next(now) {
+			if w.Result == Granted {
+				begin(waiting[w])
+			} else {
+				out.shed++
+			}
+			delete(waiting, w)
+		}
+	}
+	credit := 0.0
+	for now.Sub(at(0)) < lasts {
+		now = now.Add(step)
+		measured := now.Sub(at(0)) > warm
+		for credit += times * capacity * step.Seconds() * 2 * r.Float64(); credit >= 1; credit-- {
+			out.intents++
+			j := &job{meant: now, class: Read}
+			switch {
+			case g == nil:
+				if len(m.running) < 500 {
+					begin(j)
+				}
+			case g.Enter(Read):
+				begin(j)
+			default:
+				j.waiter = &Waiter{Request: Request{Account: "web", Digest: 1, Bytes: 100}}
+				if g.Wait(j.waiter, now) == Granted {
+					waiting[j.waiter] = j
+				} else {
+					out.shed++
+				}
+			}
+		}
+		speed := m.speed()
+		for j, left := range m.running {
+			if left -= step.Seconds() * speed; left > 0 {
+				m.running[j] = left
+				continue
+			}
+			delete(m.running, j)
+			if measured && now.Sub(j.meant) <= patience {
+				out.good++
+			}
+			if g != nil {
+				g.Sample(1, now.Sub(j.began), now)
+				g.Leave(Read)
+			}
+		}
+		if g == nil {
+			continue
+		}
+		wake()
+		if now%Instant(50*time.Millisecond) == 0 {
+			for w, j := range waiting {
+				if gone := now.Sub(j.meant) > patience; gone || now > w.Until {
+					g.Drop(w, now, gone)
+					delete(waiting, w)
+				}
+			}
+		}
+	}
+	out.good /= (lasts - warm).Seconds() * capacity
+	if g != nil {
+		out.limit = g.Limit()
+	}
+	return out
+}
+
+// TestGoodputStaysPastSaturation: open-loop arrivals at 1, 2, 4 and 10 times of what a
+// member can do that collapses beyond 24 statements at once. With a gate it does at least
+// 0.9 of it, in both modes; without one it does next to nothing.
+func TestGoodputStaysPastSaturation(t *testing.T) {
+	small := member{cores: 4, knee: 24, service: 5 * time.Millisecond}
+	for _, c := range []struct {
+		name     string
+		mode     Mode
+		patience time.Duration
+	}{{"shed, clients wait for a second", Shed, time.Second}, {"absorb, clients wait for a minute", Absorb, time.Minute}, {"absorb, clients wait for 3 s", Absorb, 3 * time.Second}} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, times := range []float64{1, 2, 4, 10} {
+				s := Settings{Mode: c.mode}
+				o := simulate(t, &s, small, times, c.patience)
+				t.Logf("%g times: goodput %.2f, limit %d, %d shed of %d", times, o.good, o.limit, o.shed, o.intents)
+				if o.good < 0.9 {
+					t.Errorf("%g times saturation: goodput is %.2f of what the member can do", times, o.good)
+				}
+				if o.sent > o.intents*12/10 {
+					t.Errorf("%g times: %d statements for %d intents", times, o.sent, o.intents)
+				}
+			}
+		})
+	}
+	if o := simulate(t, nil, small, 2, time.Second); o.good > 0.5 {
+		t.Errorf("without a gate the goodput is %.2f: the model does not collapse, and the test shows nothing", o.good)
+	}
+}
+
+// TestTheLimitGrowsWhereWaitingCostsNothing: a member that only waits (for an acker far
+// away) does more with more at once.
+func TestTheLimitGrowsWhereWaitingCostsNothing(t *testing.T) {
+	wide := member{cores: 70, knee: 1000, service: 30 * time.Millisecond}
+	s := Settings{Mode: Absorb}
+	o := simulate(t, &s, wide, 1.5, time.Minute)
+	t.Logf("goodput %.2f, limit %d", o.good, o.limit)
+	if o.limit < 60 || o.good < 0.9 {
+		t.Errorf("goodput %.2f with a limit of %d: 70 at once stand in nobody's way", o.good, o.limit)
+	}
+}
+
+// TestTransactionsThatThinkGetMorePlaces: who has places and does nothing with them leaves
+// the member idle; there are more places then, up to the ceiling.
+func TestTransactionsThatThinkGetMorePlaces(t *testing.T) {
+	g, now := New(Settings{}, at(0)), at(0)
+	var waiting []*Waiter
+	entered := 0
+	for range 80 {
+		if g.Enter(Write) {
+			entered++
+			continue
+		}
+		w := &Waiter{Request: Request{Class: Write}}
+		mustWait(t, g, w, now)
+		waiting = append(waiting, w)
+	}
+	for range 20 {
+		now = now.Add(250 * time.Millisecond)
+		g.Tick(now, 0)
+		for w := g.Next(now); w != nil; w = g.Next(now) {
+			entered++
+		}
+	}
+	if entered != 80 {
+		t.Errorf("%d of 80 have a place after 5 s, %d wait", entered, len(waiting))
+	}
+}
+
+// TestAFrozenMemberGetsNoMore: nothing comes back, and all that was sent is still there.
+func TestAFrozenMemberGetsNoMore(t *testing.T) {
+	g, now := New(Settings{}, at(0)), at(0)
+	for g.Enter(Read) {
+	}
+	before := g.Limit()
+	mustWait(t, g, &Waiter{}, now)
+	for range 20 {
+		now = now.Add(250 * time.Millisecond)
+		g.Tick(now, g.Taken())
+	}
+	if g.Limit() != before {
+		t.Errorf("limit %d, %d before it froze", g.Limit(), before)
+	}
+}

@@ -1,0 +1,115 @@
+package gate
+
+import "time"
+
+// Counts is what a gate has counted since it was made.
+type Counts struct {
+	Granted    [classes]uint64  // places taken, by class
+	Refused    [refusals]uint64 // by why; none of Granted
+	Waits      uint64           // statements that waited
+	Gone       uint64           // of them, those whose client went away
+	WaitTime   time.Duration    // in all
+	Waited     [len(waitBounds) + 1]uint64
+	Samples    uint64        // statements whose time at the member was measured
+	ServerTime time.Duration // of these, in all
+	Saturated  uint64        // how often it became saturated
+	LaneWaits  uint64        // statements that waited for a lane
+}
+
+var waitBounds = [...]time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second, 10 * time.Second}
+
+// WaitBounds returns the upper bounds of the buckets of Counts.Waited; the last bucket has
+// none.
+func WaitBounds() []time.Duration { return waitBounds[:] }
+
+func (c *Counts) waited(d time.Duration) {
+	c.WaitTime += d
+	for i, bound := range waitBounds {
+		if d <= bound {
+			c.Waited[i]++
+			return
+		}
+	}
+	c.Waited[len(waitBounds)]++
+}
+
+// State is a gate as it is at the moment.
+type State struct {
+	Settings  Settings
+	Limit     int
+	Taken     [classes]int
+	Waiting   [classes]int
+	Bytes     int     // of those who wait
+	Inflation float64 // what statements take ÷ what is usual
+	Braked    bool    // the member's own word, or the lag of others, holds it down
+	Saturated bool
+	Expected  time.Duration // how long one who comes now would wait
+	Counts    Counts
+}
+
+// State returns the gate as it is.
+func (g *Gate) State() State {
+	s := State{
+		Settings: g.set, Limit: g.lim.places(), Taken: g.taken, Bytes: g.bytes, Inflation: g.lim.inflation,
+		Braked: g.lim.brake.writes > 0 || g.lim.brake.at < g.lim.ceilng, Saturated: g.state.saturated, Expected: g.Expected(), Counts: g.counts,
+	}
+	s.Counts.LaneWaits = g.lanes.waits
+	for c := range classes {
+		s.Waiting[c] = g.queues[c].count
+	}
+	return s
+}
+
+// Change is that a gate has become saturated, or is so no more.
+type Change uint8
+
+// The changes.
+const (
+	Unchanged Change = iota
+	Entered          // for a second somebody has always had to wait
+	Left             // for five seconds nobody has
+)
+
+// saturation is whether the gate has too little for those who come.
+type saturation struct {
+	saturated   bool
+	waits, shed uint64 // since the last look
+	busy, quiet time.Duration
+	looked      Instant
+	atMember    int
+}
+
+const (
+	entersAfter = time.Second
+	leavesAfter = 5 * time.Second
+)
+
+// Tick is to be called now and then, whether anything happens or not. atMember is how many
+// statements are at the member now.
+func (g *Gate) Tick(now Instant, atMember int) Change {
+	s := &g.state
+	s.atMember = atMember
+	g.tick(now)
+	g.lanes.cool(now)
+	lasted := now.Sub(s.looked)
+	if s.looked == 0 || lasted > time.Minute {
+		lasted = 0
+	}
+	s.looked = now
+	if s.waits+s.shed > 0 || g.waiting > 0 {
+		s.busy, s.quiet = s.busy+lasted, 0
+	} else {
+		s.busy, s.quiet = 0, s.quiet+lasted
+	}
+	s.waits, s.shed = 0, 0
+	switch {
+	case !s.saturated && s.busy >= entersAfter:
+		s.saturated = true
+		g.counts.Saturated++
+		return Entered
+	case s.saturated && s.quiet >= leavesAfter:
+		s.saturated = false
+		return Left
+	}
+	return Unchanged
+}
