@@ -26,7 +26,7 @@ func TestGrow(t *testing.T) {
 	r := openRig(t, &rig{servers: servers[:2]})
 	r.ballast(t, growMB(4))
 	w := r.startWorkload(t)
-	readers := r.startReaders(t)
+	readers := r.startProxyReaders(t)
 	for n := 2; n < 4; n++ {
 		began := time.Now()
 		took, sum := r.add(t, servers[n])
@@ -83,7 +83,7 @@ type proxyReaders struct {
 	slowest time.Duration
 }
 
-func (r *rig) startReaders(t *testing.T) *proxyReaders {
+func (r *rig) startProxyReaders(t *testing.T) *proxyReaders {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	x := &proxyReaders{stop: stop}

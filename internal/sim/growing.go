@@ -279,7 +279,7 @@ func (w *World) letIn() int {
 // loaded gives a server rows from before there was a ring.
 func (s *server) loaded(rows int) {
 	for i := range rows {
-		t := &txn{gtid: topology.GTID{Domain: 0, Server: 1, Seq: uint64(i + 1)}, key: writeKey{client: 1000, seq: i}, id: uint64(i + 1), reg: -1, schema: "cards"}
+		t := &txn{gtid: topology.GTID{Domain: 0, Server: 1, Seq: uint64(i + 1)}, key: writeKey{client: 3000, seq: i}, id: uint64(i + 1), reg: -1, schema: "cards"}
 		s.disk.log(t)
 		s.disk.data.apply(t)
 	}
