@@ -76,18 +76,22 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.DissolveOpening: "who is to take writes is opened",
 		}
 	case topology.OperationAdd, topology.OperationReclone:
-		return map[topology.Cursor]string{
-			topology.AddPreflight: "it must answer, fit, and hold nothing that is not given up; if this was begun before, it is compared with the ring",
-			topology.AddPrepare:   "it is closed, and gets its identity, slot and settings",
-			topology.AddCopy:      "it gets a member's data, as of a snapshot; each chunk is compared",
-			topology.AddCatchUp:   "it follows the member before it until it has what that has",
-			topology.AddSplice:    "the member behind it follows it; from here there is no way back",
-			topology.AddAdmit:     "it is verified once more, and in the ring",
-			topology.AddBack:      "it is detached, and leaves",
-		}
+		return addWords()
 	case topology.OperationNone:
 	}
 	return nil
+}
+
+func addWords() map[topology.Cursor]string {
+	return map[topology.Cursor]string{
+		topology.AddPreflight: "it must answer, fit, and hold nothing that is not given up; if this was begun before, it is compared with the ring",
+		topology.AddPrepare:   "it is closed, and gets its identity, slot and settings",
+		topology.AddCopy:      "it gets a member's data, as of a snapshot; each chunk is compared",
+		topology.AddCatchUp:   "it follows the member before it until it has what that has",
+		topology.AddSplice:    "the member behind it follows it; from here there is no way back",
+		topology.AddAdmit:     "it is verified once more, and in the ring",
+		topology.AddBack:      "it is detached, and leaves",
+	}
 }
 
 // cursorWords says what one step is for; empty for a step that this release does

@@ -5,6 +5,21 @@ import (
 	"slices"
 )
 
+// addKinds are the changes of this file, by their names in the log.
+func addKinds() map[string]Change {
+	return map[string]Change{
+		"begin_add":      BeginAdd{},
+		"begin_reclone":  BeginReclone{},
+		"resume_copying": ResumeCopying{},
+		"choose_source":  ChooseSource{},
+		"copied":         Copied{},
+		"copy_again":     CopyAgain{},
+		"prepare_again":  PrepareAgain{},
+		"give_up_add":    GiveUpAdd{},
+		"leave_add":      LeaveAdd{},
+	}
+}
+
 // copies reports whether the operation fills a member with another one's data.
 func (op Operation) copies() bool { return op.Kind == OperationAdd || op.Kind == OperationReclone }
 

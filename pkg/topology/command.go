@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"time"
 )
@@ -39,7 +40,7 @@ type Command struct {
 // changeKinds returns the closed set, by the name in the log. A kind is never
 // renamed and its fields never change their meaning.
 func changeKinds() map[string]Change {
-	return map[string]Change{
+	kinds := map[string]Change{
 		"init_ring":         InitRing{},
 		"advance_operation": AdvanceOperation{},
 		"open_ring":         OpenRing{},
@@ -77,15 +78,6 @@ func changeKinds() map[string]Change {
 		"unpin_unit":        UnpinUnit{},
 		"drain_member":      DrainMember{},
 		"resume_member":     ResumeMember{},
-		"begin_add":         BeginAdd{},
-		"begin_reclone":     BeginReclone{},
-		"resume_copying":    ResumeCopying{},
-		"choose_source":     ChooseSource{},
-		"copied":            Copied{},
-		"copy_again":        CopyAgain{},
-		"prepare_again":     PrepareAgain{},
-		"give_up_add":       GiveUpAdd{},
-		"leave_add":         LeaveAdd{},
 
 		"leave_ring":      LeaveRing{},
 		"begin_leave":     BeginLeave{},
@@ -115,6 +107,8 @@ func changeKinds() map[string]Change {
 		"set_limit":     SetLimit{},
 		"clear_limit":   ClearLimit{},
 	}
+	maps.Copy(kinds, addKinds())
+	return kinds
 }
 
 type commandJSON struct {
