@@ -36,11 +36,7 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.RejoinAdmit:   "it is verified once more, and in the ring",
 		}
 	case topology.OperationRestart:
-		return map[topology.Cursor]string{
-			topology.RestartPrepare: "each member gets its identity, slot and settings again",
-			topology.RestartLink:    "each member follows the one before it",
-			topology.RestartOpen:    "semi-sync is armed, and who owned a unit before is opened",
-		}
+		return restartWords()
 	case topology.OperationMove:
 		return map[topology.Cursor]string{
 			topology.MoveReady:   "the new owner must be linked, have caught up, and have its acker; it is opened",
@@ -80,6 +76,14 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 	case topology.OperationNone:
 	}
 	return nil
+}
+
+func restartWords() map[topology.Cursor]string {
+	return map[topology.Cursor]string{
+		topology.RestartPrepare: "each member gets its identity, slot and settings again",
+		topology.RestartLink:    "each member follows the one before it",
+		topology.RestartOpen:    "semi-sync is armed, and who owned a unit before is opened",
+	}
 }
 
 func addWords() map[topology.Cursor]string {
