@@ -78,7 +78,6 @@ func changeKinds() map[string]Change {
 		"unpin_unit":        UnpinUnit{},
 		"drain_member":      DrainMember{},
 		"resume_member":     ResumeMember{},
-
 		"leave_ring":      LeaveRing{},
 		"begin_leave":     BeginLeave{},
 		"unlink":          Unlink{},
@@ -87,15 +86,12 @@ func changeKinds() map[string]Change {
 		"forget_member":   ForgetMember{},
 		"maintain_member": MaintainMember{},
 		"end_maintenance": EndMaintenance{},
-
 		"dissolve_ring": DissolveRing{},
 		"take_units":    TakeUnits{},
 		"end_dissolve":  EndDissolve{},
-
 		"set_lag_thresholds": SetLagThresholds{},
 		"set_throttle":       SetThrottle{},
 		"clear_throttle":     ClearThrottle{},
-
 		"open_outbox":   OpenOutbox{},
 		"note_findings": NoteFindings{},
 		"note_leader":   NoteLeader{},
