@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help demo build servers test mysql race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst
+.PHONY: grow help demo build servers test mysql race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ faults: servers ## 20 rounds of each fault on real servers, 15 minutes of load; 
 
 verify: servers ## rows damaged under load are found, repaired and equal; checks of a ring that is made wrong; prints figures of docs/reliability.md (2 min)
 	SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestDamagedRows|TestChecksOfARing" -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+
+grow: servers ## a ring of 2 grows to 4 under load: rate of the copy and longest pause; MB=200 of data (2 min)
+	SQLRING_GROW_MB=$(or $(MB),200) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestGrow$$" -count=1 -timeout 30m -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
 nodes: servers ## three nodes that are killed, frozen and left alone, on real servers: ROUNDS=5; prints figures of docs/reliability.md (6 min)
 	SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodes|TestNoQuorum" -count=$(or $(ROUNDS),5) -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"

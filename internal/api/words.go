@@ -36,11 +36,7 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.RejoinAdmit:   "it is verified once more, and in the ring",
 		}
 	case topology.OperationRestart:
-		return map[topology.Cursor]string{
-			topology.RestartPrepare: "each member gets its identity, slot and settings again",
-			topology.RestartLink:    "each member follows the one before it",
-			topology.RestartOpen:    "semi-sync is armed, and who owned a unit before is opened",
-		}
+		return restartWords()
 	case topology.OperationMove, topology.OperationDivide, topology.OperationJoin:
 		return plannedWords(kind)
 	case topology.OperationRemove, topology.OperationMaintain:
@@ -61,6 +57,8 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.DissolveClean:   "what sqlring has put there is removed",
 			topology.DissolveOpening: "who is to take writes is opened",
 		}
+	case topology.OperationAdd, topology.OperationReclone:
+		return addWords()
 	case topology.OperationNone:
 	}
 	return nil
@@ -96,6 +94,26 @@ func plannedWords(kind topology.OperationKind) map[topology.Cursor]string {
 	return nil
 }
 
+func restartWords() map[topology.Cursor]string {
+	return map[topology.Cursor]string{
+		topology.RestartPrepare: "each member gets its identity, slot and settings again",
+		topology.RestartLink:    "each member follows the one before it",
+		topology.RestartOpen:    "semi-sync is armed, and who owned a unit before is opened",
+	}
+}
+
+func addWords() map[topology.Cursor]string {
+	return map[topology.Cursor]string{
+		topology.AddPreflight: "it must answer, fit, and hold nothing that is not given up; if this was begun before, it is compared with the ring",
+		topology.AddPrepare:   "it is closed, and gets its identity, slot and settings",
+		topology.AddCopy:      "it gets a member's data, as of a snapshot; each chunk is compared",
+		topology.AddCatchUp:   "it follows the member before it until it has what that has",
+		topology.AddSplice:    "the member behind it follows it; from here there is no way back",
+		topology.AddAdmit:     "it is verified once more, and in the ring",
+		topology.AddBack:      "it is detached, and leaves",
+	}
+}
+
 // cursorWords says what one step is for; empty for a step that this release does
 // not know.
 func cursorWords(kind topology.OperationKind, at topology.Cursor) string { return words(kind)[at] }
@@ -123,6 +141,10 @@ func purpose(op topology.Operation) string {
 		return fmt.Sprintf("takes %s out for maintenance", op.Member)
 	case topology.OperationDissolve:
 		return "dissolves the ring"
+	case topology.OperationAdd:
+		return fmt.Sprintf("adds %s to the ring", op.Member)
+	case topology.OperationReclone:
+		return fmt.Sprintf("copies a member's data to %s anew", op.Member)
 	case topology.OperationNone:
 	}
 	return "is of a kind that this release does not know"

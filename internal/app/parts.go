@@ -100,6 +100,7 @@ func (a *App) startController(context.Context) error {
 			a.fleet.Lead(term)
 			a.hooks.Begin(ctx)
 			a.herald.Begin(ctx, term)
+			defer a.fleet.StopCopies()
 			return a.controller.Run(ctx)
 		})
 	})

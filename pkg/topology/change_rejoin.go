@@ -139,9 +139,13 @@ func (r Readmit) apply(s *Snapshot, c Command) error {
 		return err
 	}
 	m := &s.Members[s.memberIndex(op.Member)]
-	m.State, m.Why, m.Cut = MemberActive, "", nil
+	m.State, m.Why, m.Cut, m.Copy = MemberActive, "", nil, nil
 	op.State, op.Ended = OperationDone, c.At.UTC()
-	s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: %s is in the ring again", op.ID, m.ID))
+	again := " again"
+	if op.copies() {
+		again = ""
+	}
+	s.record(c, op.Kind.String(), m.ID, fmt.Sprintf("%s: %s is in the ring%s", op.ID, m.ID, again))
 	return nil
 }
 

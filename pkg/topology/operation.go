@@ -18,9 +18,11 @@ const (
 	OperationMaintain               // take a member out for a while
 	OperationDissolve               // end the ring
 	OperationJoin                   // make a unit a part of "*" again
+	OperationAdd                    // give the ring another member, which gets its data from one that is there
+	OperationReclone                // the same, for a member whose own data is given up
 )
 
-var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain", "dissolve", "join"}
+var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain", "dissolve", "join", "add", "reclone"}
 
 func (k OperationKind) String() string { return enumName(operationKindNames[:], int(k)) }
 
@@ -80,6 +82,9 @@ type Operation struct {
 	Former      MemberID `json:"former,omitempty"`       // heal, move: who owned the units before
 	Heir        MemberID `json:"heir,omitempty"`         // heal, move: who gets the units
 	Tail        *Tail    `json:"tail,omitempty"`         // rejoin: what only the returning member had
+
+	Data  bool `json:"data,omitempty"`  // init: the first member holds data, and stays open
+	Boots bool `json:"boots,omitempty"` // init: the DBA's word for its config file
 
 	// What a move, a division or a join is about.
 	Unit  UnitID        `json:"unit,omitempty"`
