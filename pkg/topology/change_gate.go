@@ -63,7 +63,7 @@ func (l SetLimit) String() string {
 }
 
 func (l SetLimit) apply(s *Snapshot, c Command) error {
-	_, _, err := ParseScope(l.Scope)
+	kind, _, err := ParseScope(l.Scope)
 	const shortest, longest = 100 * time.Millisecond, 24 * time.Hour
 	switch {
 	case s.Ring == nil:
@@ -80,6 +80,8 @@ func (l SetLimit) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: long statement %s is not in %s..%s", ErrLaw, l.LongStatement, shortest, longest)
 	case l.Concurrency == 0 && l.Rate == 0 && l.IdleTransaction == 0 && l.LongStatement == 0:
 		return fmt.Errorf("%w: a rule without a limit: give concurrency, rate, idle transaction or long statement", ErrLaw)
+	case (l.IdleTransaction != 0 || l.LongStatement != 0) && (kind == "digest" || kind == "schema"):
+		return fmt.Errorf("%w: idle transactions and long statements are limited for account, network or all, not for %s: a transaction has statements of many kinds", ErrLaw, kind)
 	case l.For <= 0 || l.For > MaxThrottleTime:
 		return fmt.Errorf("%w: a rule lasts for more than 0 s and at most %s, not %s", ErrLaw, MaxThrottleTime, l.For)
 	}

@@ -30,6 +30,7 @@ type LimitRule struct {
 	// come in one second; 0: any number.
 	Rate float64 `json:"rate,omitempty"`
 	// IdleTransaction is how long an open transaction may wait for its client; 0: for ever.
+	// It and LongStatement are not for digests and schemas.
 	IdleTransaction time.Duration `json:"idle_transaction,omitempty"`
 	// LongStatement is how long a statement may run; 0: for ever.
 	LongStatement time.Duration `json:"long_statement,omitempty"`

@@ -70,6 +70,8 @@ func TestLimitsThatAreRefused(t *testing.T) {
 		{SetLimit{Scope: "all", Rate: -1, For: time.Hour}, "rate -1"},
 		{SetLimit{Scope: "all", LongStatement: time.Millisecond, For: time.Hour}, "long statement 1ms"},
 		{SetLimit{Scope: "all", IdleTransaction: 25 * time.Hour, For: time.Hour}, "idle transaction 25h"},
+		{SetLimit{Scope: "schema:shop", IdleTransaction: time.Minute, For: time.Hour}, "not for schema"},
+		{SetLimit{Scope: "digest:00112233445566ff", LongStatement: time.Minute, For: time.Hour}, "not for digest"},
 		{SetLimit{Scope: "all", Concurrency: 1, For: 31 * 24 * time.Hour}, "at most"},
 		{SetGates{Settings: &gate.Settings{Floor: 9, Ceiling: 3}}, "floor 9 is above ceiling 3"},
 		{SetGates{Settings: &gate.Settings{MaxWait: time.Hour}}, "max wait"},
