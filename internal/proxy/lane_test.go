@@ -48,12 +48,6 @@ func laned(t *testing.T, b *busy, s gate.Settings) *faked {
 	return f
 }
 
-func (b *busy) peak() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.most
-}
-
 // Texts about one row, however they say it, have one lane; another row has another one.
 func TestTextsAboutOneRowHaveOneLane(t *testing.T) {
 	for _, c := range []struct {

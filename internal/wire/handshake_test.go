@@ -262,7 +262,6 @@ func TestFaults(t *testing.T) {
 	}{
 		{Unspecified, 1105, "HY000"},
 		{TooManyConnections, 1040, "08004"},
-		{Saturated, 1041, "HY000"},
 		{TooManyUserConnections, 1203, "42000"},
 		{HostBlocked, 1129, "HY000"},
 		{HostNotAllowed, 1130, "HY000"},
@@ -289,6 +288,7 @@ func TestFaults(t *testing.T) {
 		{VariableReserved, 1231, "42000"},
 		{NoOwner, 1290, "HY000"},
 		{UnknownStatement, 1243, "HY000"},
+		{Saturated, 1041, "HY000"},
 		{OutcomeUnknown, 1105, "08007"},
 	}
 	if len(tests) != int(OutcomeUnknown)+1 {
