@@ -23,5 +23,5 @@ func (c *cli) masterCommand() *cobra.Command {
 			return c.print(st.Members, func(w io.Writer) { memberTable(w, st.Members, st.Stride) })
 		},
 	}
-	return noun("master", "The servers of the ring", list, c.masterDrain(), c.masterResume(), c.masterRejoin(), c.masterRemove(), c.masterMaintenance())
+	return noun("master", "The servers of the ring", list, c.masterDrain(), c.masterResume(), c.masterRejoin(), c.masterRemove(), c.masterMaintenance(), c.masterAdd(), c.masterReclone())
 }

@@ -24,6 +24,8 @@ type initFlags struct {
 	durability  string
 	degraded    string
 	why         string
+	from        string
+	boots       bool
 	dryRun, yes bool
 	follow      followFlags
 }
@@ -32,7 +34,7 @@ func (c *cli) ringInit() *cobra.Command {
 	var f initFlags
 	cmd := &cobra.Command{
 		Use:   "init NAME ID=HOST:PORT[,site=SITE][,weight=N] ID=HOST:PORT…",
-		Short: "Make a ring of empty servers",
+		Short: "Make a ring of empty servers, or of one that holds data",
 		Long: `Makes a ring of servers that hold no data. Each follows the one before it, the
 first follows the last; the first becomes the owner of everything.
 
@@ -40,6 +42,9 @@ The plan is shown first, and nothing is changed before you say yes. The node
 checks that every server answers, is empty and boots closed; it gives each its
 identity and auto_increment slot, links them, sees the heartbeat of each arrive
 at each, arms semi-sync, and opens the owner. It can be aborted until then.
+
+With --from ID that server holds data, and goes on serving: the ring is opened with
+it alone, and the others get its data one after the other (docs/grow.md).
 
 A member's site is where it stands: a proxy sends reads to the members of its own
 site first. Its weight (1 to 100, 1 if not given) is its share of the reads.`,
@@ -63,6 +68,8 @@ site first. Its weight (1 to 100, 1 if not given) is its share of the reads.`,
 	flags.IntVar(&f.stride, "stride", 0, "auto_increment_increment: room for so many members (0: 16)")
 	flags.StringVar(&f.durability, "durability", "semisync", "when a commit is acknowledged: semisync (another member has it) or async")
 	flags.StringVar(&f.degraded, "degraded", "allow", "an owner without an acker: allow (goes on) or refuse (its writes wait)")
+	flags.StringVar(&f.from, "from", "", "the member that holds data, which the others get; it becomes the owner")
+	flags.BoolVar(&f.boots, "boots-closed", false, "your word that the config file of --from has read_only=1, which can not be seen once it was set by SQL")
 	flags.StringVar(&f.why, "why", "", "reason, for the audit")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show the plan, and change nothing")
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
@@ -82,6 +89,14 @@ func (f initFlags) request(a []string) (api.InitRequest, error) {
 			return req, errUsage{"sqlring ring init", err.Error()}
 		}
 		req.Members = append(req.Members, member)
+	}
+	if f.from != "" {
+		i := slices.IndexFunc(req.Members, func(m api.InitMember) bool { return m.ID == f.from })
+		if i < 0 {
+			return req, errUsage{"sqlring ring init", fmt.Sprintf("--from %s is none of the members", f.from)}
+		}
+		req.Data, req.BootsClose = true, f.boots
+		req.Members = append(slices.Clone(req.Members[i:]), req.Members[:i]...) // ring order stays
 	}
 	return req, nil
 }
@@ -147,6 +162,9 @@ func (c *cli) initRing(ctx context.Context, client *api.Client, req api.InitRequ
 		return err
 	}
 	return c.print(st, func(w io.Writer) {
+		if req.Data {
+			fmt.Fprintf(w, "the others get the data of %s one after the other: sqlring operation list\n", req.Members[0].ID)
+		}
 		fmt.Fprintf(w, "ring %s is open:", st.Ring)
 		for _, u := range st.Units {
 			fmt.Fprintf(w, " %s owns %s", u.Owner, u.Name)

@@ -22,6 +22,6 @@ func (c *cli) unitCommand() *cobra.Command {
 			return c.print(units, func(w io.Writer) { unitTable(w, units) })
 		},
 	}
-	return noun("unit", "What has one writer: a schema, or * for the rest", list, c.unitCreate(), c.unitMove(),
+	return noun("unit", "What has one writer: a schema, or * for the rest", list, c.unitCreate(), c.unitMove(), c.unitJoin(),
 		c.unitPin("pin", "Keep a unit where it is: nothing moves it but a heal"), c.unitPin("unpin", "Let a unit be moved again"))
 }

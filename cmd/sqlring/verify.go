@@ -258,7 +258,7 @@ The manager's account needs INSERT, UPDATE and DELETE on the schema (docs/accoun
 	flags.StringVar(&req.From, "from", "", "the member that is right (default: the owner of each table's unit)")
 	flags.StringVar(&req.Schema, "schema", "", "only this schema")
 	flags.StringVar(&req.Table, "table", "", "only this table of the schema")
-	flags.StringVar(&req.Why, "why", "", "reason, for the log")
+	flags.StringVar(&req.Why, "why", "", "reason, for the audit")
 	flags.BoolVar(&dryRun, "dry-run", false, "show the statements, and write nothing")
 	flags.BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd

@@ -106,7 +106,7 @@ func (s *Server) abortOperation(ctx context.Context, in *abortInput) (*answer[Op
 	if err != nil {
 		return nil, proposeProblem(l, what, err)
 	}
-	if planned := op.Kind == topology.OperationMove || op.Kind == topology.OperationDivide; planned && op.Cursor != topology.MoveReady && op.Cursor != topology.MoveDrain {
+	if op.Planned() && op.Cursor != topology.MoveReady && op.Cursor != topology.MoveDrain {
 		op.Cursor = topology.MoveBack // it goes on, the other way
 	} else {
 		op.State, op.Ended = topology.OperationAborted, time.Now().UTC()

@@ -250,6 +250,20 @@ func (c *Client) CreateUnit(ctx context.Context, r CreateUnitRequest) (CreateUni
 	return out, err
 }
 
+// PlanJoin returns the plan of JoinUnit without starting anything.
+func (c *Client) PlanJoin(ctx context.Context, unit string, r JoinUnitRequest) (JoinUnitPlan, error) {
+	var out JoinUnitResponse
+	err := c.call(ctx, http.MethodPost, "/v1/units/"+url.PathEscape(unit)+"/join?dry_run=true", r, &out)
+	return out.Plan, err
+}
+
+// JoinUnit starts to make a unit a part of "*" again.
+func (c *Client) JoinUnit(ctx context.Context, unit string, r JoinUnitRequest) (JoinUnitResponse, error) {
+	var out JoinUnitResponse
+	err := c.call(ctx, http.MethodPost, "/v1/units/"+url.PathEscape(unit)+"/join", r, &out)
+	return out, err
+}
+
 // ChangeUnit does "pin" or "unpin" to a unit, or only checks it, and returns the unit.
 func (c *Client) ChangeUnit(ctx context.Context, unit, verb string, dryRun bool, why string) (Unit, error) {
 	var out Unit

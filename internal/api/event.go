@@ -108,7 +108,8 @@ func (s *Server) observed(l look, after uint64) []Event {
 func (q eventQuery) matches(e Event, now time.Time) bool {
 	order := topology.UrgencyNames()
 	switch {
-	case q.Kind != "" && e.Kind != q.Kind,
+	case e.Kind == "step" && !q.Observed && q.Kind == "", // of an operation: for who wants all
+		q.Kind != "" && e.Kind != q.Kind,
 		q.Member != "" && e.Member != q.Member,
 		q.Severity != "" && slices.Index(order, e.Severity) < slices.Index(order, q.Severity),
 		q.SinceMS > 0 && e.At.Before(now.Add(-milliseconds(q.SinceMS))):

@@ -82,7 +82,7 @@ func TestOpenAPIListsEveryRouteAndGETChangesNothing(t *testing.T) {
 		"/v1/events", "/v1/version", "/v1/ring/init", "/v1/operations/{id}/abort",
 		"/v1/topology", "/v1/heal", "/v1/why", "/v1/members/{name}/rejoin", "/v1/operations/{id}/accept-loss",
 		"/v1/raft/transfer", "/v1/raft/peers/{node}/remove", "/v1/raft/isolation", "/v1/raft/state", "/v1/tokens", "/v1/tokens/{name}/revoke",
-		"/v1/units/{name}/move", "/v1/units/{name}/pin", "/v1/units/{name}/unpin", "/v1/members/{name}/drain", "/v1/members/{name}/resume",
+		"/v1/units/{name}/move", "/v1/units/{name}/join", "/v1/units/{name}/pin", "/v1/units/{name}/unpin", "/v1/members/{name}/drain", "/v1/members/{name}/resume", "/v1/members/{name}/reclone",
 		"/v1/lag/thresholds", "/v1/throttles", "/v1/throttles/set", "/v1/throttles/clear",
 		"/v1/standing", "/v1/events/{seq}/ack", "/v1/hooks", "/v1/hooks/{name}/test", "/v1/silences", "/v1/silences/{id}/end",
 		"/v1/gates", "/v1/gates/settings", "/v1/limits", "/v1/limits/set", "/v1/limits/clear",

@@ -67,6 +67,9 @@ func (l look) degradedBy() []string {
 	}
 	why = append(why, l.busyWith()...)
 	for _, m := range l.snap.Members {
+		if m.State == topology.MemberCopying && !m.Copy.Again {
+			continue // it has never been in the ring, which is as whole as before
+		}
 		if m.State != topology.MemberActive && m.State != topology.MemberJoining && m.State != topology.MemberMaintained {
 			why = append(why, l.outText(m))
 		}

@@ -16,6 +16,8 @@ type InitRequest struct {
 	Degraded   string       `json:"degraded,omitempty" enum:"allow,refuse" default:"allow" doc:"what an owner does that has no acker left"`
 	Members    []InitMember `json:"members" minItems:"2" maxItems:"16" doc:"in ring order; the first becomes the owner"`
 	Why        string       `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+	Data       bool         `json:"data,omitempty" doc:"the first member holds data, and goes on serving; the others get it"`
+	BootsClose bool         `json:"boots_closed,omitempty" doc:"data: the first member's config file has read_only=1, which can not be seen once it was set by SQL"`
 }
 
 // InitMember names one server.
@@ -60,7 +62,7 @@ func (r InitRequest) change() (topology.InitRing, *Problem) {
 	bad := func(where string, err error) (topology.InitRing, *Problem) {
 		return topology.InitRing{}, newProblem(http.StatusUnprocessableEntity, ProblemInvalid, "%s: %v", where, err)
 	}
-	change := topology.InitRing{Name: r.Name, Stride: r.Stride}
+	change := topology.InitRing{Name: r.Name, Stride: r.Stride, Data: r.Data, Boots: r.BootsClose}
 	if err := topology.ValidName(r.Name); err != nil {
 		return bad("name", err)
 	}
@@ -118,11 +120,18 @@ func planInit(snap *topology.Snapshot, change topology.InitRing, now time.Time) 
 		Durability: next.Ring.Durability.String(), DegradedPolicy: next.Ring.Degraded.String(),
 	}
 	for i, m := range next.Members {
-		up, _ := next.Upstream(m.ID)
+		up, linked := next.Upstream(m.ID)
+		if !linked { // it is going to follow
+			up = next.Members[(i+len(next.Members)-1)%len(next.Members)]
+		}
 		p.Members = append(p.Members, PlanMember{
 			Name: string(m.ID), Addr: m.Addr, Slot: m.Slot, Identity: m.Identity, Upstream: string(up.ID), Owner: i == 0,
 			Site: m.Site, Weight: max(1, m.Weight),
 		})
+	}
+	if change.Data {
+		p.Steps = dataSteps(next)
+		return p, nil
 	}
 	p.Steps = []string{
 		"check that every server answers, is empty, and has a config file that lets it boot closed",
@@ -132,6 +141,17 @@ func planInit(snap *topology.Snapshot, change topology.InitRing, now time.Time) 
 		openStep(next),
 	}
 	return p, nil
+}
+
+// dataSteps are the steps where the first member holds data.
+func dataSteps(next *topology.Snapshot) []string {
+	owner := next.Members[0].ID
+	return []string{
+		fmt.Sprintf("check that %s answers, follows nobody, and has a config file that lets it boot closed", owner),
+		fmt.Sprintf("give %s its identity, its slot of stride %d and the ring's settings while it serves; every connection to it is ended once, so that none goes on under the old ones", owner, next.Ring.Stride),
+		fmt.Sprintf("open the ring with %s alone, as the owner of everything: from here applications may connect to the proxy", owner),
+		"one after the other: check each other server, close it, copy the data to it, let it catch up, and close the ring through it",
+	}
 }
 
 func openStep(next *topology.Snapshot) string {

@@ -53,6 +53,10 @@ func (l look) nextFor(m topology.Member) []string {
 		return []string{fmt.Sprintf("%s master rejoin %s    lets it back in", l.changing(), m.ID)}
 	case topology.MemberDown:
 		return []string{fmt.Sprintf("sqlring why %s    why it is out; once it answers it is let back in by itself; if it was lost often, later", m.ID)}
+	case topology.MemberCopying:
+		if m.Copy.Halted {
+			return []string{fmt.Sprintf("%s master reclone %s    its data is half there: copies it anew", l.changing(), m.ID)}
+		}
 	case topology.MemberMaintained:
 		return []string{fmt.Sprintf("%s master maintenance %s --end    lets it back in", l.changing(), m.ID)}
 	case topology.MemberActive, topology.MemberJoining, topology.MemberReturning, topology.MemberLeaving:

@@ -75,6 +75,9 @@ type Node interface {
 	// Ties reads, on a member, what ties schemas together. It returns within the
 	// deadline of ctx, or 30 s.
 	Ties(ctx context.Context, id topology.MemberID) ([]topology.Tie, error)
+	// CheckCopy asks a server that is to get data, and the member that it is to get it
+	// from, whether that can be. It returns within the deadline of ctx, or 30 s.
+	CheckCopy(ctx context.Context, q topology.CopyInquiry) []topology.CopyCheck
 }
 
 // ProxyStats is what the proxy of a node has done since the node was started.

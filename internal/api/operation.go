@@ -10,7 +10,7 @@ import (
 // Operation is a change of the ring that is under way or over.
 type Operation struct {
 	ID       string     `json:"id"`
-	Kind     string     `json:"kind" doc:"init, heal, rejoin, restart, move or divide"`
+	Kind     string     `json:"kind" doc:"init, heal, rejoin, restart, move, divide, add or reclone"`
 	Member   string     `json:"member" doc:"whom it is about; empty: the ring, or a unit"`
 	Unit     string     `json:"unit" doc:"move, divide: which unit; empty for other kinds"`
 	State    string     `json:"state" doc:"running, done or aborted"`
@@ -31,6 +31,7 @@ type Operation struct {
 	Cut        string `json:"cut" doc:"heal: the last position of the lost member that a survivor had; empty once the member is back"`
 	Tail       *Tail  `json:"tail" doc:"rejoin: what only the returning member held; null: not judged"`
 	AcceptLoss bool   `json:"accept_loss" doc:"heal: the DBA has said that it may go on without what is missing of mark"`
+	Copy       *Copy  `json:"copy" doc:"add, reclone: how far the copy of the data is; null: not begun, or another node leads, or it is over"`
 	LetFlow    bool   `json:"let_flow" doc:"rejoin: the DBA has said that the tail flows, whatever it is"`
 }
 
@@ -84,6 +85,7 @@ func (l look) operation(op topology.Operation) Operation {
 	if op.Kind == topology.OperationHeal {
 		shown.Armed = &op.Armed
 	}
+	shown.Copy = l.copyOf(op)
 	if !op.Ended.IsZero() {
 		ended := op.Ended
 		shown.Ended = &ended

@@ -45,6 +45,7 @@ func (s *Server) mux() http.Handler {
 	s.hookRoutes(api)
 	s.leaveRoutes(api)
 	s.dissolveRoutes(api)
+	s.addRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metricsHandler())

@@ -49,7 +49,7 @@ func (l look) ownerlessSince(u topology.Unit) (time.Time, bool) {
 	ops := l.snap.Operations
 	for i := len(ops) - 1; i >= 0; i-- {
 		op := ops[i]
-		if op.State == topology.OperationRunning && (op.Kind == topology.OperationMove || op.Kind == topology.OperationDivide) && op.Moves() == u.ID {
+		if op.State == topology.OperationRunning && op.Stops(u.ID) {
 			return u.Since, true
 		}
 		took := op.State == topology.OperationRunning && (op.Kind == topology.OperationHeal || op.Kind == topology.OperationRestart)
@@ -69,7 +69,7 @@ func (l look) ownerlessSince(u topology.Unit) (time.Time, bool) {
 func (l look) ownerlessWhy(u topology.Unit) string {
 	op, running := l.snap.Running()
 	switch {
-	case running && (op.Kind == topology.OperationHeal || op.Kind == topology.OperationRestart || op.Kind == topology.OperationMove || op.Kind == topology.OperationDivide):
+	case running && (op.Kind == topology.OperationHeal || op.Kind == topology.OperationRestart || op.Planned()):
 		return fmt.Sprintf("%s %s, it is at %q%s", op.ID, purpose(op), op.Cursor, l.because(op))
 	case u.Heir != "":
 		return fmt.Sprintf("degraded is refuse: its writes wait until %s has an acker", u.Heir)

@@ -56,6 +56,7 @@ func (s *Server) unitRoutes(api huma.API) {
 	}
 	huma.Register(api, post("/v1/units", "create-unit", "Make a schema a unit: returns the plan, and the operation unless dry_run is set"), s.createUnit)
 	huma.Register(api, post("/v1/units/{name}/move", "move-unit", "Give a unit another owner: returns the plan, and the operation unless dry_run is set"), s.move)
+	huma.Register(api, post("/v1/units/{name}/join", "join-unit", "Make a unit a part of * again: returns the plan, and the operation unless dry_run is set"), s.joinUnit)
 	huma.Register(api, post("/v1/units/{name}/pin", "pin-unit", "Keep a unit where it is"), func(ctx context.Context, in *pinInput) (*answer[Unit], error) {
 		return s.pin(ctx, in, topology.PinUnit{Unit: topology.UnitID(in.Name)})
 	})

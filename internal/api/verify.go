@@ -2,12 +2,15 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sqlring/sqlring/pkg/rowcheck"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // ErrRefused is wrapped by a Verifier's errors that say why it is not the time (409).
@@ -82,9 +85,64 @@ func (s *Server) verifyRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/repair", OperationID: "repair", MaxBodyBytes: maxBody, Summary: "Write what the last comparison found to differ",
 	}, func(ctx context.Context, in *repairInput) (*answer[rowcheck.Run], error) {
+		plan, err := v.Plan(ctx, in.Body)
+		if err == nil && plan.Total > 0 {
+			err = s.noteRepair(ctx, plan, in.Body)
+		}
+		if err != nil {
+			return answered(rowcheck.Run{}, err)
+		}
 		run, err := v.Repair(ctx, s.who(ctx), in.Body)
 		return answered(run, err)
 	})
+	huma.Register(api, huma.Operation{
+		Method: http.MethodPost, Path: "/v1/repair/note", OperationID: "note-repair", MaxBodyBytes: maxBody, Summary: "Write into the audit that a repair begins",
+	}, func(ctx context.Context, in *struct{ Body repairNote }) (*answer[nothing], error) {
+		if err := s.propose(ctx, in.Body.change(), in.Body.Why); err != nil {
+			return nil, proposeProblem(s.look(), "note a repair", err)
+		}
+		return &answer[nothing]{}, nil
+	})
+}
+
+// repairNote is what the audit says of a repair.
+type repairNote struct {
+	From     string   `json:"from,omitempty" maxLength:"64"`
+	Node     string   `json:"node" maxLength:"64"`
+	Rows     int      `json:"rows" minimum:"1"`
+	Evidence []string `json:"evidence,omitempty" maxItems:"10"`
+	Why      string   `json:"why,omitempty" maxLength:"200"`
+}
+
+func (n repairNote) change() topology.NoteRepair {
+	return topology.NoteRepair{From: topology.MemberID(n.From), Node: topology.NodeID(n.Node), Rows: n.Rows, Evidence: n.Evidence}
+}
+
+// noteRepair writes a repair into the audit before it begins: here if this node leads,
+// else the leader does. A repair that is not written down does not begin.
+func (s *Server) noteRepair(ctx context.Context, plan rowcheck.RepairPlan, req RepairRequest) error {
+	note := repairNote{From: req.From, Node: string(s.node.Name()), Rows: plan.Total, Why: req.Why}
+	for _, w := range plan.Writes[:min(len(plan.Writes), 10)] {
+		note.Evidence = append(note.Evidence, w.Table+" "+w.Row+" on "+w.Member)
+	}
+	if leader, ok := s.node.Leader(); s.cfg.Cluster == nil || ok && leader == s.node.Name() {
+		if err := s.propose(ctx, note.change(), req.Why); err != nil {
+			return fmt.Errorf("write the repair into the audit: %w", err)
+		}
+		return nil
+	}
+	body, err := json.Marshal(note)
+	if err != nil {
+		return fmt.Errorf("write the repair into the audit: %w", err)
+	}
+	got, err := s.cfg.Cluster.Forward(ctx, Forwarded{Method: http.MethodPost, Path: "/v1/repair/note", By: s.who(ctx), Body: body})
+	if err == nil && got.Status >= http.StatusBadRequest {
+		err = fmt.Errorf("the leader answered %d: %s", got.Status, got.Body)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the repair could not be written into the audit, so it does not begin: %w", ErrRefused, err)
+	}
+	return nil
 }
 
 func lastRun(v Verifier) (*answer[rowcheck.Run], error) {

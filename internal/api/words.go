@@ -36,27 +36,9 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.RejoinAdmit:   "it is verified once more, and in the ring",
 		}
 	case topology.OperationRestart:
-		return map[topology.Cursor]string{
-			topology.RestartPrepare: "each member gets its identity, slot and settings again",
-			topology.RestartLink:    "each member follows the one before it",
-			topology.RestartOpen:    "semi-sync is armed, and who owned a unit before is opened",
-		}
-	case topology.OperationMove:
-		return map[topology.Cursor]string{
-			topology.MoveReady:   "the new owner must be linked, have caught up, and have its acker; it is opened",
-			topology.MoveDrain:   "proxies let what was begun in the unit end, and begin nothing in it",
-			topology.MoveFence:   "every proxy gives its lease back, and nothing of the ended epoch is under way",
-			topology.MoveExpel:   "connections that may carry a write of the ended epoch are ended",
-			topology.MoveCatchUp: "the new owner must have all that the old one has; it is armed",
-			topology.MoveBack:    "the old owner is opened again, and gets the unit back",
-		}
-	case topology.OperationDivide:
-		return map[topology.Cursor]string{
-			topology.MoveDrain: "proxies let what was begun in * end, and begin nothing in it",
-			topology.MoveFence: "every proxy gives its lease on * back, and nothing of the ended epoch is under way",
-			topology.MoveExpel: "connections that may carry a write of the ended epoch are ended",
-			topology.MoveBack:  "the owner gets * back, undivided",
-		}
+		return restartWords()
+	case topology.OperationMove, topology.OperationDivide, topology.OperationJoin:
+		return plannedWords(kind)
 	case topology.OperationRemove, topology.OperationMaintain:
 		return map[topology.Cursor]string{
 			topology.RemoveClose:   "it is closed; what is read there may end",
@@ -75,9 +57,61 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.DissolveClean:   "what sqlring has put there is removed",
 			topology.DissolveOpening: "who is to take writes is opened",
 		}
+	case topology.OperationAdd, topology.OperationReclone:
+		return addWords()
 	case topology.OperationNone:
 	}
 	return nil
+}
+
+// plannedWords is words for what moves, makes or joins a unit.
+func plannedWords(kind topology.OperationKind) map[topology.Cursor]string {
+	switch kind {
+	case topology.OperationMove:
+		return map[topology.Cursor]string{
+			topology.MoveReady:   "the new owner must be linked, have caught up, and have its acker; it is opened",
+			topology.MoveDrain:   "proxies let what was begun in the unit end, and begin nothing in it",
+			topology.MoveFence:   "every proxy gives its lease back, and nothing of the ended epoch is under way",
+			topology.MoveExpel:   "connections that may carry a write of the ended epoch are ended",
+			topology.MoveCatchUp: "the new owner must have all that the old one has; it is armed",
+			topology.MoveBack:    "the old owner is opened again, and gets the unit back",
+		}
+	case topology.OperationDivide:
+		return map[topology.Cursor]string{
+			topology.MoveDrain: "proxies let what was begun in * end, and begin nothing in it",
+			topology.MoveFence: "every proxy gives its lease on * back, and nothing of the ended epoch is under way",
+			topology.MoveExpel: "connections that may carry a write of the ended epoch are ended",
+			topology.MoveBack:  "the owner gets * back, undivided",
+		}
+	case topology.OperationJoin:
+		return map[topology.Cursor]string{
+			topology.MoveDrain: "proxies let what was begun in the unit and in * end, and begin nothing in them",
+			topology.MoveFence: "every proxy gives its leases on them back, and nothing of the ended epochs is under way",
+			topology.MoveExpel: "connections that may carry a write of the ended epochs are ended",
+			topology.MoveBack:  "the owner gets both back, as they were",
+		}
+	}
+	return nil
+}
+
+func restartWords() map[topology.Cursor]string {
+	return map[topology.Cursor]string{
+		topology.RestartPrepare: "each member gets its identity, slot and settings again",
+		topology.RestartLink:    "each member follows the one before it",
+		topology.RestartOpen:    "semi-sync is armed, and who owned a unit before is opened",
+	}
+}
+
+func addWords() map[topology.Cursor]string {
+	return map[topology.Cursor]string{
+		topology.AddPreflight: "it must answer, fit, and hold nothing that is not given up; if this was begun before, it is compared with the ring",
+		topology.AddPrepare:   "it is closed, and gets its identity, slot and settings",
+		topology.AddCopy:      "it gets a member's data, as of a snapshot; each chunk is compared",
+		topology.AddCatchUp:   "it follows the member before it until it has what that has",
+		topology.AddSplice:    "the member behind it follows it; from here there is no way back",
+		topology.AddAdmit:     "it is verified once more, and in the ring",
+		topology.AddBack:      "it is detached, and leaves",
+	}
 }
 
 // cursorWords says what one step is for; empty for a step that this release does
@@ -99,12 +133,18 @@ func purpose(op topology.Operation) string {
 		return fmt.Sprintf("moves unit %s from %s to %s", op.Unit, op.Former, op.Heir)
 	case topology.OperationDivide:
 		return fmt.Sprintf("makes schema %s a unit", op.Unit)
+	case topology.OperationJoin:
+		return fmt.Sprintf("joins unit %s to %s", op.Unit, topology.UnitRest)
 	case topology.OperationRemove:
 		return fmt.Sprintf("removes %s", op.Member)
 	case topology.OperationMaintain:
 		return fmt.Sprintf("takes %s out for maintenance", op.Member)
 	case topology.OperationDissolve:
 		return "dissolves the ring"
+	case topology.OperationAdd:
+		return fmt.Sprintf("adds %s to the ring", op.Member)
+	case topology.OperationReclone:
+		return fmt.Sprintf("copies a member's data to %s anew", op.Member)
 	case topology.OperationNone:
 	}
 	return "is of a kind that this release does not know"

@@ -51,6 +51,9 @@ func (c Config) consistency() map[string]balancer.Consistency {
 	return by
 }
 
+// slotIgnore is the word of proxy.client_auto_increment that is not the default.
+const slotIgnore = "ignore"
+
 func (c Config) limits() proxy.Limits {
 	l := c.Proxy.Limits
 	return proxy.Limits{
@@ -81,6 +84,9 @@ func parseNetwork(text string) (netip.Prefix, bool) {
 }
 
 func (c Config) limitFaults(l *faultList) {
+	if c.Proxy.ClientAutoIncrement != "" {
+		oneOf(l, "proxy.client_auto_increment", c.Proxy.ClientAutoIncrement, "refuse", slotIgnore)
+	}
 	if c.Proxy.MemberLinks < 0 {
 		l.add("proxy.member_links", "%d is negative: a number of connections, or 0 for the default", c.Proxy.MemberLinks)
 	}

@@ -158,7 +158,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"number for text", least + "log: {level: 3}\n", []string{`4: log.level: text is expected here, "3" is a number: put it in quotes`}},
 		{"nothing for text", least + "log: {level: }\n", []string{"4: log.level: text is expected here, the value is nothing"}},
 		{"empty text", least + "api: {socket: \"\"}\n", []string{"4: api.socket: it is empty: leave it out for its default, or write none"}},
-		{"text for keys", least + "proxy: 127.0.0.1:3406\n", []string{"4: proxy: keys are expected here (listen, socket, tls, member_links, link_idle, consistency, limits, proxy_protocol), this is text"}},
+		{"text for keys", least + "proxy: 127.0.0.1:3406\n", []string{"4: proxy: keys are expected here (listen, socket, tls, member_links, link_idle, client_auto_increment, consistency, limits, proxy_protocol), this is text"}},
 		{"keys for a list", least + "members: {name: m1}\n", []string{"4: members: a list is expected here, this is a set of keys"}},
 		{"list for keys", "- a\n- b\n", []string{"1: keys are expected here (node, dir,"}},
 		{"not yaml", least + "proxy: {listen\n", []string{"5: not YAML"}},

@@ -22,6 +22,10 @@ type ProxyConfig struct {
 	// LinkIdle is how long a connection to a member is kept that nobody needs, as 300ms
 	// or 5m. Default 5m.
 	LinkIdle string `yaml:"link_idle,omitempty"`
+	// ClientAutoIncrement is what becomes of a client's own SET auto_increment_increment
+	// and auto_increment_offset: refuse (default), or ignore with a warning. What else is
+	// set along with them, or for others, is refused in any case.
+	ClientAutoIncrement string `yaml:"client_auto_increment,omitempty"`
 	// Consistency is what reads have to see, by user: eventual, session, account (the
 	// default) or strong. See docs/reads.md.
 	Consistency []ConsistencyConfig `yaml:"consistency,omitempty"`

@@ -226,7 +226,7 @@ func startRigWith(t *testing.T, members int, hooks []app.HookConfig) *rig {
 func TestALevelIsToldThoughTheLeaderDies(t *testing.T) {
 	in := startReceiver(t)
 	n := startNodesWith(t, func(c *app.Config) {
-		c.Hooks = []app.HookConfig{{Name: "tells", Type: "webhook", URL: in.URL, Match: []string{"lag/*", "raft/*", "node/*"}, Severity: "info"}}
+		c.Hooks = []app.HookConfig{{Name: "tells", Type: "webhook", URL: in.URL, Match: []string{"lag/*", "raft/*", "node/*", "member/*", "unit/*"}, Severity: "info"}}
 	}, "voter", "voter", "voter")
 	n.nodes[0].untilOpen(t)
 	for _, tt := range []struct {
@@ -235,6 +235,52 @@ func TestALevelIsToldThoughTheLeaderDies(t *testing.T) {
 	}{{"before it is seen", false}, {"as it is sent", true}} {
 		t.Run(tt.name, func(t *testing.T) { n.levelAndKill(t, in, tt.sent) })
 	}
+	t.Run("a takeover", func(t *testing.T) { n.takeoverAndKill(t, in) })
+}
+
+// takeoverAndKill kills the owner, and the leader as it has begun to heal that.
+func (n *nodesRig) takeoverAndKill(t *testing.T, in *receiver) {
+	lead := n.leader(t)
+	via := n.nodes[(lead+1)%3]
+	owner := n.owner(t, via)
+	in.mu.Lock()
+	in.got, in.onto = nil, nil
+	in.mu.Unlock()
+	owner.Kill()
+	var down time.Time
+	eventually(t, 15*time.Second, "the heal begins", func() error {
+		st, err := via.client.Status(t.Context())
+		if err != nil {
+			return err
+		}
+		for _, m := range st.Members {
+			if m.Name == owner.Name && m.State == "down" {
+				down = time.Now()
+				return nil
+			}
+		}
+		return errors.New("not yet")
+	})
+	deaths := n.procs[lead].deaths()
+	n.procs[lead].signal(t, syscall.SIGKILL)
+	told := in.once(t, 15*time.Second, "test/member/"+owner.Name+" down firing")
+	granted := in.once(t, 30*time.Second, "test/unit/* "+n.other(owner)+" told")
+	t.Logf("FIGURE takeover told %d ms after it was committed, its end after %d ms, the leader killed as it was committed", told.at.Sub(down).Milliseconds(), granted.at.Sub(down).Milliseconds())
+	if late := told.at.Sub(down); late > 2*time.Second {
+		t.Errorf("told %s after it was committed", late)
+	}
+	if n.procs[lead].deaths() == deaths {
+		t.Error("the leader did not die: the test proves nothing")
+	}
+	in.once(t, time.Second, "test/member/"+owner.Name+" down firing") // still one id
+}
+
+// other names the server that is not that one.
+func (n *nodesRig) other(than *mysqltest.Server) string {
+	if n.servers[0] == than {
+		return n.servers[1].Name
+	}
+	return n.servers[0].Name
 }
 
 func (n *nodesRig) levelAndKill(t *testing.T, in *receiver, sent bool) {

@@ -145,7 +145,9 @@ func TestLagWithWrongClocksBehindASlowLink(t *testing.T) {
 		t.Errorf("fresh %s after the lock was released, 10 s are asked for", after)
 	}
 	r.untilLevel(t, 60*time.Second, "m3", "fresh") // it lagged behind m2
-	r.seesTransitions(t, "m2", "fresh -> warn", "-> throttle", "-> fresh")
+	eventually(t, 2*time.Second, "the levels of m2 are events", func() error {
+		return r.seesTransitions(t, "m2", "warn", "throttle", "fresh")
+	})
 	r.checks(t, http.StatusOK, http.StatusInternalServerError)
 }
 
@@ -224,7 +226,7 @@ func (r *rig) neverReadsFrom(t *testing.T, member string) {
 }
 
 // seesTransitions looks for changes of level in the list of events, in their order.
-func (r *rig) seesTransitions(t *testing.T, member string, want ...string) {
+func (r *rig) seesTransitions(t *testing.T, member string, want ...string) error {
 	t.Helper()
 	events, err := r.client.AllEvents(t.Context(), 512)
 	if err != nil {
@@ -232,20 +234,21 @@ func (r *rig) seesTransitions(t *testing.T, member string, want ...string) {
 	}
 	var all []string
 	for _, e := range events {
-		if e.Kind != "lag level" || e.Member != member {
+		if e.Kind != "lag" || e.Member != member {
 			continue
 		}
-		all = append(all, e.What)
-		if len(want) > 0 && strings.HasSuffix(e.What, want[0]) {
+		all = append(all, e.From+" -> "+e.To)
+		if len(want) > 0 && e.To == want[0] {
 			want = want[1:]
-			if e.Why == "" || len(e.Evidence) == 0 || e.Index != 0 {
+			if e.Why == "" || len(e.Evidence) == 0 || e.Index == 0 || e.Seq == 0 {
 				t.Errorf("%+v", e)
 			}
 		}
 	}
 	if len(want) > 0 {
-		t.Errorf("%v is missing in %v", want, all)
+		return fmt.Errorf("%v is missing in %v", want, all)
 	}
+	return nil
 }
 
 // checks asks 2 000 times, from four clients on their own connections, whether an

@@ -54,6 +54,10 @@ func (n node) Ties(ctx context.Context, id topology.MemberID) ([]topology.Tie, e
 	return n.app.fleet.Ties(ctx, m)
 }
 
+func (n node) CheckCopy(ctx context.Context, q topology.CopyInquiry) []topology.CopyCheck {
+	return n.app.fleet.CheckCopy(ctx, q)
+}
+
 func (n node) ProxyStats() api.ProxyStats {
 	if n.app.proxy == nil {
 		return api.ProxyStats{Refused: map[string]uint64{}}

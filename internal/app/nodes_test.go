@@ -41,13 +41,19 @@ func startNodes(t *testing.T) *nodesRig {
 // startNodesAs is startNodes with other parts; the first three have votes.
 func startNodesAs(t *testing.T, roles ...string) *nodesRig {
 	t.Helper()
-	return startNodesWith(t, func(*app.Config) {}, roles...)
+	return startNodesBefore(t, mysqltest.StartRing(t, 2), func(*app.Config) {}, roles...)
 }
 
 // startNodesWith is startNodesAs with files that are edited.
 func startNodesWith(t *testing.T, edit func(*app.Config), roles ...string) *nodesRig {
 	t.Helper()
-	n := &nodesRig{servers: mysqltest.StartRing(t, 2)}
+	return startNodesBefore(t, mysqltest.StartRing(t, 2), edit, roles...)
+}
+
+// startNodesBefore is startNodesWith with servers of one's own.
+func startNodesBefore(t *testing.T, servers []*mysqltest.Server, edit func(*app.Config), roles ...string) *nodesRig {
+	t.Helper()
+	n := &nodesRig{servers: servers}
 	ca := t.TempDir()
 	if _, _, err := authority.Create(ca, "test", time.Now()); err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ import (
 // be killed like any process.
 const (
 	envNode = "SQLRING_TEST_NODE" // its configuration file
-	envDie  = "SQLRING_TEST_DIE"  // kill -9 after that many steps of a heal or a removal; 0: never
+	envDie  = "SQLRING_TEST_DIE"  // kill -9 after that many steps of a heal, a removal, or a copy from when its source is chosen; 0: never
 )
 
 // runNode runs a node until SIGTERM. It kills itself between two steps of a
@@ -46,7 +46,7 @@ func runNode(config string) int {
 		healing, steps := false, 0
 		node.OnDecision(func(d controller.Decision) {
 			switch d.Step.Change.(type) {
-			case topology.BeginHeal, topology.BeginMove, topology.BeginLeave:
+			case topology.BeginHeal, topology.BeginMove, topology.BeginLeave, topology.ChooseSource:
 				healing = true
 			}
 			if !healing || last == 0 {

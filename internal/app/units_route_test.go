@@ -44,6 +44,16 @@ func TestUnitsAreWrittenAtTheirOwners(t *testing.T) {
 		moved = append(moved, span{began, time.Now(), to})
 		r.untilHealthy(t, 20*time.Second)
 	}
+	if _, err := r.client.JoinUnit(t.Context(), "shop", api.JoinUnitRequest{Why: "test"}); err == nil {
+		t.Error("it was joined to the rest, which another member owns")
+	}
+	began := time.Now()
+	r.move(t, "shop", "m1")
+	moved = append(moved, span{began, time.Now(), "m1"})
+	r.rejoins(t)
+	began = time.Now()
+	r.move(t, "shop", "m2")
+	moved = append(moved, span{began, time.Now(), "m2"})
 	time.Sleep(500 * time.Millisecond)
 	load.end()
 	if len(load.failed) > 0 {
@@ -78,6 +88,25 @@ func TestUnitsAreWrittenAtTheirOwners(t *testing.T) {
 		}
 	}
 	t.Logf("%d writes in each of two units, %d moves, %d errors", len(load.writes), len(moved), len(load.failed))
+}
+
+// rejoins has shop, which is m1's, joined to the rest and made a unit again.
+func (r *rig) rejoins(t *testing.T) {
+	t.Helper()
+	joined, err := r.client.JoinUnit(t.Context(), "shop", api.JoinUnitRequest{Why: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.awaitDone(t, joined.Operation.ID)
+	if units := ownersOf(r.status(t)); len(units) != 1 || units["*"] != "m1" {
+		t.Errorf("joined: %v", units)
+	}
+	time.Sleep(500 * time.Millisecond)
+	made, err := r.client.CreateUnit(t.Context(), api.CreateUnitRequest{Name: "shop", Why: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.awaitDone(t, made.Operation.ID)
 }
 
 // span is the time of a move, and where to.

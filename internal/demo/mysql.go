@@ -40,6 +40,7 @@ func mysqlPrivileges() []struct{ Privilege, Why string } {
 		{"PERSIST_RO_VARIABLES_ADMIN", "have a member boot closed: skip_replica_start, super_read_only"},
 		{"CONNECTION_ADMIN", "end connections, write heartbeats through read_only, set super_read_only"},
 		{"SYSTEM_USER", "end the connections of accounts that have it"},
+		{"XA_RECOVER_ADMIN", "see transactions that are prepared and undecided"},
 		{"PROCESS", "see all connections"},
 		{"RELOAD", "RESET BINARY LOGS AND GTIDS on a new member"},
 		{"SHOW DATABASES", "see that a new member holds nobody's schema"},

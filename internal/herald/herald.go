@@ -2,6 +2,7 @@ package herald
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -241,7 +242,11 @@ func (h *Herald) propose(ctx context.Context, r *reign, change topology.Change, 
 	if err != nil {
 		if text := err.Error(); text != r.said && r.scope.Err() == nil {
 			r.said = text
-			h.cfg.Logger.Warn("news were not taken down", "change", change.String(), "error", err)
+			level := slog.LevelWarn
+			if errors.Is(err, topology.ErrStale) { // it was told in between
+				level = slog.LevelDebug
+			}
+			h.cfg.Logger.Log(ctx, level, "news were not taken down", "change", change.String(), "error", err)
 		}
 		return false
 	}

@@ -37,6 +37,7 @@ type conn struct {
 type rawConn interface {
 	driver.Conn
 	driver.QueryerContext
+	driver.ExecerContext
 }
 
 // table is a result: rows of text, NULL as "".
@@ -61,6 +62,7 @@ const (
 	forBeat                 // writes that are replicated
 	forHands                // acts; nothing is replicated
 	forTies                 // reads what joins schemas, which may take a while
+	forCopy                 // reads, or writes, another member's data: nothing is replicated, nothing is converted
 )
 
 // lockWait bounds the wait for metadata and backup locks on every connection.
@@ -76,6 +78,9 @@ func (m *Member) connect(ctx context.Context, why purpose) (*conn, error) {
 	cfg.Logger = &mysql.NopLogger{} // errors are returned, not printed
 	if m.cfg.TLS != nil {
 		cfg.TLS, cfg.AllowFallbackToPlaintext = m.cfg.TLS(m.addr), m.cfg.TLSOptional
+	}
+	if why == forCopy {
+		cfg.MaxAllowedPacket = copyPacket // the server has the last word
 	}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {

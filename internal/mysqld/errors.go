@@ -73,6 +73,9 @@ const (
 	errHostDenied         = 1130
 	errTableDenied        = 1142
 	errNoSuchTable        = 1146
+	errUnknownColumn      = 1054
+	errInvalidView        = 1356
+	errTableChanged       = 1412 // it is younger than the snapshot
 	errTooManyUserConns   = 1203
 	errUnknownVariable    = 1193
 	errLockTimeout        = 1205

@@ -47,6 +47,15 @@ func (m *Member) execute(ctx context.Context, a topology.Action) error {
 		return err
 	}
 	c := m.hands.conn
+	if a.Kind == topology.ActCopy || a.Kind == topology.ActEndCopy { // on connections of their own
+		if err := c.execute(ctx, "DO 1"); err != nil { // the hands are still this leader's
+			return explain(err)
+		}
+		if a.Kind == topology.ActEndCopy {
+			return explain(m.endCopy(ctx))
+		}
+		return m.startCopy(a)
+	}
 	return explain(c.dialect.act(ctx, work{conn: c, member: m}, a))
 }
 

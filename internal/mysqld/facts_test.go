@@ -66,6 +66,7 @@ func TestChecksFindNothingOnServersThatAreWell(t *testing.T) {
 // TestChecksFindWhatIsWrong makes two servers wrong in every way that can be had without
 // another server, and looks whether each is found where it is.
 func TestChecksFindWhatIsWrong(t *testing.T) {
+	mysqltest.OnlyMariaDB(t, "TestChecksOfAMySQLServer does it in MySQL's words")
 	up, down := pair(t)
 	for _, statement := range []string{
 		"SET SESSION sql_log_bin=0",
@@ -126,6 +127,7 @@ func TestChecksOfAServerThatDoesNotAnswer(t *testing.T) {
 // TestChecksOfAnAccountThatSeesLittle: a privilege that the manager lacks makes its part
 // unknown, and is named.
 func TestChecksOfAnAccountThatSeesLittle(t *testing.T) {
+	mysqltest.OnlyMariaDB(t, "TestChecksOfAMySQLServer does it in MySQL's words")
 	n := world(t, 1)[0]
 	n.Exec(t, "SET SESSION sql_log_bin=0; REVOKE TRIGGER, SLAVE MONITOR, REPLICATION MASTER ADMIN, SUPER ON *.* FROM "+managerAccount(t, n))
 	got := n.Facts(t.Context(), ringcheck.Parts())

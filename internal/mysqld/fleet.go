@@ -94,6 +94,19 @@ func (f *Fleet) Execute(ctx context.Context, m topology.Member, a topology.Actio
 	return f.Member(m).Execute(ctx, a)
 }
 
+// StopCopies ends every copy that runs, and waits for their end: this node does not
+// lead any more, or is stopped.
+func (f *Fleet) StopCopies() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range f.members {
+		m.StopCopy()
+	}
+	for _, m := range f.retired {
+		m.StopCopy()
+	}
+}
+
 // Close ends all connections. No call may be under way, and none may follow.
 func (f *Fleet) Close() {
 	f.mu.Lock()

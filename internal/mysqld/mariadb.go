@@ -25,6 +25,8 @@ func (mariaDB) session(ctx context.Context, c *conn, why purpose) error {
 		set += ", sql_log_bin=0, max_statement_time=20"
 	case forHands:
 		set += ", sql_log_bin=0, max_statement_time=0"
+	case forCopy:
+		set += copySession
 	case forBeat:
 		set += ", innodb_lock_wait_timeout=1"
 	}

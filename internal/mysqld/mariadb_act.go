@@ -54,7 +54,8 @@ func commonDeed(k topology.ActionKind) (deed, bool) {
 		return deed{lacksRetire, refuseRetire, runRetire}, true
 	case topology.ActSeize:
 		return deed{lacksNothing, refuseNothing, nil}, true // who acts has the hands
-	case topology.ActPrepare, topology.ActFollow, topology.ActStopReceiver, topology.ActDetach, topology.ActNone:
+	case topology.ActPrepare, topology.ActFollow, topology.ActStopReceiver, topology.ActDetach, topology.ActNone,
+		topology.ActCopy, topology.ActEndCopy: // a copy is made on connections of its own
 	}
 	return deed{}, false
 }

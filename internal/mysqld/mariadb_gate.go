@@ -38,6 +38,11 @@ func refuseOpen(o topology.Observation, a topology.Action) string {
 // runOpen stamps last: a process that carries the token has been opened, or
 // admitted, after everything else was verified.
 func runOpen(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
+	if !o.HasRing && w.version.Flavour == topology.FlavourMySQL { // it is a member no more: its boots are its owner's
+		if err := w.execute(ctx, "RESET PERSIST IF EXISTS read_only; RESET PERSIST IF EXISTS super_read_only; RESET PERSIST IF EXISTS skip_replica_start"); err != nil {
+			return fmt.Errorf("let it boot open: %w", err)
+		}
+	}
 	if o.ReadOnly {
 		if err := setReadOnly(ctx, w, o, false); err != nil {
 			return err

@@ -19,11 +19,21 @@ const handsWait = 2 // s
 // memory whatever the order of two takers.
 func (mariaDB) seize(ctx context.Context, c *conn, term uint64) error { return seize(ctx, c, term) }
 
+// The locks by which one connection alone does something.
+const (
+	handsLock = "sqlring_hands"
+	copyLock  = "sqlring_copy" // writes a copy into the member
+)
+
 func seize(ctx context.Context, c *conn, term uint64) error {
+	return seizeLock(ctx, c, handsLock, term)
+}
+
+func seizeLock(ctx context.Context, c *conn, lock string, term uint64) error {
 	if term > cacheMax {
 		return fmt.Errorf("term %d is above %d, the most that a member remembers", term, cacheMax)
 	}
-	held, err := c.query(ctx, "SELECT IFNULL(IS_USED_LOCK('sqlring_hands'),0), @@global.sqlring_term.key_cache_age_threshold")
+	held, err := c.query(ctx, "SELECT IFNULL(IS_USED_LOCK('"+lock+"'),0), @@global.sqlring_term.key_cache_age_threshold")
 	if err != nil {
 		return err
 	}
@@ -32,10 +42,10 @@ func seize(ctx context.Context, c *conn, term uint64) error {
 	}
 	if holder := held.value(); holder != "0" {
 		if err := c.execute(ctx, "KILL CONNECTION "+holder); err != nil && !isNumber(err, errNoSuchThread) {
-			return fmt.Errorf("end connection %s, which holds the hands: %w", holder, err)
+			return fmt.Errorf("end connection %s, which holds %s: %w", holder, lock, err)
 		}
 	}
-	got, err := c.query(ctx, fmt.Sprintf("SELECT GET_LOCK('sqlring_hands', %d)", handsWait))
+	got, err := c.query(ctx, fmt.Sprintf("SELECT GET_LOCK('%s', %d)", lock, handsWait))
 	if err != nil {
 		return err
 	}

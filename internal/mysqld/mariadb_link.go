@@ -183,9 +183,19 @@ func lacksDetach(o topology.Observation, _ topology.Action) string {
 	return ""
 }
 
-func refuseDetach(o topology.Observation, _ topology.Action) string { return undrained(o) }
+func refuseDetach(o topology.Observation, a topology.Action) string {
+	if a.Full {
+		return "" // what it received is given up with the rest
+	}
+	return undrained(o)
+}
 
-func runDetach(ctx context.Context, w work, _ topology.Observation, _ topology.Action) error {
+func runDetach(ctx context.Context, w work, _ topology.Observation, a topology.Action) error {
+	if a.Full {
+		if err := w.execute(ctx, "STOP SLAVE IO_THREAD"); err != nil {
+			return fmt.Errorf("stop receiver: %w", err)
+		}
+	}
 	if err := w.execute(ctx, "STOP SLAVE SQL_THREAD"); err != nil {
 		return fmt.Errorf("stop the drained applier: %w", err)
 	}

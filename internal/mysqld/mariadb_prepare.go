@@ -24,7 +24,8 @@ func lacksPrepare(o topology.Observation, a topology.Action) string {
 		}
 	}
 	need(o.ServerID == a.Identity && o.Domain == a.Identity, "server_id %d and gtid_domain_id %d are not %d", o.ServerID, o.Domain, a.Identity)
-	need(o.ReadOnly, "read_only is off")
+	need(o.ReadOnly || a.Live, "read_only is off")
+	need(!a.Live || o.Applied.Covers(o.Binlog.Without(a.Identity)), "what it wrote before is not in gtid_slave_pos")
 	need(o.Layout == a.Layout, "auto_increment is %s, not %s", o.Layout, a.Layout)
 	need(o.HasRing, "schema sqlring is not there")
 	need(v.RowFormat, "binlog_format is not ROW")
@@ -79,7 +80,7 @@ func refusePrepare(o topology.Observation, a topology.Action) string {
 		return "its replication runs, which must not while identity, rules or positions change"
 	case a.Fresh && stranger && o.Link.Upstream != "":
 		return "it is not new: it follows " + o.Link.Upstream
-	case a.Fresh && stranger && len(o.Schemas) > 0:
+	case a.Fresh && !a.Full && stranger && len(o.Schemas) > 0:
 		return "it is not empty: it has the schema " + strings.Join(o.Schemas, ", ")
 	}
 	return ""
@@ -88,6 +89,9 @@ func refusePrepare(o topology.Observation, a topology.Action) string {
 // runPrepare closes the member, and sets the identity last: after a crash on the
 // way the next call does all of it again.
 func runPrepare(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
+	if a.Live {
+		return runLive(ctx, w, o, a)
+	}
 	stranger := o.ServerID != a.Identity || o.Domain != a.Identity
 	if !o.ReadOnly {
 		if err := setReadOnly(ctx, w, o, true); err != nil {

@@ -24,6 +24,7 @@ type Member struct {
 
 	term atomic.Uint64
 	tail atomic.Pointer[topology.Tail]
+	copy copier
 }
 
 // New returns a handle on the member at addr (host:port). It opens no
@@ -42,6 +43,7 @@ func (m *Member) Lead(term uint64) { m.term.Store(term) }
 
 // Close ends the connections. The hands are free after it.
 func (m *Member) Close() {
+	m.StopCopy()
 	for _, l := range []*lane{&m.probe, &m.beats, &m.hands} {
 		if l.enter(context.Background()) == nil {
 			l.drop()

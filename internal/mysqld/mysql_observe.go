@@ -58,7 +58,7 @@ const mysqlLinkStatement = `SELECT c.host, c.port, s.service_state, s.last_error
 
 func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) error {
 	first, err := c.batch(ctx, mysqlStatusStatement+";"+mysqlStateStatement+";"+mysqlVariablesStatement+";"+schemasStatement+";"+mysqlHostsStatement+
-		"; SELECT COUNT(*), COALESCE(MIN(id), 0), COALESCE(MAX(id), 0) "+mysqlAppsCondition, c.ours[0], c.ours[1])
+		"; SELECT COUNT(*), COALESCE(MIN(id), 0), COALESCE(MAX(id), 0), COALESCE(SUM(command<>'Sleep'), 0) "+mysqlAppsCondition, c.ours[0], c.ours[1])
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) erro
 		return err
 	}
 	apps := fieldReader{row: first[5].rows[0]}
-	o.Apps, o.AppsFrom, o.AppsTo = int(apps.number()), apps.number(), apps.number()
+	o.Apps, o.AppsFrom, o.AppsTo, o.Busy = int(apps.number()), apps.number(), apps.number(), int(apps.number())
 	if apps.err != nil {
 		return fmt.Errorf("connections of applications: %w", apps.err)
 	}

@@ -71,6 +71,6 @@ func (m *Member) ask(ctx context.Context, c *conn, o topology.Observation) (topo
 	if err := c.dialect.observe(ctx, c, &o); err != nil {
 		return o, err
 	}
-	o.Tail = m.tail.Load()
+	o.Tail, o.Copy = m.tail.Load(), m.copy.seen()
 	return o, nil
 }

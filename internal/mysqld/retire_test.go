@@ -26,7 +26,7 @@ func TestRetireRemovesWhatSqlringHasPutThere(t *testing.T) {
 	if o.HasRing || !o.ReadOnly || o.Binlog.String() != before.String() {
 		t.Errorf("ring %t, read_only %t, binlog %s, before %s", o.HasRing, o.ReadOnly, o.Binlog, before)
 	}
-	if got := down.Query(t, "SELECT COUNT(*) FROM mysql.global_priv WHERE User='sqlring_repl'"); got != "0" {
+	if got := down.Query(t, "SELECT COUNT(*) FROM mysql.user WHERE User='sqlring_repl'"); got != "0" {
 		t.Errorf("%s replication accounts are left", got)
 	}
 	if got := down.Query(t, "SELECT COUNT(*) FROM shop.t"); got != "1" {

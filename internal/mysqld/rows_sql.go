@@ -45,7 +45,7 @@ func sizeExpr(c rowcheck.Column) string {
 	return fmt.Sprintf("IF(%s IS NULL, 'N', 'Y')", name)
 }
 
-// digestExpr is the MD5 of a row: each value with its length before it, so that no two
+// digestExpr is the digest of a row: each value with its length before it, so that no two
 // rows give one text.
 func digestExpr(t rowcheck.Table) string {
 	var parts []string
@@ -53,16 +53,24 @@ func digestExpr(t rowcheck.Table) string {
 		name, value := identifier(c.Name), valueExpr(c)
 		switch c.Kind {
 		case rowcheck.KindText, rowcheck.KindBinary:
-			value = "MD5(" + name + ")"
+			value = hashed(t, name)
 		case rowcheck.KindJSON:
-			value = "MD5(CAST(" + name + " AS CHAR CHARACTER SET utf8mb4))"
+			value = hashed(t, "CAST("+name+" AS CHAR CHARACTER SET utf8mb4)")
 		case rowcheck.KindGeometry:
-			value = "MD5(CONCAT(ST_SRID(" + name + "), ':', MD5(ST_AsWKB(" + name + "))))"
+			value = "CONCAT(ST_SRID(" + name + "), ':', " + hashed(t, "ST_AsWKB("+name+")") + ")"
 		case rowcheck.KindNumber, rowcheck.KindFloat, rowcheck.KindQuoted:
 		}
 		parts = append(parts, fmt.Sprintf("IF(%s IS NULL, '-', CONCAT(OCTET_LENGTH(%s), ':', %s))", name, value, value))
 	}
-	return "MD5(CONCAT(" + strings.Join(parts, ", ") + "))"
+	return hashed(t, "CONCAT("+strings.Join(parts, ", ")+")")
+}
+
+// hashed is the digest of an expression's bytes. MD5 is twice as fast where it is there.
+func hashed(t rowcheck.Table, expression string) string {
+	if t.SHA2 {
+		return "SHA2(" + expression + ", 256)"
+	}
+	return "MD5(" + expression + ")"
 }
 
 // literal writes a value so that the server reads the same one.

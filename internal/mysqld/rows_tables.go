@@ -32,7 +32,7 @@ func (r *Comparer) Tables(ctx context.Context, schema string) ([]rowcheck.Table,
 	index := map[string]*rowcheck.Table{}
 	for i, row := range list.rows {
 		rows, _ := strconv.ParseUint(row[3], 10, 64) // an estimate
-		tables[i] = rowcheck.Table{Schema: row[0], Name: row[1], Rows: rows}
+		tables[i] = rowcheck.Table{Schema: row[0], Name: row[1], Rows: rows, SHA2: r.conn.version.Flavour == topology.FlavourMySQL}
 		switch {
 		case row[4] == "SYSTEM VERSIONED":
 			tables[i].Unfit = "it is system-versioned: each member keeps times of its own in it"

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/sqlring/sqlring/internal/wire"
-	"github.com/sqlring/sqlring/pkg/balancer"
 )
 
 // A link that comes from the pool is at what its last user has left it at. adopt
@@ -116,12 +115,6 @@ func (l *link) adopt(mem *memory) error {
 	return nil
 }
 
-// indifferent reports whether a statement is the same whatever LAST_INSERT_ID() gives.
-func indifferent(plan *balancer.Plan) bool {
-	const reads = 1<<balancer.EffectLastInsertID | 1<<balancer.EffectSetsLastInsertID | 1<<balancer.EffectRoutine | 1<<balancer.EffectUnknown | 1<<balancer.EffectBatch
-	return plan != nil && len(plan.Statements) == 1 && plan.Statements[0].Verb == balancer.VerbRead && !plan.Effects.HasAny(reads)
-}
-
 // beginOn takes what a session begins with.
 func (m *memory) beginOn(l *link) {
 	capable := m.wants.capable
@@ -144,51 +137,4 @@ func (l *link) use(schema string) error {
 	}
 	l.at.schema = schema
 	return nil
-}
-
-// setInsertID sets what LAST_INSERT_ID() gives (MySQL manual, "Server system
-// variables", last_insert_id).
-func (l *link) setInsertID(id uint64) error {
-	if err := l.own.Send(wire.Query(fmt.Sprintf("SET SESSION last_insert_id=%d", id))); err != nil {
-		return err
-	}
-	if _, _, err := l.own.Result(l.caps, setupBudget); err != nil {
-		return fmt.Errorf("restore the session's LAST_INSERT_ID(): %w", err)
-	}
-	l.at.insertID, l.at.unsure, l.owes = id, false, false
-	return nil
-}
-
-// readInsertID asks what LAST_INSERT_ID() gives.
-func (l *link) readInsertID() (id uint64, err error) {
-	if err := l.own.Send(wire.Query("SELECT LAST_INSERT_ID()")); err != nil {
-		return 0, err
-	}
-	row, _, err := l.own.Result(l.caps, setupBudget)
-	if err != nil || len(row) != 1 {
-		return 0, fmt.Errorf("read the session's LAST_INSERT_ID(): %v: %w", row, err)
-	}
-	if _, err := fmt.Sscan(row[0], &id); err != nil {
-		return 0, fmt.Errorf("read the session's LAST_INSERT_ID(): %w", err)
-	}
-	l.at.insertID, l.at.unsure = id, false
-	return id, nil
-}
-
-// carriesSQL tells the commands that run statements.
-func carriesSQL(code wire.Command) bool {
-	return code == wire.ComQuery || code == wire.ComStmtExecute || code == wire.ComStmtBulkExecute
-}
-
-// settleDebt makes LAST_INSERT_ID() give what it has to, for a statement to which that
-// may matter.
-func (s *session) settleDebt(c command) error {
-	if s.plan != nil && s.plan.Effects.Has(balancer.EffectSetsLastInsertID) && carriesSQL(c.code) {
-		defer func() { s.mem.unsure, s.link.at.unsure = true, true }()
-	}
-	if !s.link.owes || !carriesSQL(c.code) || indifferent(s.plan) {
-		return nil
-	}
-	s.mem.hasLast = false
-	return s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error { return s.link.setInsertID(s.mem.insertID) })
 }

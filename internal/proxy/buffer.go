@@ -1,13 +1,26 @@
 package proxy
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // bufferSize is enough for nearly every statement and result; larger ones pass
 // through it piece by piece. Larger buffers brought nothing measurable.
 const bufferSize = 16 << 10
 
+// A statement is held up to heldText, so that it can be looked at before any of it is
+// sent, as long as all sessions together hold no more than heldTexts beyond their buffers.
+const (
+	heldText  = 4 << 20
+	heldTexts = 64 << 20
+)
+
 // pool keeps buffers that no session needs at the moment.
-type pool struct{ free sync.Pool }
+type pool struct {
+	free sync.Pool
+	held atomic.Int64 // bytes that are reserved by extend
+}
 
 func (p *pool) take() *[bufferSize]byte {
 	if b, ok := p.free.Get().(*[bufferSize]byte); ok {
@@ -24,6 +37,8 @@ type buffer struct {
 	mem   []byte
 	start int // mem[start:end] is held
 	end   int
+
+	reserved int // of the pool's held: the size of mem, if extend has made it
 }
 
 func (b *buffer) bytes() []byte { return b.mem[b.start:b.end] }
@@ -58,7 +73,45 @@ func (b *buffer) append(p []byte) {
 // consume drops the first n bytes, and the memory with the last of them.
 func (b *buffer) consume(n int) {
 	b.start += n
+	if b.reserved > 0 && b.len() <= bufferSize {
+		b.shrink()
+	}
 	b.release()
+}
+
+// shrink moves what is left of a large text into a buffer of the usual size.
+func (b *buffer) shrink() {
+	rest := b.bytes()
+	lent := b.pool.take()
+	n := copy(lent[:], rest)
+	b.unreserve()
+	b.lent, b.mem, b.start, b.end = lent, lent[:], 0, n
+}
+
+func (b *buffer) unreserve() {
+	if b.reserved > 0 {
+		b.pool.held.Add(int64(-b.reserved))
+		b.reserved = 0
+	}
+}
+
+// extend makes the memory larger, for need bytes in all, by and by as they come. It
+// reports false if the sessions hold too much together already.
+func (b *buffer) extend(need int) bool {
+	size := min(need, 4*len(b.mem))
+	more := size - b.reserved
+	if b.pool.held.Add(int64(more)) > heldTexts {
+		b.pool.held.Add(int64(-more))
+		return false
+	}
+	b.reserved = size
+	larger := make([]byte, size)
+	held := copy(larger, b.bytes())
+	if b.lent != nil {
+		b.pool.free.Put(b.lent)
+	}
+	b.lent, b.mem, b.start, b.end = nil, larger, 0, held
+	return true
 }
 
 // release gives the memory back if nothing is held.
@@ -69,6 +122,7 @@ func (b *buffer) release() {
 	if b.lent != nil {
 		b.pool.free.Put(b.lent)
 	}
+	b.unreserve()
 	b.lent, b.mem, b.start, b.end = nil, nil, 0, 0
 }
 

@@ -72,7 +72,7 @@ func (s *session) giveBack() {
 	s.abandon()
 	s.surrender()
 	s.mem.forget()
-	s.mem.insertID, s.mem.unsure = 0, false
+	s.mem.learnInsertID(0)
 	s.consistency = s.p.cfg.consistencyOf(s.as.login.User)
 }
 

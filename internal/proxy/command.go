@@ -52,7 +52,7 @@ func readCommand(b []byte) (c command, complete bool, err error) {
 func (s *session) execute(c command) error {
 	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, time.Time{}
 	s.next, s.refused, s.renumber, s.retell, s.plan, s.instead = 1, 0, nil, nil, nil, nil
-	s.own, s.elsewhere, s.beginning, s.meant = own{}, false, nil, nil
+	s.own, s.elsewhere, s.beginning, s.rows, s.meant = own{}, false, nil, nil, nil
 	s.sees, s.hint = s.consistency, balancer.Hint{}
 	s.strikes.begin()
 	switch c.code {
@@ -138,7 +138,9 @@ func (s *session) unavailable(c command) *wire.Error {
 // whole ends the session: its rest could be of any length.
 func (s *session) refuse(c command, told *wire.Error) error {
 	if !c.whole {
-		return s.tellLast(told)
+		err := s.tellLast(told)
+		(&large{session: s, c: c}).linger(false)
+		return err
 	}
 	silent := c.code.Shape() == wire.ShapeNone
 	s.in.consume(len(c.packet))
@@ -195,6 +197,9 @@ func (s *session) understand(c *command) *wire.Error {
 	var hint balancer.Hint
 	var err error
 	s.plan, hint, err = s.p.reader.plan(text, s.mem.dialect(s.p.version()))
+	if isCut(s.plan) {
+		s.readBeginning(text)
+	}
 	if told := s.hinted(hint, err); told != nil {
 		return told
 	}
@@ -216,7 +221,12 @@ func (s *session) statement(c command) error {
 	}
 	if c.whole {
 		if s.current.Mentions.Has(balancer.MentionsLayout) && s.scanner().Feed(text) {
-			return s.refuse(c, reserved())
+			if !s.ignores(c) {
+				return s.refuse(c, reserved())
+			}
+			s.mem.applies(s.current, s.plan, c.whole)
+			s.own = s.ownOf([]byte(ignored), s.current)
+			return s.pass(c)
 		}
 		if c.code == wire.ComQuery && s.current.Kind == balancer.KindKill {
 			return s.killByText(c)
@@ -242,7 +252,7 @@ func (s *session) statement(c command) error {
 		}
 	}
 	if c.code == wire.ComQuery {
-		s.mem.applies(s.current, s.plan, c.whole)
+		s.mem.applies(s.current, s.plan, c.whole || s.rows != nil)
 		s.own = s.ownOf(text, s.current)
 		s.showThreads(s.current.Threads, false)
 		if s.current.Kind == balancer.KindRead && showsStatus(text) {
@@ -267,12 +277,6 @@ func (s *session) scanner() *balancer.Scanner {
 	return &balancer.Scanner{NoBackslashEscapes: s.mem.status.Has(wire.StatusNoBackslashEscapes)}
 }
 
-// reserved is the answer to a client that sets its own auto_increment slot.
-func reserved() *wire.Error {
-	return wire.NewError(wire.VariableReserved,
-		"sqlring: auto_increment_increment and auto_increment_offset belong to the ring: each member has its own, so that no two give out the same value")
-}
-
 // ObserveOK learns what a statement has changed, and keeps from the client what
 // it has not asked for.
 func (s *session) ObserveOK(ok *wire.OK) {
@@ -281,11 +285,12 @@ func (s *session) ObserveOK(ok *wire.OK) {
 	if s.code == wire.ComQuery || s.code == wire.ComStmtExecute || s.code == wire.ComStmtBulkExecute {
 		s.mem.ended(ok, was, s.plan)
 	}
+	s.mayHaveSetID()
 	if ok.InsertID != 0 && (s.code == wire.ComQuery || s.code == wire.ComStmtExecute || s.code == wire.ComStmtBulkExecute) {
 		s.mem.insertID, s.mem.unsure, s.link.at.unsure = ok.InsertID, true, true
 	}
 	if len(ok.Changes) > 0 {
-		ok.Changes = s.mem.learn(ok, s.current)
+		ok.Changes = s.mem.learn(ok, s.current, s.plan)
 		if s.mem.charset && !s.mem.collated {
 			s.mem.recollate(s.in.bytes()[:s.held])
 		}
@@ -308,6 +313,7 @@ func (s *session) ObserveOK(ok *wire.OK) {
 // ObserveError counts.
 func (s *session) ObserveError(number uint16) {
 	s.refused = number
+	s.mayHaveSetID()
 	if number == lockWaitTimeout || number == deadlock {
 		s.suspectHot()
 	}
@@ -336,7 +342,7 @@ func (s *session) reset(c command) error {
 		}
 		s.mem.forget()
 		s.mem.beginOn(s.link)
-		s.mem.insertID, s.mem.unsure = 0, false
+		s.mem.learnInsertID(0)
 		return s.link.adopt(&s.mem)
 	})
 	var ok wire.OK

@@ -59,6 +59,9 @@ type Config struct {
 	TLS               ClientTLS
 	MemberTLS         MemberTLS
 	MemberCompression wire.Compression // of what goes to members and comes from them
+	// IgnoreSlot has a client's own SET of its auto_increment slot ignored, with a
+	// warning, where it sets nothing else; else it is refused.
+	IgnoreSlot bool
 
 	Logger *slog.Logger // default: no log
 }

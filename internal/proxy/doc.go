@@ -32,10 +32,12 @@
 //	              several want at once; limit.go: the DBA's rules
 //	lease.go      what may still be acknowledged, and what was
 //	park.go       giving a link back, and taking it again; acquire.go: another one;
-//	              linkpool.go: the links to a member, and who waits for one
+//	              linkpool.go: the links to a member; linkpool_wait.go: who waits for one
+//	insertid.go   LAST_INSERT_ID(): asked of the link before anything is done to it
 //	adopt.go      making a link of somebody else one's own; shelf.go: what is prepared there
 //	pins.go       why a link is kept; recall.go: what the last statement has left
 //	hint.go       what a statement says of what it has to see
+//	carry.go      user variables that go along to another owner
 //	reading.go    what texts do; spread.go: reads at other members than the owner
 //	mouth.go      statements that are for sqlring itself; explain.go: where one would go
 //	cut.go        a new view: who has to leave its member
@@ -74,7 +76,8 @@
 //     came in the clear counts as protected, and a link that is to have TLS is never
 //     made without.
 //   - What a command is made of has no size here: it is judged by the member, and
-//     streamed. The file of LOAD DATA LOCAL gets its last packet only while the link
+//     streamed, but for statements of up to 4 MiB, of which all sessions together hold
+//     64 MiB. The file of LOAD DATA LOCAL gets its last packet only while the link
 //     is that of the owner.
 //   - Nobody waits at a gate inside of an open transaction, nor for long for a lane (S24).
 //   - An idle session holds no buffer. One at work holds its command until some of
@@ -92,7 +95,7 @@
 // first second of the heir.
 //
 // What can not be carried over ends the session, as the death of a server would:
-// user variables and temporary tables, user locks, open cursors, parameters sent
+// user variables (unless the old owner can still be asked for them), temporary tables, user locks, open cursors, parameters sent
 // ahead, statements that were parsed under another sql_mode or character set than
 // the present one, or that are more than a megabyte in all.
 //

@@ -77,11 +77,14 @@ func (s *session) explain(statement []byte) Explanation {
 	s.code, s.plan, s.elsewhere, s.current = wire.ComQuery, plan, false, s.classify(statement, true)
 
 	told := s.aim(view)
-	owner, owned := view.OwnerOf(s.unit)
 	units := s.aimed.list()
 	if told != nil || s.spans {
 		units = s.touches(view).Units
 	}
+	if s.tied && s.carriable() { // its user variables go with it
+		told, s.unit = nil, units[0]
+	}
+	owner, owned := view.OwnerOf(s.unit)
 	for _, id := range units {
 		route, _ := view.OwnerOf(id)
 		e.Units = append(e.Units, route)

@@ -70,8 +70,7 @@ func (h *hangups) gone(fd int32) {
 		return
 	}
 	if _, gone := s.client.peek(); gone || hungUp(s.conn) {
-		s.p.count.hungUp.Add(1)
-		s.interrupt()
+		s.hangsUp()
 	}
 }
 

@@ -178,6 +178,9 @@ func (s *session) standIn(target *session) (l *link, done func(killed bool), err
 		}
 		if ok {
 			return l, func(killed bool) {
+				if !killed && l.tell(s.p.cfg.BackendTimeout) != nil {
+					killed = true // it is gone anyway
+				}
 				l.disown()
 				if killed {
 					l.pool.lost(l)

@@ -7,14 +7,39 @@ import (
 	"github.com/sqlring/sqlring/pkg/balancer"
 )
 
-// A command that the buffer can not hold is streamed, in any number of packets, with
-// no more memory than a small one. How large it may be is for the member to judge, by
+// A statement that the buffer can not hold is held nevertheless up to heldText, while
+// there is memory for it (heldTexts): then it is as well known as a small one, what it
+// touches and what it leaves behind. All else that the buffer can not hold is streamed, in
+// any number of packets, with no more memory than a small command. How large it may be is for the member to judge, by
 // its own max_allowed_packet: servers answer 1153 as soon as they have seen enough,
 // and close the connection (MariaDB 10.11 and MySQL 9.7). So does this side.
 
 // lingerTime is how long a client that was refused in the midst of a command may go on
 // with it, so that it gets to read why.
 const lingerTime = time.Second
+
+// makesRoom makes room for the rest of a statement of which the buffer is full; false if it is
+// to be streamed.
+func (s *session) makesRoom(c command) bool {
+	if c.code != wire.ComQuery && c.code != wire.ComStmtPrepare {
+		return false
+	}
+	length, _ := wire.Header(c.packet)
+	return length <= heldText && s.in.extend(wire.HeaderSize+length)
+}
+
+// passHeld sends a command that is whole, and so large that the member may refuse it
+// before it has all of it.
+func (s *session) passHeld(c command) error {
+	l := large{session: s, c: c}
+	if err := s.link.stream.write(s.outgoing(c)); err != nil {
+		return l.broken(true, err)
+	}
+	if err := s.link.stream.fill(&s.out); err != nil {
+		return s.lost(c, true, err)
+	}
+	return l.answer()
+}
 
 // passLarge streams a command, looking at its SQL on the way. The member runs it when
 // it has all of it; so it is enough to hold back the piece that shows that it may not
@@ -28,6 +53,8 @@ func (s *session) passLarge(c command) error {
 		switch {
 		case !ok:
 			return l.refuse(n, ended, reserved())
+		case l.told != nil:
+			return l.refuse(n, ended, l.told)
 		case s.packed != nil && s.packed.bomb():
 			s.p.count.refuse(RefusedBomb)
 			return l.refuse(n, ended, wire.NewError(wire.PacketTooLarge,
@@ -65,6 +92,8 @@ type large struct {
 	frames wire.Frames
 	scan   *balancer.Scanner
 	first  bool // nothing of it was looked at yet
+	seen   int  // bytes of its text that were looked at
+	told   *wire.Error
 }
 
 // look looks at the next piece, and what it holds of the command's payload. It returns
@@ -82,6 +111,7 @@ func (l *large) look(piece, payload []byte) (send []byte, ok bool) {
 	if l.scan.Feed(payload) {
 		return nil, false
 	}
+	l.followRows(payload)
 	l.current.Mentions |= balancer.Mention(payload) &^ balancer.MentionsNext
 	if l.c.code == wire.ComStmtPrepare && l.preparing != nil {
 		if l.preparing = append(l.preparing, payload...); len(l.preparing) > keptBytes {
@@ -89,6 +119,14 @@ func (l *large) look(piece, payload []byte) (send []byte, ok bool) {
 		}
 	}
 	return piece, true
+}
+
+// followRows looks whether a statement that is taken for an INSERT of rows is one.
+func (l *large) followRows(text []byte) {
+	if skip := l.rowsFrom - l.seen; l.rows != nil && skip < len(text) && !l.rows.Feed(text[max(skip, 0):]) {
+		l.told = l.notRows()
+	}
+	l.seen += len(text)
 }
 
 // refuse ends the session in the midst of a command, of which n bytes are held.

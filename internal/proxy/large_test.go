@@ -125,3 +125,29 @@ func TestRealLargeCommandInLittleMemory(t *testing.T) {
 		t.Errorf("memory grew by %d bytes for a command of %d", peak, sent)
 	}
 }
+
+// A statement that is looked at as a whole is refused by the member's limit as well.
+func TestRealHeldButTooLargeForTheMember(t *testing.T) {
+	f := inFrontOf(t, topology.FlavourMariaDB, Config{}, "max_allowed_packet=1M")
+	links := f.Stats().LinksLost
+	for range 5 {
+		c, _ := f.raw(t, f.Addr(), rawCaps)
+		packets, _ := wire.AppendPacket(nil, 0, []byte("\x03SELECT LENGTH('"+strings.Repeat("x", 3<<20)+"')"))
+		_, written := c.conn.Write(packets)
+		answer := make([]byte, 256)
+		n, err := c.conn.Read(answer)
+		if errorOf(append(answer[:n], make([]byte, 8)...)) != 1153 {
+			t.Errorf("%q, %v; writing: %v", answer[:n], err, written)
+		}
+		if n, err := c.conn.Read(answer); err == nil {
+			t.Errorf("the connection goes on with %q", answer[:n])
+		}
+		other, _ := f.raw(t, f.Addr(), rawCaps)
+		if got := other.first("SELECT 1"); got != "1" {
+			t.Errorf("another one gets %q", got)
+		}
+	}
+	if lost := f.Stats().LinksLost - links; lost != 0 {
+		t.Errorf("%d links were taken for lost", lost)
+	}
+}

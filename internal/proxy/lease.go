@@ -103,7 +103,8 @@ func (l *lease) credit(unit topology.UnitID, position topology.Position) {
 }
 
 // divide has units that are new in a view begin with what was acknowledged in "*",
-// which they were a part of. The caller holds the lock, and stores the view before it
+// which they were a part of, and "*" have what was acknowledged in those that are a part
+// of it again. The caller holds the lock, and stores the view before it
 // lets it go: what is recorded in "*" after that belongs to an epoch that has ended, and
 // nobody is told of it.
 func (l *lease) divide(before, view *balancer.View) {
@@ -111,6 +112,14 @@ func (l *lease) divide(before, view *balancer.View) {
 	for _, unit := range unitsOf(view) {
 		if !slices.Contains(known, unit) {
 			l.credit(unit, l.acked[sessionUnit])
+		}
+	}
+	now := unitsOf(view)
+	for _, unit := range known {
+		if !slices.Contains(now, unit) {
+			l.credit(sessionUnit, l.acked[unit])
+			delete(l.acked, unit)
+			delete(l.doubts, unit) // whatever it was, it has ended before the unit was joined
 		}
 	}
 }

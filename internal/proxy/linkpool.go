@@ -1,12 +1,10 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/sqlring/sqlring/pkg/balancer"
 )
@@ -36,13 +34,6 @@ type linkPool struct {
 	opening int     // places promised to those who open one
 	waiters []*linkWaiter
 	closed  bool
-}
-
-// linkWaiter waits for a link, or for a place to open one.
-type linkWaiter struct {
-	want  wanted
-	given chan *link // of capacity 1; nil is sent for a place
-	timer *time.Timer
 }
 
 // wanted says which links will do, and which are the best.
@@ -85,17 +76,6 @@ var (
 	errPoolFull   = errors.New("all connections to the member are in use")
 )
 
-// newWaiter returns one whose channel is empty and whose timer is stopped.
-func (p *Proxy) newWaiter(w wanted) *linkWaiter {
-	waiter, ok := p.waiters.Get().(*linkWaiter)
-	if !ok {
-		waiter = &linkWaiter{given: make(chan *link, 1), timer: time.NewTimer(time.Hour)}
-		waiter.timer.Stop()
-	}
-	waiter.want = w
-	return waiter
-}
-
 // seize takes a link that is free, and returns what put gives it back by. It reports
 // false if somebody else has it.
 func (l *link) seize() (held uint64, ok bool) {
@@ -118,82 +98,26 @@ func (lp *linkPool) regain(l *link, held uint64) bool {
 	return l.hold.CompareAndSwap(held, held+1)
 }
 
-// take returns a link that the session may go on with when it has adopted it, or nil
-// if it is to open one itself: then a place is kept for it until it calls opened.
-// While there is neither it waits until ctx ends or changed is closed.
-func (lp *linkPool) take(ctx context.Context, w wanted, patience time.Duration, changed <-chan struct{}) (*link, error) {
-	l, place, err := lp.try(w)
-	if l != nil || place || err != nil {
-		return l, err
-	}
-	waiter := lp.p.newWaiter(w)
-	lp.mu.Lock()
-	lp.waiters = append(lp.waiters, waiter)
-	lp.waiting.Add(1)
-	lp.mu.Unlock()
-	if l, place, err = lp.try(w); l != nil || place || err != nil { // one was given back before we were seen to wait
-		lp.leave(waiter)
-		return l, err
-	}
-	waiter.timer.Reset(patience)
-	defer waiter.timer.Stop()
-	select {
-	case l, ok := <-waiter.given:
-		if !ok {
-			return nil, errPoolClosed
-		}
-		waiter.want.who = nil
-		lp.p.waiters.Put(waiter)
-		return l, nil
-	case <-waiter.timer.C:
-		err = errPoolFull
-	case <-changed:
-		err = errPoolClosed
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	lp.leave(waiter)
-	return nil, err
-}
-
-// leave takes a waiter out of the queue. What it was given meanwhile is passed on.
-func (lp *linkPool) leave(w *linkWaiter) {
-	lp.mu.Lock()
-	for i, other := range lp.waiters {
-		if other == w {
-			lp.waiters = append(lp.waiters[:i], lp.waiters[i+1:]...)
-			lp.waiting.Add(-1)
-			lp.mu.Unlock()
-			return
-		}
-	}
-	lp.mu.Unlock()
-	switch l, ok := <-w.given; {
-	case !ok:
-	case l == nil:
-		lp.opened(nil)
-	default:
-		l.disown() // its owner may wait for what nobody finds out any more
-		lp.giveBack(l)
-	}
-}
-
-// try returns a free link that will do, or reports that there is place for a new one.
-func (lp *linkPool) try(w wanted) (l *link, place bool, err error) {
+// try returns a free link that will do, or a place for a new one; nothing, if there is
+// neither.
+func (lp *linkPool) try(w wanted) (grant, error) {
 	lp.mu.Lock()
 	defer lp.mu.Unlock()
 	if lp.closed {
-		return nil, false, errPoolClosed
+		return grant{}, errPoolClosed
 	}
 	used := len(lp.links) + lp.opening
 	if l := lp.seizeBest(&w, used < lp.limit/2); l != nil {
-		return l, false, nil
+		return grant{link: l}, nil
 	}
-	if used >= lp.limit && !lp.evict() {
-		return nil, false, nil
+	g := grant{place: true}
+	if used >= lp.limit {
+		if g.old = lp.evict(); g.old == nil {
+			return grant{}, nil
+		}
 	}
 	lp.opening++
-	return nil, true, nil
+	return g, nil
 }
 
 // seizeBest seizes the free link that will do best, nil if there is none. While there is
@@ -247,20 +171,33 @@ func (lp *linkPool) best(w *wanted, plenty bool, but []*link) *link {
 	return found
 }
 
-// evict closes a free link of another key to make room.
-func (lp *linkPool) evict() bool {
+// evict forgets a free link of another key to make room, and returns it to who closes it:
+// one that nothing is to be found out on, if there is one. Nil if none is free.
+func (lp *linkPool) evict() *link {
+	var second *link
+	var held uint64
 	for _, l := range lp.links {
-		held, ok := l.seize()
+		at, ok := l.seize()
 		switch {
 		case !ok:
-		case l.disputed() || l.isReserved(lp.p.tick.Load()):
-			l.put(held)
-		default:
-			lp.remove(l)
-			return true
+			continue
+		case l.disputed() || l.isReserved(lp.p.tick.Load()) || l.will != nil && second != nil:
+			l.put(at)
+			continue
+		case l.will != nil:
+			second, held = l, at
+			continue
 		}
+		if second != nil {
+			second.put(held)
+		}
+		lp.forgetLocked(l)
+		return l
 	}
-	return false
+	if second != nil {
+		lp.forgetLocked(second)
+	}
+	return second
 }
 
 // remove closes a link that the caller has seized, and forgets it.
@@ -313,7 +250,7 @@ func (lp *linkPool) offerPlace() {
 		return
 	}
 	lp.opening++
-	lp.next().given <- nil
+	lp.next().given <- grant{place: true}
 }
 
 // lost forgets a link that its holder has closed.
@@ -352,7 +289,7 @@ const gone = ^uint64(0)
 // reports whether it did the last.
 func (lp *linkPool) pass(l *link, held uint64) (free bool) {
 	switch {
-	case lp.closed || l.doomed() || l.outlived():
+	case lp.closed || l.doomed() || l.outlived() && l.will == nil:
 		lp.remove(l)
 		lp.offerPlace()
 	case len(lp.waiters) == 0 || l.disputed() || l.isReserved(lp.p.tick.Load()):
@@ -360,21 +297,13 @@ func (lp *linkPool) pass(l *link, held uint64) (free bool) {
 		return true
 	default:
 		w := lp.next()
-		if w.want.takes(l, l.label.Load()) {
-			w.given <- l
+		if w.want.takes(l, l.label.Load()) && !l.outlived() {
+			w.given <- grant{link: l}
 			return false
 		}
-		lp.remove(l)
+		lp.forgetLocked(l)
 		lp.opening++
-		w.given <- nil
+		w.given <- grant{place: true, old: l}
 	}
 	return false
-}
-
-// next takes the first of those who wait out of the queue.
-func (lp *linkPool) next() *linkWaiter {
-	w := lp.waiters[0]
-	lp.waiters = lp.waiters[1:]
-	lp.waiting.Add(-1)
-	return w
 }

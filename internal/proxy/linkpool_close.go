@@ -17,7 +17,7 @@ func (lp *linkPool) sweep(idle uint32) {
 		case !ok:
 		case l.stale():
 			lp.removeStale(l)
-		case l.doomed() || l.outlived() || l.will == nil && tick-l.rested.Load() > idle: // one with something to be found out for its owner stays
+		case l.doomed() || l.will == nil && (l.outlived() || tick-l.rested.Load() > idle): // one with something to be found out for its owner stays
 			lp.remove(l)
 		case len(lp.waiters) > 0 && !l.disputed():
 			lp.pass(l, held)

@@ -180,8 +180,21 @@ func (s *session) dropLink() {
 // command is passed. told is what the client gets instead, if it can not be.
 func (s *session) ready() (told *wire.Error, err error) {
 	if told := s.aim(s.p.view.Load()); told != nil {
-		return told, nil
+		if !s.tied || !s.pack() {
+			return told, nil
+		}
+		return s.ready()
 	}
+	if told, err = s.linked(); told == nil && err == nil && s.mem.luggage != nil {
+		if err := s.unpack(); err != nil {
+			return nil, s.tellLast(wire.NewError(wire.NetReadError, "sqlring: %v; this was not run", err))
+		}
+	}
+	return told, err
+}
+
+// linked is ready for a command whose units are known.
+func (s *session) linked() (told *wire.Error, err error) {
 	if told := s.passLimits(); told != nil {
 		return told, nil
 	}
@@ -260,6 +273,10 @@ func (s *session) confirm(view *balancer.View) bool {
 // is no longer the owner. An open transaction is given up at once, whoever will
 // own the unit.
 func (s *session) relocate() (told *wire.Error, err error) {
+	if s.link != nil && !s.link.cutOff.Load() && s.mem.holdsInsertID(s.link) && !s.mem.inTransaction() {
+		_ = s.knowInsertID() // else it is lost with the link
+	}
+	s.pack()
 	transaction, stuck := s.mem.inTransaction(), s.mem.sticks() != balancer.StickNone
 	if s.link != nil && !transaction && !stuck {
 		s.surrender() // others may have a use for it

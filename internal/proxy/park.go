@@ -108,10 +108,13 @@ func (s *session) rest() {
 	if l == nil || l.pool == nil || l.confined || s.mem.violated || s.mem.askCollation || s.mem.shown || s.own.released || !s.movable() {
 		return
 	}
+	if !s.lastWords(l) {
+		return
+	}
 	s.link = nil
 	l.describe(&s.mem)
 	l.reserve(s.mem.asks || s.mem.calculates || s.asker, s.p.tick.Load())
-	if s.mem.unsure && l.at.unsure && l.will == nil && !l.owes {
+	if s.mem.holdsInsertID(l) && l.will == nil {
 		l.will = &will{told: make(chan struct{})}
 	}
 	s.latest = s.slot(l)
@@ -126,6 +129,24 @@ func (s *session) rest() {
 	s.leavePlace()
 }
 
+// lastWords has what only a link knows said before nobody can ask it any more: the one that
+// is to be closed when it is given back, and the one in whose place it is kept. It reports
+// false if that has failed, and the session has no link then.
+func (s *session) lastWords(l *link) bool {
+	if l.outlived() && !l.cutOff.Load() && s.mem.holdsInsertID(l) {
+		if s.knowInsertID() != nil {
+			s.discard(l)
+			_ = l.conn.Close()
+			return false
+		}
+		l.will = nil
+	}
+	if k := &s.kept[s.slot(l)]; k.will != nil && k.link != l && !s.mem.holdsInsertID(l) {
+		_ = s.knowFrom(s.slot(l)) // the session has ended, if that is an error
+	}
+	return true
+}
+
 // slot returns where a link is kept: one for reads at other members, one for all else.
 func (s *session) slot(l *link) int {
 	if l.reading.Load() {
@@ -138,7 +159,7 @@ func (s *session) slot(l *link) int {
 // to be written, unless something is left to be done on the link after that.
 func (s *session) restEarly(c command) {
 	if !c.whole || c.code != wire.ComQuery && c.code != wire.ComStmtExecute || s.target != nil && s.target.long ||
-		s.current.Mentions.Has(balancer.MentionsTracking) || s.renumber != nil {
+		s.current.Mentions.Has(balancer.MentionsTracking) || s.renumber != nil || len(c.packet) > bufferSize { // what is too large ends the link
 		return
 	}
 	s.mem.once = balancer.StickNone
@@ -199,28 +220,6 @@ func (s *session) takeBack(l *link, latest bool) {
 	}
 }
 
-// awaitWill waits for what is found out on a link that somebody else has taken.
-func (s *session) awaitWill(w *will) error {
-	if w == nil {
-		return nil
-	}
-	patience := time.NewTimer(s.p.cfg.BackendTimeout)
-	defer patience.Stop()
-	select {
-	case <-patience.C: // as if the link was closed
-		s.mem.unsure = false
-		return nil
-	case <-w.told:
-		if !w.lost { // else it stays what the last OK said, which is right but for rows that were inserted with a value
-			s.mem.insertID = w.insertID
-		}
-		s.mem.unsure = false
-		return nil
-	case <-s.ctx.Done():
-		return s.ctx.Err()
-	}
-}
-
 // abandon gives up the links that the session has given back: nobody comes back for
 // them.
 func (s *session) abandon() {
@@ -262,6 +261,9 @@ func (s *session) surrender() {
 
 // discard forgets the link, which the caller closes.
 func (s *session) discard(l *link) {
+	if s.mem.holdsInsertID(l) {
+		s.mem.loseInsertID()
+	}
 	s.setLink(nil)
 	l.disown()
 	if l.pool != nil {

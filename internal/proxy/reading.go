@@ -34,6 +34,9 @@ func (r *reader) plan(text []byte, dialect balancer.Dialect) (p *balancer.Plan, 
 	d.Digest(text, dialect)
 	hint, err = d.Hint()
 	if !d.Whole() {
+		d.Fold(text, dialect)
+	}
+	if !d.Whole() {
 		return balancer.MakePlan(d, dialect), hint, err
 	}
 	hash := d.Hash()

@@ -57,6 +57,11 @@ func (s *session) cleanse() error {
 	if !s.plan.Effects.Has(balancer.EffectDiagnostics) || s.mem.hasWarnings || s.mem.asks || !s.link.at.warned {
 		return nil
 	}
+	if s.mem.unsure {
+		if err := s.knowInsertID(); err != nil {
+			return err
+		}
+	}
 	s.mem.statements.moved()
 	s.mem.left()
 	return s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error {

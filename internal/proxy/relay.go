@@ -66,6 +66,9 @@ func (s *session) runOnce(c command) error {
 	if err := s.settleDebt(c); err != nil {
 		return s.lost(c, false, err)
 	}
+	if told := s.unknownInsertID(c); told != nil {
+		return s.tellInstead(c, told, false)
+	}
 	if told, err := s.settle(); err != nil {
 		return s.lost(c, false, err)
 	} else if told != nil {
@@ -89,6 +92,8 @@ func (s *session) runOnce(c command) error {
 			return s.lost(c, true, err)
 		}
 		return nil
+	case len(c.packet) > bufferSize:
+		return s.passHeld(c)
 	}
 	began, measured := s.timed()
 	sent, err := s.link.stream.exchange(s.outgoing(c), &s.out)

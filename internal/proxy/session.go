@@ -73,6 +73,8 @@ type session struct {
 	hint      balancer.Hint        // of its text
 	plan      *balancer.Plan       // what it does; nil: it has no text, or its end is not there yet
 	beginning *balancer.Plan       // of what stands before the first value of a text whose end is not there yet
+	rows      *balancer.Rows       // it is taken for an INSERT of rows, whose rest is still to be read; nil: it is not
+	rowsFrom  int                  // where of its text that rest begins
 	meant     *prepared            // the statement that it is about, from the start
 	before    int                  // bytes of attributes in front of its text
 	instead   []byte               // sent in its place; nil: it is sent as it came
@@ -260,8 +262,8 @@ func (s *session) clearDeadline() {
 	}
 }
 
-// await waits for the client's next command, whole if the buffer can hold it,
-// else as much of it as the buffer can hold.
+// await waits for the client's next command, whole if the buffer can hold it or it is a
+// statement that is worth holding, else as much of it as the buffer can hold.
 func (s *session) await() (command, error) {
 	s.next = 1
 	for {
@@ -269,7 +271,7 @@ func (s *session) await() (command, error) {
 		if err != nil {
 			return c, s.tellLast(wire.NewError(wire.PacketsOutOfOrder, "Got packets out of order"))
 		}
-		if complete || s.in.full() {
+		if complete || s.in.full() && !s.makesRoom(c) {
 			return c, nil
 		}
 		err = s.client.fill(&s.in)

@@ -26,6 +26,8 @@ type memory struct {
 	askCollation bool             // it was changed, and not reported
 	stick        balancer.Stick   // why it can not leave its connection
 	pins         balancer.Effects // why it does not, even where it could in an emergency
+	vague        bool             // something else than user variables may have been changed unnamed
+	luggage      *luggage         // user variables that no link has at present; nil: none
 	statements
 
 	begun          bool           // the next three are known, and status
@@ -34,7 +36,8 @@ type memory struct {
 	settingReads   string         // the same on a link for reads; "" if setting has changed
 	settled        bool           // setting is right
 	insertID       uint64         // what LAST_INSERT_ID() gives it
-	unsure         bool           // or what it gave before
+	unsure         bool           // or what it gave before: the link knows
+	idLost         bool           // it may be lostInsertID
 	hasLast        bool           // the session's link is that of its last statement
 	hasWarnings    bool           // and its warnings, or that there are none
 	hasFound       bool           // and that of the last one that FOUND_ROWS() is about
@@ -69,6 +72,7 @@ func (m *memory) forget() {
 	m.pins = 0
 	m.statements.forget()
 	m.option, m.askCollation = nil, false
+	m.vague, m.luggage = false, nil
 	m.stick, m.once, m.status = balancer.StickNone, balancer.StickNone, wire.StatusAutocommit
 	m.asks, m.rowCount = false, 0
 	m.left()
@@ -77,7 +81,7 @@ func (m *memory) forget() {
 
 // learn reads the changes that an OK packet reports and reduces them to what the
 // client asked for. What it returns is valid until the next call.
-func (m *memory) learn(ok *wire.OK, statement balancer.Statement) []byte {
+func (m *memory) learn(ok *wire.OK, statement balancer.Statement, plan *balancer.Plan) []byte {
 	kept := m.scratch[:0]
 	unnamed, named := false, false
 	m.charset, m.collated = false, false
@@ -105,6 +109,7 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement) []byte {
 	}
 	if unnamed && !m.shown && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
 		m.stickTo(balancer.StickState)
+		m.vague = m.vague || !setsVariables(plan)
 	}
 	m.scratch = kept[:0]
 	return kept

@@ -59,6 +59,7 @@ func (s *session) showTracking() error {
 	}
 	if s.current.Mentions.Has(balancer.MentionsVariable) {
 		s.mem.stickTo(balancer.StickState)
+		s.mem.vague = true
 	}
 	w := &s.mem.wants
 	set := fmt.Sprintf("SET SESSION session_track_system_variables=%s, session_track_schema=%d, session_track_state_change=%d",

@@ -39,11 +39,13 @@ type aiming struct {
 	unit   topology.UnitID // one of them: its owner's is the link
 	spans  bool            // it reads units of other owners too
 	writes bool            // it may write; not set while there is one unit
+	tied   bool            // what keeps the session on its link is in the way
 }
 
 // aim finds out in which units the command under way is at work by a view. told is what
 // the client gets if they can not be had together; nothing has changed then.
 func (s *session) aim(view *balancer.View) (told *wire.Error) {
+	s.tied = false
 	if !view.Divided() {
 		s.aiming = aiming{seen: view, aimed: restWork, unit: sessionUnit}
 		return nil
@@ -70,6 +72,7 @@ func (s *session) aim(view *balancer.View) (told *wire.Error) {
 		units, spans = units[:1], true
 	}
 	if told := s.away(view, units[0], stays && !open); told != nil {
+		s.tied = true
 		return told
 	}
 	s.aimAt(units)
@@ -94,14 +97,17 @@ func (s *session) touches(view *balancer.View) balancer.Touch {
 	plan, schema, cut := s.plan, s.mem.schema, false
 	switch p := s.meant; {
 	case p != nil:
-		plan, schema, cut = p.plan, p.schema, p.plan == nil
+		plan, schema, cut = p.plan, p.schema, isCut(p.plan)
 	case s.code == wire.ComQuery || s.code == wire.ComStmtPrepare:
-		cut = plan == nil
+		cut = isCut(plan)
 	default:
 		plan = nil
 	}
-	if !cut {
+	switch {
+	case !cut:
 		return view.Touches(plan, schema)
+	case s.rows != nil:
+		return view.TouchesRows(s.beginning, schema)
 	}
 	several := s.caps.Has(wire.MultiStatements)
 	if len(s.mem.option) > 0 {
@@ -110,15 +116,41 @@ func (s *session) touches(view *balancer.View) balancer.Touch {
 	return view.TouchesCut(s.beginning, schema, !several)
 }
 
-// readBeginning makes a plan of what a text too long for the buffer begins with.
+// isCut reports whether a plan is not that of all of a text.
+func isCut(p *balancer.Plan) bool { return p == nil || p.Effects.Has(balancer.EffectTruncated) }
+
+// readBeginning makes a plan of what a text begins with that is too long to be read.
 func (s *session) readBeginning(text []byte) {
-	if !s.p.view.Load().Divided() {
-		return
-	}
-	if i := bytes.IndexAny(text, `'"`); i >= 0 {
+	dialect := s.mem.dialect(s.p.version())
+	i := bytes.IndexAny(text, `'"`)
+	if i >= 0 {
 		text = text[:i]
 	}
-	s.beginning, _, _ = s.p.reader.plan(text, s.mem.dialect(s.p.version()))
+	s.beginning, _, _ = s.p.reader.plan(text, dialect)
+	if s.plan == nil && i >= 0 && s.code == wire.ComQuery {
+		whole, _, _ := s.p.reader.plan(append(bytes.Clone(text), balancer.RowsEnd...), dialect)
+		if s.rows = balancer.NewRows(whole, dialect); s.rows != nil {
+			s.rowsFrom = i
+		}
+	}
+}
+
+// notRows is told that the command under way, of which a part is sent already, is not what
+// it was taken for. It returns what the client is told if it can not go on where it is.
+func (s *session) notRows() *wire.Error {
+	s.rows = nil
+	s.mem.stickTo(balancer.StickTruncated)
+	view := s.p.view.Load()
+	if !view.Divided() {
+		return nil
+	}
+	for _, unit := range s.touches(view).Units {
+		if !slices.Contains(s.aimed.list(), unit) {
+			return wire.NewError(wire.NoOwner, "sqlring: this statement is too long to be held (%d MiB) and has more than rows of values behind its beginning, so that it may touch unit %s too; "+
+				"it was not run. Make it shorter, or run it with the schema of its table as the default one (USE) and without the multi-statement option", heldText>>20, unit)
+		}
+	}
+	return nil
 }
 
 // apart is what a client gets whose statement would need several owners.

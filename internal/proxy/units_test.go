@@ -87,7 +87,7 @@ func (c *raw) runs(t *testing.T, statements ...string) {
 	t.Helper()
 	for _, text := range statements {
 		if n, state := c.query(text); n != 0 {
-			t.Errorf("%s: %d %s", text, n, state)
+			t.Errorf("%.200s: %d %s", text, n, state)
 		}
 	}
 }
@@ -97,7 +97,7 @@ func (c *raw) refused(t *testing.T, text string) string {
 	t.Helper()
 	payload, err := c.do(wire.ComQuery, text)
 	if err != nil || payload[0] != 0xFF {
-		t.Errorf("%s: %q %v", text, payload, err)
+		t.Errorf("%.200s: %q %v", text, payload, err)
 		return ""
 	}
 	return wire.ParseError(payload).Error()
@@ -125,7 +125,7 @@ func TestUnitsGoToTheirOwners(t *testing.T) {
 func texts(f *fake) (got []string) {
 	for _, text := range f.commands() {
 		switch first, _, _ := strings.Cut(text, " "); first {
-		case "INSERT", "SELECT", "USE", "CREATE", "BEGIN", "COMMIT", "UPDATE", "DELETE":
+		case "INSERT", "SELECT", "USE", "CREATE", "BEGIN", "COMMIT", "UPDATE", "DELETE", "/*!40000":
 			got = append(got, text)
 		}
 	}
@@ -162,10 +162,10 @@ func TestStatementsOverSeveralOwnersAreRefused(t *testing.T) {
 	}
 }
 
-// A statement longer than the buffer is routed by its beginning, if that says enough.
+// A statement too long to be held is routed by its beginning, if that says enough.
 func TestLargeStatementsGoToTheirOwners(t *testing.T) {
 	f := startTwoOwners(t, Config{})
-	values := strings.Repeat("x", 2*bufferSize)
+	values := strings.Repeat("x", heldText)
 	c := dialRaw(t, f.Addr())
 	if err := c.login("app", appPassword, rawCaps&^wire.MultiStatements); err != nil {
 		t.Fatal(err)
@@ -175,11 +175,28 @@ func TestLargeStatementsGoToTheirOwners(t *testing.T) {
 		t.Errorf("m2 was sent %d statements", len(got))
 	}
 	several := f.client(t) // what stands behind may be another statement
-	if told := several.refused(t, "INSERT INTO shop.card VALUES ('"+values+"')"); !strings.Contains(told, "shop (owner m2)") {
+	several.runs(t, "INSERT INTO shop.card VALUES (1, '"+values+"'), (NULL, 'b')")
+	if got := texts(f.m2); len(got) != 2 {
+		t.Errorf("m2 was sent %d statements", len(got))
+	}
+	if pins := f.Pins(); len(pins) > 0 {
+		t.Errorf("pinned: %v", pins)
+	}
+	for _, behind := range []string{"; DELETE FROM stock.item", " ON DUPLICATE KEY UPDATE a = stock.price(1)"} {
+		c := f.client(t)
+		if told := c.refused(t, "INSERT INTO shop.card VALUES ('"+values+"')"+behind); !strings.Contains(told, "more than rows of values") {
+			t.Errorf("told %q", told)
+		}
+	}
+	if told := several.refused(t, "UPDATE shop.card SET a = '"+values+"'"); !strings.Contains(told, "shop (owner m2)") {
 		t.Errorf("told %q", told)
 	}
-	if got := texts(f.fake); slices.ContainsFunc(got, func(text string) bool { return len(text) > len(values) }) {
-		t.Error("m1 was sent a statement of shop")
+	for _, member := range []*fake{f.fake, f.m2} {
+		if got := texts(member); slices.ContainsFunc(got, func(text string) bool {
+			return strings.Contains(text, "stock") || len(text) > len(values) && member == f.fake
+		}) {
+			t.Error("a member was sent what is not its own")
+		}
 	}
 }
 
@@ -280,6 +297,12 @@ func TestAcknowledgedByUnit(t *testing.T) {
 		if got := f.of(unit).Acked.String(); got != want {
 			t.Errorf("%s: %q was acknowledged, want %q", unit, got, want)
 		}
+	}
+	f.units = slices.DeleteFunc(f.units, func(u balancer.Unit) bool { return u.ID == "shop" }) // it is joined to "*"
+	f.units[0].Epoch = 6
+	f.show(t)
+	if got := f.of("*").Acked.String(); got != "1-1-7,2-2-7" {
+		t.Errorf("with shop joined to it, %q was acknowledged in *", got)
 	}
 }
 

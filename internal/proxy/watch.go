@@ -24,8 +24,7 @@ func (p *Proxy) lookAfterClients(sessions []*session) {
 		}
 		if phase&1 == 1 {
 			if _, gone := s.client.peek(); gone || hungUp(s.conn) {
-				p.count.hungUp.Add(1)
-				s.interrupt()
+				s.hangsUp()
 			}
 			continue
 		}
@@ -55,6 +54,15 @@ func (s *session) wakeForStale(l *link) {
 		return
 	}
 	_ = s.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// hangsUp ends a session whose client has gone, and counts it once: a session that ends may
+// be looked at again.
+func (s *session) hangsUp() {
+	if !s.interrupted.Load() {
+		s.p.count.hungUp.Add(1)
+	}
+	s.interrupt()
 }
 
 // interrupt wakes the session wherever it waits, to end. It may be called by

@@ -2,24 +2,21 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
-// dissolve ends the ring of a run, after everything else was looked at: with statements
-// and commands that fail, members and nodes that die, and the word taken back once.
+// dissolve ends the ring of a run, after everything else was looked at: among faults, for
+// a while, and with the word taken back at some step.
 func (w *World) dissolve() {
-	if w.broken != nil || !w.opt.Dissolves {
+	ownerless := slices.ContainsFunc(w.log.snap.Units, func(u topology.Unit) bool { return u.Owner == "" })
+	if w.broken != nil || !w.opt.Dissolves || ownerless { // that waits for a person, as the policy wants it
 		return
 	}
-	members := w.log.snap.Members
-	procs := map[topology.MemberID]int{}
-	for _, s := range w.servers {
-		procs[s.id] = s.proc
-	}
 	change := topology.DissolveRing{Without: true, Open: topology.DissolveOpen(w.rng.IntN(3)), Keep: w.chance(0.3), Grace: w.between(time.Millisecond, time.Second)}
-	w.nemesis.off, w.calm = false, false // between two statements; no storm
+	w.nemesis.off, w.calm = false, false
 	ends := w.now + w.between(time.Second, 5*time.Second)
 	if w.chance(0.3) {
 		w.after(w.between(0, 200*time.Millisecond), func() {
@@ -35,44 +32,51 @@ func (w *World) dissolve() {
 		if w.now >= ends && !w.calm {
 			w.nemesis.end()
 		}
-		if _, busy := w.log.snap.Running(); !busy {
-			_ = w.order(change) // refused while it is not whole
+		_, busy := w.log.snap.Running()
+		waits := slices.ContainsFunc(w.log.snap.Units, func(u topology.Unit) bool { return u.Owner == "" })
+		if waits && !busy && w.calm && w.log.snap.Ring.Degraded == topology.DegradedRefuse {
+			return "" // for an acker, or for the word about one
+		}
+		if !busy && !waits {
+			_ = w.order(change)
 		}
 		return "the ring is not dissolved: " + w.lastWhy()
 	})
-	w.nemesis.end()
-	if w.broken == nil {
-		w.apart(members, procs, change)
-	}
 }
 
-// apart checks what is left of a ring: the members that were in it are equal, and follow
-// nobody, but for one that was lost while they were taken apart.
-func (w *World) apart(members []topology.Member, procs map[topology.MemberID]int, change topology.DissolveRing) {
+// apart checks what a ring leaves behind: the members that were in it and could be asked
+// have the same, follow nobody, and are open as was ordered (I15).
+func (l *laws) apart(before *topology.Snapshot, c topology.Command) {
+	end, ok := c.Change.(topology.EndDissolve)
+	if !ok {
+		return
+	}
+	l.stats.Dissolved++
+	op, _ := before.Running()
 	var first *server
-	for _, m := range members {
-		s := w.server(m.ID)
-		if m.State != topology.MemberActive {
+	for _, m := range before.Members {
+		s := l.w.server(m.ID)
+		if m.State != topology.MemberActive || slices.Contains(end.Left, m.ID) || s.power == dead || s.mem.boot != m.Boot {
 			continue
 		}
 		if first == nil {
 			first = s
 		}
+		opens := op.Open == topology.OpenAll || op.Open == topology.OpenOwners && before.Inherits(m.ID)
 		why := ""
 		switch {
-		case !s.disk.data.equal(&first.disk.data) && len(s.disk.data.rows) != len(first.disk.data.rows):
+		case len(s.disk.data.rows) != len(first.disk.data.rows):
 			why = fmt.Sprintf("holds %d rows, %s %d", len(s.disk.data.rows), first.id, len(first.disk.data.rows))
-		case s.proc == procs[m.ID] && s.disk.upstream != "":
+		case s.disk.upstream != "":
 			why = "still follows " + s.disk.upstream
 		case s.mem.semi:
 			why = "is still armed"
-		case change.Open == topology.OpenNone && !s.mem.readOnly:
-			why = "is open"
+		case opens == s.mem.readOnly:
+			why = fmt.Sprintf("is read-only: %t", s.mem.readOnly)
 		}
 		if why != "" {
-			w.breach("I15", "the ring is dissolved, and %s %s", m.ID, why)
+			l.w.breach("I15", "the ring is dissolved, and %s %s", m.ID, why)
 			return
 		}
 	}
-	w.laws.stats.Dissolved++
 }

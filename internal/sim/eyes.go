@@ -107,6 +107,10 @@ func (e *eyes) note(o topology.Observation) {
 	o = o.After(before)
 	if o.Reach == topology.ReachAnswers && e.n.fleet != nil {
 		o.Tail = e.n.fleet.tails[o.Member]
+		if job := e.n.fleet.copies[o.Member]; job != nil {
+			said := job.said
+			o.Copy = &said
+		}
 	}
 	e.obs = e.obs.With(o)
 	e.n.wake()
@@ -160,7 +164,7 @@ func (s *server) observe() topology.Observation {
 		Applied:  s.disk.slavePos, Binlog: s.disk.binlogPos,
 		Schemas: schemas, HasRing: s.disk.hasRing, Beats: s.disk.data.beats,
 		Link: topology.Link{
-			Upstream: s.disk.upstream, Receiver: m.receiver.state, ReceiverError: m.receiver.errText,
+			Upstream: s.disk.upstream, Receiver: m.receiver.state, ReceiverError: m.receiver.errText, ReceiverErrno: m.receiver.errno,
 			Applier: m.applier.state, ApplierErrno: m.applier.errno, ApplierError: m.applier.errText,
 			Received: m.receiver.received,
 		},

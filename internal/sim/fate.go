@@ -107,9 +107,12 @@ func (s *server) rollBack(n int) {
 	if s.disk.binlog == nil {
 		return
 	}
-	keep := s.disk.binlog[:max(1, len(s.disk.binlog)-n)]
+	keep := s.disk.binlog[:max(min(1, len(s.disk.binlog)), len(s.disk.binlog)-n)]
 	was := s.disk
-	s.disk = disk{data: newTable(), hasRing: was.hasRing, upstream: was.upstream}
+	s.disk = disk{data: newTable(), hasRing: was.hasRing, upstream: was.upstream, base: was.base}
+	if was.base.pos != nil {
+		s.disk.data, s.disk.binlogPos, s.disk.slavePos = was.base.data.clone(), was.base.pos, was.base.pos
+	}
 	for _, t := range keep {
 		s.disk.log(t)
 		s.disk.data.apply(t)

@@ -26,11 +26,13 @@ type fleet struct {
 	dead  bool // the process has ended: no further statement is sent
 	hands map[topology.MemberID]*conn
 	tails map[topology.MemberID]*topology.Tail
+
+	copies map[topology.MemberID]*copyJob
 }
 
 func newFleet(w *World, n *node) *fleet {
 	w.log.term++
-	return &fleet{w: w, n: n, term: w.log.term, hands: map[topology.MemberID]*conn{}, tails: map[topology.MemberID]*topology.Tail{}}
+	return &fleet{w: w, n: n, term: w.log.term, hands: map[topology.MemberID]*conn{}, tails: map[topology.MemberID]*topology.Tail{}, copies: map[topology.MemberID]*copyJob{}}
 }
 
 // deed is an action on its way.

@@ -183,7 +183,9 @@ func (l *laws) told(before, after *topology.Snapshot, c topology.Command) {
 
 // committed checks a change of the intent (I1, I4, I11, I12, I13).
 func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
-	l.told(before, after, c)
+	if before.Outbox != nil {
+		l.told(before, after, c)
+	}
 	if heal, ok := c.Change.(topology.BeginHeal); ok {
 		l.stats.Heals++
 		if s := l.w.server(heal.Member); !s.wasLost() {
@@ -191,8 +193,16 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 		}
 	}
 	l.left(before, c)
+	l.apart(before, c)
 	if _, ok := c.Change.(topology.Readmit); ok {
-		l.stats.Rejoins++
+		if op, _ := before.Running(); op.Kind == topology.OperationRejoin {
+			l.stats.Rejoins++
+		} else {
+			l.stats.Grown++
+		}
+	}
+	if _, ok := c.Change.(topology.EndJoin); ok {
+		l.stats.Joins++
 	}
 	for _, u := range after.Units {
 		old, _ := before.Unit(u.ID)
@@ -272,7 +282,7 @@ func (l *laws) visible(s *server) {
 		return
 	}
 	for _, o := range l.w.servers {
-		if o != s && len(o.mem.commits) == 0 && samePosition(s.disk.binlogPos, o.disk.binlogPos) && !s.disk.data.equal(&o.disk.data) {
+		if o != s && !o.disk.base.half && len(o.mem.commits) == 0 && samePosition(s.disk.binlogPos, o.disk.binlogPos) && !s.disk.data.equal(&o.disk.data) {
 			l.w.breach("I3", "%s and %s both stand at %s and hold different rows", s.id, o.id, s.disk.binlogPos)
 		}
 	}

@@ -74,6 +74,13 @@ func mutants() []mutant {
 		{Mutation{Name: "deposed leader gives leases", Unverified: true}, "I5", threeVoters},
 		{Mutation{Name: "lease counts from its answer", FromAnswer: true}, "I5", threeVoters},
 		{Mutation{Name: "leader forgets what it gave", Seen: nothingGiven}, "I5", threeVoters},
+		{Mutation{Name: "half a copy counts for a whole one", Seen: sees(func(_ *World, o *topology.Observation) {
+			if o.Copy != nil && o.Copy.State == topology.CopyRunning {
+				said := *o.Copy
+				said.State, o.Copy = topology.CopyDone, &said
+			}
+		})}, "I6", growing},
+		{Mutation{Name: "what was written before the ring is not noted", Unnoted: true}, "I10", withData},
 		{Mutation{Name: "proxy sends a write again", Resend: true}, "P5", nil},
 		{Mutation{Name: "proxy says failed where it does not know", FailedUnknown: true}, "P5", nil},
 		{Mutation{Name: "receiver acknowledges before it has written", EagerAck: true}, "I1", nil},
@@ -160,6 +167,10 @@ func nothingGiven(_ *World, seen topology.Observations) topology.Observations {
 }
 
 // manyBlind is threeVoters in a bad network.
+func growing(o *Options) { o.Grows, o.Double = 2, false }
+
+func withData(o *Options) { o.Data = true }
+
 func manyBlind(o *Options) {
 	threeVoters(o)
 	o.Every = 250 * time.Millisecond

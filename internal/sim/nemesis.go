@@ -87,14 +87,26 @@ func (n *nemesis) strike() {
 			do     func()
 		}{{12, n.moveUnit}, {1, n.abort}, {1, n.drainMember}}...)
 	}
+	if w.opt.Grows > 0 {
+		faults = append(faults, []struct {
+			weight int
+			do     func()
+		}{{8, n.grow}, {2, n.reclone}, {1, n.abortCopying}}...)
+	}
 	if w.opt.Leaves {
 		faults = append(faults, n.leaving()...)
 	}
-	if len(w.log.snap.Units) < w.opt.Units {
+	if w.opt.Units > 1 && len(w.log.snap.Units) < w.opt.Units {
 		faults = append(faults, struct {
 			weight int
 			do     func()
 		}{12, n.divide})
+	}
+	if w.opt.Moves && len(w.log.snap.Units) > 1 {
+		faults = append(faults, struct {
+			weight int
+			do     func()
+		}{6, n.join})
 	}
 	total := 0
 	for _, f := range faults {
@@ -118,6 +130,12 @@ func (n *nemesis) victim() *server {
 	}
 	for _, weak := range w.servers {
 		m, ok := w.log.snap.Member(weak.id)
+		if m.State == topology.MemberCopying && !m.Copy.Again {
+			if w.chance(0.4) {
+				return weak
+			}
+			continue // the ring is whole without it
+		}
 		switch {
 		case !ok && len(w.log.snap.Units) > 0, m.State == topology.MemberLeaving, m.State == topology.MemberMaintained:
 			continue // the ring is whole without it

@@ -16,6 +16,8 @@ type Options struct {
 	Voters     int // the first of them; the others are observers
 	Clients    int
 	Units      int           // how many there are to be; maxUnits at most
+	Grows      int           // members that are added at random moments, at most
+	Data       bool          // the first member holds data when the ring is made
 	Moves      bool          // units are moved at random moments
 	Dissolves  bool          // the ring is dissolved in the end
 	Leaves     bool          // members are removed and maintained at random moments
@@ -65,6 +67,11 @@ func Draw(seed uint64) Options {
 	leaving := rand.New(rand.NewPCG(seed, 0x1eaf))
 	o.Leaves = leaving.IntN(3) == 0
 	o.Dissolves = leaving.IntN(4) == 0
+	growing := rand.New(rand.NewPCG(seed, 0x9409))
+	if growing.IntN(3) == 0 {
+		o.Grows = 1 + growing.IntN(2)
+	}
+	o.Data = growing.IntN(5) == 0
 	return o
 }
 
@@ -72,8 +79,8 @@ const maxUnits = 3
 
 // String prints all that the seed decided.
 func (o Options) String() string {
-	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t",
-		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves)
+	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t",
+		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data)
 }
 
 // Mutation breaks one rule of the code under test, or of the model where it
@@ -94,6 +101,7 @@ type Mutation struct {
 	Resend        bool // a proxy sends a write again whose answer was lost
 	FailedUnknown bool // a proxy says "failed" where it does not know
 	StopBoth      bool // stopping the receiver stops and starts the applier too
+	Unnoted       bool // what a server wrote before the ring was made is not noted as applied
 	AlwaysQuiet   bool // a proxy says that nothing is under way, whatever is
 	EagerAck      bool // a receiver acknowledges what it has not written down
 }

@@ -22,6 +22,9 @@ func (w *World) person() int {
 		w.leader().wake()
 		return 1
 	}
+	if n := w.letIn(); n > 0 {
+		return n
+	}
 	if _, alone, found := strings.Cut(w.lastWhy(), "to have it stay: sqlring master resume "); found {
 		id, _, _ := strings.Cut(alone, " ")
 		w.say("person", "has %s stay", id)

@@ -34,6 +34,12 @@ func (n *nemesis) divide() {
 	_ = n.w.order(topology.BeginDivide{Unit: schema, Grace: n.w.between(10*time.Millisecond, 500*time.Millisecond)})
 }
 
+// join makes a unit a part of the rest again.
+func (n *nemesis) join() {
+	schema := schemaOf(1+n.w.rng.IntN(n.w.opt.Units-1), n.w.opt.Units)
+	_ = n.w.order(topology.BeginJoin{Unit: schema, Grace: n.w.between(10*time.Millisecond, 500*time.Millisecond)}) // refused: it is no unit, or another's
+}
+
 // drainMember takes the load from a member, or lets it have some again.
 func (n *nemesis) drainMember() {
 	m := n.w.servers[n.w.rng.IntN(len(n.w.servers))].id
@@ -46,7 +52,7 @@ func (n *nemesis) drainMember() {
 
 // abort ends whatever is under way, if it may be.
 func (n *nemesis) abort() {
-	if op, ok := n.w.log.snap.Running(); ok && (op.Kind == topology.OperationMove || op.Kind == topology.OperationDivide) {
+	if op, ok := n.w.log.snap.Running(); ok && op.Planned() {
 		_ = n.w.order(topology.AbortOperation{Operation: op.ID})
 	}
 }

@@ -68,6 +68,7 @@ func (p *proxy) learn(snap *topology.Snapshot) {
 	for _, u := range snap.Units {
 		changed = p.learnUnit(u) || changed
 	}
+	changed = p.forgetJoined(snap) || changed
 	switch {
 	case !changed:
 	case !p.timed():
@@ -76,6 +77,21 @@ func (p *proxy) learn(snap *topology.Snapshot) {
 		p.ask()
 		p.tell()
 	}
+}
+
+// forgetJoined has "*" know what was acknowledged in units that are a part of it again.
+func (p *proxy) forgetJoined(snap *topology.Snapshot) bool {
+	rest, had := p.share(topology.UnitRest), len(p.shares)
+	p.shares = slices.DeleteFunc(p.shares, func(s *share) bool {
+		if _, there := snap.Unit(s.unit); there || s == rest {
+			return false
+		}
+		p.giveUp(s)
+		rest.acked = rest.acked.Union(s.acked)
+		p.w.say(string(p.n.id), "proxy: %s is a part of %s again", s.unit, rest.unit)
+		return true
+	})
+	return len(p.shares) < had
 }
 
 // learnUnit takes in what became of one unit, and reports whether anything has.

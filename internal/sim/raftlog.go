@@ -127,17 +127,19 @@ func (l *raftLog) compare() {
 
 // init is the DBA's word.
 func (l *raftLog) init(o Options) error {
-	ring := topology.InitRing{Name: "cards", Durability: o.Durability, Degraded: o.Degraded}
+	ring := topology.InitRing{Name: "cards", Durability: o.Durability, Degraded: o.Degraded, Data: o.Data}
 	for _, s := range l.w.servers {
 		ring.Members = append(ring.Members, topology.NewMember{ID: s.id, Addr: s.addr})
 	}
-	open := topology.Command{Index: l.index, At: l.w.clock(), By: "controller@n1", Why: "the simulation", Change: topology.OpenOutbox{}}
-	told, err := topology.Apply(l.snap, open) // nobody learns of it apart from what follows
-	if err != nil {
-		return fmt.Errorf("open the outbox: %w", err)
+	if l.w.opt.Seed%4 == 0 { // in the others the law is that of the release before; it is faster, too
+		open := topology.Command{Index: l.index, At: l.w.clock(), By: "controller@n1", Why: "the simulation", Change: topology.OpenOutbox{}}
+		told, err := topology.Apply(l.snap, open) // nobody learns of it apart from what follows
+		if err != nil {
+			return fmt.Errorf("open the outbox: %w", err)
+		}
+		l.snap, l.replica = told, told
 	}
-	l.snap, l.replica = told, told
-	err = l.commit(topology.Command{At: l.w.clock(), By: "dba@n1", Why: "the simulation", Change: ring})
+	err := l.commit(topology.Command{At: l.w.clock(), By: "dba@n1", Why: "the simulation", Change: ring})
 	if err != nil {
 		return fmt.Errorf("init: %w", err)
 	}

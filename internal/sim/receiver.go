@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -23,6 +24,7 @@ type receiver struct {
 	received topology.Position
 	acking   bool
 	errText  string
+	errno    int
 }
 
 // dump is an upstream's side of a connection.
@@ -62,6 +64,7 @@ func (s *server) startReceiver() {
 	}
 	s.relayLoss()
 	r.gen++
+	r.errno = 0
 	r.upstream = s.w.serverAt(s.disk.upstream)
 	r.state, r.acking = topology.ThreadConnecting, s.mem.settings.AckerEnabled
 	s.connect(r.gen)
@@ -115,6 +118,10 @@ func (s *server) connect(gen int) {
 	s.w.net.send(s.host(), u.host(), func() {
 		uproc := u.proc
 		alive := u.reach(uproc, func() {
+			if !start.Covers(u.disk.base.pos) {
+				u.w.net.send(u.host(), s.host(), func() { s.reach(proc, func() { answered = true; s.refused(gen, start) }) })
+				return
+			}
 			d := u.openDump(s, gen, start, acking)
 			s.w.net.send(u.host(), s.host(), func() {
 				if !s.reach(proc, func() { answered = true; s.connected(gen, d) }) {
@@ -133,6 +140,15 @@ func (s *server) connect(gen int) {
 			s.retry(gen, "no answer")
 		}
 	})
+}
+
+// refused is error 1236: the upstream has not what comes after the position.
+func (s *server) refused(gen int, start topology.Position) {
+	r := &s.mem.receiver
+	if r.gen == gen && r.state == topology.ThreadConnecting {
+		s.disconnect(topology.ThreadStopped, fmt.Sprintf("the upstream's binlog begins after %q", start))
+		r.errno = 1236
+	}
 }
 
 func (s *server) retry(gen int, why string) {

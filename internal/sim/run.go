@@ -23,10 +23,12 @@ type Stats struct {
 	Outcomes  [3]int // ok, failed, unknown
 	Heals     int
 	Rejoins   int
+	Joins     int           // of units, to "*"
 	Moves     int           // units that got another owner in a planned way
 	Removes   int           // members that have left
 	Out       int           // maintenances
 	Dissolved int           // rings
+	Grown     int           // members that have got another one's data
 	Words     int           // commands that a person had to give
 	Calm      time.Duration // from the end of faults to a whole ring
 }
@@ -218,18 +220,20 @@ func (s *Stats) add(o Stats) {
 	}
 	s.Heals += o.Heals
 	s.Rejoins += o.Rejoins
+	s.Joins += o.Joins
 	s.Moves += o.Moves
 	s.Removes += o.Removes
 	s.Out += o.Out
 	s.Dissolved += o.Dissolved
+	s.Grown += o.Grown
 	s.Words += o.Words
 	s.Calm = max(s.Calm, o.Calm)
 }
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d removed, %d maintained, %d dissolved, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Removes, s.Out, s.Dissolved, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d copied, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Grown, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

@@ -55,9 +55,10 @@ type memory struct {
 	receiver receiver
 	applier  applier
 
-	hands *conn // who holds GET_LOCK('sqlring_hands')
-	term  uint64
-	conns []*conn
+	hands  *conn // who holds GET_LOCK('sqlring_hands')
+	copier *conn // who holds GET_LOCK('sqlring_copy')
+	term   uint64
+	conns  []*conn
 
 	lastConn uint64 // id of the newest connection
 }

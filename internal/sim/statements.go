@@ -14,12 +14,18 @@ type statement func(d *deed, then func(error))
 func (d *deed) statements() []statement {
 	switch d.a.Kind {
 	case topology.ActPrepare:
+		if d.a.Live {
+			return []statement{setRules, setIdentity, expel, noteApplied}
+		}
 		return []statement{refuseRunning, closeMember, setRules, setPosition, expel, setIdentity, readBackPrepared}
 	case topology.ActFollow:
 		return []statement{refuseUnprepared, endOldLink, claimOwn, pointTo, startBoth, readBackLink}
 	case topology.ActStopReceiver:
 		return []statement{stopReceiver}
 	case topology.ActDetach:
+		if d.a.Full {
+			return []statement{stopReceiver, stopApplier, forgetUpstream}
+		}
 		return []statement{refuseUndrained, stopReceiver, stopApplier, forgetUpstream}
 	case topology.ActArm:
 		return []statement{refuseStranger, arm}
@@ -37,6 +43,10 @@ func (d *deed) statements() []statement {
 		return []statement{readTail}
 	case topology.ActRetire:
 		return []statement{refuseFollowing, retire}
+	case topology.ActCopy:
+		return []statement{startCopy}
+	case topology.ActEndCopy:
+		return []statement{endCopy}
 	case topology.ActSeize:
 		return []statement{}
 	case topology.ActNone:
@@ -120,7 +130,7 @@ func setPosition(d *deed, then func(error)) {
 	s := d.s
 	stopped := s.mem.receiver.state == topology.ThreadStopped && s.mem.applier.state == topology.ThreadStopped
 	switch {
-	case d.a.Fresh && len(s.disk.data.rows) > 0:
+	case d.a.Fresh && !d.a.Full && len(s.disk.data.rows) > 0:
 		then(fmt.Errorf("%w: it holds a schema of somebody else", errRule))
 		return
 	case d.a.Fresh:
@@ -128,6 +138,7 @@ func setPosition(d *deed, then func(error)) {
 			u.close()
 		}
 		s.disk.binlog, s.disk.binlogPos, s.disk.slavePos = nil, nil, nil
+		s.disk.base = basis{data: newTable()}
 	}
 	for _, domain := range d.a.Retired {
 		own, ok := s.disk.binlogPos.Last(domain)

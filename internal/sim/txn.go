@@ -94,6 +94,7 @@ type disk struct {
 	data      table
 	hasRing   bool
 	upstream  string // master.info
+	base      basis  // what the binlog begins after
 }
 
 // log appends t to the binlog: from here on a crash keeps it.

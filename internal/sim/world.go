@@ -73,6 +73,10 @@ func newWorld(opt Options) *World {
 	for i := range opt.Members {
 		w.servers = append(w.servers, newServer(w, i))
 	}
+	if opt.Data {
+		w.servers[0].loaded(20)
+		w.servers[0].mem.settings.ReadOnlyInFile = true
+	}
 	for i := range opt.Nodes {
 		w.nodes = append(w.nodes, newNode(w, topology.NodeID(fmt.Sprintf("n%d", i+1))))
 	}

@@ -21,6 +21,7 @@ type Digester struct {
 	digits   Token
 	text     []byte
 	previous TokenKind
+	fold     *folder // nil: rows are kept as they are
 }
 
 // maxDigestKey is where a digest is cut off: what follows is neither looked at nor
@@ -38,6 +39,11 @@ type Value struct {
 // Digest reads text and remembers its digest until the next call, which reuses the
 // memory.
 func (d *Digester) Digest(text []byte, dialect Dialect) {
+	d.fold = nil
+	d.digest(text, dialect)
+}
+
+func (d *Digester) digest(text []byte, dialect Dialect) {
 	d.key, d.values = d.key[:0], d.values[:0]
 	d.floor, d.params, d.by, d.depth = 0, 0, 0, 0
 	d.whole, d.ordinal, d.previous, d.text, d.remark = true, false, TokenEnd, text, nil
@@ -74,7 +80,7 @@ func (d *Digester) Key() []byte { return d.key }
 func (d *Digester) Values() []Value { return d.values }
 
 // Whole reports whether all of the text is in the digest. It is not if the text has
-// more than 64 KiB without its values.
+// more than 64 KiB without its values, and, if it was folded, its rows' repetitions.
 func (d *Digester) Whole() bool { return d.whole }
 
 // Remark returns the first comment that begins with "sqlring", nil if there is none.
@@ -97,6 +103,9 @@ func (d *Digester) add(t Token) {
 		if d.by != 0 || k == kwBy {
 			d.clause(k)
 		}
+		if d.fold != nil && d.depth == 0 {
+			d.fold.clause(k)
+		}
 	case k == TokenWord, k == TokenHintName:
 		d.name(k, d.text[t.Start:t.End])
 	case k == TokenQuoted:
@@ -111,7 +120,13 @@ func (d *Digester) add(t Token) {
 			d.by = 0
 		}
 		d.closeRow()
+		if d.fold != nil {
+			d.fold.ends(d)
+		}
 	case k == '(':
+		if d.fold != nil {
+			d.fold.begins(d)
+		}
 		d.depth++
 		d.push(k)
 	case k == TokenHintClose:

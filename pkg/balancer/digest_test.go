@@ -100,6 +100,48 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// Of rows that the digest can not reduce, one of each form is kept; what follows them is
+// read.
+func TestFoldedRows(t *testing.T) {
+	row := func(i int) string {
+		return []string{"(1, _binary 'a', NULL)", "(2, NULL, 'x')", "(3, now(), uuid())", "(4, 5, 6)", "(7, DEFAULT, -1)"}[i%5]
+	}
+	var rows strings.Builder
+	for i := range 20_000 {
+		rows.WriteString(", " + row(i*i+i/5))
+	}
+	var d Digester
+	digest := func(text string) string {
+		if d.Digest([]byte(text), mariadb); d.Whole() {
+			t.Errorf("%.60s: nothing is to be folded", text)
+		}
+		d.Fold([]byte(text), mariadb)
+		return string(d.AppendText(nil))
+	}
+	text := "INSERT INTO t VALUES (0, _binary '', NULL)" + rows.String()
+	got := digest(text)
+	if !d.Whole() || len(d.Key()) > 1000 || strings.Count(got, "(_charset)") != 1 {
+		t.Errorf("whole %v, %d bytes: %.300s", d.Whole(), len(d.Key()), got)
+	}
+	if got := MakePlan(&d, mariadb); len(got.Statements) != 1 || got.Statements[0].Verb != VerbChange || !got.Statements[0].Complete {
+		t.Errorf("plan %s", tell(got))
+	}
+	for behind, want := range map[string]Effect{
+		", (GET_LOCK('a', 1), 2, 3)": EffectUserLock, " ON DUPLICATE KEY UPDATE a = GET_LOCK('a', 1)": EffectUserLock, "; LOCK TABLES t WRITE": EffectTableLocks,
+		" ON DUPLICATE KEY UPDATE a = (@a := 1)": EffectUserVariable,
+	} {
+		digest(text + behind)
+		if p := MakePlan(&d, mariadb); !d.Whole() || !p.Effects.Has(want) {
+			t.Errorf("%s: whole %v, effects %v", behind, d.Whole(), p.Effects)
+		}
+	}
+	// Elsewhere a list of brackets is no list of rows.
+	derived := "SELECT 1 FROM " + strings.Repeat("(SELECT now()) a, ", 20_000) + "b"
+	if digest(derived); d.Whole() {
+		t.Error("tables were folded")
+	}
+}
+
 func TestLongTextIsCut(t *testing.T) {
 	var d Digester
 	text := []byte("insert into t values (f(1))" + strings.Repeat(", (f(1))", 20_000))

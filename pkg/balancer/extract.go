@@ -111,6 +111,30 @@ func hasBody(items []item) bool {
 	return false
 }
 
+// isOneBlock reports whether a statement that makes a routine ends with the END of the
+// BEGIN with which its body begins: no other statement stands behind it then. Names like
+// these words that are not in quotes make it say no.
+func isOneBlock(items []item) bool {
+	if !items[0].is("create", "alter") || !hasBody(items) {
+		return false
+	}
+	depth := 0
+	for i, t := range items {
+		switch {
+		case t.kind == ';' && depth == 0: // the body is no block
+			return false
+		case t.is("begin"), t.is("case") && !items[i-1].is("end"):
+			depth++
+		case t.is("end") && i+1 < len(items) && items[i+1].is("if", "loop", "while", "repeat", "for"):
+		case t.is("end"):
+			if depth--; depth == 0 {
+				return i+1 == len(items) || i+2 == len(items) && items[i+1].isName() // its label
+			}
+		}
+	}
+	return false
+}
+
 // extraction is a statement that is being read.
 type extraction struct {
 	items   []item
@@ -132,7 +156,9 @@ func extract(items []item, dialect Dialect) Facts {
 			x.unknown()
 		case ';': // a routine's body, or a statement behind it
 			x.facts.Complete = false
-			x.add(EffectUnknown)
+			if !isOneBlock(items) {
+				x.add(EffectUnknown)
+			}
 		}
 	}
 	if x.facts.Verb == VerbUnknown {

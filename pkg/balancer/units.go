@@ -28,6 +28,9 @@ func (v *View) Divided() bool { return v != nil && len(v.Units) > 1 }
 // its names are read; a nil plan is that of a command without a text.
 func (v *View) Touches(p *Plan, schema string) Touch {
 	t := toucher{view: v, plan: p, homes: []string{schema}, neutral: true}
+	if p != nil && p.Effects.Has(EffectTruncated) { // anything may follow
+		return v.touchesAll()
+	}
 	if p != nil {
 		for i := range p.Statements {
 			if f := &p.Statements[i]; f.Verb == VerbUse && len(p.Statements) > 1 {
@@ -61,6 +64,16 @@ func (v *View) TouchesCut(p *Plan, schema string, single bool) Touch {
 	t := toucher{view: v, plan: p, homes: []string{schema}}
 	t.tables(f)
 	t.add(schema) // functions may follow
+	t.touch.Writes = true
+	slices.Sort(t.touch.Units)
+	return t.touch
+}
+
+// TouchesRows is TouchesCut of an INSERT or a REPLACE behind whose beginning there is
+// nothing but rows of values ([Rows]).
+func (v *View) TouchesRows(p *Plan, schema string) Touch {
+	t := toucher{view: v, plan: p, homes: []string{schema}}
+	t.tables(&p.Statements[0])
 	t.touch.Writes = true
 	slices.Sort(t.touch.Units)
 	return t.touch

@@ -19,6 +19,13 @@ func touchOf(text, schema string) Touch {
 	return divided().Touches(MakePlan(&d, mariadb), schema)
 }
 
+// What is too long to be read may touch anything.
+func TestTouchesOfTruncated(t *testing.T) {
+	if got := touchOf("SELECT f(a)"+strings.Repeat(", f(a)", 20_000)+" FROM shop.card", "shop"); len(got.Units) != 3 || !got.Writes || got.Neutral {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestTouches(t *testing.T) {
 	tests := []struct {
 		text, schema string

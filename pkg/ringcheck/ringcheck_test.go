@@ -175,7 +175,7 @@ func TestACandidateIsNoMember(t *testing.T) {
 	c.Name, c.Addr, c.Intent, c.Upstream, c.Link, c.Receivers = "db3:3306", "db3:3306", nil, "", nil, 0
 	c.Tables, c.Objects = nil, nil
 	c.Variables = clone(c.Variables)
-	for name, value := range map[string]string{"server_id": "1", "gtid_domain_id": "0", "auto_increment_offset": "1", "auto_increment_increment": "1", "rpl_semi_sync_master_timeout": "10000"} {
+	for name, value := range map[string]string{"server_id": "1", "gtid_domain_id": "0", "auto_increment_offset": "1", "auto_increment_increment": "1", "rpl_semi_sync_master_timeout": "10000", "rpl_semi_sync_master_wait_point": "AFTER_COMMIT"} {
 		c.Variables[name] = ringcheck.Variable{Value: value, Origin: ringcheck.OriginDefault}
 	}
 	c.Accounts = slices.DeleteFunc(slices.Clone(c.Accounts), func(a ringcheck.Account) bool { return a.User == "sqlring_repl" })

@@ -20,13 +20,16 @@ type setting struct {
 	why      string
 }
 
+// semiSyncPoint is not asked of a server that is to become a member: sqlring sets it.
+const semiSyncPoint = "semi-sync-point"
+
 func (s setting) check() Check {
 	return Check{
 		Name: s.name, Severity: s.severity, Flavour: s.flavour, needs: []Part{PartSettings},
 		Looks: fmt.Sprintf("%s is %s", names(s.variable), strings.Join(s.shown(), " or ")), Why: s.why,
 		each: func(_ *Facts, m *Member) []hit {
 			name, v, ok := m.variable(s.variable)
-			if !ok || slices.ContainsFunc(s.want, func(want string) bool { return same(want, v.Value) }) {
+			if !ok || m.Intent == nil && s.name == semiSyncPoint || slices.ContainsFunc(s.want, func(want string) bool { return same(want, v.Value) }) {
 				return nil
 			}
 			return []hit{{
@@ -120,7 +123,7 @@ func settings() []setting {
 		{"galera", Critical, maria, "wsrep_on", []string{"OFF"}, false, "a server of a Galera cluster can not be a member: two authors of one position"},
 		{"isolation", Warning, 0, "tx_isolation|transaction_isolation", []string{"REPEATABLE-READ", "READ-COMMITTED"}, false, "READ-UNCOMMITTED shows applications what is never committed; SERIALIZABLE locks what they read, the applier waits"},
 		{"autoinc-lock", Warning, 0, "innodb_autoinc_lock_mode", []string{"1", "2"}, true, "the traditional mode holds the table's counter for the whole statement"},
-		{"semi-sync-point", Critical, 0, "rpl_semi_sync_master_wait_point|rpl_semi_sync_source_wait_point", []string{"AFTER_SYNC"}, false, "with AFTER_COMMIT others see a row before it is acknowledged; it can be lost after it was read"},
+		{semiSyncPoint, Critical, 0, "rpl_semi_sync_master_wait_point|rpl_semi_sync_source_wait_point", []string{"AFTER_SYNC"}, false, "with AFTER_COMMIT others see a row before it is acknowledged; it can be lost after it was read"},
 		{"init-connect", Warning, 0, "init_connect", []string{""}, false, "it runs for each connection of the proxy, not for each of the application, and may leave state that clients then share"},
 	}
 }

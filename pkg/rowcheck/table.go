@@ -70,6 +70,7 @@ type Table struct {
 	Definition   string   // equal for equal tables
 	Triggers     bool     // it has triggers: rows can not be written without running them
 	Unfit        string   // why it is not compared; empty: it is
+	SHA2         bool     // digests are SHA-256, not MD5, which MySQL has no more from 9.6 on
 }
 
 // FullName is schema.table.

@@ -56,11 +56,18 @@ const (
 	// schema sqlring and the replication account. What its memory holds ends with the
 	// process.
 	ActRetire
+	// ActCopy starts to fill the member with another one's data, unless the copy of
+	// that number runs, or stands complete there. It returns at once: how far it is
+	// is Observation.Copy. What the member held before is dropped.
+	ActCopy
+	// ActEndCopy ends whatever writes a copy into the member. What is there is not
+	// marked, and is worth nothing.
+	ActEndCopy
 )
 
 var actionNames = [...]string{
 	"none", "prepare", "follow", "stop receiver", "detach", "arm semi-sync", "disarm semi-sync",
-	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "retire",
+	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "retire", "copy", "end copy",
 }
 
 func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
@@ -80,6 +87,17 @@ type Action struct {
 	After        Position       // ActReadTail
 	Below        uint64         // ActExpel: the highest connection id that is ended; 0: all
 	Regain       Position       // ActOpen: what it must have back first; empty on MariaDB
+	Copy         CopyOrder      // ActCopy
+	// Live, of ActPrepare: the member serves applications and goes on doing so. It
+	// is not closed; sessions of its earlier identity and layout are ended, and what
+	// it wrote before is noted as applied (S36).
+	Live bool
+	// Boots, with Live, is the DBA's word that the config file has read_only=1, which
+	// can not be seen any more once it was set by SQL.
+	Boots bool
+	// Full, of ActPrepare with Fresh: what it holds is given up, so it may hold
+	// something; the copy drops it.
+	Full bool
 }
 
 // String says the action in words, with its arguments.
@@ -91,6 +109,8 @@ func (a Action) String() string {
 		return fmt.Sprintf("%s %s", a.Kind, a.UpstreamName)
 	case ActReadTail:
 		return fmt.Sprintf("%s after %q", a.Kind, a.After)
+	case ActCopy:
+		return fmt.Sprintf("%s %d from %s", a.Kind, a.Copy.ID, a.Copy.Name)
 	}
 	return a.Kind.String()
 }

@@ -70,6 +70,7 @@ func (s *Snapshot) trim() {
 
 // begin starts an operation; at most one runs.
 func (s *Snapshot) begin(c Command, op Operation) (OperationID, error) {
+	s.suspend(c)
 	if running, ok := s.Running(); ok {
 		return "", fmt.Errorf("%w: operation %s (%s) is running; wait for it, or abort it", ErrStale, running.ID, running.Kind)
 	}
@@ -127,6 +128,9 @@ func (s *Snapshot) Validate() error {
 		return fmt.Errorf("%w: %w", ErrLaw, err)
 	}
 	if err := s.validateUnits(); err != nil {
+		return fmt.Errorf("%w: %w", ErrLaw, err)
+	}
+	if err := s.Outbox.validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrLaw, err)
 	}
 	for i, op := range s.Operations {

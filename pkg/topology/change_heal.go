@@ -23,7 +23,7 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s is not an active member", ErrStale, b.Member)
 	}
 	moved, moving := s.Running()
-	moving = moving && moved.planned()
+	moving = moving && moved.Planned()
 	s.endMove(b.Member, c)
 	s.endLeave(c)
 	s.endDissolve(c)

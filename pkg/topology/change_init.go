@@ -24,6 +24,11 @@ type InitRing struct {
 	Durability Durability     `json:"durability"`
 	Degraded   DegradedPolicy `json:"degraded"`
 	Members    []NewMember    `json:"members"`
+	// Data says that the first member holds data, which the others get from it, one
+	// after the other, once the ring of that one member is open.
+	Data bool `json:"data,omitempty"`
+	// Boots is the DBA's word that the first member's config file has read_only=1.
+	Boots bool `json:"boots,omitempty"`
 }
 
 func (i InitRing) String() string {
@@ -50,8 +55,11 @@ func (i InitRing) apply(s *Snapshot, c Command) error {
 			ID: m.ID, Addr: m.Addr, Site: m.Site, Weight: m.Weight, State: MemberJoining, Why: "the ring is being made",
 			Identity: s.issueIdentity(), Slot: slots[n], Boot: s.issueBoot(),
 		})
+		if last := &s.Members[n]; i.Data && n > 0 {
+			last.State, last.Why, last.Copy = MemberCopying, "it waits for the ring", &Copying{ID: s.issueBoot()}
+		}
 	}
-	id, err := s.begin(c, Operation{Kind: OperationInit, Cursor: InitPreflight})
+	id, err := s.begin(c, Operation{Kind: OperationInit, Cursor: InitPreflight, Data: i.Data, Boots: i.Boots})
 	if err != nil {
 		return err
 	}
@@ -75,6 +83,9 @@ func (o OpenRing) apply(s *Snapshot, c Command) error {
 		return err
 	}
 	for n := range s.Members {
+		if s.Members[n].State == MemberCopying {
+			continue // its turn comes
+		}
 		s.Members[n].State, s.Members[n].Why = MemberActive, ""
 	}
 	owner := &s.Members[0]

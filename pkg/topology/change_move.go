@@ -2,6 +2,8 @@ package topology
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -49,25 +51,40 @@ func (b BeginMove) apply(s *Snapshot, c Command) error {
 	return nil
 }
 
-// Moves returns the unit whose writes wait for the operation, a move or a division:
-// what is to be a unit is a part of "*" until the end.
-func (op Operation) Moves() UnitID {
-	if op.Kind == OperationDivide {
-		return UnitRest
+// stopped returns the units whose writes wait for the operation: that which is moved; "*"
+// for a division, since what is to be a unit is a part of it until the end; both for a
+// join. None for operations that are not planned ones.
+func (op Operation) stopped() []UnitID {
+	switch op.Kind {
+	case OperationMove:
+		return []UnitID{op.Unit}
+	case OperationDivide:
+		return []UnitID{UnitRest}
+	case OperationJoin:
+		return []UnitID{UnitRest, op.Unit}
 	}
-	return op.Unit
+	return nil
 }
 
-// unitOf returns the unit that the operation moves.
-func (s *Snapshot) unitOf(op *Operation) (*Unit, error) {
-	if i := s.unitIndex(op.Moves()); i >= 0 {
-		return &s.Units[i], nil
-	}
-	return nil, fmt.Errorf("%w: %s is about unit %q, which is not there", ErrStale, op.ID, op.Moves())
-}
+// Stops reports whether writes of the unit wait for the operation, which is a planned one.
+func (op Operation) Stops(id UnitID) bool { return slices.Contains(op.stopped(), id) }
 
-// planned reports whether the operation is one that moves a unit while all are well.
-func (op Operation) planned() bool { return op.Kind == OperationMove || op.Kind == OperationDivide }
+// Planned reports whether the operation is one that moves, makes or joins a unit while
+// all are well.
+func (op Operation) Planned() bool { return len(op.stopped()) > 0 }
+
+// unitsOf returns the units that the operation stops, by their index in s.Units.
+func (s *Snapshot) unitsOf(op *Operation) ([]int, error) {
+	var at []int
+	for _, id := range op.stopped() {
+		i := s.unitIndex(id)
+		if i < 0 {
+			return nil, fmt.Errorf("%w: %s is about unit %q, which is not there", ErrStale, op.ID, id)
+		}
+		at = append(at, i)
+	}
+	return at, nil
+}
 
 // DrainUnit has proxies begin nothing more in the unit of the operation.
 type DrainUnit struct {
@@ -81,16 +98,26 @@ func (d DrainUnit) apply(s *Snapshot, c Command) error {
 	if err != nil {
 		return err
 	}
-	unit, err := s.unitOf(op)
-	switch {
-	case err != nil:
+	at, err := s.keptBy(op)
+	if err != nil {
 		return err
-	case unit.Owner != op.Former:
-		return fmt.Errorf("%w: unit %s is %q's, not %s's", ErrStale, unit.ID, unit.Owner, op.Former)
 	}
-	unit.Draining, unit.Grace = true, op.Grace
+	for _, i := range at {
+		s.Units[i].Draining, s.Units[i].Grace = true, op.Grace
+	}
 	op.Cursor, op.Moved = MoveDrain, c.At.UTC()
 	return nil
+}
+
+// keptBy is unitsOf; an error, unless the old owner still owns all of them.
+func (s *Snapshot) keptBy(op *Operation) ([]int, error) {
+	at, err := s.unitsOf(op)
+	for _, i := range at {
+		if unit := s.Units[i]; unit.Owner != op.Former {
+			return nil, fmt.Errorf("%w: unit %s is %q's, not %s's", ErrStale, unit.ID, unit.Owner, op.Former)
+		}
+	}
+	return at, err
 }
 
 // TakeUnit takes the unit from its old owner, in a new epoch without an owner.
@@ -105,16 +132,15 @@ func (t TakeUnit) apply(s *Snapshot, c Command) error {
 	if err != nil {
 		return err
 	}
-	unit, err := s.unitOf(op)
-	switch {
-	case err != nil:
+	at, err := s.keptBy(op)
+	if err != nil {
 		return err
-	case unit.Owner != op.Former:
-		return fmt.Errorf("%w: unit %s is %q's, not %s's", ErrStale, unit.ID, unit.Owner, op.Former)
 	}
-	*unit = unit.left("", c.At)
+	for _, i := range at {
+		s.Units[i] = s.Units[i].left("", c.At)
+		s.record(c, "move", op.Former, fmt.Sprintf("%s: unit %s is taken from %s", op.ID, s.Units[i].ID, op.Former))
+	}
 	op.Cursor, op.Moved = MoveFence, c.At.UTC()
-	s.record(c, "move", op.Former, fmt.Sprintf("%s: unit %s is taken from %s", op.ID, unit.ID, op.Former))
 	return nil
 }
 
@@ -156,7 +182,7 @@ func (t TurnBack) apply(s *Snapshot, c Command) error {
 	if err != nil {
 		return err
 	}
-	if !op.planned() || op.Cursor == MoveBack {
+	if !op.Planned() || op.Cursor == MoveBack {
 		return fmt.Errorf("%w: %s is a %s at %q", ErrLaw, op.ID, op.Kind, op.Cursor)
 	}
 	s.turnBack(op, c)
@@ -165,13 +191,15 @@ func (t TurnBack) apply(s *Snapshot, c Command) error {
 
 // turnBack ends a move whose unit was not taken yet, or has it go back.
 func (s *Snapshot) turnBack(op *Operation, c Command) {
-	s.record(c, op.Kind.String(), op.Former, fmt.Sprintf("%s: turned back at %q, unit %s stays with %s", op.ID, op.Cursor, op.Moves(), op.Former))
+	s.record(c, op.Kind.String(), op.Former, fmt.Sprintf("%s: turned back at %q, unit %s stays with %s", op.ID, op.Cursor, stoppedNames(*op), op.Former))
 	if op.Cursor != MoveReady && op.Cursor != MoveDrain {
 		op.Cursor, op.Moved = MoveBack, c.At.UTC()
 		return
 	}
-	if unit, err := s.unitOf(op); err == nil {
-		unit.Draining, unit.Grace = false, 0
+	if at, err := s.unitsOf(op); err == nil {
+		for _, i := range at {
+			s.Units[i].Draining, s.Units[i].Grace = false, 0
+		}
 	}
 	op.State, op.Ended = OperationAborted, c.At.UTC()
 }
@@ -202,20 +230,25 @@ func (e EndMove) apply(s *Snapshot, c Command) error {
 	case s.Ring.Durability == DurabilitySemiSync && e.SemiSync != SemiSyncArmed:
 		return fmt.Errorf("%w: a unit is moved to an owner that is armed, %s is %s", ErrLaw, owner, e.SemiSync)
 	}
-	unit, err := s.unitOf(op)
+	at, err := s.unitsOf(op)
 	if err != nil {
 		return err
 	}
-	if unit.Owner != "" {
-		return fmt.Errorf("%w: unit %s is %s's", ErrStale, unit.ID, unit.Owner)
+	for _, i := range at {
+		if unit := s.Units[i]; unit.Owner != "" {
+			return fmt.Errorf("%w: unit %s is %s's", ErrStale, unit.ID, unit.Owner)
+		}
 	}
+	names := stoppedNames(*op)
 	if e.From == MoveBack && s.refuses(owner) {
-		unit.Heir = owner
+		for _, i := range at {
+			s.Units[i].Heir = owner
+		}
 		op.State, op.Ended = OperationAborted, c.At.UTC()
-		s.record(c, op.Kind.String(), owner, fmt.Sprintf("%s: %s gets unit %s once it has an acker", op.ID, owner, unit.ID))
+		s.record(c, op.Kind.String(), owner, fmt.Sprintf("%s: %s gets unit %s once it has an acker", op.ID, owner, names))
 		return nil
 	}
-	if err := s.grant(grantee{owner, e.SemiSync, e.Proxies}, func(u Unit) bool { return u.ID == unit.ID }, c); err != nil {
+	if err := s.grant(grantee{owner, e.SemiSync, e.Proxies}, func(u Unit) bool { return op.Stops(u.ID) }, c); err != nil {
 		return err
 	}
 	s.unownedDisarm(op.Former)
@@ -223,7 +256,7 @@ func (e EndMove) apply(s *Snapshot, c Command) error {
 	if e.From == MoveBack {
 		op.State = OperationAborted
 	}
-	s.record(c, "move", owner, fmt.Sprintf("%s: %s owns unit %s (semi-sync %s)", op.ID, owner, unit.ID, e.SemiSync))
+	s.record(c, "move", owner, fmt.Sprintf("%s: %s owns unit %s (semi-sync %s)", op.ID, owner, names, e.SemiSync))
 	return nil
 }
 
@@ -240,22 +273,34 @@ func (s *Snapshot) unownedDisarm(id MemberID) {
 	}
 }
 
-// endMove ends a running move, or division, because of a loss: what the heal of that, or a
+// stoppedNames says the units that an operation stops in words: "*", "* and shop".
+func stoppedNames(op Operation) string {
+	names := make([]string, 0, 2)
+	for _, id := range op.stopped() {
+		names = append(names, string(id))
+	}
+	return strings.Join(names, " and ")
+}
+
+// endMove ends a running move, division or join, because of a loss: what the heal of that, or a
 // restart, decides about the unit is decided as if the move had not begun.
 func (s *Snapshot) endMove(lost MemberID, c Command) {
 	op, ok := s.Running()
-	if !ok || !op.planned() {
+	if !ok || !op.Planned() {
 		return
 	}
 	running := &s.Operations[len(s.Operations)-1]
 	running.State, running.Ended = OperationAborted, c.At.UTC()
 	s.record(c, "move", lost, fmt.Sprintf("%s: given up at %q", op.ID, op.Cursor))
-	unit, err := s.unitOf(running)
+	at, err := s.unitsOf(running)
 	if err != nil {
 		return
 	}
-	unit.Draining, unit.Grace = false, 0
-	if unit.Owner == "" && unit.Heir == "" && op.Former != lost {
-		unit.Heir = op.Former // it has everything, and gets it back
+	for _, i := range at {
+		unit := &s.Units[i]
+		unit.Draining, unit.Grace = false, 0
+		if unit.Owner == "" && unit.Heir == "" && op.Former != lost {
+			unit.Heir = op.Former // it has everything, and gets it back
+		}
 	}
 }

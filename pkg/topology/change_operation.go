@@ -21,6 +21,9 @@ func (a AdvanceOperation) apply(s *Snapshot, c Command) error {
 	if !follows(op.Kind, a.From, a.To) {
 		return fmt.Errorf("%w: %s has no step from %q to %q", ErrLaw, op.Kind, a.From, a.To)
 	}
+	if op.copies() && (a.To == AddBack || a.From == AddPrepare || a.From == AddCopy) {
+		return fmt.Errorf("%w: %s does not come from %q to %q by itself", ErrLaw, op.Kind, a.From, a.To)
+	}
 	op.Cursor, op.Moved = a.To, c.At.UTC()
 	if op.Kind == OperationRejoin && a.To == RejoinCatchUp {
 		s.Members[s.memberIndex(op.Member)].Unproven = false
@@ -39,7 +42,7 @@ func cursors(kind OperationKind) []Cursor {
 		return rejoinCursors()
 	case OperationRestart:
 		return restartCursors()
-	case OperationMove, OperationDivide:
+	case OperationMove, OperationDivide, OperationJoin:
 		return moveCursors()
 	case OperationRemove:
 		return removeCursors()
@@ -47,6 +50,8 @@ func cursors(kind OperationKind) []Cursor {
 		return dissolveCursors()
 	case OperationMaintain:
 		return removeCursors()[:3]
+	case OperationAdd, OperationReclone:
+		return addCursors()
 	case OperationNone:
 	}
 	return nil
@@ -85,7 +90,11 @@ func (a AbortOperation) apply(s *Snapshot, c Command) error {
 		c.Why = fmt.Sprintf("its return (%s) was aborted: %s; to let it in: sqlring master rejoin %s", op.ID, c.Why, op.Member)
 		s.endRejoin(op, MemberHeld, c)
 		return nil
-	case op.planned() && op.Cursor != MoveBack:
+	case op.copies() && op.suspendable():
+		op.Cursor, op.Moved = AddBack, c.At.UTC()
+		s.record(c, "operation", op.Member, fmt.Sprintf("%s %s is turned back", op.Kind, op.ID))
+		return nil
+	case op.Planned() && op.Cursor != MoveBack:
 		s.turnBack(op, c)
 		return nil
 	case op.dissolving():

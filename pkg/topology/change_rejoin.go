@@ -26,6 +26,8 @@ func (b BeginRejoin) apply(s *Snapshot, c Command) error {
 	switch {
 	case i < 0:
 		return fmt.Errorf("%w: %s is not a member", ErrStale, b.Member)
+	case b.Discard && s.Members[i].Source != "":
+		return fmt.Errorf("%w: %s is a MySQL, which would give the numbers of the discarded transactions out again: take it out of the ring (sqlring master remove), and let it in as a new server, with an empty data directory", ErrLaw, b.Member)
 	case b.LetFlow && b.Discard:
 		return fmt.Errorf("%w: what only %s holds either flows or is discarded", ErrLaw, b.Member)
 	case s.Members[i].State == MemberQuarantined && !b.LetFlow && !b.Discard:
@@ -137,9 +139,13 @@ func (r Readmit) apply(s *Snapshot, c Command) error {
 		return err
 	}
 	m := &s.Members[s.memberIndex(op.Member)]
-	m.State, m.Why, m.Cut = MemberActive, "", nil
+	m.State, m.Why, m.Cut, m.Copy = MemberActive, "", nil, nil
 	op.State, op.Ended = OperationDone, c.At.UTC()
-	s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: %s is in the ring again", op.ID, m.ID))
+	again := " again"
+	if op.copies() {
+		again = ""
+	}
+	s.record(c, op.Kind.String(), m.ID, fmt.Sprintf("%s: %s is in the ring%s", op.ID, m.ID, again))
 	return nil
 }
 

@@ -20,7 +20,7 @@ func (BeginRestart) apply(s *Snapshot, c Command) error {
 		switch op.Kind {
 		case OperationHeal:
 			s.endHealByRestart(c)
-		case OperationMove, OperationDivide:
+		case OperationMove, OperationDivide, OperationJoin:
 			s.endMove("", c)
 		case OperationRemove, OperationMaintain:
 			s.endLeave(c)

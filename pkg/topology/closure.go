@@ -105,6 +105,18 @@ func CutsOfUnit(s *Snapshot, id UnitID, ties []Tie) []Cut {
 	return Cuts(owner, ties)
 }
 
+// CutsOfJoin returns the ties that would join "*" to a unit of another owner if the unit
+// were a part of it again.
+func CutsOfJoin(s *Snapshot, id UnitID, ties []Tie) []Cut {
+	owner := map[UnitID]MemberID{}
+	for _, u := range s.Units {
+		if u.ID != id {
+			owner[u.ID] = u.Owner
+		}
+	}
+	return Cuts(owner, ties)
+}
+
 // CutsOfMove returns the ties that a move of a unit would cut.
 func CutsOfMove(s *Snapshot, id UnitID, to MemberID, ties []Tie) []Cut {
 	owner := map[UnitID]MemberID{}

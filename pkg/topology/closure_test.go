@@ -47,6 +47,8 @@ func TestCuts(t *testing.T) {
 		{"one with an object that can not be read", CutsOfUnit(s, "wild", ties()), []string{"procedure wild.p"}},
 		{"a move away from what is tied to it", CutsOfMove(s, "stock", "m2", ties()), []string{"view shop.total", "foreign key stock.item_part"}},
 		{"a move to where the rest is", CutsOfMove(s, "blog", "m1", ties()), nil},
+		{"a join of what is tied to the rest", CutsOfJoin(s, "stock", ties()), nil},
+		{"a join of what is tied to another owner's", CutsOfJoin(s, "stock", append(ties(), Tie{Object: "view stock.news", Home: "stock", Names: []string{"blog"}})), []string{"view stock.news"}},
 		{"a move of the rest", CutsOfMove(s, UnitRest, "m2", ties()), []string{"view shop.total", "foreign key stock.item_part"}},
 	}
 	for _, tt := range tests {

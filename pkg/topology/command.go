@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"time"
 )
@@ -39,7 +40,7 @@ type Command struct {
 // changeKinds returns the closed set, by the name in the log. A kind is never
 // renamed and its fields never change their meaning.
 func changeKinds() map[string]Change {
-	return map[string]Change{
+	kinds := map[string]Change{
 		"init_ring":         InitRing{},
 		"advance_operation": AdvanceOperation{},
 		"open_ring":         OpenRing{},
@@ -73,28 +74,38 @@ func changeKinds() map[string]Change {
 		"end_move":          EndMove{},
 		"begin_divide":      BeginDivide{},
 		"end_divide":        EndDivide{},
+		"begin_join":        BeginJoin{},
+		"end_join":          EndJoin{},
 		"pin_unit":          PinUnit{},
 		"unpin_unit":        UnpinUnit{},
 		"drain_member":      DrainMember{},
 		"resume_member":     ResumeMember{},
-
-		"leave_ring":      LeaveRing{},
-		"begin_leave":     BeginLeave{},
-		"unlink":          Unlink{},
-		"end_remove":      EndRemove{},
-		"give_up_leave":   GiveUpLeave{},
-		"forget_member":   ForgetMember{},
-		"maintain_member": MaintainMember{},
-		"end_maintenance": EndMaintenance{},
-
-		"dissolve_ring": DissolveRing{},
-		"take_units":    TakeUnits{},
-		"end_dissolve":  EndDissolve{},
+		"leave_ring":        LeaveRing{},
+		"begin_leave":       BeginLeave{},
+		"unlink":            Unlink{},
+		"end_remove":        EndRemove{},
+		"give_up_leave":     GiveUpLeave{},
+		"forget_member":     ForgetMember{},
+		"maintain_member":   MaintainMember{},
+		"end_maintenance":   EndMaintenance{},
+		"dissolve_ring":     DissolveRing{},
+		"take_units":        TakeUnits{},
+		"end_dissolve":      EndDissolve{},
 
 		"set_lag_thresholds": SetLagThresholds{},
 		"set_throttle":       SetThrottle{},
 		"clear_throttle":     ClearThrottle{},
+		"note_repair":        NoteRepair{},
+	}
+	maps.Copy(kinds, addKinds())
+	maps.Copy(kinds, standingKinds())
+	return kinds
+}
 
+// standingKinds are the changes of what stands beside the ring: what is told, and what is
+// held back.
+func standingKinds() map[string]Change {
+	return map[string]Change{
 		"open_outbox":   OpenOutbox{},
 		"note_findings": NoteFindings{},
 		"note_leader":   NoteLeader{},

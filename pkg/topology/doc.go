@@ -6,7 +6,7 @@
 // when; it lives in a node's memory and ages. A decision (a [Step], a
 // [Violation]) is computed from the two and never stored.
 //
-// The three functions of the package:
+// The four functions of the package:
 //
 //   - [Apply] takes a snapshot and a command and returns the next snapshot, or an
 //     error and no change. Every node runs it on the same log, so it reads no
@@ -16,6 +16,8 @@
 //   - [Next] is level-triggered: it looks whether the post-condition of the
 //     present step holds, and returns exactly one thing to do. A controller that
 //     died anywhere resumes by observation, not by memory.
+//   - [News] holds what a leader sees against what stands in the [Outbox], and
+//     returns what is to be told. What raft decides is told by Apply itself.
 //
 // The package does no I/O, reads no clock and starts no goroutine. "Unknown"
 // dominates every fold: an observation that is missing, failed or past its

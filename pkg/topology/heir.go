@@ -7,7 +7,8 @@ import (
 )
 
 // best returns the survivor that has most of the lost member's transactions; of
-// equals, the first in ring order after it, which pulled from it.
+// equals, one that has everything that was acknowledged, of other owners too; of
+// those the first in ring order after it, which pulled from it.
 func (h heal) best() Member {
 	order := h.alive
 	if down, ok := formerDownstream(h.s, h.lost.ID); ok {
@@ -17,7 +18,8 @@ func (h heal) best() Member {
 	return slices.MaxFunc(order, func(a, b Member) int {
 		x, _ := h.o.Of(a.ID)
 		y, _ := h.o.Of(b.ID)
-		return cmp.Compare(x.Position().Seq(h.lost.Domain()), y.Position().Seq(h.lost.Domain()))
+		all := func(o Observation) int { return -len(o.Position().Missing(h.op.Mark)) }
+		return cmp.Or(cmp.Compare(x.Position().Seq(h.lost.Domain()), y.Position().Seq(h.lost.Domain())), cmp.Compare(all(x), all(y)))
 	})
 }
 

@@ -17,12 +17,16 @@ func healLeases(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	}
 	record := RecordMark{Operation: op.ID}
 	for _, w := range o.Writers {
-		if unit, ok := s.Unit(w.Unit); !ok || unit.Owner == "" { // what others own goes on being acknowledged
+		unit, ok := s.Unit(w.Unit)
+		if !ok { // it was joined, and the proxy has not heard of it
+			unit, ok = s.Unit(UnitRest)
+		}
+		if !ok || unit.Owner == "" && !s.withheld(unit, op.Member) { // what others own goes on being acknowledged
 			record.Mark = record.Mark.Union(w.Acked)
 		}
 	}
 	for _, unit := range s.ownerless() {
-		record.Unknown = record.Unknown || !remembered(unit, o, now)
+		record.Unknown = record.Unknown || !s.withheld(unit, op.Member) && !remembered(unit, o, now)
 	}
 	for _, m := range s.Members { // what was cut off with a member is not asked of its heirs' heirs
 		if last, ok := m.Cut.Last(m.Domain()); ok && m.State != MemberActive && m.ID != op.Member {
@@ -31,6 +35,13 @@ func healLeases(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	}
 	record.Unknown = record.Unknown && !op.Armed && s.Ring.Durability == DurabilitySemiSync && len(s.ownerless()) > 0
 	return commit(record, "no lease of an ended epoch is left")
+}
+
+// withheld reports whether a unit waits for a member that is in the ring, and has all that
+// was acknowledged in it: the one that wrote it. Of nobody else that is asked.
+func (s *Snapshot) withheld(unit Unit, lost MemberID) bool {
+	heir, ok := s.Member(unit.Heir)
+	return ok && heir.State == MemberActive && heir.ID != lost
 }
 
 // remembered reports whether all that was acknowledged since the unit was granted is

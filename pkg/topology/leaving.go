@@ -59,7 +59,7 @@ func (s *Snapshot) FreeSlot() (int, error) {
 // own returns what p holds of a member's own transactions, under all its identities.
 func (m Member) own(p Position) Position {
 	var own Position
-	for _, id := range append([]uint32{m.Identity}, m.Retired...) {
+	for _, id := range append([]uint32{m.Domain()}, m.Retired...) { // of a MySQL nothing stands under an identity
 		if last, ok := p.Last(id); ok {
 			own = own.With(last)
 		}

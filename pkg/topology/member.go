@@ -21,9 +21,10 @@ const (
 	MemberHeld                           // taken out, and stays out until the DBA lets it back in
 	MemberLeaving                        // out of the wiring, and about to be forgotten
 	MemberMaintained                     // taken out so that the DBA can stop its server
+	MemberCopying                        // gets its data from another member; counts for nothing (S31)
 )
 
-var memberStateNames = [...]string{"joining", "active", "down", "returning", "quarantined", "held", "leaving", "maintenance"}
+var memberStateNames = [...]string{"joining", "active", "down", "returning", "quarantined", "held", "leaving", "maintenance", "copying"}
 
 func (s MemberState) String() string { return enumName(memberStateNames[:], int(s)) }
 
@@ -96,6 +97,11 @@ type Member struct {
 	// Cut is the last position of its own transactions that the survivors had
 	// when it was taken out; empty while it is in the ring.
 	Cut Position `json:"cut,omitempty"`
+	// Base is where its binlog begins if its data came from another member: what is
+	// before that it can send to nobody.
+	Base Position `json:"base,omitempty"`
+	// Copy is what is known of its data while it is MemberCopying, else nil.
+	Copy *Copying `json:"copy,omitempty"`
 }
 
 // Domain returns under what its own transactions stand in a [Position].

@@ -32,12 +32,14 @@ func nextOf(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		return nextRejoin(s, op, o, now)
 	case OperationRestart:
 		return nextRestart(s, op, o, now)
-	case OperationMove, OperationDivide:
+	case OperationMove, OperationDivide, OperationJoin:
 		return nextMove(s, op, o, now)
 	case OperationRemove, OperationMaintain:
 		return nextLeave(s, op, o, now)
 	case OperationDissolve:
 		return nextDissolve(s, op, o, now)
+	case OperationAdd, OperationReclone:
+		return nextAdd(s, op, o, now)
 	case OperationNone:
 	}
 	return stuck("operation %s is of a kind that this release does not know: %s", op.ID, op.Kind)

@@ -17,9 +17,12 @@ const (
 	OperationRemove                 // take a member out for good
 	OperationMaintain               // take a member out for a while
 	OperationDissolve               // end the ring
+	OperationJoin                   // make a unit a part of "*" again
+	OperationAdd                    // give the ring another member, which gets its data from one that is there
+	OperationReclone                // the same, for a member whose own data is given up
 )
 
-var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain", "dissolve"}
+var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain", "dissolve", "join", "add", "reclone"}
 
 func (k OperationKind) String() string { return enumName(operationKindNames[:], int(k)) }
 
@@ -80,7 +83,10 @@ type Operation struct {
 	Heir        MemberID `json:"heir,omitempty"`         // heal, move: who gets the units
 	Tail        *Tail    `json:"tail,omitempty"`         // rejoin: what only the returning member had
 
-	// What a move, or a division, is about.
+	Data  bool `json:"data,omitempty"`  // init: the first member holds data, and stays open
+	Boots bool `json:"boots,omitempty"` // init: the DBA's word for its config file
+
+	// What a move, a division or a join is about.
 	Unit  UnitID        `json:"unit,omitempty"`
 	Grace time.Duration `json:"grace,omitempty"` // how long proxies let work in the unit end
 	Below uint64        `json:"below,omitempty"` // move: connections at Former up to this id are to be gone

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -78,6 +79,19 @@ func (o *Outbox) Stands(key string) (Standing, bool) {
 
 func (o *Outbox) standing(key string) int {
 	return slices.IndexFunc(o.Standing, func(st Standing) bool { return st.Notice.Key() == key })
+}
+
+// validate returns what breaks the bounds of the outbox, or its order.
+func (o *Outbox) validate() error {
+	switch {
+	case o == nil:
+		return nil
+	case len(o.History) > MaxNotices || len(o.Pending) > MaxPending || len(o.Standing) > MaxStanding || len(o.Silences) > MaxSilences:
+		return fmt.Errorf("the outbox holds more than it may")
+	case len(o.History) > 0 && o.History[len(o.History)-1].Seq >= o.Next:
+		return fmt.Errorf("event %d was told, and the next one is %d", o.History[len(o.History)-1].Seq, o.Next)
+	}
+	return nil
 }
 
 // clone returns a copy that shares nothing that Apply changes.

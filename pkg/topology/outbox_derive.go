@@ -87,6 +87,10 @@ func (s *Snapshot) tellMember(was Member, known bool, m Member, c Command) {
 		}
 		switch m.State {
 		case MemberJoining, MemberActive:
+		case MemberLeaving:
+			n.Remedy = "nothing: it is being removed; to have it stay: sqlring operation abort"
+		case MemberMaintained: // nobody is called for it
+			n.Remedy = fmt.Sprintf("nothing: it comes back by itself; at once: sqlring master maintenance %s --end", m.ID)
 		case MemberDown:
 			n.Severity, n.Remedy = UrgencyWarning, "start its server again: it is let back in by itself, once what only it holds was judged"
 		case MemberReturning:

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +92,54 @@ func TestAClosedOutboxChangesNothing(t *testing.T) {
 		if e.Kind == "step" {
 			t.Errorf("a line that the earlier release does not write: %+v", e)
 		}
+	}
+}
+
+// A state that the release before has stored goes on, with the outbox opened in it.
+func TestTheOutboxOpensInAStateOfThePreviousRelease(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/release-0/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no states: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old, err := DecodeSnapshot(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &told{old, t, time.Now()}
+		s.do(OpenOutbox{})
+		out := 0
+		for _, m := range s.Members {
+			if isOut(m) {
+				out++
+			}
+		}
+		stands := slices.DeleteFunc(slices.Clone(s.Outbox.Standing), func(st Standing) bool { return st.Notice.Topic != TopicMember })
+		if len(stands) != out {
+			t.Errorf("%s: %d members are out, %d stand", file, out, len(stands))
+		}
+		s.do(NoteLeader{Node: "n1", Term: 9})
+		if err := s.try(OpenOutbox{}); !errors.Is(err, ErrStale) {
+			t.Errorf("opened twice: %v", err)
+		}
+	}
+}
+
+// A state that was saved goes on in another raft: its events have other numbers, and who
+// leads there is told.
+func TestTheOutboxOfASavedStateGoesOn(t *testing.T) {
+	s := openRing(t)
+	s.do(OpenOutbox{})
+	s.do(NoteLeader{Node: "n1", Term: 400})
+	last := s.Outbox.History[0]
+	s.Snapshot = Resume(s.Snapshot)
+	s.do(NoteLeader{Node: "n1", Term: 2})
+	if n := s.Outbox.History[1]; n.Seq < last.Seq+resumeAbove || n.To != "n1" {
+		t.Errorf("told is %+v", n)
 	}
 }
 

@@ -143,7 +143,7 @@ func dissolveMember(s *Snapshot, op Operation, m Member, seen Observation) (Step
 	case op.Cursor == DissolveClean && !op.Keep && seen.HasRing && seen.ReadOnly && seen.Link.Upstream == "":
 		return do(m.ID, Action{Kind: ActRetire}, "the ring is dissolved"), false
 	case op.Cursor == DissolveOpening && opens && seen.ReadOnly && seen.Boot == m.Boot:
-		return do(m.ID, Action{Kind: ActOpen, Identity: m.Identity, Boot: m.Boot}, "it takes writes from now on, past sqlring"), false
+		return do(m.ID, openAction(m), "it takes writes from now on, past sqlring"), false
 	}
 	return Step{}, true
 }

@@ -15,6 +15,9 @@ func drainMembers(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 			continue
 		}
 		to, found := DrainsTo(s, owner.ID, o, now)
+		if !found && owner.Leaving != nil {
+			return wait("%s is to leave, but nobody else can own unit %s now; to have it stay: sqlring master resume %s", owner.ID, u.ID, owner.ID), true
+		}
 		if !found {
 			return wait("%s is drained, and nobody else can own unit %s now", owner.ID, u.ID), true
 		}

@@ -21,6 +21,9 @@ func initCursors() []Cursor {
 }
 
 func nextInit(s *Snapshot, op Operation, o Observations, now time.Time) Step {
+	if op.Data {
+		return nextInitData(s, op, o, now)
+	}
 	for _, m := range s.Members {
 		if _, ok := o.Good(m.ID, now); !ok {
 			seen, _ := o.Of(m.ID)
@@ -52,7 +55,7 @@ func initPreflight(s *Snapshot, op Operation, o Observations) Step {
 		case seen.Version.Series() != first.Version.Series():
 			return stuck("member %s is %s, %s is %s: a ring has one release series", m.ID, seen.Version, first.Member, first.Version)
 		case len(seen.Schemas) > 0:
-			return stuck("member %s is not empty, it has the schema %s: init takes empty servers; if it is not needed, on each of them: SET SESSION sql_log_bin=0; DROP DATABASE %s; init goes on by itself then",
+			return stuck("member %s is not empty, it has the schema %s: init takes empty servers, or with --from one that holds data; if it is not needed, on each of them: SET SESSION sql_log_bin=0; DROP DATABASE %s; init goes on by itself then",
 				m.ID, strings.Join(seen.Schemas, ", "), seen.Schemas[0])
 		case seen.Link.Upstream != "":
 			return stuck("member %s follows %s already: end that first (%s)", m.ID, seen.Link.Upstream, seen.Version.unfollow())
@@ -72,6 +75,9 @@ type staticLine struct {
 	ok   bool
 	text string
 }
+
+// UnsafeStatics lists the lines that the config file of a server lacks.
+func UnsafeStatics(seen Observation) []string { return unsafeStatics(seen) }
 
 // unsafeStatics lists the lines that the config file of a server must have. Nothing
 // that is set on a MariaDB by SQL survives a restart. Of MySQL these are its defaults,

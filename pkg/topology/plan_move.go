@@ -2,10 +2,11 @@ package topology
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
-// The steps of operation move, in order. A division goes from drain to fence, and
+// The steps of operation move, in order. A division, and a join, goes from drain to fence, and
 // expel where it has to, with the same member as old and new owner. Writes of the unit wait from drain to the
 // end, and at no other time. Until take, which leads to fence, nothing has changed
 // but that they wait; from there on the unit has no owner, and the way ends with
@@ -44,7 +45,7 @@ const DefaultGrace = time.Second
 type move struct {
 	s        *Snapshot
 	op       Operation
-	unit     Unit
+	units    []Unit // whose writes wait
 	from, to Member
 	old, new Observation // of from and to; they answer with the admitted process
 	o        Observations
@@ -62,14 +63,19 @@ func nextMove(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		return commit(BeginHeal{Member: m.ID, Evidence: verdict.evidence}, "%s", verdict.why)
 	}
 	mv := move{s: s, op: op, o: o, now: now}
-	mv.unit, _ = s.Unit(op.Moves())
+	for _, id := range op.stopped() {
+		unit, _ := s.Unit(id)
+		mv.units = append(mv.units, unit)
+	}
 	mv.from, _ = s.Member(op.Former)
 	mv.to, _ = s.Member(op.Heir)
 	var oldGood, newGood bool
 	mv.old, oldGood = o.Good(op.Former, now)
 	mv.new, newGood = o.Good(op.Heir, now)
-	if mv.early() && mv.unit.Owner != op.Former {
-		return commit(TurnBack{Operation: op.ID, From: op.Cursor}, "unit %s was taken from %s meanwhile", mv.unit.ID, op.Former)
+	for _, unit := range mv.units {
+		if mv.early() && unit.Owner != op.Former {
+			return commit(TurnBack{Operation: op.ID, From: op.Cursor}, "unit %s was taken from %s meanwhile", unit.ID, op.Former)
+		}
 	}
 	if step, late := mv.late(); late {
 		return step
@@ -127,7 +133,7 @@ func (mv move) late() (Step, bool) {
 	// Moved is when the step began; from the take on, the epoch's beginning counts.
 	began := mv.op.Moved
 	if !mv.early() {
-		began = mv.unit.Since
+		began = mv.units[0].Since
 	}
 	if mv.now.Sub(began) <= limit {
 		return Step{}, false
@@ -173,7 +179,7 @@ func (mv move) ready() Step {
 		return step
 	}
 	if mv.new.ReadOnly {
-		return do(mv.to.ID, openAction(mv.to), "it is to own %s, and is opened before writes have to wait for that", mv.unit.ID)
+		return do(mv.to.ID, openAction(mv.to), "it is to own %s, and is opened before writes have to wait for that", stoppedNames(mv.op))
 	}
 	return commit(DrainUnit{Operation: mv.op.ID}, "%s is open and has caught up", mv.to.ID)
 }
@@ -198,13 +204,24 @@ func (mv move) ackerThere() (Step, bool) {
 // drain waits until proxies have nothing under way in the unit, or Grace is over.
 func (mv move) drain() Step {
 	take := TakeUnit{Operation: mv.op.ID}
-	if quiet(mv.unit, mv.o, mv.now) {
-		return commit(take, "nothing is under way in %s", mv.unit.ID)
+	names := stoppedNames(mv.op)
+	if mv.calm() {
+		return commit(take, "nothing is under way in %s", names)
 	}
 	if waited := mv.now.Sub(mv.op.Moved); waited > mv.op.Grace+graceOver {
-		return commit(take, "work in %s has not ended within %s, it is cut", mv.unit.ID, mv.op.Grace)
+		return commit(take, "work in %s has not ended within %s, it is cut", names, mv.op.Grace)
 	}
-	return wait("proxies let work in %s end", mv.unit.ID)
+	return wait("proxies let work in %s end", names)
+}
+
+// calm reports whether every proxy has said that nothing is under way in the units.
+func (mv move) calm() bool {
+	return !slices.ContainsFunc(mv.units, func(u Unit) bool { return !quiet(u, mv.o, mv.now) })
+}
+
+// remembered reports whether all that was acknowledged in the units is known.
+func (mv move) remembered() bool {
+	return !slices.ContainsFunc(mv.units, func(u Unit) bool { return !remembered(u, mv.o, mv.now) })
 }
 
 // quiet reports whether every proxy has said that nothing is under way in the unit,
@@ -228,16 +245,16 @@ func (mv move) fence() Step {
 	if step, over := leasesOver(mv.s, mv.o, mv.now); !over {
 		return step
 	}
-	calm := quiet(mv.unit, mv.o, mv.now)
+	calm, names := mv.calm(), stoppedNames(mv.op)
 	switch {
-	case !calm && remembered(mv.unit, mv.o, mv.now) && mv.now.Sub(mv.unit.Since) < settleFor:
-		return wait("proxies are about to say that nothing is under way in %s", mv.unit.ID)
-	case !calm || !remembered(mv.unit, mv.o, mv.now):
-		return advance(mv.op, MoveExpel, "no lease on %s is left, but not every proxy can say that nothing of it is under way at %s", mv.unit.ID, mv.from.ID)
-	case mv.op.Kind == OperationDivide:
-		return mv.divide()
+	case !calm && mv.remembered() && mv.now.Sub(mv.units[0].Since) < settleFor:
+		return wait("proxies are about to say that nothing is under way in %s", names)
+	case !calm || !mv.remembered():
+		return advance(mv.op, MoveExpel, "no lease on %s is left, but not every proxy can say that nothing of it is under way at %s", names, mv.from.ID)
+	case mv.op.Kind != OperationMove:
+		return mv.repartition()
 	case mv.s.Owns(mv.from.ID):
-		return advance(mv.op, MoveCatchUp, "no lease on %s is left, and nothing is under way in it", mv.unit.ID)
+		return advance(mv.op, MoveCatchUp, "no lease on %s is left, and nothing is under way in it", names)
 	}
 	return mv.closed()
 }
@@ -253,19 +270,22 @@ func (mv move) expel() Step {
 	case mv.old.Apps > 0 && mv.old.AppsFrom <= mv.op.Below:
 		return do(mv.from.ID, Action{Kind: ActExpel, Below: mv.op.Below}, "connections up to %d may carry a write of the ended epoch", mv.op.Below)
 	}
-	if mv.op.Kind == OperationDivide {
-		return mv.divide()
+	if mv.op.Kind != OperationMove {
+		return mv.repartition()
 	}
 	return advance(mv.op, MoveCatchUp, "no connection is left that could carry a write of the ended epoch")
 }
 
-// divide ends a division: nobody writes by the old partition any more.
-func (mv move) divide() Step {
+// repartition ends a division, or a join: nobody writes by the old partition any more.
+func (mv move) repartition() Step {
 	if mv.s.refuses(mv.from.ID) {
 		return commit(TurnBack{Operation: mv.op.ID, From: mv.op.Cursor}, "%s has no acker, and degraded is refuse", mv.from.ID)
 	}
-	end := EndDivide{Operation: mv.op.ID, From: mv.op.Cursor, Proxies: proxies(mv.o)}
-	return commit(end, "no lease by the old partition is left, and nothing is under way in %s", mv.unit.ID)
+	var end Change = EndDivide{Operation: mv.op.ID, From: mv.op.Cursor, Proxies: proxies(mv.o)}
+	if mv.op.Kind == OperationJoin {
+		end = EndJoin{Operation: mv.op.ID, From: mv.op.Cursor, Proxies: proxies(mv.o)}
+	}
+	return commit(end, "no lease by the old partition is left, and nothing is under way in %s", stoppedNames(mv.op))
 }
 
 // catchUp is the rest of the way where that could not be gone at once.
@@ -284,7 +304,7 @@ func (mv move) catchUp() Step {
 // after the step before.
 func (mv move) closed() Step {
 	if !mv.old.ReadOnly {
-		return do(mv.from.ID, Action{Kind: ActClose}, "no lease on %s is left: what it has then is all that it wrote", mv.unit.ID)
+		return do(mv.from.ID, Action{Kind: ActClose}, "no lease on %s is left: what it has then is all that it wrote", stoppedNames(mv.op))
 	}
 	return mv.handOver()
 }
@@ -317,7 +337,7 @@ func (mv move) back() Step {
 		return do(mv.from.ID, prepareAction(mv.s, mv.from, false), "%s", why)
 	}
 	if mv.old.ReadOnly {
-		return do(mv.from.ID, openAction(mv.from), "it gets %s back", mv.unit.ID)
+		return do(mv.from.ID, openAction(mv.from), "it gets %s back", stoppedNames(mv.op))
 	}
 	if step, over := leasesOver(mv.s, mv.o, mv.now); !over {
 		return step

@@ -18,7 +18,40 @@ const retryAfter = 5 * time.Second
 //  2. its receiver is stopped, its applier runs on;
 //  3. everything that was received is applied;
 //  4. it is pointed anew, and both threads are started.
+//
+// What the upstream's binlog does not begin early enough for, m reads from another
+// member before that (S35).
 func follow(s *Snapshot, m, upstream Member, acker bool, o Observations, now time.Time) (step Step, ok bool) {
+	feeder, found := feederOf(s, m, upstream, o, now)
+	switch {
+	case !found:
+		return stuck("member %s lacks what the binlog of %s begins after, and no other member that answers can send it: start one that can; or end what runs (sqlring operation abort) and give up what it holds: sqlring master reclone %s", m.ID, upstream.ID, m.ID), false
+	case feeder.ID == upstream.ID:
+		return pull(s, m, upstream, acker, o, now)
+	}
+	if step, ok := pull(s, m, feeder, false, o, now); !ok {
+		return step, false
+	}
+	seen, _ := o.Of(m.ID)
+	return wait("member %s reads from %s what the binlog of %s begins after: %d transactions to go", m.ID, feeder.ID, upstream.ID, seen.Position().Behind(upstream.Base)), false
+}
+
+// feederOf returns whom m can read from on its way to upstream: that one itself, or
+// the nearest before it in ring order whose binlog begins early enough.
+func feederOf(s *Snapshot, m, upstream Member, o Observations, now time.Time) (Member, bool) {
+	seen, _ := o.Of(m.ID)
+	if seen.Link.Upstream == upstream.Addr && seen.Link.Receiver == ThreadRunning || seen.Position().Covers(upstream.Base) {
+		return upstream, true
+	}
+	feeder, found := s.nearest(upstream.ID, -1, func(x Member) bool {
+		theirs, good := o.Good(x.ID, now)
+		return x.State == MemberActive && x.ID != m.ID && good && theirs.Boot == x.Boot && seen.Position().Covers(x.Base)
+	})
+	return feeder, found
+}
+
+// pull is follow without a look at what the upstream can send.
+func pull(s *Snapshot, m, upstream Member, acker bool, o Observations, now time.Time) (step Step, ok bool) {
 	seen, good := o.Good(m.ID, now)
 	if !good {
 		return unheard(m.ID, seen, now), false
@@ -72,7 +105,7 @@ func ackersOff(s *Snapshot, m, upstream Member, acker bool, o Observations, now 
 		comes := other.ID == upstream.ID && acker
 		leaves := moves && (other.Addr == seen.Link.Upstream || other.ID == m.ID)
 		theirs, _ := o.Of(other.ID)
-		gone := other.State == MemberDown || other.State == MemberQuarantined || other.State == MemberHeld || other.State == MemberMaintained || failing(theirs, now)
+		gone := other.State == MemberDown || other.State == MemberQuarantined || other.State == MemberHeld || other.State == MemberMaintained || other.State == MemberCopying && other.ID != m.ID || failing(theirs, now)
 		if gone || (!comes && !leaves) {
 			continue
 		}

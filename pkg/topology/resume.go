@@ -5,8 +5,8 @@ package topology
 const resumeAbove = 1000
 
 // Resume returns a saved state as a ring goes on from it: numbers that may have been
-// given out since it was saved (identities, boot tokens, operations, epochs) are not
-// given out again. Whoever owns a unit by it owns it in a new epoch; what the members
+// given out since it was saved (identities, boot tokens, operations, epochs, events) are
+// not given out again. Whoever owns a unit by it owns it in a new epoch; what the members
 // say is looked at as always, and a process that it does not know counts as restarted.
 func Resume(saved *Snapshot) *Snapshot {
 	s := saved.clone()
@@ -15,6 +15,11 @@ func Resume(saved *Snapshot) *Snapshot {
 	s.NextBoot += resumeAbove
 	for i := range s.Units {
 		s.Units[i].Epoch += resumeAbove
+	}
+	if s.Outbox != nil {
+		s.Outbox.Next += resumeAbove
+		s.Outbox.NextSilence += resumeAbove
+		s.Outbox.Term = 0 // raft's terms begin anew
 	}
 	return s
 }

@@ -143,6 +143,8 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 		return "ok\n"
 	case "divide":
 		return sc.apply(BeginDivide{Unit: UnitID(names[0])})
+	case "join":
+		return sc.apply(BeginJoin{Unit: UnitID(names[0])})
 	case "pin":
 		return sc.apply(PinUnit{Unit: UnitID(names[0])})
 	case "unpin":
@@ -161,6 +163,15 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 		return sc.apply(change)
 	case "move":
 		return sc.apply(BeginMove{Unit: UnitID(names[0]), To: MemberID(args["to"])})
+	case "add":
+		return sc.apply(BeginAdd{
+			Member: NewMember{ID: MemberID(names[0]), Addr: names[0] + ":3306"}, After: MemberID(args["after"]), Discard: args["discard"] == "yes",
+		})
+	case "reclone":
+		return sc.apply(BeginReclone{Member: MemberID(names[0])})
+	case "copy":
+		sc.copies(t, MemberID(names[0]), args)
+		return "ok\n"
 	case "heal":
 		return sc.apply(BeginHeal{Member: MemberID(names[0])})
 	case "rejoin":
@@ -189,6 +200,20 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 	return ""
 }
 
+// copies lets the copy into a member fail, or with state=done end at a position.
+func (sc *scenario) copies(t *testing.T, id MemberID, args map[string]string) {
+	t.Helper()
+	seen, _ := sc.obs.Of(id)
+	made := *seen.Copy
+	parse(t, made.State.UnmarshalText, args["state"])
+	made.At, made.Error, made.Position = sc.now, args["error"], position(t, args["at"])
+	seen.Copy = &made
+	if made.State == CopyDone {
+		seen.Applied, seen.Binlog, seen.Earlier, seen.EarlierAt = made.Position, made.Position, made.Position, sc.now.Add(-time.Millisecond)
+	}
+	sc.obs = sc.obs.With(seen)
+}
+
 // writer notes what a proxy says of a unit, "*" if none is named.
 func (sc *scenario) writer(t *testing.T, node NodeID, args map[string]string) {
 	t.Helper()
@@ -213,7 +238,7 @@ func parse(t *testing.T, into func([]byte) error, text string) {
 
 func initFrom(t *testing.T, args map[string]string, names []string) InitRing {
 	t.Helper()
-	change := InitRing{Name: args["ring"]}
+	change := InitRing{Name: args["ring"], Data: args["data"] == "yes"}
 	if s, ok := args["stride"]; ok {
 		change.Stride = number(t, s)
 	}
@@ -412,6 +437,17 @@ func (sc *scenario) effect(seen Observation, a Action) Observation {
 		v := &seen.Settings
 		v.GTIDStrict, v.IgnoreDuplicates, v.StrictDDL, v.NetTimeout = true, true, true, 2
 		v.EndlessWait, v.AfterSync = true, true
+		if a.Live {
+			seen.ReadOnly, seen.Applied = false, seen.Applied.Union(seen.Binlog)
+			seen.Beats = append(slices.Clone(seen.Beats), Beat{Origin: seen.Member, Node: "n1", Seq: 1})
+		}
+	case ActCopy:
+		attempts := 1
+		if seen.Copy != nil && seen.Copy.ID == a.Copy.ID {
+			attempts = seen.Copy.Attempts + 1
+		}
+		seen.Schemas = nil
+		seen.Copy = &CopyProgress{ID: a.Copy.ID, State: CopyRunning, Began: sc.now, At: sc.now, Attempts: attempts}
 	case ActFollow:
 		seen.Link = Link{Upstream: a.Upstream, Receiver: ThreadRunning, Applier: ThreadRunning}
 		seen.Settings.AckerEnabled, seen.SemiSync.Acking = a.Acker, a.Acker
@@ -422,6 +458,10 @@ func (sc *scenario) effect(seen Observation, a Action) Observation {
 		for _, m := range sc.snap.Members {
 			seen.Beats = append(slices.Clone(seen.Beats), Beat{Origin: m.ID, Node: "n1", Seq: 1})
 		}
+	case ActEndCopy:
+		ended := *seen.Copy
+		ended.State = CopyFailed
+		seen.Copy = &ended
 	case ActStopReceiver:
 		seen.Link.Receiver = ThreadStopped
 	case ActDetach:

@@ -214,3 +214,14 @@ func TestMySQLOwnerStalls(t *testing.T) {
 		})
 	}
 }
+
+func TestMySQLThatLeavesIsRememberedByItsSource(t *testing.T) {
+	m := Member{ID: "m1", Identity: 103, Retired: []uint32{101}, Source: uuidA}
+	if got := m.own(position(t, uuidA+":1-9,"+uuidB+":1-3")).String(); got != uuidA+":1-9" {
+		t.Errorf("of its own it has %q", got)
+	}
+	s := &Snapshot{Members: []Member{{ID: "m1", State: MemberQuarantined, Source: uuidA}}}
+	if err := (BeginRejoin{Member: "m1", Discard: true}).apply(s, Command{}); !errors.Is(err, ErrLaw) || !strings.Contains(err.Error(), "out again") {
+		t.Errorf("discard: %v", err)
+	}
+}

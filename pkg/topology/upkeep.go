@@ -73,8 +73,7 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	if !good {
 		return wait("%s", judge(s, m, o, now).why)
 	}
-	inherits := s.Inherits(m.ID)
-	holds := s.Owns(m.ID) || inherits
+	inherits, holds := s.Inherits(m.ID), s.Owns(m.ID) || s.Inherits(m.ID)
 	if why := unprepared(s, m, seen); why != "" {
 		if !seen.ReadOnly {
 			return do(m.ID, Action{Kind: ActClose}, "%s: it is closed until that is put right", why)
@@ -144,6 +143,8 @@ func upkeepOut(s *Snapshot, m Member, o Observations, now time.Time) (step Step,
 			return step, true
 		}
 		return wait("%s", heldOut(m)), true
+	case m.State == MemberCopying:
+		return upkeepCopying(s, m, o, now), true
 	case heldOut(m) != "":
 		return wait("%s", heldOut(m)), true
 	}
@@ -157,6 +158,10 @@ func heldOut(m Member) string {
 		return fmt.Sprintf("member %s is in quarantine: %s", m.ID, m.Why)
 	case MemberHeld:
 		return fmt.Sprintf("member %s is held out: %s", m.ID, m.Why)
+	case MemberCopying:
+		if m.Copy.Halted {
+			return fmt.Sprintf("member %s is half copied: %s; its data again: sqlring master reclone %s", m.ID, m.Why, m.ID)
+		}
 	case MemberJoining, MemberActive, MemberDown, MemberReturning, MemberLeaving, MemberMaintained:
 	}
 	return ""

@@ -50,6 +50,8 @@ type Node struct {
 	Endures error            // what EndSession returns instead of ending one
 	Told    []api.Hook       // the hooks of the node
 	Tested  map[string]error // what each answers to a test; absent: there is none
+	// Checks is what is found before a copy; nil: that all is as it has to be.
+	Checks []topology.CopyCheck
 
 	Asked []string // every change that was proposed, "by: change: why"
 }

@@ -19,6 +19,9 @@ func nextOfMove(op topology.Operation) topology.Change {
 		if op.Kind == topology.OperationDivide {
 			return topology.EndDivide{Operation: op.ID, From: op.Cursor}
 		}
+		if op.Kind == topology.OperationJoin {
+			return topology.EndJoin{Operation: op.ID, From: op.Cursor}
+		}
 		return topology.AdvanceOperation{Operation: op.ID, From: op.Cursor, To: topology.MoveCatchUp}
 	}
 	return topology.EndMove{Operation: op.ID, From: op.Cursor, SemiSync: topology.SemiSyncArmed}

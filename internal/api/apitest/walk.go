@@ -29,7 +29,12 @@ func (n *Node) walk() bool {
 
 // nextChange returns what ends the step that op is at; nil: it is stuck.
 func (n *Node) nextChange(op topology.Operation) topology.Change {
-	if op.Kind == topology.OperationMove || op.Kind == topology.OperationDivide {
+	if op.Kind == topology.OperationAdd || op.Kind == topology.OperationReclone {
+		if change := n.nextOfAdd(op); change != nil {
+			return change
+		}
+	}
+	if op.Planned() {
 		return nextOfMove(op)
 	}
 	if op.Kind == topology.OperationRemove || op.Kind == topology.OperationMaintain {
@@ -42,6 +47,8 @@ func (n *Node) nextChange(op topology.Operation) topology.Change {
 		topology.OperationInit:    {topology.InitPreflight, topology.InitPrepare, topology.InitLink, topology.InitVerify, topology.InitOpen},
 		topology.OperationHeal:    {topology.HealLeases, topology.HealFreeze, topology.HealDrain, topology.HealWire, topology.HealOpen},
 		topology.OperationRejoin:  {topology.RejoinJudge, topology.RejoinPrepare, topology.RejoinCatchUp, topology.RejoinSplice, topology.RejoinAdmit},
+		topology.OperationAdd:     {topology.AddPreflight, topology.AddPrepare, topology.AddCopy, topology.AddCatchUp, topology.AddSplice, topology.AddAdmit},
+		topology.OperationReclone: {topology.AddPreflight, topology.AddPrepare, topology.AddCopy, topology.AddCatchUp, topology.AddSplice, topology.AddAdmit},
 		topology.OperationRestart: {topology.RestartPrepare, topology.RestartLink, topology.RestartOpen},
 	}[op.Kind]
 	switch op.Cursor {
@@ -51,7 +58,7 @@ func (n *Node) nextChange(op topology.Operation) topology.Change {
 			return topology.OpenRing{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
 		case topology.OperationRestart:
 			return topology.EndRestart{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
-		case topology.OperationHeal, topology.OperationRejoin, topology.OperationMove, topology.OperationDivide, topology.OperationRemove, topology.OperationMaintain, topology.OperationDissolve, topology.OperationNone:
+		case topology.OperationHeal, topology.OperationRejoin, topology.OperationMove, topology.OperationDivide, topology.OperationJoin, topology.OperationRemove, topology.OperationMaintain, topology.OperationDissolve, topology.OperationAdd, topology.OperationReclone, topology.OperationNone:
 		}
 		if n.State.Ring.Degraded == topology.DegradedRefuse {
 			return topology.EndHeal{Operation: op.ID, Withhold: true}

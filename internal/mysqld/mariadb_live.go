@@ -1,0 +1,91 @@
+package mysqld
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// runLive sets a server up that serves applications, and goes on doing so. Sessions
+// keep the identity, the layout and the binlog format that they connected with, so
+// those from before are ended, once; whoever connects anew is not. Then all that was
+// written before is noted as applied: it will come round, under identities that are
+// not the member's own (S36).
+func runLive(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
+	if a.Boots && !o.Settings.ReadOnlyInFile {
+		if err := w.execute(ctx, setCache(fileCache, 1)); err != nil {
+			return fmt.Errorf("note the word for its config file: %w", err)
+		}
+	}
+	set := fmt.Sprintf("SET GLOBAL auto_increment_increment=%d, auto_increment_offset=%d, gtid_domain_id=%d, server_id=%d", a.Layout.Stride, a.Layout.Offset, a.Identity, a.Identity)
+	for _, step := range []struct{ what, sql string }{
+		{"make the replication account", replicationAccount(w.member.cfg)},
+		{"make schema sqlring", ringSchema},
+		{"set rules of the applier", "SET GLOBAL gtid_ignore_duplicates=1, slave_parallel_threads=0"},
+		{"set settings", ringSettings},
+		{"set identity and slot", set},
+	} {
+		if err := w.execute(ctx, step.sql); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	if err := endEarlier(ctx, w); err != nil {
+		return err
+	}
+	t, err := w.query(ctx, "SELECT @@global.gtid_binlog_pos")
+	if err != nil {
+		return err
+	}
+	position, err := topology.ParsePosition(t.value())
+	if err != nil {
+		return err
+	}
+	return noteApplied(ctx, w, o.Applied.Union(position))
+}
+
+// noteApplied sets gtid_slave_pos. Strict mode refuses one that is behind the
+// member's own binlog, and that moves on while applications write; of the own domain
+// nothing is asked of anybody, so strict mode is off for that moment.
+func noteApplied(ctx context.Context, w work, position topology.Position) error {
+	err := w.execute(ctx, "SET GLOBAL gtid_strict_mode=0; SET GLOBAL gtid_slave_pos="+quote(position.String())+"; SET GLOBAL gtid_strict_mode=1")
+	if err != nil {
+		_ = w.execute(ctx, "SET GLOBAL gtid_strict_mode=1") // what failed is said; a prepared member has it on, or is prepared anew
+		return fmt.Errorf("note what it wrote before as applied: %w", err)
+	}
+	return nil
+}
+
+// endEarlier ends the connections of applications that were begun before now, those
+// that are still logging in among them, and sees them gone.
+func endEarlier(ctx context.Context, w work) error {
+	probe, err := w.member.connect(ctx, forProbe)
+	if err != nil {
+		return err
+	}
+	below := probe.id
+	probe.close()
+	left := ""
+	gone, err := until(ctx, expelWait, func() (bool, error) {
+		t, err := w.query(ctx, `SELECT id FROM information_schema.processlist
+			WHERE user NOT IN (?, ?, 'system user', 'event_scheduler') AND command NOT IN ('Binlog Dump', 'Daemon', 'Slave_IO', 'Slave_SQL') AND id < ? ORDER BY id`,
+			w.ours[0], w.ours[1], below)
+		if err != nil {
+			return false, err
+		}
+		for _, row := range t.rows {
+			left = row[0]
+			if err := w.execute(ctx, "KILL CONNECTION "+row[0]); err != nil && !isNumber(err, errNoSuchThread) {
+				return false, fmt.Errorf("end connection %s: %w", row[0], err)
+			}
+		}
+		return len(t.rows) == 0, nil
+	})
+	if err != nil {
+		return fmt.Errorf("end the connections of before: %w", err)
+	}
+	if !gone {
+		return fmt.Errorf("%w: connection %s is still there after %v", ErrNotVerified, left, expelWait)
+	}
+	return nil
+}
