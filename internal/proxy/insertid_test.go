@@ -81,7 +81,7 @@ func TestRealInsertIDIsExact(t *testing.T) {
 			_, err := other.ExecContext(context.Background(), "DO 1")
 			done <- err
 		}()
-		waitFor(t, "the other one to wait", func() bool { return r.Pools()[0].Waiting == 1 })
+		waitFor(t, "the other one to wait", func() bool { return r.Pools()[0].Waiting+r.waitingAt("m1") == 1 })
 		run(t, i, "COMMIT")
 		if err := <-done; err != nil {
 			t.Error(err)

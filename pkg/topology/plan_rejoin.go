@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -62,6 +63,9 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	}
 	switch op.Cursor {
 	case RejoinJudge:
+		if seen.Asked.Before(op.Began) && !now.Before(op.Began) { // what a person has done to it just before counts
+			return Step{Kind: StepWait, Why: fmt.Sprintf("member %s was looked at before this began", m.ID), Probe: []MemberID{m.ID}}
+		}
 		return meanwhile(s, m, rejoinJudge(s, op, m, seen, alive, o), o, now)
 	case RejoinPrepare:
 		return meanwhile(s, m, rejoinPrepare(s, op, m, seen, o, now), o, now)
