@@ -270,6 +270,9 @@ func mysqlClient(t testing.TB) string {
 	dir := cmp.Or(os.Getenv("SQLRING_SERVERS_DIR"), filepath.Join(home, ".cache", "sqlring", "servers"))
 	client := filepath.Join(dir, "mysql-9.7", "bin", "mysql")
 	if _, err := os.Stat(client); err != nil {
+		if os.Getenv("SQLRING_REQUIRE_SERVERS") == "1" {
+			t.Fatalf("%v: scripts/get-mysql97.sh gets it", err)
+		}
 		t.Skipf("SKIPPED-NO-SERVER: %v: scripts/get-mysql97.sh gets it", err)
 	}
 	return client

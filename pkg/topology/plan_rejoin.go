@@ -63,10 +63,7 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	}
 	switch op.Cursor {
 	case RejoinJudge:
-		if seen.Asked.Before(op.Began) && !now.Before(op.Began) { // what a person has done to it just before counts
-			return Step{Kind: StepWait, Why: fmt.Sprintf("member %s was looked at before this began", m.ID), Probe: []MemberID{m.ID}}
-		}
-		return meanwhile(s, m, rejoinJudge(s, op, m, seen, alive, o), o, now)
+		return meanwhile(s, m, rejoinJudge(s, op, m, seen, alive, o, now), o, now)
 	case RejoinPrepare:
 		return meanwhile(s, m, rejoinPrepare(s, op, m, seen, o, now), o, now)
 	case RejoinCatchUp:
@@ -80,7 +77,10 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 }
 
 // rejoinJudge closes the member for good and finds out what only it holds.
-func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []Member, o Observations) Step {
+func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []Member, o Observations, now time.Time) Step {
+	if seen.Asked.Before(op.Began) && !now.Before(op.Began) { // what a person has done to it just before counts
+		return Step{Kind: StepWait, Why: fmt.Sprintf("member %s was looked at before this began", m.ID), Probe: []MemberID{m.ID}}
+	}
 	for _, other := range alive {
 		if theirs, _ := o.Of(other.ID); theirs.Link.Upstream == m.Addr && theirs.Link.Receiver != ThreadStopped {
 			return do(other.ID, Action{Kind: ActStopReceiver}, "nothing may come from %s before it is judged", m.ID)

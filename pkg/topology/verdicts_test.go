@@ -191,3 +191,37 @@ func TestUrgent(t *testing.T) {
 		})
 	}
 }
+
+// TestARejoinJudgesWhatWasSeenSinceItBegan: a member that was written to, or copied anew,
+// in the moment before its rejoin began is not judged by what it had before that.
+func TestARejoinJudgesWhatWasSeenSinceItBegan(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s, o := ringOfThree(t, now)
+	c := *s
+	c.Members = slices.Clone(s.Members)
+	c.Members[2].State = MemberDown
+	began := now.Add(time.Second)
+	s, err := Apply(&c, Command{Index: s.Index + 1, At: began, Change: BeginRejoin{Member: "m3"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	op, _ := s.Running()
+	m, _ := s.Member("m3")
+	o = change(o, "m1", unlinked) // nobody follows m3
+	for _, tt := range []struct {
+		name       string
+		asked, now time.Time
+		waits      bool
+	}{
+		{"asked before", began.Add(-time.Millisecond), began.Add(time.Millisecond), true},
+		{"asked since", began, began.Add(time.Millisecond), false},
+		{"by a clock that is behind", began.Add(-time.Minute), began.Add(-59 * time.Second), false},
+	} {
+		seen := change(o, "m3", func(x *Observation) { x.Asked, x.At = tt.asked, tt.now })
+		saw, _ := seen.Of("m3")
+		step := rejoinJudge(s, op, m, saw, s.Members[:2], seen, tt.now)
+		if got := step.Kind == StepWait && slices.Contains(step.Probe, "m3") && strings.Contains(step.Why, "before this began"); got != tt.waits {
+			t.Errorf("%s: %s", tt.name, step)
+		}
+	}
+}
