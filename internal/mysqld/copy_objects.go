@@ -88,8 +88,11 @@ func objectLists() map[objectKind]string {
 // readObjects reads every definition, in the order in which they are made.
 func readObjects(ctx context.Context, c *conn) ([]object, error) {
 	var all []object
-	lists := objectLists()
+	lists := c.copying().lists
 	for kind := kindSchema; kind <= kindEvent; kind++ {
+		if lists[kind] == "" {
+			continue // the flavour has none
+		}
 		listed, err := c.query(ctx, lists[kind])
 		if err != nil {
 			return nil, fmt.Errorf("list every %s: %w", kind, err)
@@ -218,7 +221,7 @@ func (w *copyWork) make(ctx context.Context, o object) error {
 	err := c.execute(ctx, o.sql)
 	if err == nil && o.kind == kindEvent && o.enabled {
 		// The owner's scheduler alone may run it: as replication has it.
-		err = c.execute(ctx, "ALTER EVENT "+o.full()+" DISABLE ON SLAVE")
+		err = c.execute(ctx, "ALTER EVENT "+o.full()+" "+c.copying().events)
 	}
 	back := c.execute(ctx, "SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00';"+binarySession)
 	return errors.Join(err, back)

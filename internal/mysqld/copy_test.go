@@ -148,7 +148,7 @@ func fill(t *testing.T, n *node, statements []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, part := range slices.Concat([]string{"SET SESSION sql_mode=''"}, strings.SplitAfter(s, "; "), []string{"SET SESSION sql_mode=DEFAULT, foreign_key_checks=1"}) {
+		for _, part := range slices.Concat([]string{"SET SESSION sql_mode=''"}, strings.SplitAfter(n.words(t, s), "; "), []string{"SET SESSION sql_mode=DEFAULT, foreign_key_checks=1"}) {
 			if _, err := conn.ExecContext(t.Context(), part); err != nil {
 				t.Errorf("%s: %v", part, err)
 			}
