@@ -166,7 +166,14 @@ const (
 
 // makeObjects makes what may refer to tables and to each other. What fails since
 // something is not there yet is tried again, as long as anything is made.
-func (w *copyWork) makeObjects(ctx context.Context) error {
+func (w *copyWork) makeObjects(ctx context.Context) (err error) {
+	if trust := w.target.copying().trust; trust != nil {
+		restore, err2 := trust(ctx, w.target)
+		if err2 != nil {
+			return err2
+		}
+		defer func() { err = errors.Join(err, w.target.execute(ctx, restore)) }()
+	}
 	first := slices.IndexFunc(w.source.objects, func(o object) bool { return o.kind > kindTable })
 	if first < 0 {
 		return nil

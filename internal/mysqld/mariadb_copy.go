@@ -20,6 +20,9 @@ type copyWords struct {
 
 	// snapshot begins the transaction that reads, on s.conn, and returns its position.
 	snapshot func(ctx context.Context, m *Member, s *snapshot) (topology.Position, error)
+	// trust has the server take definitions from an account without SUPER; restore has
+	// it be as it was. nil: nothing has to be done.
+	trust func(ctx context.Context, c *conn) (restore string, err error)
 	// begin makes the server's binlog and position begin at p, and returns what it
 	// shows then: what was applied, and where its binlog stands.
 	begin func(ctx context.Context, c *conn, p topology.Position) (applied, binlog topology.Position, err error)

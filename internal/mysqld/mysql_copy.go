@@ -40,6 +40,7 @@ func (mySQL) copying(v topology.ServerVersion) copyWords {
 		source:   []string{"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "PROCESS", "RELOAD", "SHOW_ROUTINE"},
 		snapshot: snapshotMySQL,
 		begin:    beginMySQL,
+		trust:    trustMySQL,
 	}
 	for _, kind := range []objectKind{kindSequence, kindPackage, kindPackageBody} {
 		delete(w.lists, kind)
@@ -202,6 +203,18 @@ func writtenTo(ctx context.Context, c *conn, b begun) (topology.Position, error)
 		written = written.Union(p)
 	}
 	return written, nil
+}
+
+// trustMySQL: with a binlog a MySQL takes functions and triggers from SUPER alone, in case
+// they are not safe there. These were taken by the source, and are not in the binlog.
+// What is set is gone at the latest when the server is restarted.
+func trustMySQL(ctx context.Context, c *conn) (restore string, err error) {
+	was, err := c.query(ctx, "SELECT @@global.log_bin_trust_function_creators")
+	if err != nil {
+		return "", err
+	}
+	restore = "SET GLOBAL log_bin_trust_function_creators=" + was.value()
+	return restore, c.execute(ctx, "SET GLOBAL log_bin_trust_function_creators=1")
 }
 
 func beginMySQL(ctx context.Context, c *conn, p topology.Position) (applied, binlog topology.Position, err error) {
