@@ -82,6 +82,12 @@ func snapshotMySQL(ctx context.Context, m *Member, s *snapshot) (topology.Positi
 			return p, err
 		}
 	}
+	return snapshotLocked(ctx, m, s)
+}
+
+// snapshotLocked holds commits meanwhile. A statement that runs for long lets the lock
+// not come, and while it is waited for writes wait too: so not for long.
+func snapshotLocked(ctx context.Context, m *Member, s *snapshot) (topology.Position, error) {
 	locks, err := m.connect(ctx, forCopy)
 	if err != nil {
 		return nil, err
@@ -125,10 +131,11 @@ func snapshotUnlocked(ctx context.Context, s *snapshot, end time.Time) (topology
 		}
 		if samePosition(begun.executed, begun.after) {
 			written, err := writtenTo(ctx, s.look, begun)
-			if err != nil {
+			switch {
+			case isNumber(err, errShowEvents): // it has met an event that was half written
+			case err != nil:
 				return nil, false, err
-			}
-			if begun.executed.Covers(written) {
+			case begun.executed.Covers(written):
 				return begun.executed, true, nil
 			}
 		}
