@@ -21,10 +21,11 @@ servers: ## install the database servers that the tests start (asks apt, only if
 test: servers ## all tests, on real servers too: rings of MariaDB 10.11, then those of MySQL 9.7
 	SQLRING_REQUIRE_SERVERS=1 $(GO) test -timeout 20m ./... && $(MAKE) --no-print-directory mysql
 
-# What the two flavours do not do alike; rings of three and the rest: RUN=.
-MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDiesBetween|TestAFailed|TestReadsSee|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands
+# What the two flavours do not do alike, and every operation; rings of three and the rest: RUN=.
+MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDies|TestAFailed|TestReadsSee|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands
+MYSQL_RUN := $(MYSQL_RUN)|TestGrow|TestServersDie|TestReclone|TestInitFromData|TestRemove|TestMaintenance|TestDiscard|TestDissolve|TestDamagedRows|TestCopy|TestSnapshot|TestRetire
 
-mysql: servers ## the ring's tests on MySQL 9.7; RUN=pattern: others (3 min)
+mysql: servers ## the ring's tests on MySQL 9.7; RUN=pattern: others (7 min)
 	SQLRING_TEST_FLAVOUR=mysql SQLRING_REQUIRE_SERVERS=1 $(GO) test -timeout 20m ./internal/mysqld ./internal/app -run "$(or $(RUN),$(MYSQL_RUN))"
 
 race: servers ## all tests with the race detector
