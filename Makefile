@@ -4,10 +4,10 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: grow help demo build servers test mysql race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst
+.PHONY: grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst
 
 help: ## say what the targets do
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: build ## two MariaDB masters, one address, a light load; Ctrl-C ends it
 	./bin/sqlring demo
@@ -27,6 +27,9 @@ MYSQL_RUN := $(MYSQL_RUN)|TestGrow|TestServersDie|TestReclone|TestInitFromData|T
 
 mysql: servers ## the ring's tests on MySQL 9.7; RUN=pattern: others (7 min)
 	SQLRING_TEST_FLAVOUR=mysql SQLRING_REQUIRE_SERVERS=1 $(GO) test -timeout 20m ./internal/mysqld ./internal/app -run "$(or $(RUN),$(MYSQL_RUN))"
+
+mariadb118: servers ## the operations' tests on MariaDB 11.8, put beside the system; RUN=pattern: others (7 min)
+	./scripts/get-mariadb118.sh && SQLRING_TEST_SERVERS="mariadb=$${SQLRING_SERVERS_DIR:-$$HOME/.cache/sqlring/servers}/mariadb-11.8/bin/mariadbd" SQLRING_REQUIRE_SERVERS=1 $(GO) test -timeout 20m ./internal/mysqld ./internal/app -run "$(or $(RUN),$(MYSQL_RUN))"
 
 race: servers ## all tests with the race detector
 	SQLRING_REQUIRE_SERVERS=1 $(GO) test -race -timeout 30m ./...
