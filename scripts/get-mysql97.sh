@@ -2,129 +2,26 @@
 # get-mysql97.sh [DIR]: puts the MySQL 9.7 of Debian sid beside the system, for tests.
 #
 # DIR is ${SQLRING_SERVERS_DIR:-$HOME/.cache/sqlring/servers}/mysql-9.7 by default. Nothing is
-# installed and no maintainer script runs: the packages of the server, of the client and of
-# every library that they need, libc included, are unpacked into DIR, and wrappers in DIR/bin
-# start the programs with those libraries. DIR/VERSION says what it is. A second call finds it
-# and does nothing. No root is needed.
-#
-# What is trusted: Debian's archive key on this system. apt checks the signed index of the
-# suite by it, and each package by the checksum of that index; this script checks the packages
-# once more, the cached ones too, by the index's SHA256.
+# installed; unpack-debian.sh says how, and what is trusted. DIR/VERSION says what it is. A
+# second call finds it and does nothing. No root is needed.
 #
 # SQLRING_MYSQL97_MIRROR, SQLRING_MYSQL97_SUITE: another mirror (default: this system's) or
 # suite (sid), such as a date of snapshot.debian.org, once sid has gone on to a later MySQL.
 set -euo pipefail
+tool=get-mysql97
+what="MySQL 9.7"
 dir=${1:-${SQLRING_SERVERS_DIR:-$HOME/.cache/sqlring/servers}/mysql-9.7}
 suite=${SQLRING_MYSQL97_SUITE:-sid}
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-wanted=9.7.
+mirror=${SQLRING_MYSQL97_MIRROR:-}
+packages="mysql-server-core mysql-client-core"
+runs() { "$1/bin/mysqld" --no-defaults --version 2>/dev/null | grep -q "Ver 9\.7\."; }
+. "$(dirname "$0")/unpack-debian.sh"
 
-say() { echo "get-mysql97: $*" >&2; }
-fail() { say "$*"; exit 1; }
-runs() { "$1/bin/mysqld" --no-defaults --version 2>/dev/null | grep -q "Ver $wanted"; }
-
-if runs "$dir"; then
-  say "$dir holds MySQL $(cat "$dir/VERSION") already"
-  exit 0
-fi
-for program in apt-get dpkg dpkg-deb sha256sum; do
-  command -v "$program" >/dev/null || fail "$program is missing: this needs Debian or one of its children"
+lock_directory
+unpack_packages
+for program in mysql mysqldump mysqladmin mysqlbinlog; do
+  wrap "$program" "usr/bin/$program"
 done
-[ -r "$keyring" ] || fail "$keyring is missing: install debian-archive-keyring"
-mirror=${SQLRING_MYSQL97_MIRROR:-$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -1 | tr -d ' ' || true)}
-mirror=${mirror:-http://deb.debian.org/debian}
-arch=$(dpkg --print-architecture)
-
-mkdir -p "$(dirname "$dir")"
-parent=$(cd "$(dirname "$dir")" && pwd)
-dir=$parent/$(basename "$dir")
-cache=$dir.cache
-draft=$dir.new
-exec 9>"$dir.lock"
-flock -w 900 9 || fail "another run of this script holds $dir.lock"
-if runs "$dir"; then exit 0; fi # made meanwhile by the one that held the lock
-
-say "MySQL ${wanted%.} of Debian $suite ($arch) from $mirror into $dir; nothing is installed"
-mkdir -p "$cache/lists/partial" "$cache/archives/partial"
-echo "deb [signed-by=$keyring] $mirror $suite main" >"$cache/sources.list"
-: >"$cache/status" # an empty system: all that is needed gets resolved
-cat >"$cache/apt.conf" <<CONF
-Dir::Etc::sourcelist "$cache/sources.list";
-Dir::Etc::sourceparts "/dev/null";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "/dev/null";
-Dir::State::Lists "$cache/lists";
-Dir::State::status "$cache/status";
-Dir::Cache "$cache";
-Dir::Cache::archives "$cache/archives";
-Acquire::Languages "none";
-Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
-Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-Acquire::IndexTargets::deb::DEP-11-icons::DefaultEnabled "false";
-Acquire::IndexTargets::deb::DEP-11-icons-small::DefaultEnabled "false";
-Acquire::Retries "3";
-Acquire::Check-Valid-Until "$([ -n "${SQLRING_MYSQL97_MIRROR:-}" ] && echo false || echo true)";
-APT::Install-Recommends "false";
-APT::Sandbox::User "";
-APT::Get::AllowUnauthenticated "false";
-APT::Architecture "$arch";
-APT::Architectures { "$arch"; };
-CONF
-export APT_CONFIG=$cache/apt.conf
-apt-get -qq update || fail "the package index of $suite could not be read or is not signed by Debian"
-
-# The closure of what is wanted, less what only maintainer scripts and perl tools need.
-apt-get -qq --simulate install mysql-server-core mysql-client-core | awk '$1 == "Inst" {print $2}' |
-  grep -vE '^(perl|libperl|libdb5|libgdbm|debconf|libc-gconv|install-info|dpkg|tar)' | sort -u >"$cache/packages"
-[ -s "$cache/packages" ] || fail "$suite has no mysql-server-core for $arch"
-(cd "$cache/archives" && xargs apt-get -qq download <"$cache/packages")
-
-say "checking and unpacking"
-rm -rf "$draft"
-mkdir -p "$draft"
-while read -r package; do
-  apt-cache show "$package" | awk -v RS= '{f="";s="";n=split($0,l,"\n");for(i=1;i<=n;i++){if(l[i]~/^Filename: /)f=substr(l[i],11);if(l[i]~/^SHA256: /)s=substr(l[i],9)}; sub(/.*\//,"",f); print s "  " f}'
-done <"$cache/packages" | sort -u >"$cache/SHA256SUMS"
-count=0
-for file in "$cache"/archives/*.deb; do
-  sum=$(sha256sum "$file" | cut -d' ' -f1)
-  if ! grep -q "^$sum " "$cache/SHA256SUMS"; then
-    say "$(basename "$file") is not of the present index: left out"
-    continue
-  fi
-  dpkg-deb -x "$file" "$draft"
-  count=$((count + 1))
-done
-[ "$count" -eq "$(wc -l <"$cache/packages")" ] || fail "only $count of $(wc -l <"$cache/packages") packages are whole; remove $cache and try again"
-
-loader=$(find "$draft" -name 'ld-linux*.so.*' -o -name 'ld64.so.*' | sort | head -1)
-[ -n "$loader" ] || fail "the packages hold no dynamic linker"
-loader=$dir${loader#"$draft"}
-triple=$(basename "$(dirname "$(find "$draft/usr/lib" -name 'libc.so.6' | head -1)")")
-libraries=$dir/usr/lib/$triple:$dir/lib/$triple:$dir/usr/lib/mysql/private
-
-mkdir -p "$draft/bin"
-for tool in mysql mysqldump mysqladmin mysqlbinlog; do
-  [ -x "$draft/usr/bin/$tool" ] || continue
-  cat >"$draft/bin/$tool" <<WRAP
-#!/bin/sh
-unset LD_PRELOAD LD_LIBRARY_PATH
-exec "$loader" --library-path "$libraries" "$dir/usr/bin/$tool" "\$@"
-WRAP
-  chmod 0755 "$draft/bin/$tool"
-done
-cat >"$draft/bin/mysqld" <<WRAP
-#!/bin/sh
-unset LD_PRELOAD LD_LIBRARY_PATH
-first= # has to stay the first argument
-case "\$1" in --no-defaults|--defaults-file=*|--defaults-extra-file=*|--print-defaults) first="\$1"; shift;; esac
-exec "$loader" --library-path "$libraries" "$dir/usr/sbin/mysqld" \$first \\
-  --basedir="$dir/usr" --plugin-dir="$dir/usr/lib/mysql/plugin" \\
-  --lc-messages-dir="$dir/usr/share/mysql" --character-sets-dir="$dir/usr/share/mysql/charsets" "\$@"
-WRAP
-chmod 0755 "$draft/bin/mysqld"
-dpkg-deb -f "$(find "$cache/archives" -name 'mysql-server-core_*.deb' | sort -V | tail -1)" Version >"$draft/VERSION"
-rm -rf "$dir"
-mv "$draft" "$dir"
-runs "$dir" || fail "$dir/bin/mysqld is MySQL $(cat "$dir/VERSION"), or does not start; wanted is ${wanted%.}"
-say "MySQL $(cat "$dir/VERSION") is in $dir"
+wrap mysqld usr/sbin/mysqld --basedir="$dir/usr" --plugin-dir="$dir/usr/lib/mysql/plugin" \
+  --lc-messages-dir="$dir/usr/share/mysql" --character-sets-dir="$dir/usr/share/mysql/charsets"
+put_in_place mysql-server-core

@@ -66,8 +66,8 @@ func (r *rig) ballast(t *testing.T, mb int) {
 		}
 	}
 	for range mb {
-		fillWith := "INSERT INTO big.rows (k, v, d, at) SELECT UUID(), REPEAT(MD5(RAND()), 28), RAND()*1e9, NOW(6) FROM big.seq_1_to_1000"
-		if _, err := db.ExecContext(t.Context(), fillWith); err != nil {
+		fillWith := "INSERT INTO big.rows (k, v, d, at) SELECT UUID(), REPEAT(LEFT(UUID(), 32), 28), RAND()*1e9, NOW(6) FROM big.seq_1_to_1000"
+		if _, err := db.ExecContext(t.Context(), mysqltest.Words(t, fillWith)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -317,7 +317,7 @@ func TestInitFromData(t *testing.T) {
 		"CREATE USER 'app'@'%' IDENTIFIED BY 'app secret'", "GRANT ALL ON faults.* TO 'app'@'%'",
 		"INSERT INTO faults.w (client, seq) SELECT 9, seq FROM faults.seq_1_to_20000",
 	} {
-		live.Exec(t, s)
+		live.Exec(t, mysqltest.Words(t, s))
 	}
 	r.startNode(t)
 	ctx, stop := context.WithCancel(t.Context())

@@ -50,6 +50,8 @@ func mysqlPrivileges() []struct{ Privilege, Why string } {
 		{"TRIGGER", "the same: triggers"},
 		{"EVENT", "the same: events"},
 		{"CREATE USER", "make the replication account"},
+		{"INSERT, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER", "fill a new member with the ring's data"},
+		{"LOCK TABLES", "copy tables that are not InnoDB, by an explicit word"},
 	}
 }
 

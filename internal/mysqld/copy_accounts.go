@@ -15,18 +15,8 @@ import (
 // accounts, roles, grants. What stays as it is on the member: its manager's account,
 // the account of replication, and those that an installation makes for itself.
 
-// grantTables are the tables, with the columns that name the account of a row.
-func grantTables() []struct{ table, user, host string } {
-	return []struct{ table, user, host string }{
-		{"global_priv", "User", "Host"},
-		{"db", "User", "Host"},
-		{"tables_priv", "User", "Host"},
-		{"columns_priv", "User", "Host"},
-		{"procs_priv", "User", "Host"},
-		{"proxies_priv", "User", "Host"},
-		{"roles_mapping", "User", "Host"},
-	}
-}
+// grantTable is one of them, with the columns that name the account of a row.
+type grantTable struct{ table, user, host string }
 
 // accountRows are all rows that are copied: for each table the statements' VALUES.
 type accountRows map[string]grantRows
@@ -47,13 +37,13 @@ func (a accountRows) same(b accountRows) bool {
 
 // ownAccounts selects the rows that are each server's own business.
 func ownAccounts(c *conn, user, host string) string {
-	return fmt.Sprintf("(`%[1]s` IN (%[3]s,%[4]s) OR `%[1]s` IN ('root','mysql','mariadb.sys') AND `%[2]s`='localhost')",
-		user, host, quote(c.ours[0]), quote(c.ours[1]))
+	return fmt.Sprintf("(`%[1]s` IN (%[3]s,%[4]s) OR `%[1]s` IN ('%[5]s') AND `%[2]s`='localhost')",
+		user, host, quote(c.ours[0]), quote(c.ours[1]), strings.Join(c.copying().installed, "','"))
 }
 
 func readAccounts(ctx context.Context, c *conn) (accountRows, error) {
 	all := accountRows{}
-	for _, g := range grantTables() {
+	for _, g := range c.copying().grants {
 		rows, err := readGrants(ctx, c, "SELECT * FROM mysql."+name(g.table)+" WHERE NOT "+ownAccounts(c, g.user, g.host))
 		if err != nil {
 			return nil, fmt.Errorf("read mysql.%s: %w", g.table, err)
@@ -83,7 +73,7 @@ func readGrants(ctx context.Context, c *conn, query string) (grantRows, error) {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = appendLiteral(b, v, asBytes)
+			b = appendLiteral(b, v, writingOf(rows, i))
 		}
 		found.values = append(found.values, string(append(b, ')')))
 	}
@@ -91,10 +81,18 @@ func readGrants(ctx context.Context, c *conn, query string) (grantRows, error) {
 	return found, c.note(ctx, rows.Close())
 }
 
+// writingOf says how a column of a grant table is written: JSON is not taken as bytes.
+func writingOf(rows driver.Rows, i int) writing {
+	if typed, ok := rows.(driver.RowsColumnTypeDatabaseTypeName); ok && typed.ColumnTypeDatabaseTypeName(i) == "JSON" {
+		return asUTF8
+	}
+	return asBytes
+}
+
 // copyAccounts gives the member the accounts of the snapshot, and takes those away
 // that are not there: one that is made later in the ring must not be there already.
 func (w *copyWork) copyAccounts(ctx context.Context) error {
-	for _, g := range grantTables() {
+	for _, g := range w.target.copying().grants {
 		rows := w.source.accounts[g.table]
 		if err := w.target.execute(ctx, "DELETE FROM mysql."+name(g.table)+" WHERE NOT "+ownAccounts(w.target, g.user, g.host)); err != nil {
 			return fmt.Errorf("empty mysql.%s: %w", g.table, err)

@@ -78,17 +78,18 @@ func (c *copyChecks) answer(o topology.Observation, m topology.Member) bool {
 
 func (c *copyChecks) kind() {
 	switch {
-	case c.ours.Version.Flavour != topology.FlavourMariaDB:
-		c.add("flavour", topology.CopyRefused, "it is %s: rings of MariaDB are supported so far", c.ours.Version)
 	case c.ours.Version.Series() != c.theirs.Version.Series():
 		c.add("series", topology.CopyRefused, "it is %s, the ring has %s: a ring has one release series", c.ours.Version, c.theirs.Version)
 	default:
 		c.add("series", topology.CopyFine, "both are of series %s", c.ours.Version.Series())
 	}
 	if missing := topology.UnsafeStatics(c.ours); len(missing) > 0 {
-		c.add("config file", topology.CopyRefused, "its config file lacks %s", strings.Join(missing, ", ")).Remedy = "add the lines under [mariadbd] and restart it"
+		c.add("config file", topology.CopyRefused, "its config file lacks %s", strings.Join(missing, ", ")).Remedy = "add the lines under [" + c.ours.Version.Section() + "] and restart it"
 	} else {
 		c.add("config file", topology.CopyFine, "it boots closed, with its binlog")
+	}
+	if uuid := c.ours.Settings.ServerUUID; uuid != "" && uuid == c.theirs.Settings.ServerUUID {
+		c.add("identity", topology.CopyRefused, "its server_uuid is that of %s: it is the same server, or a copy of it", c.q.Source.ID).Remedy = "remove auto.cnf from its data directory and restart it"
 	}
 	if known, used := c.ours.ServerID, c.theirs.ServerID; known == used && c.q.Target.Addr != c.q.Source.Addr && c.ours.Domain == c.theirs.Domain && c.theirs.Domain != 0 {
 		c.add("identity", topology.CopyRefused, "its server_id is %d, which %s has: is it the same server?", known, c.q.Source.ID)
@@ -110,17 +111,8 @@ func (c *copyChecks) content() {
 		c.add("follows", topology.CopyWarning, "it follows %s, which is ended", c.ours.Link.Upstream)
 	default:
 		check := c.add("follows", topology.CopyRefused, "it follows %s", c.ours.Link.Upstream)
-		check.Remedy, check.Override = "STOP SLAVE; RESET SLAVE ALL", "discard_data"
+		check.Remedy, check.Override = c.ours.Version.Unfollow(), "discard_data"
 	}
-}
-
-// What the manager's account needs, besides what it needs in any ring.
-func targetPrivileges() []string {
-	return []string{"INSERT", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "CREATE VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "TRIGGER", "EVENT", "SET USER", "SELECT", "RELOAD", "SUPER"}
-}
-
-func sourcePrivileges() []string {
-	return []string{"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "PROCESS"}
 }
 
 func (c *copyChecks) grants(ctx context.Context, conn *conn, m topology.Member, needed []string) error {
@@ -143,7 +135,7 @@ func (c *copyChecks) grants(ctx context.Context, conn *conn, m topology.Member, 
 }
 
 func (c *copyChecks) lookAtTarget(ctx context.Context, conn *conn) error {
-	if err := c.grants(ctx, conn, c.q.Target, targetPrivileges()); err != nil {
+	if err := c.grants(ctx, conn, c.q.Target, conn.copying().target); err != nil {
 		return err
 	}
 	if err := c.settings(ctx, conn, 0); err != nil {
@@ -159,7 +151,7 @@ func (c *copyChecks) lookAtTarget(ctx context.Context, conn *conn) error {
 }
 
 func (c *copyChecks) lookAtSource(ctx context.Context, conn *conn) error {
-	needed := sourcePrivileges()
+	needed := conn.copying().source
 	if c.q.Lock {
 		needed = append(needed, "LOCK TABLES")
 	}
@@ -202,7 +194,7 @@ func (c *copyChecks) lookAtSource(ctx context.Context, conn *conn) error {
 
 // settings reads what has to be alike on both sides.
 func (c *copyChecks) settings(ctx context.Context, conn *conn, side int) error {
-	t, err := conn.query(ctx, "SELECT @@global.max_allowed_packet, @@global.lower_case_table_names, @@global.expire_logs_days")
+	t, err := conn.query(ctx, "SELECT @@global.max_allowed_packet, @@global.lower_case_table_names, "+conn.copying().keeps)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ const (
 	asNumber writing = iota // digits
 	asBytes                 // quoted, byte for byte
 	asLatin                 // quoted text of a type that would take bytes for its inner form
+	asUTF8                  // the same, of a type that may hold any character
 )
 
 // column is how one column of a table is copied.
@@ -46,6 +47,10 @@ func columnOf(called, dataType, charset string) column {
 		c.sum, c.write, c.ordered = c.read, asNumber, false
 	case "uuid", "inet4", "inet6":
 		c.write = asLatin
+	case "json": // of MySQL; MariaDB calls its own a text
+		c.sum, c.write, c.ordered = "CRC32("+quoted+")", asUTF8, false
+	case "vector":
+		c.sum, c.ordered = "CRC32(HEX("+quoted+"))", false
 	case "date", "time", "datetime", "timestamp":
 	case "char", "varchar", "binary", "varbinary":
 		c.sum = "CRC32(" + quoted + ")"
@@ -66,7 +71,7 @@ type shape struct {
 // readShape asks for the columns; those that the server computes are left out: it
 // computes them again.
 func (s *snapshot) readShape(ctx context.Context, o object) (shape, error) {
-	t, err := s.look.query(ctx, `SELECT column_name, data_type, IFNULL(character_set_name,''), is_generated<>'NEVER' FROM information_schema.columns
+	t, err := s.look.query(ctx, `SELECT column_name, data_type, IFNULL(character_set_name,''), `+s.look.copying().generated+` FROM information_schema.columns
 		WHERE table_schema=`+quote(o.schema)+` AND table_name=`+quote(o.name)+` ORDER BY ordinal_position`)
 	if err != nil {
 		return shape{}, err
@@ -186,8 +191,12 @@ func appendLiteral(b []byte, v driver.Value, as writing) []byte {
 }
 
 func appendQuoted(b, text []byte, as writing) []byte {
-	if as == asLatin {
+	switch as {
+	case asLatin:
 		b = append(b, "_latin1"...)
+	case asUTF8:
+		b = append(b, "_utf8mb4"...)
+	case asNumber, asBytes:
 	}
 	b = append(b, '\'')
 	for _, c := range text {

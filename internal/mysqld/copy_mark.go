@@ -46,25 +46,15 @@ func readMark(ctx context.Context, c *conn, id uint64) (mark copyMark, found boo
 // reads that back, and marks the copy as complete. A member that pulls from this
 // one with less than that position is refused by it then.
 func writeMark(ctx context.Context, c *conn, m copyMark) error {
-	position := quote(m.position.String())
-	statements := "RESET MASTER; SET GLOBAL gtid_slave_pos=''"
-	if len(m.position) > 0 {
-		statements += "; SET GLOBAL gtid_binlog_state=" + position + "; SET GLOBAL gtid_slave_pos=" + position
-	}
-	if err := c.execute(ctx, statements); err != nil {
+	applied, binlog, err := c.copying().begin(ctx, c, m.position)
+	if err != nil {
 		return fmt.Errorf("begin at %s: %w", m.position, err)
 	}
-	t, err := c.query(ctx, "SELECT @@global.gtid_slave_pos, @@global.gtid_binlog_pos")
-	if err != nil {
-		return err
-	}
-	r := fieldReader{row: t.rows[0]}
-	applied, binlog := r.position(), r.position()
-	if r.err != nil || !samePosition(applied, m.position) || !samePosition(binlog, m.position) {
+	if !samePosition(applied, m.position) || !samePosition(binlog, m.position) {
 		return fmt.Errorf("%w: it is to begin at %s, and its position is %s, its binlog's %s", ErrNotVerified, m.position, applied, binlog)
 	}
 	return c.execute(ctx, fmt.Sprintf("INSERT INTO sqlring.copied VALUES (%d,%s,%d,%d,%d,%d)",
-		m.id, position, m.sum.Tables, m.sum.Rows, m.sum.Bytes, m.sum.Took.Milliseconds()))
+		m.id, quote(m.position.String()), m.sum.Tables, m.sum.Rows, m.sum.Bytes, m.sum.Took.Milliseconds()))
 }
 
 func samePosition(a, b topology.Position) bool { return a.Covers(b) && b.Covers(a) }

@@ -88,8 +88,11 @@ func objectLists() map[objectKind]string {
 // readObjects reads every definition, in the order in which they are made.
 func readObjects(ctx context.Context, c *conn) ([]object, error) {
 	var all []object
-	lists := objectLists()
+	lists := c.copying().lists
 	for kind := kindSchema; kind <= kindEvent; kind++ {
+		if lists[kind] == "" {
+			continue // the flavour has none
+		}
 		listed, err := c.query(ctx, lists[kind])
 		if err != nil {
 			return nil, fmt.Errorf("list every %s: %w", kind, err)
@@ -163,7 +166,14 @@ const (
 
 // makeObjects makes what may refer to tables and to each other. What fails since
 // something is not there yet is tried again, as long as anything is made.
-func (w *copyWork) makeObjects(ctx context.Context) error {
+func (w *copyWork) makeObjects(ctx context.Context) (err error) {
+	if trust := w.target.copying().trust; trust != nil {
+		restore, err2 := trust(ctx, w.target)
+		if err2 != nil {
+			return err2
+		}
+		defer func() { err = errors.Join(err, w.target.execute(ctx, restore)) }()
+	}
 	first := slices.IndexFunc(w.source.objects, func(o object) bool { return o.kind > kindTable })
 	if first < 0 {
 		return nil
@@ -218,7 +228,7 @@ func (w *copyWork) make(ctx context.Context, o object) error {
 	err := c.execute(ctx, o.sql)
 	if err == nil && o.kind == kindEvent && o.enabled {
 		// The owner's scheduler alone may run it: as replication has it.
-		err = c.execute(ctx, "ALTER EVENT "+o.full()+" DISABLE ON SLAVE")
+		err = c.execute(ctx, "ALTER EVENT "+o.full()+" "+c.copying().events)
 	}
 	back := c.execute(ctx, "SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00';"+binarySession)
 	return errors.Join(err, back)

@@ -52,13 +52,13 @@ func (j *copyJob) make(ctx context.Context) (copyMark, error) {
 
 // mayWrite refuses a server that is not the one that was prepared for the copy.
 func (j *copyJob) mayWrite(ctx context.Context, target *conn) error {
-	t, err := target.query(ctx, "SELECT @@global.server_id, @@global.read_only, @@global.gtid_domain_id")
+	t, err := target.query(ctx, "SELECT @@global.server_id, @@global.read_only, "+target.copying().identity)
 	if err != nil {
 		return err
 	}
 	id := fmt.Sprint(j.identity)
 	if row := t.rows[0]; row[0] != id || row[2] != id || row[1] != "1" {
-		return fmt.Errorf("%w: server_id %s, gtid_domain_id %s, read_only %s: it was prepared as %s, closed", ErrPrecondition, row[0], row[2], row[1], id)
+		return fmt.Errorf("%w: server_id %s, identity %s, read_only %s: it was prepared as %s, closed", ErrPrecondition, row[0], row[2], row[1], id)
 	}
 	return nil
 }

@@ -17,8 +17,8 @@ const (
 	// copySession keeps values as they are: nothing is converted (binary), instants
 	// are UTC, an id of 0 stays 0, and what the source has accepted once is accepted
 	// again.
-	copySession = `, sql_log_bin=0, max_statement_time=0, net_read_timeout=600, net_write_timeout=600, wait_timeout=28800,
-		time_zone='+00:00', foreign_key_checks=0, unique_checks=0, check_constraint_checks=0, innodb_strict_mode=0,
+	copySession = `, sql_log_bin=0, net_read_timeout=600, net_write_timeout=600, wait_timeout=28800,
+		time_zone='+00:00', foreign_key_checks=0, unique_checks=0, innodb_strict_mode=0,
 		innodb_lock_wait_timeout=50, sql_mode='NO_AUTO_VALUE_ON_ZERO', sql_quote_show_create=1, group_concat_max_len=1048576,
 		character_set_client=binary, character_set_connection=binary, character_set_results=NULL`
 )
@@ -63,12 +63,7 @@ func openSnapshot(ctx context.Context, m *Member, lock bool) (_ *snapshot, err e
 	if s.accounts, err = readAccounts(ctx, s.look); err != nil {
 		return nil, err
 	}
-	started, err := s.conn.query(ctx, `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;
-		SHOW STATUS WHERE variable_name IN ('binlog_snapshot_file','binlog_snapshot_position')`)
-	if err != nil {
-		return nil, err
-	}
-	if s.position, err = snapshotPosition(ctx, m, started); err != nil {
+	if s.position, err = s.conn.copying().snapshot(ctx, m, s); err != nil {
 		return nil, err
 	}
 	if s.objects, err = readObjects(ctx, s.look); err != nil {
@@ -85,31 +80,6 @@ func openSnapshot(ctx context.Context, m *Member, lock bool) (_ *snapshot, err e
 		s.bytes += o.bytes
 	}
 	return s, nil
-}
-
-// snapshotPosition returns the position of a snapshot from its place in the binlog.
-func snapshotPosition(ctx context.Context, m *Member, status table) (topology.Position, error) {
-	place := map[string]string{}
-	for _, row := range status.rows {
-		place[strings.ToLower(row[0])] = row[1]
-	}
-	file, offset := place["binlog_snapshot_file"], place["binlog_snapshot_position"]
-	if file == "" || offset == "" {
-		return nil, person("the server does not say where its snapshot stands in the binlog: log_bin is off")
-	}
-	c, err := m.connect(ctx, forProbe)
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
-	t, err := c.query(ctx, "SELECT BINLOG_GTID_POS("+quote(file)+","+offset+") IS NULL, BINLOG_GTID_POS("+quote(file)+","+offset+")")
-	if err != nil {
-		return nil, err
-	}
-	if t.value() != "0" {
-		return nil, fmt.Errorf("the server knows no GTID position of %s:%s", file, offset)
-	}
-	return topology.ParsePosition(t.rows[0][1])
 }
 
 // lockable are the engines whose tables a snapshot does not hold still, and that

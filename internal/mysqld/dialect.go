@@ -27,6 +27,8 @@ type dialect interface {
 	seize(ctx context.Context, c *conn, term uint64) error
 	// act does one action on the connection that holds the hands.
 	act(ctx context.Context, w work, a topology.Action) error
+	// copying returns how data is read and written.
+	copying(v topology.ServerVersion) copyWords
 	// disarm switches semi-sync off, from any connection.
 	disarm(ctx context.Context, c *conn) error
 }

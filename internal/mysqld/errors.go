@@ -79,6 +79,7 @@ const (
 	errTooManyUserConns   = 1203
 	errUnknownVariable    = 1193
 	errLockTimeout        = 1205
+	errShowEvents         = 1220 // SHOW BINLOG EVENTS could not read on
 	errUserLimit          = 1226
 	errMissingPrivilege   = 1227
 	errReadOnly           = 1290

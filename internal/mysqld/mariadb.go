@@ -26,7 +26,7 @@ func (mariaDB) session(ctx context.Context, c *conn, why purpose) error {
 	case forHands:
 		set += ", sql_log_bin=0, max_statement_time=0"
 	case forCopy:
-		set += copySession
+		set += copySession + mariaDB{}.copying(c.version).session
 	case forBeat:
 		set += ", innodb_lock_wait_timeout=1"
 	}

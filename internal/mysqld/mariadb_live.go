@@ -3,6 +3,7 @@ package mysqld
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -59,6 +60,7 @@ func noteApplied(ctx context.Context, w work, position topology.Position) error 
 // endEarlier ends the connections of applications that were begun before now, those
 // that are still logging in among them, and sees them gone.
 func endEarlier(ctx context.Context, w work) error {
+	apps := strings.Replace(w.appsCondition(), ", 'unauthenticated user'", "", 1)
 	probe, err := w.member.connect(ctx, forProbe)
 	if err != nil {
 		return err
@@ -67,9 +69,7 @@ func endEarlier(ctx context.Context, w work) error {
 	probe.close()
 	left := ""
 	gone, err := until(ctx, expelWait, func() (bool, error) {
-		t, err := w.query(ctx, `SELECT id FROM information_schema.processlist
-			WHERE user NOT IN (?, ?, 'system user', 'event_scheduler') AND command NOT IN ('Binlog Dump', 'Daemon', 'Slave_IO', 'Slave_SQL') AND id < ? ORDER BY id`,
-			w.ours[0], w.ours[1], below)
+		t, err := w.query(ctx, "SELECT id "+apps+" AND id < ? ORDER BY id", w.ours[0], w.ours[1], below)
 		if err != nil {
 			return false, err
 		}

@@ -22,6 +22,8 @@ func (mySQL) session(ctx context.Context, c *conn, why purpose) error {
 		set += ", sql_log_bin=0, max_execution_time=20000"
 	case forHands:
 		set += ", sql_log_bin=0"
+	case forCopy:
+		set += copySession + mySQL{}.copying(c.version).session
 	case forBeat:
 		set += ", innodb_lock_wait_timeout=1"
 	}

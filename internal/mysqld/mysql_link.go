@@ -27,8 +27,8 @@ func refuseFollowMySQL(o topology.Observation, a topology.Action) string {
 	return ""
 }
 
-func refuseDetachMySQL(o topology.Observation, _ topology.Action) string {
-	if o.Link.Receiver != topology.ThreadStopped {
+func refuseDetachMySQL(o topology.Observation, a topology.Action) string {
+	if !a.Full && o.Link.Receiver != topology.ThreadStopped {
 		return undrained(o)
 	}
 	return ""
@@ -127,8 +127,12 @@ func runStopReceiverMySQL(ctx context.Context, w work, _ topology.Observation, _
 	return nil
 }
 
-func runDetachMySQL(ctx context.Context, w work, o topology.Observation, _ topology.Action) error {
-	if err := leave(ctx, w, o); err != nil {
+func runDetachMySQL(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
+	if a.Full { // what it received is given up with the rest
+		if err := w.execute(ctx, "STOP REPLICA"); err != nil {
+			return fmt.Errorf("stop replication: %w", err)
+		}
+	} else if err := leave(ctx, w, o); err != nil {
 		return err
 	}
 	if err := w.execute(ctx, "RESET REPLICA ALL"); err != nil {

@@ -18,7 +18,7 @@ func lacksPrepareMySQL(o topology.Observation, a topology.Action) string {
 		}
 	}
 	need(o.ServerID == a.Identity, "server_id %d is not %d", o.ServerID, a.Identity)
-	need(o.ReadOnly, "read_only is off")
+	need(o.ReadOnly || a.Live, "read_only is off")
 	need(v.ReadOnlyInFile, "read_only, super_read_only and skip_replica_start are not persisted, or not loaded")
 	need(o.Layout == a.Layout, "auto_increment is %s, not %s", o.Layout, a.Layout)
 	need(o.HasRing, "schema sqlring is not there")
@@ -48,20 +48,35 @@ func refusePrepareMySQL(o topology.Observation, a topology.Action) string {
 		return "its replication runs, which must not while identity or rules change"
 	case a.Fresh && stranger && o.Link.Upstream != "":
 		return "it is not new: it follows " + o.Link.Upstream
-	case a.Fresh && stranger && len(o.Schemas) > 0:
+	case a.Fresh && !a.Full && stranger && len(o.Schemas) > 0:
 		return "it is not empty: it has the schema " + strings.Join(o.Schemas, ", ")
 	}
 	return ""
 }
 
+// bootClosed has a server boot closed to everybody, and pull from nobody.
+const bootClosed = "SET PERSIST_ONLY read_only=1, super_read_only=1, skip_replica_start=1"
+
+func setSlotMySQL(a topology.Action) string {
+	return fmt.Sprintf("SET PERSIST auto_increment_increment=%d, auto_increment_offset=%d", a.Layout.Stride, a.Layout.Offset)
+}
+
+// setIdentityMySQL sets the mark of a prepared process last.
+func setIdentityMySQL(a topology.Action) string {
+	return fmt.Sprintf("SET PERSIST server_id=%d; %s", a.Identity, setCache(identityCache, uint64(a.Identity)))
+}
+
 // runPrepareMySQL sees first to it that the server boots closed, then closes it, and
 // sets the mark of a prepared process last.
 func runPrepareMySQL(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
+	if a.Live {
+		return runLiveMySQL(ctx, w, o, a)
+	}
 	stranger := o.ServerID != a.Identity
 	// read_only first: the server refuses super_read_only=0 to nobody who may set it,
 	// and accounts and the schema are made while that is off.
 	for _, step := range []struct{ what, sql string }{
-		{"have it boot closed", "SET PERSIST_ONLY read_only=1, super_read_only=1, skip_replica_start=1"},
+		{"have it boot closed", bootClosed},
 		{"set read_only", "SET GLOBAL read_only=1"},
 		{"lift super_read_only", "SET GLOBAL super_read_only=0"},
 	} {
@@ -84,8 +99,7 @@ func runPrepareMySQL(ctx context.Context, w work, o topology.Observation, a topo
 	if err := expel(ctx, w, 0); err != nil { // sessions keep the slot that they connected with
 		return err
 	}
-	identify := fmt.Sprintf("SET PERSIST server_id=%d; %s", a.Identity, setCache(identityCache, uint64(a.Identity)))
-	if err := w.execute(ctx, identify); err != nil {
+	if err := w.execute(ctx, setIdentityMySQL(a)); err != nil {
 		return fmt.Errorf("set identity: %w", err)
 	}
 	return expel(ctx, w, 0)
@@ -93,12 +107,8 @@ func runPrepareMySQL(ctx context.Context, w work, o topology.Observation, a topo
 
 func wipeMySQL(ctx context.Context, w work, o topology.Observation) error {
 	statements := "DROP DATABASE IF EXISTS sqlring"
-	switch {
-	case len(o.Binlog) == 0:
-	case w.version.AtLeast(8, 2, 0):
-		statements += "; RESET BINARY LOGS AND GTIDS"
-	default:
-		statements += "; RESET MASTER"
+	if len(o.Binlog) > 0 {
+		statements += "; " + forgetMySQL(w.version)
 	}
 	if err := w.execute(ctx, statements); err != nil {
 		return fmt.Errorf("empty the GTID state: %w", err)
@@ -122,7 +132,7 @@ func configureMySQL(ctx context.Context, w work, o topology.Observation, a topol
 		{"set rules of the applier", o.Settings.ParallelThreads == 0, "SET PERSIST replica_preserve_commit_order=1"},
 		{"set settings", false, mysqlSettings},
 		{"set number of appliers", !w.version.AtLeast(8, 0, 27), mysqlWorkers},
-		{"set slot", false, fmt.Sprintf("SET PERSIST auto_increment_increment=%d, auto_increment_offset=%d", a.Layout.Stride, a.Layout.Offset)},
+		{"set slot", false, setSlotMySQL(a)},
 	} {
 		if step.skip {
 			continue

@@ -26,8 +26,6 @@ func (b BeginRejoin) apply(s *Snapshot, c Command) error {
 	switch {
 	case i < 0:
 		return fmt.Errorf("%w: %s is not a member", ErrStale, b.Member)
-	case b.Discard && s.Members[i].Source != "":
-		return fmt.Errorf("%w: %s is a MySQL, which would give the numbers of the discarded transactions out again: take it out of the ring (sqlring master remove), and let it in as a new server, with an empty data directory", ErrLaw, b.Member)
 	case b.LetFlow && b.Discard:
 		return fmt.Errorf("%w: what only %s holds either flows or is discarded", ErrLaw, b.Member)
 	case s.Members[i].State == MemberQuarantined && !b.LetFlow && !b.Discard:
@@ -46,6 +44,9 @@ func (b BeginRejoin) apply(s *Snapshot, c Command) error {
 	s.Members[i].State, s.Members[i].Why = MemberReturning, "it is being let back in"
 	if !b.Same { // the token of one that was never away stays: it is the proof
 		s.Members[i].Boot, s.Members[i].Unproven = s.issueBoot(), true
+	}
+	if b.Discard && s.Members[i].Source != "" { // it gives the numbers of what it drops out again (S37)
+		s.Members[i].Unproven = true
 	}
 	s.record(c, "rejoin", b.Member, fmt.Sprintf("%s: %s answers again", id, b.Member))
 	return nil

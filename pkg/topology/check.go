@@ -134,7 +134,7 @@ func checkMember(s *Snapshot, m Member, seen Observation) []Violation {
 		found = append(found, Violation{
 			Rule: "config file", Severity: SeverityWarning, Member: m.ID,
 			What:   fmt.Sprintf("its config file lacks %v", missing),
-			Remedy: fmt.Sprintf("add the lines under [%s]; a restart without them would come up open", seen.Version.section()),
+			Remedy: fmt.Sprintf("add the lines under [%s]; a restart without them would come up open", seen.Version.Section()),
 		})
 	}
 	return found

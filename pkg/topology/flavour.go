@@ -88,16 +88,16 @@ func (v ServerVersion) AtLeast(major, minor, patch int) bool {
 	return cmp.Or(cmp.Compare(v.Major, major), cmp.Compare(v.Minor, minor), cmp.Compare(v.Patch, patch)) >= 0
 }
 
-// unfollow returns the statements that end following, and section the name of the
-// server's part of a config file.
-func (v ServerVersion) unfollow() string {
+// Unfollow returns the statements that end following, for people.
+func (v ServerVersion) Unfollow() string {
 	if v.Flavour == FlavourMySQL {
 		return "STOP REPLICA; RESET REPLICA ALL"
 	}
 	return "STOP SLAVE; RESET SLAVE ALL"
 }
 
-func (v ServerVersion) section() string {
+// Section returns the name of the server's part of a config file.
+func (v ServerVersion) Section() string {
 	if v.Flavour == FlavourMySQL {
 		return "mysqld"
 	}

@@ -10,23 +10,27 @@ import (
 // ring is made. So a member that has lost transactions of its own can not go on in a
 // domain of its own, as a MariaDB does: it has to have them back first.
 
-// NoteSource notes the server_uuid of a member, while the ring is made.
+// NoteSource notes the server_uuid of a member, while the ring is made, or the member is
+// filled with another one's data.
 type NoteSource struct {
 	Operation OperationID `json:"operation"`
 	Member    MemberID    `json:"member"`
 	Source    string      `json:"source"`
+	// Regain is what others hold that came under that uuid: a server that is filled
+	// anew, or had left the ring, gives out no number of it again (S37).
+	Regain Position `json:"regain,omitempty"`
 }
 
 func (n NoteSource) String() string { return fmt.Sprintf("note %s of %s", n.Source, n.Member) }
 
 func (n NoteSource) apply(s *Snapshot, _ Command) error {
-	op, err := s.expect(n.Operation, InitPreflight)
+	op, err := s.expect(n.Operation, InitPreflight) // which is AddPreflight too
 	if err != nil {
 		return err
 	}
 	i := s.memberIndex(n.Member)
 	switch {
-	case op.Kind != OperationInit || i < 0:
+	case i < 0, op.Kind != OperationInit && !(op.copies() && op.Member == n.Member):
 		return fmt.Errorf("%w: %s is not a member that is being set up", ErrStale, n.Member)
 	case !ValidSource(n.Source):
 		return fmt.Errorf("%w: %q is not a server_uuid", ErrLaw, n.Source)
@@ -36,7 +40,8 @@ func (n NoteSource) apply(s *Snapshot, _ Command) error {
 			return fmt.Errorf("%w: member %s has the server_uuid %s", ErrLaw, m.ID, m.Source)
 		}
 	}
-	s.Members[i].Source = n.Source
+	m := &s.Members[i]
+	m.Source, m.Regain = n.Source, n.Regain
 	return nil
 }
 
@@ -53,6 +58,48 @@ func initSource(s *Snapshot, op Operation, m Member, seen Observation) (Step, bo
 		}
 	}
 	return commit(NoteSource{Operation: op.ID, Member: m.ID, Source: source}, "transactions of %s are numbered by its server_uuid", m.ID), false
+}
+
+// addSource is initSource for a member that is filled with another one's data. What it
+// held is given up, and the numbers that only it had given out are given out again: so
+// every other member has to be asked first whether it has any of them (S37).
+func (a adding) addSource() (Step, bool) {
+	seen, m := a.seen, a.m
+	if seen.Version.Flavour != FlavourMySQL {
+		return Step{}, true
+	}
+	if step, ok := initSource(a.s, a.op, m, seen); !ok && step.Kind != StepCommit {
+		return step, false
+	}
+	as := m
+	as.Source = seen.Settings.ServerUUID
+	var held uint64
+	var unheard MemberID
+	for _, other := range a.s.Members {
+		if other.ID == m.ID || other.State == MemberCopying {
+			continue // what that one held is given up as well
+		}
+		theirs, good := a.o.Good(other.ID, a.now)
+		if !good {
+			unheard = other.ID
+		}
+		held = max(held, theirs.Position().Seq(as.Domain()))
+	}
+	for _, t := range a.s.Tombstones {
+		held = max(held, t.Last.Seq(as.Domain()))
+	}
+	switch {
+	case unheard != "" && (held > 0 || m.Copy.Again): // of a server that is new nobody has anything
+		return wait("%s can not be asked whether it has transactions of %s, which would give their numbers out again: bring it back, or take it out of the ring for good (sqlring master remove %s --forget)",
+			unheard, m.ID, unheard), false
+	case m.Source == as.Source && m.Regain.Seq(as.Domain()) >= held:
+		return Step{}, true
+	}
+	note := NoteSource{Operation: a.op.ID, Member: m.ID, Source: as.Source}
+	if held > 0 {
+		note.Regain = as.regain(held)
+	}
+	return commit(note, "transactions of %s are numbered by its server_uuid; others have them up to %d", m.ID, held), false
 }
 
 // gtid returns the transaction of that number of a member's own.

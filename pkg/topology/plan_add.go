@@ -146,13 +146,16 @@ func (a adding) preflight() Step {
 	m, seen := a.m, a.seen
 	first, _ := a.o.Of(a.upstream.ID)
 	switch {
-	case seen.Version.Flavour != FlavourMariaDB:
-		return stuck("member %s is %s: rings of MariaDB are supported so far", m.ID, seen.Version)
+	case !seen.Version.fitsRing():
+		return stuck("member %s is %s: a ring is made of MariaDB 10.5, or MySQL 8.0.26, or later", m.ID, seen.Version)
 	case seen.Version.Series() != first.Version.Series():
 		return stuck("member %s is %s, the ring has %s: a ring has one release series", m.ID, seen.Version, first.Version)
 	}
 	if missing := unsafeStatics(seen); len(missing) > 0 && seen.Boot != m.Boot {
-		return stuck("member %s: its config file lacks %s; add the lines under [mariadbd] and restart it", m.ID, strings.Join(missing, ", "))
+		return stuck("member %s: its config file lacks %s; add the lines under [%s] and restart it", m.ID, strings.Join(missing, ", "), seen.Version.Section())
+	}
+	if step, ok := a.addSource(); !ok {
+		return step
 	}
 	if m.Copy.Done || seen.ServerID == m.Identity {
 		if step, ok := detached(m, seen); !ok {
@@ -175,7 +178,7 @@ func (a adding) preflight() Step {
 		}
 	}
 	if seen.Link.Upstream != "" {
-		return stuck("member %s follows %s: end that first (STOP SLAVE; RESET SLAVE ALL)", m.ID, seen.Link.Upstream)
+		return stuck("member %s follows %s: end that first (%s)", m.ID, seen.Link.Upstream, seen.Version.Unfollow())
 	}
 	return advance(a.op, AddPrepare, "%s answers and fits", m.ID)
 }

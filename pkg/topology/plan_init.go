@@ -58,10 +58,10 @@ func initPreflight(s *Snapshot, op Operation, o Observations) Step {
 			return stuck("member %s is not empty, it has the schema %s: init takes empty servers, or with --from one that holds data; if it is not needed, on each of them: SET SESSION sql_log_bin=0; DROP DATABASE %s; init goes on by itself then",
 				m.ID, strings.Join(seen.Schemas, ", "), seen.Schemas[0])
 		case seen.Link.Upstream != "":
-			return stuck("member %s follows %s already: end that first (%s)", m.ID, seen.Link.Upstream, seen.Version.unfollow())
+			return stuck("member %s follows %s already: end that first (%s)", m.ID, seen.Link.Upstream, seen.Version.Unfollow())
 		}
 		if missing := unsafeStatics(seen); len(missing) > 0 {
-			return stuck("member %s: its config file lacks %s; add the lines under [%s] and restart it", m.ID, strings.Join(missing, ", "), seen.Version.section())
+			return stuck("member %s: its config file lacks %s; add the lines under [%s] and restart it", m.ID, strings.Join(missing, ", "), seen.Version.Section())
 		}
 		if step, ok := initSource(s, op, m, seen); !ok {
 			return step

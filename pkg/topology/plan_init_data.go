@@ -17,7 +17,7 @@ func nextInitData(s *Snapshot, op Operation, o Observations, now time.Time) Step
 	}
 	switch op.Cursor {
 	case InitPreflight:
-		return initDataPreflight(op, m, seen)
+		return initDataPreflight(s, op, m, seen)
 	case InitPrepare:
 		if why := unprepared(s, m, seen); why != "" || !seen.Applied.Covers(seen.Binlog.Without(m.Identity)) {
 			if why == "" {
@@ -51,17 +51,20 @@ func nextInitData(s *Snapshot, op Operation, o Observations, now time.Time) Step
 	return stuck("operation %s stands at %q, which is not a step of init", op.ID, op.Cursor)
 }
 
-func initDataPreflight(op Operation, m Member, seen Observation) Step {
+func initDataPreflight(s *Snapshot, op Operation, m Member, seen Observation) Step {
 	seen.Settings.ReadOnlyInFile = seen.Settings.ReadOnlyInFile || op.Boots
 	switch missing := unsafeStatics(seen); {
-	case seen.Version.Flavour != FlavourMariaDB:
-		return stuck("member %s is %s: rings of MariaDB are supported so far", m.ID, seen.Version)
+	case !seen.Version.fitsRing():
+		return stuck("member %s is %s: a ring is made of MariaDB 10.5, or MySQL 8.0.26, or later", m.ID, seen.Version)
 	case seen.Link.Upstream != "":
-		return stuck("member %s follows %s already: end that first (STOP SLAVE; RESET SLAVE ALL)", m.ID, seen.Link.Upstream)
+		return stuck("member %s follows %s already: end that first (%s)", m.ID, seen.Link.Upstream, seen.Version.Unfollow())
 	case len(missing) == 1 && missing[0] == "read_only=1" && !seen.ReadOnly:
 		return stuck("member %s: read_only was set by SQL, so it can not be seen whether its config file has read_only=1; if it has: sqlring operation abort %s, and ring init again with --boots-closed", m.ID, op.ID)
 	case len(missing) > 0:
-		return stuck("member %s: its config file lacks %s; add the lines under [mariadbd] and restart it", m.ID, strings.Join(missing, ", "))
+		return stuck("member %s: its config file lacks %s; add the lines under [%s] and restart it", m.ID, strings.Join(missing, ", "), seen.Version.Section())
+	}
+	if step, ok := initSource(s, op, m, seen); !ok {
+		return step
 	}
 	return advance(op, InitPrepare, "%s answers and fits; it goes on serving", m.ID)
 }
