@@ -48,7 +48,8 @@ func mysqlPrivileges() []struct{ Privilege, Why string } {
 		{"SHOW VIEW", "what ties schemas together: views"},
 		{"SHOW_ROUTINE", "the same: routines"},
 		{"TRIGGER", "the same: triggers"},
-		{"EVENT", "the same: events"},
+		{"EVENT", "the same: events; and have them run at the owner alone"},
+		{"SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER", "events keep their definers when they are switched"},
 		{"CREATE USER", "make the replication account"},
 	}
 }
