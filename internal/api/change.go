@@ -61,6 +61,32 @@ func (s *Server) started(kind topology.OperationKind) *Operation {
 	return nil
 }
 
+// order is a change that begins an operation, as it was asked for.
+type order struct {
+	what   string // for errors
+	why    string // for the audit
+	change topology.Change
+	kind   topology.OperationKind
+	dryRun bool
+}
+
+// begin commits what was ordered, unless it is refused by problem. A dry run that is
+// refused says so, and is no error: its plan is worth being seen all the same.
+func (s *Server) begin(ctx context.Context, l look, o order, problem *Problem) (begun *Operation, refused string, err error) {
+	switch {
+	case problem != nil && o.dryRun:
+		return nil, problem.Detail, nil
+	case o.dryRun:
+		return nil, "", nil
+	case problem != nil:
+		return nil, "", problem
+	}
+	if err := s.propose(ctx, o.change, o.why); err != nil {
+		return nil, "", proposeProblem(l, o.what, err)
+	}
+	return s.started(o.kind), "", nil
+}
+
 // propose commits a change in the name of whoever asks.
 func (s *Server) propose(ctx context.Context, change topology.Change, why string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Propose)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -57,19 +58,13 @@ func (s *Server) move(ctx context.Context, in *moveInput) (*answer[MoveResponse]
 			problem = cutProblem(what, topology.CutsOfMove(l.snap, change.Unit, change.To, ties))
 		}
 	}
-	switch {
-	case problem != nil && in.DryRun: // the plan is worth being seen all the same
-		plan.Refused = problem.Detail
-		fallthrough
-	case in.DryRun:
-		return &answer[MoveResponse]{MoveResponse{Plan: plan}}, nil
-	case problem != nil:
-		return nil, problem
+	o := order{what, in.Body.Why, change, topology.OperationMove, in.DryRun}
+	begun, refused, err := s.begin(ctx, l, o, problem)
+	if err != nil {
+		return nil, err
 	}
-	if err := s.propose(ctx, change, in.Body.Why); err != nil {
-		return nil, proposeProblem(l, what, err)
-	}
-	return &answer[MoveResponse]{MoveResponse{Plan: plan, Operation: s.started(topology.OperationMove)}}, nil
+	plan.Refused = refused
+	return &answer[MoveResponse]{MoveResponse{Plan: plan, Operation: begun}}, nil
 }
 
 // mayChange refuses what the law refuses.
@@ -98,10 +93,7 @@ func (l look) mayOwn(id topology.MemberID, what string) *Problem {
 
 func (l look) movePlan(b topology.BeginMove) MovePlan {
 	unit, _ := l.snap.Unit(b.Unit)
-	grace := b.Grace
-	if grace == 0 {
-		grace = topology.DefaultGrace
-	}
+	grace := cmp.Or(b.Grace, topology.DefaultGrace)
 	plan := MovePlan{Unit: string(b.Unit), From: string(unit.Owner), To: string(b.To), GraceMS: grace.Milliseconds()}
 	keeps := fmt.Sprintf("%s is closed: what it has then is all that it wrote", unit.Owner)
 	for _, other := range l.snap.Units {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -111,27 +112,18 @@ func (s *Server) createUnit(ctx context.Context, in *createUnitInput) (*answer[C
 			problem = cutProblem(what, topology.CutsOfUnit(l.snap, change.Unit, ties))
 		}
 	}
-	switch {
-	case problem != nil && in.DryRun: // the plan is worth being seen all the same
-		plan.Refused = problem.Detail
-		fallthrough
-	case in.DryRun:
-		return &answer[CreateUnitResponse]{CreateUnitResponse{Plan: plan}}, nil
-	case problem != nil:
-		return nil, problem
+	o := order{what, in.Body.Why, change, topology.OperationDivide, in.DryRun}
+	begun, refused, err := s.begin(ctx, l, o, problem)
+	if err != nil {
+		return nil, err
 	}
-	if err := s.propose(ctx, change, in.Body.Why); err != nil {
-		return nil, proposeProblem(l, what, err)
-	}
-	return &answer[CreateUnitResponse]{CreateUnitResponse{Plan: plan, Operation: s.started(topology.OperationDivide)}}, nil
+	plan.Refused = refused
+	return &answer[CreateUnitResponse]{CreateUnitResponse{Plan: plan, Operation: begun}}, nil
 }
 
 func (l look) createUnitPlan(b topology.BeginDivide) CreateUnitPlan {
 	rest, _ := l.snap.Unit(topology.UnitRest)
-	grace := b.Grace
-	if grace == 0 {
-		grace = topology.DefaultGrace
-	}
+	grace := cmp.Or(b.Grace, topology.DefaultGrace)
 	return CreateUnitPlan{
 		Unit: string(b.Unit), Owner: string(rest.Owner), Tied: []string{string(b.Unit)},
 		Steps: []string{

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -50,27 +51,18 @@ func (s *Server) joinUnit(ctx context.Context, in *joinUnitInput) (*answer[JoinU
 			problem = cutProblem(what, topology.CutsOfJoin(l.snap, change.Unit, ties))
 		}
 	}
-	switch {
-	case problem != nil && in.DryRun: // the plan is worth being seen all the same
-		plan.Refused = problem.Detail
-		fallthrough
-	case in.DryRun:
-		return &answer[JoinUnitResponse]{JoinUnitResponse{Plan: plan}}, nil
-	case problem != nil:
-		return nil, problem
+	o := order{what, in.Body.Why, change, topology.OperationJoin, in.DryRun}
+	begun, refused, err := s.begin(ctx, l, o, problem)
+	if err != nil {
+		return nil, err
 	}
-	if err := s.propose(ctx, change, in.Body.Why); err != nil {
-		return nil, proposeProblem(l, what, err)
-	}
-	return &answer[JoinUnitResponse]{JoinUnitResponse{Plan: plan, Operation: s.started(topology.OperationJoin)}}, nil
+	plan.Refused = refused
+	return &answer[JoinUnitResponse]{JoinUnitResponse{Plan: plan, Operation: begun}}, nil
 }
 
 func (l look) joinUnitPlan(b topology.BeginJoin) JoinUnitPlan {
 	unit, _ := l.snap.Unit(b.Unit)
-	grace := b.Grace
-	if grace == 0 {
-		grace = topology.DefaultGrace
-	}
+	grace := cmp.Or(b.Grace, topology.DefaultGrace)
 	return JoinUnitPlan{
 		Unit: string(b.Unit), Owner: string(unit.Owner),
 		Steps: []string{

@@ -27,7 +27,7 @@ func managerPrivileges() []struct{ Privilege, Why string } {
 		{"SELECT", "password hashes (mysql.global_priv), and the keys of tables in a returning member's tail"},
 		{"SHOW VIEW", "what ties schemas together: views"},
 		{"TRIGGER", "the same: triggers"},
-		{"EVENT", "the same: events"},
+		{"EVENT", "the same: events; and have them run at the owner alone"},
 		{"CREATE USER", "make the replication account"},
 		{"INSERT, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, SET USER", "fill a new member with the ring's data"},
 		{"LOCK TABLES", "copy tables that are not InnoDB, by an explicit word"},

@@ -25,6 +25,8 @@ type conn struct {
 	ours    [2]string // the accounts of sqlring: manager, replication
 	broken  bool
 
+	hadEvents bool // it was seen to have events: those at work are looked at
+
 	// Where values come from, read when the connection was made: it is the same
 	// process as long as the connection answers. read_only counts as the file's
 	// only as long as nobody has set it by SQL.

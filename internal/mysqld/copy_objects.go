@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // objectKind is what is defined. The order is the one in which they are made.
@@ -228,7 +230,7 @@ func (w *copyWork) make(ctx context.Context, o object) error {
 	err := c.execute(ctx, o.sql)
 	if err == nil && o.kind == kindEvent && o.enabled {
 		// The owner's scheduler alone may run it: as replication has it.
-		err = c.execute(ctx, "ALTER EVENT "+o.full()+" "+c.copying().events)
+		err = alterEvent(ctx, c, topology.EventState{Schema: o.schema, Name: o.name, Status: topology.EventReplica})
 	}
 	back := c.execute(ctx, "SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00';"+binarySession)
 	return errors.Join(err, back)

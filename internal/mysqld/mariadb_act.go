@@ -52,6 +52,8 @@ func commonDeed(k topology.ActionKind) (deed, bool) {
 		return deed{lacksNothing, refuseTail, runTail}, true
 	case topology.ActRetire:
 		return deed{lacksRetire, refuseRetire, runRetire}, true
+	case topology.ActEvents:
+		return deed{lacksEvents, refuseEvents, runEventOrder}, true
 	case topology.ActSeize:
 		return deed{lacksNothing, refuseNothing, nil}, true // who acts has the hands
 	case topology.ActPrepare, topology.ActFollow, topology.ActStopReceiver, topology.ActDetach, topology.ActNone,

@@ -13,7 +13,6 @@ type copyWords struct {
 	session   string                // more settings of the session, after copySession
 	lists     map[objectKind]string // as objectLists; kinds that the flavour lacks are not there
 	generated string                // condition: a column's value is computed
-	events    string                // what ALTER EVENT says so that this server does not run it
 	grants    []grantTable
 	installed []string // accounts at localhost that an installation makes for itself
 	identity  string   // expression: the identity under which the process was prepared
@@ -40,7 +39,6 @@ func (mariaDB) copying(topology.ServerVersion) copyWords {
 		session:   ", max_statement_time=0, check_constraint_checks=0",
 		lists:     objectLists(),
 		generated: "is_generated<>'NEVER'",
-		events:    "DISABLE ON SLAVE",
 		grants: []grantTable{
 			{"global_priv", "User", "Host"},
 			{"db", "User", "Host"},

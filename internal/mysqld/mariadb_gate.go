@@ -39,7 +39,7 @@ func refuseOpen(o topology.Observation, a topology.Action) string {
 // admitted, after everything else was verified.
 func runOpen(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
 	if !o.HasRing && w.version.Flavour == topology.FlavourMySQL { // it is a member no more: its boots are its owner's
-		if err := w.execute(ctx, "RESET PERSIST IF EXISTS read_only; RESET PERSIST IF EXISTS super_read_only; RESET PERSIST IF EXISTS skip_replica_start"); err != nil {
+		if err := w.execute(ctx, "RESET PERSIST IF EXISTS read_only; RESET PERSIST IF EXISTS super_read_only; RESET PERSIST IF EXISTS skip_replica_start; RESET PERSIST IF EXISTS event_scheduler"); err != nil {
 			return fmt.Errorf("let it boot open: %w", err)
 		}
 	}
@@ -79,15 +79,15 @@ func setReadOnly(ctx context.Context, w work, o topology.Observation, on bool) e
 		value = 1
 	}
 	if mysql && on {
-		if err := runEvents(ctx, w.conn, "GLOBAL", false); err != nil {
+		if err := switchScheduler(ctx, w.conn, "GLOBAL", false); err != nil {
 			return err
 		}
 	}
 	if err := w.execute(ctx, fmt.Sprintf("SET GLOBAL read_only=%d", value)); err != nil {
 		return fmt.Errorf("set read_only=%d: %w", value, err)
 	}
-	if mysql && !on {
-		return runEvents(ctx, w.conn, "GLOBAL", true)
+	if mysql && !on && !o.HasRing {
+		return switchScheduler(ctx, w.conn, "GLOBAL", true) // in a ring, by ActEvents
 	}
 	return nil
 }

@@ -25,6 +25,8 @@ type Member struct {
 	term atomic.Uint64
 	tail atomic.Pointer[topology.Tail]
 	copy copier
+
+	events atomic.Pointer[troubled] // nil: what was ordered last was done
 }
 
 // New returns a handle on the member at addr (host:port). It opens no

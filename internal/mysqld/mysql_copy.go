@@ -17,7 +17,6 @@ func (mySQL) copying(v topology.ServerVersion) copyWords {
 		session:   ", max_execution_time=0, sql_require_primary_key=0",
 		lists:     objectLists(),
 		generated: "generation_expression<>''",
-		events:    "DISABLE ON SLAVE",
 		grants: []grantTable{
 			{"user", "User", "Host"},
 			{"db", "User", "Host"},
@@ -52,9 +51,6 @@ func (mySQL) copying(v topology.ServerVersion) copyWords {
 		w.target = append(w.target, "SET_ANY_DEFINER", "ALLOW_NONEXISTENT_DEFINER")
 	} else {
 		w.target = append(w.target, "SET_USER_ID")
-	}
-	if v.AtLeast(8, 4, 0) {
-		w.events = "DISABLE ON REPLICA"
 	}
 	return w
 }

@@ -141,31 +141,13 @@ func configureMySQL(ctx context.Context, w work, o topology.Observation, a topol
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
-	if err := runEvents(ctx, w.conn, "PERSIST", false); err != nil {
+	if err := switchScheduler(ctx, w.conn, "PERSIST", false); err != nil {
 		return err
 	}
 	if stranger || o.Layout == a.Layout {
 		return nil
 	}
 	return expel(ctx, w, 0) // of the slot that was
-}
-
-// runEvents has a MySQL, whose default that is, run its events or not: they run where
-// writes are taken, and nowhere else. Their definers may pass read_only. scope is GLOBAL
-// or PERSIST. A server that was started without a scheduler has none to switch.
-func runEvents(ctx context.Context, c *conn, scope string, on bool) error {
-	is, err := c.query(ctx, "SELECT @@global.event_scheduler")
-	if err != nil {
-		return fmt.Errorf("read event_scheduler: %w", err)
-	}
-	want := map[bool]string{true: "ON", false: "OFF"}[on]
-	if is.value() == "DISABLED" || is.value() == want && scope == "GLOBAL" {
-		return nil
-	}
-	if err := c.execute(ctx, fmt.Sprintf("SET %s event_scheduler=%s", scope, want)); err != nil {
-		return fmt.Errorf("switch event_scheduler %s: %w", want, err)
-	}
-	return nil
 }
 
 // mysqlWorkers: appliers that keep the order of commits and each sync their binlog are

@@ -68,8 +68,14 @@ func late(ctx context.Context, whole time.Duration) bool {
 // the hands'.
 func (m *Member) ask(ctx context.Context, c *conn, o topology.Observation) (topology.Observation, error) {
 	o.Version, o.Greeting = c.version, c.text
+	if err := observeEvents(ctx, c, &o); err != nil {
+		return o, err
+	}
 	if err := c.dialect.observe(ctx, c, &o); err != nil {
 		return o, err
+	}
+	if trouble := m.events.Load(); trouble != nil {
+		o.Events.Trouble, o.Events.TroubleAt = trouble.why, trouble.at
 	}
 	o.Tail, o.Copy = m.tail.Load(), m.copy.seen()
 	return o, nil

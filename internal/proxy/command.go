@@ -314,8 +314,11 @@ func (s *session) ObserveOK(ok *wire.OK) {
 func (s *session) ObserveError(number uint16) {
 	s.refused = number
 	s.mayHaveSetID()
-	if number == lockWaitTimeout || number == deadlock {
+	switch number {
+	case lockWaitTimeout, deadlock:
 		s.suspectHot()
+	case parseError:
+		s.unparse()
 	}
 	s.mem.asks, s.mem.hasLast, s.mem.hasWarnings, s.mem.rowCount = true, true, true, -1
 	s.p.count.errors.Add(1)

@@ -29,6 +29,10 @@ func TestClientsAreGreetedAsByTheMember(t *testing.T) {
 	if g := greet("10.11.19-MariaDB-log"); g.Version != "5.5.5-10.11.19-MariaDB-log" || g.Charset != 8 {
 		t.Errorf("after a link: %q, collation %d", g.Version, g.Charset)
 	}
+	p.learnGreeting("m2", wire.Greeting{Version: "5.5.5-10.11.19-MariaDB-log", Charset: 33})
+	if g := greet("10.11.19-MariaDB-log"); g.Charset != 8 {
+		t.Errorf("after a link to another member, collation %d", g.Charset)
+	}
 	if n := testing.AllocsPerRun(100, func() { p.learnGreeting("m1", wire.Greeting{Version: "5.5.5-10.11.19-MariaDB-log", Charset: 8}) }); n != 0 {
 		t.Errorf("what is known already allocates %v times", n)
 	}

@@ -174,7 +174,7 @@ func TestRealQueryAttributesOfMySQLsClient(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, client, "--no-defaults", "--comments", "--commands", "-h", host, "-P", port, "-u", "app", "-p"+appPassword, "--get-server-public-key")
-			cmd.Stdin, cmd.Stderr, cmd.Stdout = strings.NewReader("resetconnection\n"+tt.before+"\n"+tt.text+";\n"), &said, &said // its own SELECT $$ keeps the connection
+			cmd.Stdin, cmd.Stderr, cmd.Stdout = strings.NewReader(tt.before+"\n"+tt.text+";\n"), &said, &said
 			_ = cmd.Run()
 		})
 		if n != tt.want || tt.error != "" != strings.Contains(said.String(), "ERROR") || !strings.Contains(said.String(), tt.error) {

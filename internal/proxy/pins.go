@@ -31,6 +31,7 @@ const endsWithTransaction = 1 << balancer.EffectNextTransaction
 
 // applies notes what the statement that is about to be sent may leave behind.
 func (m *memory) applies(s balancer.Statement, plan *balancer.Plan, whole bool) {
+	m.unparsed = m.pins
 	switch {
 	case !whole:
 		m.stickTo(balancer.StickTruncated)
@@ -66,6 +67,24 @@ func (m *memory) ended(ok *wire.OK, inTransaction bool, plan *balancer.Plan) {
 	m.rowCount = int64(ok.Affected)
 	if ok.Result {
 		m.rowCount, m.hasFound = -1, m.hasFound || tables
+	}
+}
+
+// parseError is what a server answers to a text that it can not parse.
+const parseError = 1064
+
+// maxUnparsed is how much of a text is searched for what may have run all the same.
+const maxUnparsed = 4096
+
+// unparse takes back what the statement under way, which was answered by a parse error,
+// was expected to leave behind: it was not executed, if the error is its parser's. MySQL's
+// own client begins each session with such a text, SELECT $$.
+func (s *session) unparse() {
+	if s.code != wire.ComQuery || s.plan == nil || s.instead != nil || s.held == 0 || s.held > maxUnparsed || s.mem.pins == s.mem.unparsed {
+		return
+	}
+	if text := s.wholeText(); text != nil && !balancer.ReachesStoredCode(text) {
+		s.mem.pins = s.mem.unparsed
 	}
 }
 

@@ -56,7 +56,7 @@ type Proxy struct {
 
 	listeners []net.Listener
 	view      atomic.Pointer[balancer.View] // the newest that was taken in
-	greeting  atomic.Pointer[greeted]
+	greetings atomic.Pointer[map[topology.MemberID]greeted]
 	lease     lease
 	tick      atomic.Uint32 // of the watch: a clock that costs nothing to read
 	draining  atomic.Bool

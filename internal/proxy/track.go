@@ -26,6 +26,7 @@ type memory struct {
 	askCollation bool             // it was changed, and not reported
 	stick        balancer.Stick   // why it can not leave its connection
 	pins         balancer.Effects // why it does not, even where it could in an emergency
+	unparsed     balancer.Effects // pins as they were before the statement under way
 	vague        bool             // something else than user variables may have been changed unnamed
 	luggage      *luggage         // user variables that no link has at present; nil: none
 	statements

@@ -177,6 +177,7 @@ func (s *server) observe() topology.Observation {
 		}
 	}
 	o.Beats = slices.Clip(o.Beats)
+	o.Events = topology.EventsSeen{Scheduler: m.scheduler, List: slices.Clone(s.disk.events)}
 	m.conns = slices.DeleteFunc(m.conns, (*conn).gone)
 	for _, c := range m.conns {
 		if c.app {

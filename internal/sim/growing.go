@@ -187,6 +187,7 @@ func (j *copyJob) place(then func(error)) {
 
 func (j *copyJob) marked(then func(error)) {
 	j.s.disk.base.mark, j.s.disk.base.half = j.order.ID, false
+	j.s.disk.events = copyEvents(j.source.disk.events)
 	j.s.w.say(string(j.s.id), "copy %d is complete at %s: %d rows", j.order.ID, j.pos, len(j.data.rows))
 	then(nil)
 }

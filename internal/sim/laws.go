@@ -239,6 +239,7 @@ func (l *laws) audited(after *topology.Snapshot, c topology.Command, u topology.
 // granted checks that no lease of an older epoch is left (S3), and that the new
 // owner has what it must (S4).
 func (l *laws) granted(s *server, u topology.Unit) {
+	l.silent(s, u)
 	for _, n := range l.w.nodes {
 		if p := n.proxy.share(u.ID); n.up && p.epoch < u.Epoch && n.proxy.holds(p, p.epoch) {
 			l.w.breach("I5", "%s becomes owner of %s (epoch %d) while %s holds a lease of epoch %d on %s", s.id, u.ID, u.Epoch, n.id, p.epoch, p.owner)

@@ -91,6 +91,22 @@ func mutants() []mutant {
 			o.Apps = 0
 		})}, "I5", plannedUnits},
 		{Mutation{Name: "binlog of who leaves is not looked at", Seen: opened(leaverHasNothing)}, "I14", leavers},
+		{Mutation{Name: "events of the old owner are not disabled", Seen: sees(func(w *World, o *topology.Observation) {
+			if op, ok := w.log.snap.Running(); ok && op.Kind == topology.OperationMove && o.Member == op.Former {
+				for i, e := range o.Events.List {
+					if e.Status == topology.EventEnabled {
+						o.Events.List[i].Status = topology.EventReplica
+					}
+				}
+			}
+		})}, "I16", plannedUnits},
+		{Mutation{Name: "what the DBA has disabled is not known to be", Seen: sees(func(w *World, o *topology.Observation) {
+			for i, e := range o.Events.List {
+				if e.Status == topology.EventDisabled {
+					o.Events.List[i].Status = topology.EventReplica
+				}
+			}
+		})}, "I16", plannedUnits},
 		{Mutation{Name: "silence alone is proof", Seen: silenceIsProof}, "I11", nil},
 	}
 }

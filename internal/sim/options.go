@@ -21,6 +21,7 @@ type Options struct {
 	Moves      bool          // units are moved at random moments
 	Dissolves  bool          // the ring is dissolved in the end
 	Leaves     bool          // members are removed and maintained at random moments
+	Scheduler  bool          // a server boots with its events running
 	Storm      time.Duration // how long faults are drawn
 	Every      time.Duration // mean time between two of them
 	Durability topology.Durability
@@ -72,6 +73,7 @@ func Draw(seed uint64) Options {
 		o.Grows = 1 + growing.IntN(2)
 	}
 	o.Data = growing.IntN(5) == 0
+	o.Scheduler = rand.New(rand.NewPCG(seed, 0xe7e7)).IntN(2) == 0
 	return o
 }
 
@@ -79,8 +81,8 @@ const maxUnits = 3
 
 // String prints all that the seed decided.
 func (o Options) String() string {
-	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t",
-		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data)
+	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t scheduler=%t",
+		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data, o.Scheduler)
 }
 
 // Mutation breaks one rule of the code under test, or of the model where it

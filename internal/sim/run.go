@@ -28,6 +28,7 @@ type Stats struct {
 	Removes   int           // members that have left
 	Out       int           // maintenances
 	Dissolved int           // rings
+	Fired     int           // runs of events
 	Grown     int           // members that have got another one's data
 	Words     int           // commands that a person had to give
 	Calm      time.Duration // from the end of faults to a whole ring
@@ -58,6 +59,7 @@ func (w *World) live() {
 		n.start()
 	}
 	w.watchRaft(0)
+	w.runEvents()
 	w.runUntil(time.Second)
 	if err := w.log.init(w.opt); err != nil {
 		w.breach("I10", "%s", err)
@@ -169,7 +171,7 @@ func (w *World) unfit(m topology.Member) string {
 	case !owns && s.mem.semi:
 		return "owns nothing and is armed"
 	}
-	return ""
+	return w.unscheduled(s)
 }
 
 // unequal says where members differ, "" for nowhere.
@@ -225,6 +227,7 @@ func (s *Stats) add(o Stats) {
 	s.Removes += o.Removes
 	s.Out += o.Out
 	s.Dissolved += o.Dissolved
+	s.Fired += o.Fired
 	s.Grown += o.Grown
 	s.Words += o.Words
 	s.Calm = max(s.Calm, o.Calm)
@@ -232,8 +235,8 @@ func (s *Stats) add(o Stats) {
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d copied, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Grown, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d copied, %d events run, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Grown, s.Fired, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

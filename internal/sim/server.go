@@ -45,6 +45,7 @@ type memory struct {
 	boot             uint64 // the token
 	settings         topology.Settings
 	semi             bool // rpl_semi_sync_master_enabled
+	scheduler        topology.Scheduler
 	counter          uint64
 
 	commits []*commit // begun and not ended, in order
@@ -86,7 +87,7 @@ func (s *server) boot() {
 			LogBin: true, LogReplica: true, LogReplicaInFile: true, RowFormat: true, ReadOnlyInFile: true,
 			GTIDStrict: true, StrictDDL: true, NetTimeout: 2,
 		},
-		counter: s.disk.data.maxID,
+		counter: s.disk.data.maxID, scheduler: s.w.atBoot(),
 	}
 	s.mem.receiver.state, s.mem.applier.state = topology.ThreadStopped, topology.ThreadStopped
 	s.w.say(string(s.id), "boots: process %d, closed, threads stopped", s.proc)

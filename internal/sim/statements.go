@@ -47,6 +47,8 @@ func (d *deed) statements() []statement {
 		return []statement{startCopy}
 	case topology.ActEndCopy:
 		return []statement{endCopy}
+	case topology.ActEvents:
+		return []statement{refuseStranger, setEvents}
 	case topology.ActSeize:
 		return []statement{}
 	case topology.ActNone:

@@ -93,8 +93,9 @@ type disk struct {
 	slavePos  topology.Position // gtid_slave_pos
 	data      table
 	hasRing   bool
-	upstream  string // master.info
-	base      basis  // what the binlog begins after
+	upstream  string                // master.info
+	base      basis                 // what the binlog begins after
+	events    []topology.EventState // sorted
 }
 
 // log appends t to the binlog: from here on a crash keeps it.

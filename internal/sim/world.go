@@ -33,6 +33,8 @@ type World struct {
 	broken  *Violation
 	calm    bool // faults have ended
 	past    int  // writes that came past every proxy
+
+	eventsMade bool
 }
 
 // event is something that happens at a moment; of two at the same moment the

@@ -185,7 +185,7 @@ func events(f *Facts, m *Member) []hit {
 		if owner := f.ownerOf(o.Schema); string(owner) != m.Name {
 			hits = append(hits, hit{
 				object: o.FullName(), found: fmt.Sprintf("it is enabled here; the owner is %s", shown(string(owner))),
-				mend: fmt.Sprintf("SET sql_log_bin=0; ALTER EVENT `%s`.`%s` DISABLE ON SLAVE (MySQL: DISABLE ON REPLICA)", o.Schema, o.Name),
+				mend: fmt.Sprintf("sqlring status says why the controller could not; by hand: SET sql_log_bin=0; ALTER DEFINER=%s EVENT `%s`.`%s` DISABLE ON SLAVE (MySQL: DISABLE ON REPLICA)", o.Definer, o.Schema, o.Name),
 			})
 			continue
 		}

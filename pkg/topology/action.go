@@ -63,11 +63,15 @@ const (
 	// ActEndCopy ends whatever writes a copy into the member. What is there is not
 	// marked, and is worth nothing.
 	ActEndCopy
+	// ActEvents gives events the state that Events says, by statements that are not
+	// logged and change nothing else of them, and ends those that are at work where
+	// nothing may be. The scheduler stands still meanwhile, so that none begins.
+	ActEvents
 )
 
 var actionNames = [...]string{
 	"none", "prepare", "follow", "stop receiver", "detach", "arm semi-sync", "disarm semi-sync",
-	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "retire", "copy", "end copy",
+	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "retire", "copy", "end copy", "set events",
 }
 
 func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
@@ -97,7 +101,8 @@ type Action struct {
 	Boots bool
 	// Full, of ActPrepare with Fresh: what it holds is given up, so it may hold
 	// something; the copy drops it.
-	Full bool
+	Full   bool
+	Events EventOrder // ActEvents
 }
 
 // String says the action in words, with its arguments.
@@ -109,6 +114,8 @@ func (a Action) String() string {
 		return fmt.Sprintf("%s %s", a.Kind, a.UpstreamName)
 	case ActReadTail:
 		return fmt.Sprintf("%s after %q", a.Kind, a.After)
+	case ActEvents:
+		return fmt.Sprintf("%s: %s", a.Kind, a.Events)
 	case ActCopy:
 		return fmt.Sprintf("%s %d from %s", a.Kind, a.Copy.ID, a.Copy.Name)
 	}

@@ -65,18 +65,11 @@ type EndJoin struct {
 func (e EndJoin) String() string { return fmt.Sprintf("join, and end %s", e.Operation) }
 
 func (e EndJoin) apply(s *Snapshot, c Command) error {
-	op, err := s.expect(e.Operation, e.From)
-	switch {
-	case err != nil:
+	op, owner, err := s.repartitions(e.Operation, OperationJoin, e.From)
+	if err != nil {
 		return err
-	case op.Kind != OperationJoin || (e.From != MoveFence && e.From != MoveExpel):
-		return fmt.Errorf("%w: %s is a %s at %q", ErrLaw, op.ID, op.Kind, op.Cursor)
 	}
-	owner, _ := s.Member(op.Former)
 	rest, unit := s.unitIndex(UnitRest), s.unitIndex(op.Unit)
-	if s.refuses(owner.ID) {
-		return fmt.Errorf("%w: %s has no acker, and degraded is refuse", ErrStale, owner.ID)
-	}
 	if unit < 0 || s.Units[rest].Owner != "" || s.Units[unit].Owner != "" || owner.State != MemberActive {
 		return fmt.Errorf("%w: one of %s and %s is not there, or has an owner, or %s is %s", ErrStale, op.Unit, UnitRest, owner.ID, owner.State)
 	}

@@ -83,18 +83,11 @@ type EndDivide struct {
 func (e EndDivide) String() string { return fmt.Sprintf("divide, and end %s", e.Operation) }
 
 func (e EndDivide) apply(s *Snapshot, c Command) error {
-	op, err := s.expect(e.Operation, e.From)
-	switch {
-	case err != nil:
+	op, owner, err := s.repartitions(e.Operation, OperationDivide, e.From)
+	if err != nil {
 		return err
-	case op.Kind != OperationDivide || (e.From != MoveFence && e.From != MoveExpel):
-		return fmt.Errorf("%w: %s is a %s at %q", ErrLaw, op.ID, op.Kind, op.Cursor)
 	}
-	owner, _ := s.Member(op.Former)
 	rest := s.unitIndex(UnitRest)
-	if s.refuses(owner.ID) {
-		return fmt.Errorf("%w: %s has no acker, and degraded is refuse", ErrStale, owner.ID)
-	}
 	if s.Units[rest].Owner != "" || owner.State != MemberActive {
 		return fmt.Errorf("%w: unit %s is %q's, and %s is %s", ErrStale, UnitRest, s.Units[rest].Owner, owner.ID, owner.State)
 	}
@@ -103,6 +96,23 @@ func (e EndDivide) apply(s *Snapshot, c Command) error {
 	op.State, op.Ended = OperationDone, c.At.UTC()
 	s.record(c, "unit", owner.ID, fmt.Sprintf("%s: %s is a unit, %s owns it", op.ID, op.Unit, owner.ID))
 	return nil
+}
+
+// repartitions returns the operation that a division or a join ends at a step, and who
+// owns its units before and after: an error, if it does not stand there, or its owner may
+// own nothing.
+func (s *Snapshot) repartitions(id OperationID, kind OperationKind, from Cursor) (*Operation, Member, error) {
+	op, err := s.expect(id, from)
+	switch {
+	case err != nil:
+		return nil, Member{}, err
+	case op.Kind != kind || (from != MoveFence && from != MoveExpel):
+		return nil, Member{}, fmt.Errorf("%w: %s is a %s at %q", ErrLaw, op.ID, op.Kind, op.Cursor)
+	case s.refuses(op.Former):
+		return nil, Member{}, fmt.Errorf("%w: %s has no acker, and degraded is refuse", ErrStale, op.Former)
+	}
+	owner, _ := s.Member(op.Former)
+	return op, owner, nil
 }
 
 // PinUnit keeps a unit where it is: nothing moves it but a heal.

@@ -155,6 +155,7 @@ type Observation struct {
 	Beats    []Beat         `json:"beats"`               // sorted by origin, then node
 	Tail     *Tail          `json:"tail,omitempty"`
 	Copy     *CopyProgress  `json:"copy,omitempty"` // the copy into it that this node makes, or made
+	Events   EventsSeen     `json:"events,omitzero"`
 
 	// Earlier is the position in the probe before, and EarlierAt when that was
 	// complete; empty if the member did not answer it. Where one position has to be

@@ -178,6 +178,9 @@ func (mv move) ready() Step {
 	if step, ok := caughtUp(mv.to, mv.from, mv.o); !ok {
 		return step
 	}
+	if mv.old.Events.More {
+		return commit(TurnBack{Operation: mv.op.ID, From: MoveReady}, "%s has more than %d events, and which of them are to run at %s can not be told; drop or part some", mv.from.ID, MaxEventsSeen, mv.to.ID)
+	}
 	if mv.new.ReadOnly {
 		return do(mv.to.ID, openAction(mv.to), "it is to own %s, and is opened before writes have to wait for that", stoppedNames(mv.op))
 	}
@@ -312,6 +315,9 @@ func (mv move) closed() Step {
 // handOver waits until the new owner has everything that the old one has (S4), arms
 // it, and grants.
 func (mv move) handOver() Step {
+	if step, ok := mv.eventsHandedOver(); !ok {
+		return step
+	}
 	switch {
 	case !mv.old.At.Before(mv.new.Asked):
 		return mv.asks(wait("the position of %s was read before that of %s", mv.to.ID, mv.from.ID), mv.to.ID)

@@ -67,7 +67,7 @@ func restartPrepared(s *Snapshot, op Operation, o Observations) (Step, bool) {
 			continue
 		}
 		seen, _ := o.Of(m.ID)
-		if seen.Boot != m.Boot && !seen.ReadOnly { // it was frozen or cut off, and is let in by this
+		if loud := quiesce(seen); seen.Boot != m.Boot && (!seen.ReadOnly || !loud.empty()) { // it was frozen or cut off, and is let in by this
 			return shut(m, seen)
 		}
 		if why := unprepared(s, m, seen); why != "" {

@@ -191,7 +191,10 @@ func disarmed(s *Snapshot, m Member, o Observations, now time.Time) (Step, bool)
 // A process that was frozen or cut off may still be open and armed, and have an
 // application's statements queued: they end here.
 func shut(m Member, seen Observation) (Step, bool) {
+	loud := quiesce(seen)
 	switch {
+	case !loud.empty():
+		return do(m.ID, Action{Kind: ActEvents, Events: loud}, "it is out of the ring, and its events run elsewhere"), false
 	case seen.SemiSync.Enabled:
 		return do(m.ID, Action{Kind: ActDisarm}, "it is out of the ring, nothing there may wait for an acker"), false
 	case !seen.ReadOnly:

@@ -335,6 +335,8 @@ func (sc *scenario) see(t *testing.T, id MemberID, args map[string]string) {
 			seen.SemiSync.Waiting = number(t, value)
 		case "semisync":
 			seen.SemiSync.On, seen.SemiSync.Enabled = value == "on", value == "on"
+		case "events", "firing", "scheduler", "trouble":
+			seen.Events = eventsSeen(t, seen.Events, key, value, sc.now)
 		case "binlog":
 			seen.Binlog = position(t, value)
 		case "applied":
@@ -484,6 +486,8 @@ func (sc *scenario) effect(seen Observation, a Action) Observation {
 		seen.Tail = &tail
 	case ActRetire:
 		seen.HasRing = false
+	case ActEvents:
+		seen.Events = eventsAfter(seen.Events, a.Events)
 	case ActNone:
 	}
 	return seen

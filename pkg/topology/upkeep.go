@@ -55,7 +55,7 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 		return needsPerson
 	}
 	if waiting.Why == "" {
-		return idle("the ring is as it should be")
+		return untended(s, o, now)
 	}
 	for _, m := range s.Members {
 		if out := heldOut(m); len(s.ownerless()) > 0 && out != "" {
@@ -111,6 +111,9 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		return commit(GrantWithheld{Member: m.ID, Proxies: proxies(o)}, "%s", why)
 	case holds && seen.ReadOnly:
 		return do(m.ID, openAction(m), "it owns a unit and everything is verified")
+	}
+	if step := tendEvents(s, m, seen, o, now); step.Kind == StepDo {
+		return step
 	}
 	return semi // idle, or for whom it acknowledges besides
 }
