@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst
+.PHONY: grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ verify: servers ## rows damaged under load are found, repaired and equal; checks
 
 grow: servers ## a ring of 2 grows to 4 under load: rate of the copy and longest pause; MB=200 of data (2 min)
 	SQLRING_FIGURES=1 SQLRING_GROW_MB=$(or $(MB),200) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestGrow$$" -count=1 -timeout 30m -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+
+cycles: servers ## a ring goes 2-3-4-3-2 under 300 writes/s and reads, members come and go: CYCLES=3, MB=20; prints figures of docs/reliability.md (1 min)
+	SQLRING_FIGURES=1 SQLRING_CYCLES=$(or $(CYCLES),3) SQLRING_GROW_MB=$(or $(MB),20) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestCycles$$" -count=1 -timeout 30m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
 nodes: servers ## three nodes that are killed, frozen and left alone, on real servers: ROUNDS=5; prints figures of docs/reliability.md (6 min)
 	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodes|TestNoQuorum" -count=$(or $(ROUNDS),5) -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"

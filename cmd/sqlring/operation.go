@@ -8,7 +8,7 @@ import (
 )
 
 func (c *cli) operationCommand() *cobra.Command {
-	return noun("operation", "What is being changed, and what was", c.operationList(), c.operationShow(), c.operationAbort())
+	return noun("operation", "What is being changed, and what was", c.operationList(), c.operationShow(), c.operationFollow(), c.operationAbort())
 }
 
 func (c *cli) operationList() *cobra.Command {

@@ -163,7 +163,7 @@ func (c *cli) initRing(ctx context.Context, client *api.Client, req api.InitRequ
 	}
 	return c.print(st, func(w io.Writer) {
 		if req.Data {
-			fmt.Fprintf(w, "the others get the data of %s one after the other: sqlring operation list\n", req.Members[0].ID)
+			fmt.Fprintf(w, "the others get the data of %s one after the other: sqlring operation follow\n", req.Members[0].ID)
 		}
 		fmt.Fprintf(w, "ring %s is open:", st.Ring)
 		for _, u := range st.Units {

@@ -28,6 +28,10 @@ const (
 	envDie  = "SQLRING_TEST_DIE"  // kill -9 after that many steps of a heal, a removal, or a copy from when its source is chosen; 0: never
 )
 
+// dieFile is the same as envDie, for a node that runs: a number in its directory, which
+// is taken away before it dies.
+const dieFile = "die"
+
 // runNode runs a node until SIGTERM. It kills itself between two steps of a
 // takeover if it is told to: nothing is flushed, closed or said.
 func runNode(config string) int {
@@ -49,10 +53,16 @@ func runNode(config string) int {
 			case topology.BeginHeal, topology.BeginMove, topology.BeginLeave, topology.ChooseSource:
 				healing = true
 			}
-			if !healing || last == 0 {
+			if !healing {
 				return
 			}
-			if steps++; steps == last {
+			steps++
+			limit, file := last, filepath.Join(cfg.Dir, dieFile)
+			if text, err := os.ReadFile(file); err == nil {
+				limit, _ = strconv.Atoi(string(text))
+			}
+			if steps == limit {
+				_ = os.Remove(file)
 				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 				select {} // until the signal has been delivered
 			}

@@ -161,6 +161,9 @@ func (c *copyChecks) lookAtSource(ctx context.Context, conn *conn) error {
 	if err := c.settings(ctx, conn, 1); err != nil {
 		return err
 	}
+	if err := c.anonymous(ctx, conn); err != nil {
+		return err
+	}
 	t, err := conn.query(ctx, `SELECT table_schema, table_name, IF(table_type='BASE TABLE', IFNULL(engine,''), table_type), IFNULL(data_length,0)+IFNULL(index_length,0)
 		FROM information_schema.tables WHERE table_type NOT IN ('VIEW','SEQUENCE') AND table_schema NOT IN `+ours)
 	if err != nil {
@@ -189,6 +192,22 @@ func (c *copyChecks) lookAtSource(ctx context.Context, conn *conn) error {
 	default:
 		c.add("engines", topology.CopyFine, "%d tables, all of InnoDB", len(t.rows))
 	}
+	return nil
+}
+
+// anonymous looks for accounts without a name on the source: they come along, and who
+// connects from their host gets them in the place of the replication account.
+func (c *copyChecks) anonymous(ctx context.Context, conn *conn) error {
+	t, err := conn.query(ctx, "SELECT Host FROM mysql.user WHERE User='' AND Host<>'' ORDER BY Host")
+	if err != nil || len(t.rows) == 0 {
+		return err
+	}
+	var accounts []string
+	for _, row := range t.rows {
+		accounts = append(accounts, "''@'"+row[0]+"'")
+	}
+	check := c.add("anonymous", topology.CopyWarning, "%s has accounts that anybody may log in by: %s; a member that connects from there is taken for them, and refused", c.q.Source.ID, list(accounts))
+	check.Remedy = "on " + string(c.q.Source.ID) + ": DROP USER " + strings.Join(accounts, ", ")
 	return nil
 }
 

@@ -171,12 +171,12 @@ func (s *Store) settleAdmission() {
 	}
 	if s.port != nil {
 		s.port.start()
+		s.port.work.Go(s.succeed)
 	}
 }
 
-// stand makes a sole voter ask itself to stand for election, as a leader that
-// hands over asks its heir: there is nobody else to wait for. If it can not
-// reach itself, raft's own timeout does the same a little later.
+// stand makes a sole voter stand for election: there is nobody else to wait for. If it
+// can not reach itself, raft's own timeout does the same a little later.
 func (s *Store) stand() {
 	future := s.raft.GetConfiguration()
 	if future.Error() != nil {
@@ -188,10 +188,14 @@ func (s *Store) stand() {
 			return
 		}
 	}
-	if len(future.Configuration().Servers) == 0 {
-		return
+	if len(future.Configuration().Servers) > 0 {
+		s.askItself()
 	}
-	addr := s.trans.LocalAddr()
+}
+
+// askItself has this node stand for election, as a leader that hands over asks its heir.
+func (s *Store) askItself() {
+	id, addr := raft.ServerID(s.cfg.NodeID), s.trans.LocalAddr()
 	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(id), Addr: s.trans.EncodePeer(id, addr)}
 	var resp raft.TimeoutNowResponse
 	if err := s.trans.TimeoutNow(id, addr, &raft.TimeoutNowRequest{RPCHeader: header}, &resp); err != nil {

@@ -41,6 +41,7 @@ type port struct {
 
 	raftConns chan net.Conn
 	strangers chan struct{} // holds one for each
+	ended     chan struct{} // a connection that raft had accepted has ended; capacity 1
 	closing   chan struct{}
 
 	mu     sync.Mutex
@@ -69,7 +70,8 @@ func (s *Store) listen() (*port, error) {
 	p := &port{
 		listener: listener, tls: s.cfg.TLS, advertise: address(s.cfg.Advertise),
 		serve: s.serveCalls, admitted: s.admitted.Load,
-		raftConns: make(chan net.Conn), strangers: make(chan struct{}, maxStrangers), closing: make(chan struct{}),
+		raftConns: make(chan net.Conn), strangers: make(chan struct{}, maxStrangers),
+		ended: make(chan struct{}, 1), closing: make(chan struct{}),
 		open: map[net.Conn]struct{}{},
 	}
 	if p.advertise == "" {
@@ -120,6 +122,7 @@ func (p *port) meet(raw net.Conn) {
 	switch {
 	case err != nil, kind == streamRaft && !p.admitted():
 	case kind == streamRaft:
+		conn.ended = p.ended
 		select {
 		case p.raftConns <- conn:
 			return
@@ -238,8 +241,9 @@ func (p *port) Close() error {
 type portConn struct {
 	net.Conn
 
-	raw net.Conn
-	of  *port
+	raw   net.Conn
+	of    *port
+	ended chan struct{} // nil: nobody wants to know
 }
 
 // Close closes the connection and forgets it.
@@ -247,5 +251,11 @@ func (c *portConn) Close() error {
 	c.of.mu.Lock()
 	delete(c.of.open, c.raw)
 	c.of.mu.Unlock()
+	if c.ended != nil {
+		select {
+		case c.ended <- struct{}{}:
+		default: // it is looked at already
+		}
+	}
 	return c.raw.Close()
 }

@@ -25,7 +25,7 @@ func armed(s *Snapshot, owner Member, o Observations) (Step, bool) {
 	theirs, at, known := down.PositionBefore(seen.Asked)
 	switch {
 	case !linked:
-		return wait("the acker %s is not connected to %s", acker.ID, owner.ID), false
+		return wait("the acker %s is not connected to %s: its receiver is %s: %s", acker.ID, owner.ID, down.Link.Receiver, orNothing(down.Link.ReceiverError)), false
 	case !known || at.Before(down.Link.Since):
 		return wait("the position of %s was read before that of its acker", owner.ID), false
 	case !seen.Position().Covers(theirs):

@@ -40,7 +40,7 @@ func nextInit(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	case InitVerify:
 		return initVerify(s, op, o)
 	case InitOpen:
-		return initOpen(s, op, o)
+		return initOpen(s, op, o, now)
 	}
 	return stuck("operation %s stands at %q, which is not a step of init", op.ID, op.Cursor)
 }
@@ -148,13 +148,22 @@ func unprepared(s *Snapshot, m Member, seen Observation) string {
 }
 
 func initLink(s *Snapshot, op Operation, o Observations, now time.Time) Step {
+	if step, ok := allFollow(s, o, now); !ok {
+		return step
+	}
+	return advance(op, InitVerify, "each member follows the one before it")
+}
+
+// allFollow reports whether each member follows the one before it, or else the step that
+// is due.
+func allFollow(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 	for _, m := range s.Members {
 		upstream, _ := s.Upstream(m.ID)
 		if step, ok := follow(s, m, upstream, true, o, now); !ok {
-			return step
+			return step, false
 		}
 	}
-	return advance(op, InitVerify, "each member follows the one before it")
+	return Step{}, true
 }
 
 func initVerify(s *Snapshot, op Operation, o Observations) Step {
@@ -173,7 +182,7 @@ func hasBeat(seen Observation, origin MemberID) bool {
 	return slices.ContainsFunc(seen.Beats, func(b Beat) bool { return b.Origin == origin && b.Seq > 0 })
 }
 
-func initOpen(s *Snapshot, op Operation, o Observations) Step {
+func initOpen(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	owner := s.Members[0]
 	for _, m := range s.Members {
 		seen, _ := o.Of(m.ID)
@@ -183,6 +192,9 @@ func initOpen(s *Snapshot, op Operation, o Observations) Step {
 		if m.ID != owner.ID && seen.Boot != m.Boot {
 			return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it is verified and stays closed: it owns no unit")
 		}
+	}
+	if step, ok := allFollow(s, o, now); !ok { // a receiver that stopped since is started again
+		return step
 	}
 	order := SemiSyncOff
 	if s.Ring.Durability == DurabilitySemiSync {

@@ -68,7 +68,7 @@ func pull(s *Snapshot, m, upstream Member, acker bool, o Observations, now time.
 		case link.Receiver == ThreadStopped || link.Applier == ThreadStopped:
 			start = "its replication threads do not run"
 		case link.Receiver != ThreadRunning || link.Applier != ThreadRunning:
-			return wait("member %s connects to %s: %s", m.ID, upstream.ID, orNothing(link.ReceiverError)), false
+			return wait("member %s connects to %s: %s%s", m.ID, upstream.ID, orNothing(link.ReceiverError), shadowed(link.ReceiverErrno, upstream)), false
 		case seen.Settings.AckerEnabled != acker:
 			start = "whether it acknowledges is not as it should be"
 		default:
@@ -93,6 +93,19 @@ func pull(s *Snapshot, m, upstream Member, acker bool, o Observations, now time.
 // refusedBy reports whether an error of the receiver is the upstream's own word: it
 // was reached (2000 to 2999 are the client library's: it was not).
 func refusedBy(errno int) bool { return errno != 0 && (errno < 2000 || errno > 2999) }
+
+// errnoDenied is ER_ACCESS_DENIED_ERROR.
+const errnoDenied = 1045
+
+// shadowed says what keeps the replication account out where its password is right: the
+// server takes the account with the most specific host part, and then looks for no other
+// (MySQL manual, "Access Control, Stage 1").
+func shadowed(errno int, upstream Member) string {
+	if errno != errnoDenied {
+		return ""
+	}
+	return fmt.Sprintf("; if %s has an anonymous account (SELECT Host FROM mysql.user WHERE User=''), that one is taken in its place: DROP USER ''@'HOST' there", upstream.ID)
+}
 
 // ackersOff reports whether nobody waits for an ack that the change of m's link
 // could keep from coming, or else the step that brings it there: the upstream

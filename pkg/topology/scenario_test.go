@@ -327,6 +327,8 @@ func (sc *scenario) see(t *testing.T, id MemberID, args map[string]string) {
 		case "receiver":
 			parse(t, seen.Link.Receiver.UnmarshalText, value)
 			seen.Link.Since, seen.Link.Lost = sc.now, seen.Link.Receiver == ThreadConnecting
+		case "receiver_errno":
+			seen.Link.ReceiverErrno, seen.Link.ReceiverError = number(t, value), "error "+value
 		case "applier_errno":
 			seen.Link.Applier, seen.Link.ApplierErrno = ThreadStopped, number(t, value)
 		case "ackers":
