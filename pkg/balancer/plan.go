@@ -119,6 +119,19 @@ func (s *PlanSet) Find(hash uint64, key []byte) *Plan {
 	return nil
 }
 
+// Hashed returns a plan of that hash, nil if the set does not have it.
+func (s *PlanSet) Hashed(hash uint64) *Plan {
+	if s == nil {
+		return nil
+	}
+	for _, p := range s.plans {
+		if p != nil && p.hash == hash {
+			return p
+		}
+	}
+	return nil
+}
+
 // With returns a set with p in it; the oldest plan of a full set is left out.
 func (s *PlanSet) With(p *Plan) *PlanSet {
 	with := &PlanSet{plans: [planSetSize]*Plan{p}}
