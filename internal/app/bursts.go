@@ -96,7 +96,19 @@ func (a *App) uniqueKeys(ctx context.Context, id topology.MemberID, schema, tabl
 func (n node) gates() []api.GateAt {
 	var list []api.GateAt
 	for _, g := range n.app.proxy.Gates() {
-		list = append(list, api.GateAt{Member: g.Member, Idle: g.Idle, State: g.State, Hot: g.Hot})
+		list = append(list, api.GateAt{Member: g.Member, Idle: g.Idle, State: g.State, Hot: g.Hot, Crowds: g.Crowds})
+	}
+	return list
+}
+
+// Digests implements api.Node.
+func (n node) Digests(most int) []api.DigestAt {
+	if n.app.proxy == nil {
+		return nil
+	}
+	var list []api.DigestAt
+	for _, d := range n.app.proxy.Digests(most) {
+		list = append(list, api.DigestAt{Member: d.Member, Text: d.Text, Tally: d.Tally})
 	}
 	return list
 }
