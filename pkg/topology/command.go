@@ -116,6 +116,8 @@ func standingKinds() map[string]Change {
 		"set_gates":     SetGates{},
 		"set_limit":     SetLimit{},
 		"clear_limit":   ClearLimit{},
+		"set_account":   SetAccount{},
+		"clear_account": ClearAccount{},
 	}
 }
 
