@@ -60,7 +60,7 @@ safety check, or something critical was found (ring check, doctor).`,
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "see", Title: "See:"}, &cobra.Group{ID: "change", Title: "Change:"})
 	addTo(root, "run", c.serveCommand(), c.demoCommand(), c.benchCommand(), c.configCommand(), c.tlsCommand())
 	addTo(root, "see", c.statusCommand(), c.masterCommand(), c.unitCommand(), c.lagCommand(), c.autoincCommand(), c.eventCommand(), c.whyCommand(), c.doctorCommand(), c.sessionsCommand(), c.topCommand(), c.explainCommand())
-	addTo(root, "change", c.ringCommand(), c.operationCommand(), c.raftCommand(), c.tokenCommand(), c.throttleCommand(), c.killCommand(), c.hookCommand(), c.gateCommand())
+	addTo(root, "change", c.ringCommand(), c.operationCommand(), c.raftCommand(), c.tokenCommand(), c.throttleCommand(), c.killCommand(), c.hookCommand(), c.gateCommand(), c.accountCommand())
 	root.AddCommand(c.versionCommand(), c.manualCommand())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		switch c.format {

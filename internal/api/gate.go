@@ -217,4 +217,5 @@ func (s *Server) gateRoutes(api huma.API) {
 	})
 	s.limitRoutes(api)
 	s.digestRoutes(api)
+	s.accountRoutes(api)
 }
