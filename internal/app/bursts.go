@@ -112,3 +112,49 @@ func (n node) Digests(most int) []api.DigestAt {
 	}
 	return list
 }
+
+// gateWords is what this node tells the leader of its proxy's gates: of those that are, or
+// were, saturated.
+func (a *App) gateWords() []topology.GateWord {
+	p := a.relaying.Load()
+	if p == nil {
+		return nil
+	}
+	var words []topology.GateWord
+	for _, g := range p.Gates() {
+		e := g.Episode
+		if e.Began == 0 {
+			continue
+		}
+		w := topology.GateWord{
+			Member: g.Member, Saturated: g.Saturated, Began: g.At.Sub(e.Began), Lasted: e.Ended.Sub(e.Began), Mode: g.Settings.Mode.String(),
+			Limit: g.Limit, Inflation: g.Inflation, Waited: e.Waits, WaitTime: e.WaitTime, Gone: e.Gone, Shed: map[string]uint64{},
+		}
+		if e.Ended == 0 {
+			w.Lasted = w.Began
+		}
+		for _, n := range g.Waiting {
+			w.Waiting += n
+		}
+		for r := gate.Granted + 1; int(r) < gate.Refusals; r++ {
+			if e.Refused[r] > 0 {
+				w.Shed[r.String()] = e.Refused[r]
+			}
+		}
+		words = append(words, w)
+	}
+	return words
+}
+
+// gateFindings is what the nodes have told the leader of their gates, and whether that is
+// all there is.
+func (a *App) gateFindings() (found []topology.Finding, all bool) {
+	const fresh = 3 * time.Second
+	nodes := []topology.NodeID{a.cfg.Node}
+	for _, p := range a.store.Peers() {
+		if p.ID != a.cfg.Node {
+			nodes = append(nodes, p.ID)
+		}
+	}
+	return a.book.Gates(nodes, fresh, time.Now())
+}

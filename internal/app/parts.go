@@ -164,6 +164,7 @@ func (a *App) startProxy(ctx context.Context) error {
 		return fmt.Errorf("%w: free it, or choose another proxy.listen or proxy.socket (demo: --listen)", err)
 	}
 	a.proxy = p
+	a.relaying.Store(p)
 	a.background("proxy", p.Run)
 	a.background("pressures", asked.run)
 	a.monitor.Report(timed{p, a.leaseless})

@@ -13,7 +13,8 @@ import (
 // Gate is the gate of a member as it is now.
 type Gate struct {
 	Member topology.MemberID
-	Idle   int // places whose transaction waits for its client
+	At     gate.Instant // when it was looked at
+	Idle   int          // places whose transaction waits for its client
 	gate.State
 	Hot    []gate.HotKey // the most used first
 	Crowds []gate.Crowd  // whose statements wait, the longest queues first
@@ -30,7 +31,7 @@ func (p *Proxy) Gates() []Gate {
 	list := make([]Gate, 0, len(gates))
 	for _, g := range gates {
 		g.mu.Lock()
-		list = append(list, Gate{g.id, int(g.idle.Load()), g.gate.State(), g.gate.HotKeys(), g.gate.Crowds(shownCrowds)})
+		list = append(list, Gate{g.id, p.now(), int(g.idle.Load()), g.gate.State(), g.gate.HotKeys(), g.gate.Crowds(shownCrowds)})
 		g.mu.Unlock()
 	}
 	slices.SortFunc(list, func(a, b Gate) int {
