@@ -101,6 +101,8 @@ func served(t *testing.T) map[string]map[string]bool {
 	well := apitest.NewRing()
 	well.Columns = []autoinc.Column{{Schema: "shop", Table: "orders", Column: "id", Max: 127, Next: 100}}
 	well.OpenOutbox()
+	well.Stats.Gates = []api.GateAt{{Member: "m1"}}
+	well.Costs = []api.DigestAt{{Member: "m1"}}
 	well.Told = []api.Hook{{Name: "pager"}}
 	for _, node := range []*apitest.Node{well, healing} {
 		text := scrape(t, node)

@@ -122,10 +122,8 @@ func (c *cli) runBurst(ctx context.Context, f burstFlags) error {
 	}
 	var results []burst.Result
 	for round := range f.rounds {
-		for i, addr := range addrs {
-			if (round+i)%2 == 1 && len(addrs) == 2 {
-				addr = addrs[1-i] // who comes first changes from round to round
-			}
+		for i := range addrs {
+			addr := addrs[(round+i)%len(addrs)] // who comes first changes from round to round
 			r, err := c.oneBurst(ctx, at(o, addr), f.keep)
 			if err != nil {
 				return err

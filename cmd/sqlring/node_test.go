@@ -8,6 +8,7 @@ import (
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/api/apitest"
 	"github.com/sqlring/sqlring/pkg/autoinc"
+	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/lagguard"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -35,6 +36,7 @@ func nodeChanges() map[string]func(n *apitest.Node) {
 			n.State, n.Step = topology.NewSnapshot(), topology.Step{Why: "there is no ring yet"}
 		},
 		"walks":          func(n *apitest.Node) { n.Walk = true },
+		"is-busy":        func(n *apitest.Node) { busyGates(n, 1) },
 		"has-clients":    func(n *apitest.Node) { n.Clients = apitest.SomeClients() },
 		"keeps-sessions": func(n *apitest.Node) { n.Endures = fmt.Errorf("kill: %w", api.ErrOutcomeUnknown) },
 		"commits":        func(n *apitest.Node) { n.Endures = api.ErrCommits },
@@ -117,4 +119,22 @@ func quarantine(n *apitest.Node) {
 	}
 	n.BeginRejoin("m1", "")
 	n.Tail = topology.Tail{}
+}
+
+// busyGates has m1 saturated, with a hot key and two digests; what is counted is a multiple.
+func busyGates(n *apitest.Node, times uint64) {
+	s := gate.State{
+		Settings: gate.Settings{}.WithDefaults(), Limit: 16, Inflation: 1.25, Saturated: true, Expected: 40 * time.Millisecond,
+		Taken: [gate.Classes]int{3, 13, 0, 0}, Waiting: [gate.Classes]int{200, 612, 0, 0},
+		Counts: gate.Counts{Granted: [gate.Classes]uint64{1000 * times, 500 * times, 0, 0}, Waits: 900 * times, WaitTime: time.Duration(times) * 9 * time.Second, Gone: times},
+	}
+	s.Counts.Refused[gate.TooLong] = 10 * times
+	n.Stats.Gates = []api.GateAt{{
+		Member: "m1", Idle: 2, State: s, Crowds: []gate.Crowd{{Account: "web", Waiting: 800}, {Account: "batch", Waiting: 12}},
+		Hot: []gate.HotKey{{Name: "shop.hot(id)#af63bd4c", Laned: true, Using: 1, Waiting: 37, Uses: 4000 * times, Waits: 3000 * times}},
+	}}
+	n.Costs = []api.DigestAt{
+		{Member: "m1", Text: "UPDATE `shop`.`hot` SET `c` = `c` + ? WHERE `id` = ?", Tally: gate.Tally{Digest: 0xabc, Statements: 500 * times, ServerTime: time.Duration(times) * time.Second, Waits: 500 * times, WaitTime: time.Duration(times) * 8 * time.Second, Shed: 10 * times}},
+		{Member: "m1", Text: "SELECT ?", Tally: gate.Tally{Digest: 0xdef, Statements: 8}},
+	}
 }

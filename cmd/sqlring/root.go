@@ -59,8 +59,8 @@ safety check, or something critical was found (ring check, doctor).`,
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "see", Title: "See:"}, &cobra.Group{ID: "change", Title: "Change:"})
 	addTo(root, "run", c.serveCommand(), c.demoCommand(), c.benchCommand(), c.configCommand(), c.tlsCommand())
-	addTo(root, "see", c.statusCommand(), c.masterCommand(), c.unitCommand(), c.lagCommand(), c.autoincCommand(), c.eventCommand(), c.whyCommand(), c.doctorCommand(), c.sessionsCommand(), c.explainCommand())
-	addTo(root, "change", c.ringCommand(), c.operationCommand(), c.raftCommand(), c.tokenCommand(), c.throttleCommand(), c.killCommand(), c.hookCommand(), c.gateCommand())
+	addTo(root, "see", c.statusCommand(), c.masterCommand(), c.unitCommand(), c.lagCommand(), c.autoincCommand(), c.eventCommand(), c.whyCommand(), c.doctorCommand(), c.sessionsCommand(), c.topCommand(), c.explainCommand())
+	addTo(root, "change", c.ringCommand(), c.operationCommand(), c.raftCommand(), c.tokenCommand(), c.throttleCommand(), c.killCommand(), c.hookCommand(), c.gateCommand(), c.accountCommand())
 	root.AddCommand(c.versionCommand(), c.manualCommand())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		switch c.format {

@@ -16,7 +16,8 @@ type GateAt struct {
 	Member topology.MemberID
 	Idle   int // places whose transaction waits for its client
 	gate.State
-	Hot []gate.HotKey // keys that have lanes, or would have
+	Hot    []gate.HotKey // keys that have lanes, or would have
+	Crowds []gate.Crowd  // whose statements wait, the longest queues first
 }
 
 // Gate is the gate in front of a member, of the node that answers.
@@ -36,6 +37,15 @@ type Gate struct {
 	Refused    map[string]uint64 `json:"refused" doc:"statements that got no place, since the start, by why"`
 	Gone       uint64            `json:"gone" doc:"statements whose client went while they waited"`
 	HotKeys    []HotKey          `json:"hot_keys" doc:"the hottest first"`
+	Granted    map[string]uint64 `json:"granted" doc:"places given since the start, by class"`
+	WaitedMS   float64           `json:"waited_ms" doc:"how long all statements waited, since the start"`
+	Queues     []GateQueue       `json:"queues" doc:"accounts of which statements wait now, the longest queues first; 16 at most"`
+}
+
+// GateQueue is how many statements of an account wait for a place.
+type GateQueue struct {
+	Account string `json:"account"`
+	Waiting int    `json:"waiting"`
 }
 
 // HotKey is a key that several transactions want at once.
@@ -156,6 +166,7 @@ func gateOf(g GateAt) Gate {
 		Member: string(g.Member), State: "open", Mode: g.Settings.Mode.String(), Limit: g.Limit, Idle: g.Idle, Bytes: g.Bytes,
 		Taken: map[string]int{}, Waiting: map[string]int{}, Inflation: g.Inflation, ExpectedMS: g.Expected.Milliseconds(),
 		Waits: g.Counts.Waits, Refused: map[string]uint64{}, Gone: g.Counts.Gone, HotKeys: []HotKey{},
+		Granted: map[string]uint64{}, WaitedMS: g.Counts.WaitTime.Seconds() * 1000, Queues: []GateQueue{},
 	}
 	switch {
 	case g.Saturated:
@@ -168,9 +179,13 @@ func gateOf(g GateAt) Gate {
 	}
 	for c := range gate.Class(gate.Classes) {
 		shown.Taken[c.String()], shown.Waiting[c.String()] = g.Taken[c], g.Waiting[c]
+		shown.Granted[c.String()] = g.Counts.Granted[c]
 	}
 	for r := gate.Granted + 1; int(r) < gate.Refusals; r++ {
 		shown.Refused[r.String()] = g.Counts.Refused[r]
+	}
+	for _, q := range g.Crowds {
+		shown.Queues = append(shown.Queues, GateQueue{q.Account, q.Waiting})
 	}
 	for _, h := range g.Hot {
 		shown.HotKeys = append(shown.HotKeys, HotKey{h.Name, h.Laned, h.Using, h.Waiting, h.Uses, h.Waits})
@@ -201,4 +216,6 @@ func (s *Server) gateRoutes(api huma.API) {
 		return &answer[GateSetResponse]{GateSetResponse{gateSettingsOf(before), gateSettingsOf(next.GateSettings())}}, nil
 	})
 	s.limitRoutes(api)
+	s.digestRoutes(api)
+	s.accountRoutes(api)
 }

@@ -18,7 +18,7 @@ func (s *Server) metricsHandler() http.Handler {
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{look: s.look, refused: &s.refused, checks: &s.checks, descs: newDescs(), tally: &tally{}, keys: &s.keys, pinned: s.node.Pinned, hooks: s.node.Hooks},
+		&collector{look: s.look, refused: &s.refused, checks: &s.checks, descs: newDescs(), tally: &tally{}, keys: &s.keys, pinned: s.node.Pinned, digests: s.node.Digests, hooks: s.node.Hooks},
 	)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
@@ -94,6 +94,7 @@ type collector struct {
 	tally   *tally
 	keys    *keyspace
 	pinned  func() map[string]int
+	digests func(most int) []DigestAt
 	hooks   func() []Hook
 }
 
@@ -116,6 +117,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectLags(e, l)
 	c.collectProxy(e, l)
 	c.collectGates(e, l)
+	c.collectDigests(e)
 	c.collectKeys(e, l)
 	c.collectHooks(e, l)
 }

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"fmt"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sqlring/sqlring/pkg/gate"
@@ -12,6 +14,8 @@ type gateDescs struct {
 	limit, taken, waiting, idle, saturated, inflation *prometheus.Desc
 	granted, refused, gone, queueTime, serverTime     *prometheus.Desc
 	saturations, hotKeys, laneWaits, limitRules       *prometheus.Desc
+
+	digestStatements, digestServer, digestQueue, digestShed *prometheus.Desc
 }
 
 func describeGates(d func(name, help string, labels ...string) *prometheus.Desc) gateDescs {
@@ -30,7 +34,13 @@ func describeGates(d func(name, help string, labels ...string) *prometheus.Desc)
 		saturations: d("gate_saturations_total", "How often the member became saturated.", "member"),
 		hotKeys:     d("gate_hot_keys", "Keys that have lanes.", "member"),
 		laneWaits:   d("gate_lane_waits_total", "Statements that waited for the one before them at a hot key.", "member"),
-		limitRules:  d("limit_rules", "Rules that hold statements back now."),
+
+		digestStatements: d("digest_statements_total", "Statements of the 20 digests that have taken the most time, estimated.", "member", "digest"),
+		digestServer:     d("digest_server_seconds_total", "How long they were at the member until their answer began, estimated.", "member", "digest"),
+		digestQueue:      d("digest_queue_seconds_total", "How long they waited before, for a place or for a hot row.", "member", "digest"),
+		digestShed:       d("digest_shed_total", "Those of them that got an error instead of a place.", "member", "digest"),
+
+		limitRules: d("limit_rules", "Rules that hold statements back now."),
 	}
 }
 
@@ -38,6 +48,7 @@ func (d gateDescs) all() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		d.limit, d.taken, d.waiting, d.idle, d.saturated, d.inflation, d.granted, d.refused, d.gone, d.queueTime, d.serverTime,
 		d.saturations, d.hotKeys, d.laneWaits, d.limitRules,
+		d.digestStatements, d.digestServer, d.digestQueue, d.digestShed,
 	}
 }
 
@@ -76,5 +87,21 @@ func (c *collector) collectGates(e emitter, l look) {
 		sum += g.Counts.Waited[len(gate.WaitBounds())]
 		e.out <- prometheus.MustNewConstHistogram(d.queueTime, sum, g.Counts.WaitTime.Seconds(), buckets, m)
 		e.out <- prometheus.MustNewConstSummary(d.serverTime, g.Counts.Samples, g.Counts.ServerTime.Seconds(), nil, m)
+	}
+}
+
+// collectDigests are counters of the digests that have cost most: at most 20 values of the
+// label at a time.
+func (c *collector) collectDigests(e emitter) {
+	d := c.descs.gates
+	seconds := func(of *prometheus.Desc, v float64, labels ...string) {
+		e.out <- prometheus.MustNewConstMetric(of, prometheus.CounterValue, v, labels...)
+	}
+	for _, t := range c.digests(shownDigests) {
+		labels := []string{string(t.Member), fmt.Sprintf("%016x", t.Tally.Digest)}
+		e.counter(d.digestStatements, t.Statements, labels...)
+		e.counter(d.digestShed, t.Shed, labels...)
+		seconds(d.digestServer, t.ServerTime.Seconds(), labels...)
+		seconds(d.digestQueue, t.QueueTime().Seconds(), labels...)
 	}
 }

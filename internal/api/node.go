@@ -59,6 +59,9 @@ type Node interface {
 	// Pinned counts the sessions that keep their connection, by why: those that do for
 	// several reasons, with each. All reasons that there are stand there.
 	Pinned() map[string]int
+	// Digests returns at most most digests of statements, those first that have taken the
+	// most time, before the members and at them.
+	Digests(most int) []DigestAt
 	// EndSession ends a session, or with query what it runs, and returns when that is
 	// over: ErrNoSession, ErrNotRunning, ErrCommits, ErrOutcomeUnknown (it was told, and
 	// had not ended when ctx did), or what the member says.

@@ -40,7 +40,8 @@ type App struct {
 
 	holding atomic.Pointer[lease.Holder] // holder, for parts that begin before it is there
 
-	serving atomic.Pointer[api.Server] // api, likewise
+	serving  atomic.Pointer[api.Server]  // api, likewise
+	relaying atomic.Pointer[proxy.Proxy] // proxy, likewise
 
 	decided  func(controller.Decision)
 	cleanups []cleanup // in the order in which things were made

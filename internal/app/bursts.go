@@ -96,7 +96,65 @@ func (a *App) uniqueKeys(ctx context.Context, id topology.MemberID, schema, tabl
 func (n node) gates() []api.GateAt {
 	var list []api.GateAt
 	for _, g := range n.app.proxy.Gates() {
-		list = append(list, api.GateAt{Member: g.Member, Idle: g.Idle, State: g.State, Hot: g.Hot})
+		list = append(list, api.GateAt{Member: g.Member, Idle: g.Idle, State: g.State, Hot: g.Hot, Crowds: g.Crowds})
 	}
 	return list
+}
+
+// Digests implements api.Node.
+func (n node) Digests(most int) []api.DigestAt {
+	if n.app.proxy == nil {
+		return nil
+	}
+	var list []api.DigestAt
+	for _, d := range n.app.proxy.Digests(most) {
+		list = append(list, api.DigestAt{Member: d.Member, Text: d.Text, Tally: d.Tally})
+	}
+	return list
+}
+
+// gateWords is what this node tells the leader of its proxy's gates: of those that are, or
+// were, saturated.
+func (a *App) gateWords() []topology.GateWord {
+	p := a.relaying.Load()
+	if p == nil {
+		return nil
+	}
+	var words []topology.GateWord
+	for _, g := range p.Gates() {
+		e := g.Episode
+		if e.Began == 0 {
+			continue
+		}
+		w := topology.GateWord{
+			Member: g.Member, Saturated: g.Saturated, Began: g.At.Sub(e.Began), Lasted: e.Ended.Sub(e.Began), Mode: g.Settings.Mode.String(),
+			Limit: g.Limit, Inflation: g.Inflation, Waited: e.Waits, WaitTime: e.WaitTime, Gone: e.Gone, Shed: map[string]uint64{},
+		}
+		if e.Ended == 0 {
+			w.Lasted = w.Began
+		}
+		for _, n := range g.Waiting {
+			w.Waiting += n
+		}
+		for r := gate.Granted + 1; int(r) < gate.Refusals; r++ {
+			if e.Refused[r] > 0 {
+				w.Shed[r.String()] = e.Refused[r]
+			}
+		}
+		words = append(words, w)
+	}
+	return words
+}
+
+// gateFindings is what the nodes have told the leader of their gates, and whether that is
+// all there is.
+func (a *App) gateFindings() (found []topology.Finding, all bool) {
+	const fresh = 3 * time.Second
+	nodes := []topology.NodeID{a.cfg.Node}
+	for _, p := range a.store.Peers() {
+		if p.ID != a.cfg.Node {
+			nodes = append(nodes, p.ID)
+		}
+	}
+	return a.book.Gates(nodes, fresh, time.Now())
 }

@@ -71,6 +71,10 @@ func (s sights) Findings() (found []topology.Finding, complete []topology.Topic)
 			found, complete = append(found, keys...), append(complete, topology.TopicHeadroom)
 		}
 	}
+	gates, all := s.app.gateFindings()
+	if found = append(found, gates...); all {
+		complete = append(complete, topology.TopicGate)
+	}
 	return append(found, s.app.hooks.Findings()...), append(complete, topology.TopicHook)
 }
 

@@ -45,6 +45,7 @@ func (a *App) startLeases(context.Context) error {
 		Sole: a.leaseless, Ask: a.askLeader,
 		Writers: func() []topology.Writer { return a.monitor.Observations().Writers },
 		Seen:    func() []lease.Seen { return seenBy(a.monitor, time.Now()) },
+		Gates:   a.gateWords,
 	})
 	a.holding.Store(a.holder)
 	a.store.Handle(a.answer)

@@ -149,9 +149,10 @@ func (a *App) startProxy(ctx context.Context) error {
 		MaxSessions: a.cfg.Proxy.Limits.Sessions, Limits: a.cfg.limits(), ProxyProtocol: a.cfg.proxyProtocol(), DecoyKey: decoyKey(manager),
 		Picture: a.monitor, Site: a.cfg.Site, Consistency: a.cfg.consistency(), MemberLinks: a.cfg.Proxy.MemberLinks, LinkIdle: a.cfg.linkIdle(),
 		Gates: func() gate.Settings { return a.store.Snapshot().GateSettings() }, Pressure: asked.at, UniqueKeys: a.uniqueKeys,
-		Limited:    func() []topology.LimitRule { return a.store.Snapshot().Limits },
-		IgnoreSlot: a.cfg.Proxy.ClientAutoIncrement == slotIgnore,
-		TLS:        a.cfg.clientTLS(), MemberTLS: a.cfg.memberTLS(), MemberCompression: a.cfg.memberCompression(),
+		Limited:         func() []topology.LimitRule { return a.store.Snapshot().Limits },
+		AccountDefaults: func() []topology.AccountDefault { return a.store.Snapshot().Accounts },
+		IgnoreSlot:      a.cfg.Proxy.ClientAutoIncrement == slotIgnore,
+		TLS:             a.cfg.clientTLS(), MemberTLS: a.cfg.memberTLS(), MemberCompression: a.cfg.memberCompression(),
 	}, a.monitor, a.monitor)
 	if err != nil {
 		return err
@@ -163,6 +164,7 @@ func (a *App) startProxy(ctx context.Context) error {
 		return fmt.Errorf("%w: free it, or choose another proxy.listen or proxy.socket (demo: --listen)", err)
 	}
 	a.proxy = p
+	a.relaying.Store(p)
 	a.background("proxy", p.Run)
 	a.background("pressures", asked.run)
 	a.monitor.Report(timed{p, a.leaseless})

@@ -162,9 +162,13 @@ func (h *Herald) tell(ctx context.Context, r *reign, now time.Time) {
 		return
 	}
 	if snap.Outbox == nil {
-		if h.everyNodeKnows() {
+		if h.everyNodeKnows(topology.LawOfOutbox) {
 			h.propose(ctx, r, topology.OpenOutbox{}, "every node knows how to keep it")
 		}
+		return
+	}
+	if snap.Outbox.Law < topology.Law && h.everyNodeKnows(topology.Law) {
+		h.propose(ctx, r, topology.RaiseLaw{To: topology.Law}, "every node knows it")
 		return
 	}
 	if !r.told && r.term > snap.Outbox.Term {
@@ -196,14 +200,17 @@ func (h *Herald) evidence(snap *topology.Snapshot) []string {
 	return lines
 }
 
-// everyNodeKnows reports whether each node has said that it knows the outbox.
-func (h *Herald) everyNodeKnows() bool {
-	return !slices.ContainsFunc(h.eyes.Others(), func(o Other) bool { return o.Law < topology.Law })
+// everyNodeKnows reports whether each node has said that it knows a law.
+func (h *Herald) everyNodeKnows(law int) bool {
+	return !slices.ContainsFunc(h.eyes.Others(), func(o Other) bool { return o.Law < law })
 }
 
 // look returns all that is seen, and the topics of which that is everything.
 func (h *Herald) look(r *reign, snap *topology.Snapshot, now time.Time) (found []topology.Finding, complete []topology.Topic) {
 	found, complete = h.eyes.Findings()
+	if snap.Outbox.Law < topology.LawOfGates { // a node may not know how to take it down
+		found = slices.DeleteFunc(found, func(f topology.Finding) bool { return f.Topic == topology.TopicGate })
+	}
 	if f, full := topology.FullOutbox(snap.Outbox, now); full {
 		found = append(found, f)
 	}

@@ -144,6 +144,32 @@ func TestTheOutboxIsOpenedOnceEveryNodeKnowsIt(t *testing.T) {
 	})
 }
 
+// A topic that a node does not know yet is held back until it does, all others are told.
+func TestATopicIsToldOnceEveryNodeKnowsItsLaw(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.others[1].Law = topology.LawOfOutbox
+		w.found = []topology.Finding{warn(), topology.GateFinding("n2", topology.GateWord{Member: "m1", Saturated: true}, time.Now())}
+		run(t, w, Config{Node: "n1"}, func(h *Herald) {
+			h.Begin(t.Context(), 3)
+			time.Sleep(10 * time.Second)
+			if got := w.told(topology.TopicLag, topology.TopicGate); !slices.Equal(got, []string{"lag/m2 ->warn"}) {
+				t.Errorf("told %v", got)
+			}
+			w.edit(func() { w.others[1].Law = topology.Law })
+			time.Sleep(time.Second)
+			w.edit(func() { w.others[1].Law = 0 }) // it is lost: what was known once is known
+			w.edit(func() {
+				w.found[1] = topology.GateFinding("n2", topology.GateWord{Member: "m1", Saturated: true, Shed: map[string]uint64{"deadline": 1}}, time.Now())
+			})
+			time.Sleep(time.Second)
+			if got := w.told(topology.TopicGate); !slices.Equal(got, []string{"gate/m1@n2 ->saturated", "gate/m1@n2 saturated->shedding"}) {
+				t.Errorf("told %v", got)
+			}
+		})
+	})
+}
+
 func TestNewsAreTakenDownOnceByTheLeaderAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

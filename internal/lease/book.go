@@ -196,6 +196,27 @@ func (b *Book) Knows(node topology.NodeID) int {
 	return b.heard[node].Law
 }
 
+// Gates returns what is told of the gates of those nodes, and whether all of them were heard
+// of within fresh: of the others nothing can be said to be over.
+func (b *Book) Gates(nodes []topology.NodeID, fresh time.Duration, now time.Time) (found []topology.Finding, all bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all = true
+	for _, id := range nodes {
+		h, ok := b.heard[id]
+		if !ok || now.Sub(h.at) > fresh {
+			all = false
+		}
+		if !ok {
+			continue
+		}
+		for _, w := range h.Gates {
+			found = append(found, topology.GateFinding(id, w, h.at))
+		}
+	}
+	return found, all
+}
+
 // Lease returns the units that a node holds leases on, with blanks between them.
 func (b *Book) Lease(node topology.NodeID, now time.Time) string {
 	b.mu.Lock()

@@ -28,6 +28,8 @@ type HolderConfig struct {
 	// Writers is what this node's proxy says of itself, and Seen what its eyes see.
 	Writers func() []topology.Writer
 	Seen    func() []Seen
+	// Gates is what this node's proxy says of those that are, or were, saturated; nil: nothing.
+	Gates func() []topology.GateWord
 	// Ask puts a question to the leader.
 	Ask    func(context.Context, Request) (Answer, error)
 	Logger *slog.Logger
@@ -138,8 +140,12 @@ func (h *Holder) Run(ctx context.Context) error {
 func (h *Holder) renew(ctx context.Context, seq uint64, sent time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	var gates []topology.GateWord
+	if h.cfg.Gates != nil {
+		gates = h.cfg.Gates()
+	}
 	answer, err := h.cfg.Ask(ctx, Request{
-		Law:  topology.Law,
+		Law: topology.Law, Gates: gates,
 		Node: h.cfg.Node, Start: h.start, Seq: seq, Witness: h.cfg.Witness, Writers: h.cfg.Writers(), Seen: h.cfg.Seen(),
 	})
 	if err != nil {

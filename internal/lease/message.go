@@ -16,6 +16,8 @@ type Request struct {
 	Writers []topology.Writer `json:"writers"`       // At does not count
 	Seen    []Seen            `json:"seen"`          // the node's own look at the members
 	Law     int               `json:"law,omitempty"` // topology.Law that the node knows; 0: of an earlier release
+	// Gates are those of the node's proxy that are, or were, saturated.
+	Gates []topology.GateWord `json:"gates,omitempty"`
 }
 
 // Seen is how a node sees a member. Ages, not times: clocks are not compared.

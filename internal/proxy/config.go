@@ -28,8 +28,9 @@ type Config struct {
 	Site        string                          // where this proxy is; members there are read from first
 	Consistency map[string]balancer.Consistency // of reads, by user; default: account
 
-	Limited func() []topology.LimitRule // rules that hold statements back, asked at every tick; nil: none
-	Gates   func() gate.Settings        // of the members' gates, asked at every tick; nil: the default ones
+	Limited         func() []topology.LimitRule      // rules that hold statements back, asked at every tick; nil: none
+	AccountDefaults func() []topology.AccountDefault // asked at every tick; nil: none
+	Gates           func() gate.Settings             // of the members' gates, asked at every tick; nil: the default ones
 	// UniqueKeys reads the unique keys of a table at a member; nil: no key is ever hot.
 	UniqueKeys func(ctx context.Context, id topology.MemberID, schema, table string) ([]balancer.UniqueKey, error)
 	Pressure   func(topology.MemberID) gate.Pressure // what a member says of itself; nil: not known

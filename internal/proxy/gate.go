@@ -23,8 +23,9 @@ type memberGate struct {
 	idle    atomic.Int32 // places whose transaction waits for its client
 	warm    atomic.Bool  // keys of some statements are looked at
 
-	mu   sync.Mutex
-	gate *gate.Gate
+	mu      sync.Mutex
+	gate    *gate.Gate
+	tallies gate.Tallies
 }
 
 // admission is the place that a session has at a gate; none if gate is nil.
@@ -207,6 +208,7 @@ func (s *session) measure(began gate.Instant) {
 	s.took = now.Sub(began)
 	g.mu.Lock()
 	g.gate.Sample(s.digest(), s.took, now)
+	g.tallies.Took(s.digest(), s.took, s.sampled-s.weighed)
 	if s.admitted.class == gate.Write && s.locksRow() && (g.gate.Waiting() > 0 || g.gate.Slow(s.digest(), s.took)) {
 		g.suspect(s.digest(), now)
 	}
@@ -214,6 +216,7 @@ func (s *session) measure(began gate.Instant) {
 		g.wake(now)
 	}
 	g.mu.Unlock()
+	s.weighed = s.sampled
 }
 
 // lookAfterGates is called at every tick: it has settings taken up, and the gates' windows

@@ -49,6 +49,7 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 	w.Request = r
 	if why := g.gate.Wait(&w.Waiter, now); why != gate.Granted {
 		told = s.shed(g, why, 0)
+		g.tallies.Refused(r.Digest)
 		g.mu.Unlock()
 		return told
 	}
@@ -64,6 +65,7 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 	g.mu.Lock()
 	dropped := g.gate.Drop(&w.Waiter, now, s.departs(gone))
 	waited, result := w.Waited(now), w.Result
+	g.tallies.Waited(r.Digest, waited, result, dropped && gone)
 	g.waiting.Store(int32(g.gate.Waiting()))
 	switch {
 	case dropped && gone: // nobody is there to be told, or it is tried elsewhere

@@ -13,9 +13,11 @@ import (
 // Gate is the gate of a member as it is now.
 type Gate struct {
 	Member topology.MemberID
-	Idle   int // places whose transaction waits for its client
+	At     gate.Instant // when it was looked at
+	Idle   int          // places whose transaction waits for its client
 	gate.State
-	Hot []gate.HotKey // the most used first
+	Hot    []gate.HotKey // the most used first
+	Crowds []gate.Crowd  // whose statements wait, the longest queues first
 }
 
 // Gates returns the members' gates, by member. It is safe for concurrent use.
@@ -29,7 +31,7 @@ func (p *Proxy) Gates() []Gate {
 	list := make([]Gate, 0, len(gates))
 	for _, g := range gates {
 		g.mu.Lock()
-		list = append(list, Gate{g.id, int(g.idle.Load()), g.gate.State(), g.gate.HotKeys()})
+		list = append(list, Gate{g.id, p.now(), int(g.idle.Load()), g.gate.State(), g.gate.HotKeys(), g.gate.Crowds(shownCrowds)})
 		g.mu.Unlock()
 	}
 	slices.SortFunc(list, func(a, b Gate) int {
@@ -53,6 +55,12 @@ func (s *session) showBursts(what string) (columns []string, rows [][]string, kn
 	}
 	if what == "hotkeys" {
 		return hotColumns, s.p.showHotKeys(), true
+	}
+	if what == "digests" {
+		return digestColumns, s.p.showDigests(), true
+	}
+	if what == "queues" {
+		return []string{"member", "account", "waiting"}, s.p.showQueues(), true
 	}
 	return nil, nil, false
 }

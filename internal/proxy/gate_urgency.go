@@ -16,19 +16,34 @@ import (
 //	SET sqlring_priority = 'background' | 'normal' | 'high' | 'urgent'
 //	SET sqlring_deadline = '200ms'
 //
-// A session's own max_statement_time (MariaDB) or max_execution_time (MySQL) is a deadline too.
+// or by query attributes of these names. A session's own max_statement_time (MariaDB) or
+// max_execution_time (MySQL) is a deadline too. Who says nothing has what the ring says of
+// his account (topology.AccountDefault).
 
 // urgent is what a session has set.
 type urgent struct {
-	priority gate.Priority
-	within   time.Duration // 0: no deadline
+	priority    gate.Priority
+	hasPriority bool
+	within      time.Duration // 0: no deadline
+	hasDeadline bool
 }
 
-// urgency puts priority and deadline into a request.
+// urgency puts priority and deadline into a request: what is nearest to the statement
+// counts.
 func (s *session) urgency(r *gate.Request, now gate.Instant) {
 	u := s.urgent
-	if u.within == 0 {
+	if !u.hasDeadline {
 		u.within = s.mem.statementTime()
+	}
+	if !u.hasPriority || u.within == 0 && !u.hasDeadline {
+		if d, ok := s.p.accountDefault(s.as.login.User); ok {
+			if !u.hasPriority {
+				u.priority = d.priority
+			}
+			if u.within == 0 && !u.hasDeadline {
+				u.within = d.within
+			}
+		}
 	}
 	if s.hint.Priority != "" {
 		u.priority, _ = gate.ParsePriority(s.hint.Priority) // hinted has read it
@@ -49,19 +64,56 @@ func (s *session) setUrgency(text string) (known bool, told *wire.Error) {
 		if !ok {
 			return true, wire.NewError(wire.VariableReserved, "sqlring: priority %q is not one of background, normal, high, urgent", value)
 		}
-		s.urgent.priority = p
+		s.urgent.priority, s.urgent.hasPriority = p, true
 		return true, nil
 	}
 	value, ok := setsOwn(text, "sqlring_deadline")
 	if !ok {
 		return false, nil
 	}
-	d, err := time.ParseDuration(value)
-	if value != "0" && (err != nil || d < 0) {
+	d, err := readDeadline(value)
+	if err != nil {
 		return true, wire.NewError(wire.VariableReserved, "sqlring: deadline %q is no time, as 200ms or 5s; 0 is none", value)
 	}
-	s.urgent.within = d
+	s.urgent.within, s.urgent.hasDeadline = d, true
 	return true, nil
+}
+
+// accountDefaults are what the ring says of accounts whose clients say nothing. It is
+// replaced as a whole.
+type accountDefaults map[string]accountDefault
+
+type accountDefault struct {
+	priority gate.Priority
+	within   time.Duration // 0: no deadline
+	until    time.Time     // zero: for ever
+}
+
+// accountDefault returns what statements of a user ask for if nobody says anything.
+func (p *Proxy) accountDefault(user string) (accountDefault, bool) {
+	all := p.defaults.Load()
+	if all == nil {
+		return accountDefault{}, false
+	}
+	d, ok := (*all)[user]
+	return d, ok && (d.until.IsZero() || time.Now().Before(d.until))
+}
+
+// takeUpDefaults is called at every tick.
+func (p *Proxy) takeUpDefaults() {
+	if p.cfg.AccountDefaults == nil {
+		return
+	}
+	list := p.cfg.AccountDefaults()
+	if len(list) == 0 {
+		p.defaults.Store(nil)
+		return
+	}
+	next := make(accountDefaults, len(list))
+	for _, d := range list {
+		next[d.User] = accountDefault{d.Priority, d.Deadline, d.Until}
+	}
+	p.defaults.Store(&next)
 }
 
 // statementTime is what the session allows its statements, 0 if it has set nothing.

@@ -121,9 +121,12 @@ func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wir
 		}
 	}
 	defer s.waitsFor("the row before it at " + string(g.id))()
+	began := s.p.now()
 	gone := s.awaitGate(g, w, patience, to)
 	g.mu.Lock()
 	late := g.gate.GiveUp(s.visit)
+	shed := late && !gone && !inside && patience != laneMoment && s.ctx.Err() == nil
+	g.tallies.Laned(s.digest(), s.p.now().Sub(began), shed)
 	g.mu.Unlock()
 	select {
 	case <-w.given:
@@ -133,7 +136,7 @@ func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wir
 	switch {
 	case s.ctx.Err() != nil:
 		return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
-	case late && !gone && !inside && patience != laneMoment:
+	case shed:
 		s.leaveLane()
 		s.p.count.refuse(RefusedGate)
 		return wire.NewError(wire.Saturated, "sqlring: a row of member %s is wanted by too many (it waited %v for the one before it); this was not run; retry_after_ms=%d",

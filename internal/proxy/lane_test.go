@@ -57,6 +57,9 @@ func TestTextsAboutOneRowHaveOneLane(t *testing.T) {
 	}{
 		{"literal, the other way round, IN", []string{"UPDATE shop.t SET hold=1 WHERE id=5", "UPDATE shop.t SET hold=1 WHERE 05=id", "UPDATE shop.t SET hold=1 WHERE id IN (5)", "DELETE FROM shop.t WHERE id=5 AND x=hold", "SELECT hold FROM shop.t WHERE id=5 FOR UPDATE", "UPDATE shop.t SET hold=1 WHERE id='5'"}, 1},
 		{"another key of the table, folded", []string{"UPDATE shop.t SET hold=1 WHERE a=1 AND name='Émile'", "UPDATE shop.t SET hold=2 WHERE name='emile ' AND a=1", "UPDATE shop.t SET hold=3 WHERE a=1 AND name='EMILE'", "UPDATE shop.t SET hold=3 WHERE a=1 AND name='EMILE'"}, 1},
+		{"rows that are met", []string{"INSERT INTO shop.t (id, hold) VALUES (5, 1) ON DUPLICATE KEY UPDATE hold=hold+1", "INSERT INTO shop.t (hold, id) VALUES (1, '05') ON DUPLICATE KEY UPDATE hold=hold+1", "REPLACE INTO shop.t SET id=5, hold=2", "UPDATE shop.t SET hold=1 WHERE id=5", "INSERT IGNORE INTO shop.t (id, at, hold) VALUES (5, NOW(), 1)"}, 1},
+		{"a row that is met, by a key of two columns", []string{"INSERT INTO shop.t (a, name, hold) VALUES (1, 'Émile', 1) ON DUPLICATE KEY UPDATE hold=2", "INSERT INTO shop.t (name, a, hold) VALUES ('emile', 1, 1) ON DUPLICATE KEY UPDATE hold=2", "UPDATE shop.t SET hold=3 WHERE a=1 AND name='EMILE'", "REPLACE INTO shop.t (name, hold, a) VALUES ('EMILE', 1, 1)"}, 1},
+		{"rows that are met by nobody else", []string{"INSERT INTO shop.t (id, hold) VALUES (5, 1) ON DUPLICATE KEY UPDATE hold=hold+1", "INSERT INTO shop.t (id, hold) VALUES (6, 1) ON DUPLICATE KEY UPDATE hold=hold+1", "INSERT INTO shop.t (id, hold) VALUES (5, 1), (6, 1) ON DUPLICATE KEY UPDATE hold=hold+1", "INSERT INTO shop.t (a, hold) VALUES (5, 1) ON DUPLICATE KEY UPDATE hold=hold+1"}, 0},
 		{"other rows", []string{"UPDATE shop.t SET hold=1 WHERE id=5", "UPDATE shop.t SET hold=1 WHERE id=6", "UPDATE shop.t SET hold=1 WHERE id=7", "UPDATE shop.t SET hold=1 WHERE id=8"}, 0},
 		{"no unique key", []string{"UPDATE shop.t SET hold=1 WHERE a=5", "UPDATE shop.t SET hold=1 WHERE a=5", "UPDATE shop.t SET hold=1 WHERE a=5", "UPDATE shop.t SET hold=1 WHERE a=5"}, 0},
 		{"a range", []string{"UPDATE shop.t SET hold=1 WHERE id>5", "UPDATE shop.t SET hold=1 WHERE id>5", "UPDATE shop.t SET hold=1 WHERE id IN (5, 6)", "UPDATE shop.t SET hold=1 WHERE id=5 OR id=6"}, 0},
@@ -205,7 +208,7 @@ func TestRealHotRow(t *testing.T) {
 	for i := range 40 {
 		clients.Go(func() {
 			for range each {
-				if err := count(t.Context(), db, i%3); err != nil {
+				if err := count(t.Context(), db, i%4); err != nil {
 					failed.Add(1)
 					t.Log(err)
 				}
@@ -236,6 +239,10 @@ func count(ctx context.Context, db *sql.DB, how int) error {
 		return err
 	case 1:
 		_, err := db.ExecContext(ctx, "UPDATE counter SET n=n+1 WHERE id=?", 1)
+		return err
+	}
+	if how == 2 {
+		_, err := db.ExecContext(ctx, "INSERT INTO counter (id, n) VALUES (?, ?) ON DUPLICATE KEY UPDATE n=n+1", 1, 1)
 		return err
 	}
 	tx, err := db.BeginTx(ctx, nil)

@@ -98,7 +98,7 @@ func (s *session) show(c command, what string) error {
 	if columns, rows, known := s.showBursts(what); known {
 		return s.tellRows(c, columns, rows)
 	}
-	return s.refuse(c, wire.NewError(wire.VariableReserved, "sqlring: SHOW SQLRING %s is not known: PINS, POOLS, GATES and HOTKEYS are", strings.ToUpper(what)))
+	return s.refuse(c, wire.NewError(wire.VariableReserved, "sqlring: SHOW SQLRING %s is not known: PINS, POOLS, GATES, QUEUES, HOTKEYS and DIGESTS are", strings.ToUpper(what)))
 }
 
 // tellRows answers a command with rows of our own.

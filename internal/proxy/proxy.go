@@ -72,10 +72,11 @@ type Proxy struct {
 	gates    map[topology.MemberID]*memberGate // never taken out
 
 	reader      reader
-	waiters     sync.Pool              // of *linkWaiter
-	gateWaiters sync.Pool              // of *gateWaiter
-	limited     atomic.Pointer[limits] // nil: nobody is held back
-	warm        atomic.Bool            // keys of some statements are looked at, at some gate
+	waiters     sync.Pool                       // of *linkWaiter
+	gateWaiters sync.Pool                       // of *gateWaiter
+	limited     atomic.Pointer[limits]          // nil: nobody is held back
+	defaults    atomic.Pointer[accountDefaults] // nil: there are none
+	warm        atomic.Bool                     // keys of some statements are looked at, at some gate
 	tables      tables
 	hangups     hangups
 	tokens      tokens
@@ -173,6 +174,7 @@ func (p *Proxy) watch(stop <-chan struct{}) {
 				p.sweepPools()
 				p.lookAfterGates()
 				p.lookAfterLimits()
+				p.takeUpDefaults()
 				if tidiness.look(len(sessions), p.count.sessionsTotal.Load(), time.Now()) {
 					go debug.FreeOSMemory() // views go on being taken in
 				}

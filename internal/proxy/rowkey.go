@@ -133,10 +133,13 @@ func (s *session) keyValues(f *balancer.Facts) (values [][]byte, ok bool) {
 	places := d.Values()
 	values = make([][]byte, len(f.Keys))
 	for i, k := range f.Keys {
-		if k.Value >= len(places) || places[k.Value].Count != 1 {
+		if k.Value >= len(places) || places[k.Value].Count != 1 && !k.Row {
 			continue
 		}
-		at := places[k.Value]
+		at, ok := balancer.ValueIn(text, s.mem.dialect(s.p.version()), places[k.Value], k.Nth)
+		if !ok {
+			continue
+		}
 		if at.Param >= 0 {
 			values[i] = s.parameter(at.Param)
 		} else if v, ok := balancer.Literal(text[at.Start:at.End]); ok {

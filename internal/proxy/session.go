@@ -61,6 +61,7 @@ type session struct {
 	visitAt     *memberGate
 	within      []*limitCounts // rules that its command, or transaction, counts in
 	sampled     uint32         // counts statements
+	weighed     uint32         // sampled, when one was measured last
 	took        time.Duration  // by the last one that was measured
 	asker       bool           // its account is known to ask for what the last statement has left
 	generation  uint64         // of the accounts, when it logged in

@@ -3,8 +3,12 @@ package balancer
 // insert reads INSERT and REPLACE.
 func (x *extraction) insert() {
 	x.facts.Verb = VerbChange
+	meets := x.at > 0 && x.items[x.at-1].is("replace")
 	x.hints()
-	x.skip("low_priority", "delayed", "high_priority", "ignore", "quick")
+	for x.peek(0).is("low_priority", "delayed", "high_priority", "ignore", "quick") {
+		meets = meets || x.peek(0).is("ignore")
+		x.at++
+	}
 	x.accept("into")
 	if !x.peek(0).isName() {
 		x.unknown()
@@ -15,15 +19,19 @@ func (x *extraction) insert() {
 	if x.accept("partition") {
 		x.group()
 	}
+	names := -1
 	if x.peek(0).kind == '(' && !x.peek(1).is("select", "with", "values", "table") && x.peek(1).kind != '(' {
+		names = x.at
 		x.group() // columns
 	}
+	rows := x.at
 	if x.accept("table") && x.peek(0).isName() { // INSERT INTO t TABLE u
 		schema, name = x.qualified()
 		x.addTable(schema, name, false)
 	}
 	s := scan{extraction: x, levels: []level{{}}}
 	s.run()
+	x.insertKeys(names, rows, meets)
 }
 
 // update reads UPDATE: each table that it names may be changed.

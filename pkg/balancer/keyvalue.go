@@ -3,6 +3,7 @@ package balancer
 import (
 	"bytes"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -12,11 +13,12 @@ type Comparison uint8
 
 // The comparisons. The zero value is that of a column of which nothing is to be said.
 const (
-	CompareUnknown Comparison = iota // dates, decimals, floating point: two texts may be one value
+	CompareUnknown Comparison = iota // times, decimals, floating point: two texts may be one value
 	CompareInteger                   // integers
 	CompareBytes                     // binary strings, and collations that tell everything apart (…_bin, …_cs)
 	CompareFolded                    // collations that do not tell upper from lower case, nor accents
 	CompareCased                     // collations that tell upper from lower case only, or accents only
+	CompareDate                      // dates, of which only the usual way to write one is known: 2026-01-31
 )
 
 // KeyColumn is a column of a unique key.
@@ -36,6 +38,8 @@ func ComparisonOf(dataType, collation string) Comparison {
 		return CompareInteger
 	case "binary", "varbinary":
 		return CompareBytes
+	case "date":
+		return CompareDate
 	case "char", "varchar", "enum", "tinytext", "text", "mediumtext", "longtext":
 	default:
 		return CompareUnknown
@@ -73,6 +77,16 @@ func AppendComparable(dst, value []byte, c Comparison) (out []byte, ok bool) {
 		return append(dst, bytes.TrimRight(value, " ")...), true
 	case CompareFolded, CompareCased:
 		return appendFolded(dst, bytes.TrimRight(value, " ")), true
+	case CompareDate:
+		if len(value) != len(time.DateOnly) {
+			return dst, false
+		}
+		for i, c := range value {
+			if dash := i == 4 || i == 7; dash != (c == '-') || !dash && !isDigit(c) {
+				return dst, false
+			}
+		}
+		return append(dst, value...), true
 	case CompareUnknown:
 	}
 	return dst, false

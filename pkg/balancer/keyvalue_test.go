@@ -13,6 +13,7 @@ func TestComparable(t *testing.T) {
 		{"binary", "varbinary", "", []string{"Abc"}, "abc"},
 		{"case and accents do not matter", "varchar", "utf8mb4_general_ci", []string{"Émile", "emile", "EMILE  ", "émile"}, "emil"},
 		{"no pad, but equal is more than enough", "varchar", "utf8mb4_0900_ai_ci", []string{"a", "A", "à"}, "b"},
+		{"dates", "date", "", []string{"2026-01-31"}, "2026-02-01"},
 		{"other alphabets", "varchar", "utf8mb4_unicode_ci", []string{"ПРИВЕТ", "привет"}, "приве"},
 		{"everything matters", "varchar", "utf8mb4_bin", []string{"a", "a "}, "A"},
 	} {
@@ -30,7 +31,7 @@ func TestComparable(t *testing.T) {
 			t.Errorf("%s: %q is %q too", c.name, c.other, got)
 		}
 	}
-	for _, c := range []struct{ typ, value string }{{"int", "5.0"}, {"int", "abc"}, {"int", ""}, {"datetime", "2026-01-01"}, {"decimal", "5"}, {"float", "1"}} {
+	for _, c := range []struct{ typ, value string }{{"int", "5.0"}, {"int", "abc"}, {"int", ""}, {"datetime", "2026-01-01"}, {"date", "2026-1-1"}, {"date", "20260101"}, {"date", "2026-01-0x"}, {"date", "2026/01/01"}, {"decimal", "5"}, {"float", "1"}} {
 		if got, ok := AppendComparable(nil, []byte(c.value), ComparisonOf(c.typ, "")); ok {
 			t.Errorf("%s %q is %q: not known which others are equal", c.typ, c.value, got)
 		}

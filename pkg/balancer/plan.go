@@ -23,7 +23,9 @@ type Facts struct {
 	// touched: behind views, by triggers and routines.
 	Complete bool
 	Schema   string // of USE, CREATE DATABASE and the like
-	Keys     []Key  // what every row that it touches is known to have, of its only table
+	// Keys is what every row that it touches is known to have, of its only table; of an
+	// INSERT of one row, what that row has.
+	Keys []Key
 }
 
 // Table is a table, or a view, that a statement names.
@@ -45,11 +47,15 @@ func (t Table) String() string {
 	return name
 }
 
-// Key is an equality that limits a statement to rows that have it: column = value,
-// at the top of WHERE.
+// Key is an equality that limits a statement to rows that have it: column = value, at the
+// top of WHERE; or what is given for a column of the row that is inserted.
 type Key struct {
 	Column string
-	Value  int // index in [Digester.Values]; it counts only if that has Count 1
+	Value  int // index in [Digester.Values]; it counts only if that has Count 1, but of a row
+	// Row says that it is of a row that is inserted: Nth is which of a list of values that
+	// is one in the digest ([ValueIn]).
+	Row bool
+	Nth int
 }
 
 // IsRead reports whether the plan's statements are reads that any member with the
@@ -113,6 +119,19 @@ func (s *PlanSet) Find(hash uint64, key []byte) *Plan {
 			return nil
 		}
 		if p.Matches(hash, key) {
+			return p
+		}
+	}
+	return nil
+}
+
+// Hashed returns a plan of that hash, nil if the set does not have it.
+func (s *PlanSet) Hashed(hash uint64) *Plan {
+	if s == nil {
+		return nil
+	}
+	for _, p := range s.plans {
+		if p != nil && p.hash == hash {
 			return p
 		}
 	}

@@ -303,6 +303,40 @@ func TestSaturationIsEnteredAndLeft(t *testing.T) {
 	if got := fmt.Sprint(seen); got != "[entered 1.25s left 6.75s]" {
 		t.Errorf("%s", got)
 	}
+	if e := g.State().Episode; e.Began.Sub(at(0)) != 250*time.Millisecond || e.Ended.Sub(at(0)) != 1750*time.Millisecond || e.Waits != 1 {
+		t.Errorf("%+v", e)
+	}
+}
+
+// An episode counts what came of those who wanted a place in it, and of nobody else.
+func TestAnEpisodeCountsItsOwn(t *testing.T) {
+	s := fixed(1, Shed)
+	s.MaxQueue = 2
+	g := New(s, at(0))
+	g.Enter(Read)
+	now := at(0)
+	pass := func(d time.Duration) {
+		for range d / (250 * time.Millisecond) {
+			now = now.Add(250 * time.Millisecond)
+			g.Tick(now, 1)
+		}
+	}
+	wait := func() (w *Waiter) { w = &Waiter{}; g.Wait(w, now); return w }
+	pass(time.Second)
+	for range 2 { // the second time, all is counted anew
+		first, second := wait(), wait()
+		wait() // the queue is full
+		pass(1500 * time.Millisecond)
+		if e := g.State().Episode; !g.State().Saturated || e.Ended != 0 || e.Waits != 2 || e.Refused[FullQueue] != 1 {
+			t.Errorf("while it lasts: %+v", e)
+		}
+		g.Drop(first, now, true)
+		g.Drop(second, now, false)
+		pass(7 * time.Second)
+		if e := g.State().Episode; g.State().Saturated || e.Waits != 2 || e.Gone != 1 || e.Refused[TooLong] != 1 || e.Refused[FullQueue] != 1 || e.WaitTime != 3*time.Second {
+			t.Errorf("once it is over: %+v", e)
+		}
+	}
 }
 
 // TestLawsHoldInAnyOrder calls a gate at random and looks after each call whether what

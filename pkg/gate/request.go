@@ -1,6 +1,9 @@
 package gate
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Class is what kind of work a statement is. Each class has a share of the places.
 type Class uint8
@@ -46,6 +49,33 @@ const (
 
 // level is the index of a priority, the first to be served at 0.
 func (p Priority) level() int { return int(Urgent - min(max(p, Background), Urgent)) }
+
+// String returns the priority's name.
+func (p Priority) String() string {
+	switch p {
+	case Background:
+		return "background"
+	case Normal:
+		return "normal"
+	case High:
+		return "high"
+	case Urgent:
+		return "urgent"
+	}
+	return "unknown"
+}
+
+// MarshalText writes the priority's name.
+func (p Priority) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads a priority's name.
+func (p *Priority) UnmarshalText(text []byte) error {
+	known := false
+	if *p, known = ParsePriority(string(text)); !known {
+		return fmt.Errorf("priority %q is not one of background, normal, high, urgent", text)
+	}
+	return nil
+}
 
 // ParsePriority returns the priority of a name.
 func ParsePriority(name string) (Priority, bool) {

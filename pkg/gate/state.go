@@ -45,6 +45,16 @@ type State struct {
 	Saturated bool
 	Expected  time.Duration // how long one who comes now would wait
 	Counts    Counts
+	Episode   Episode
+}
+
+// Episode is a time for which the gate was saturated: the one that lasts, or the last one.
+// Its counts are those of that time.
+type Episode struct {
+	Began, Ended Instant // Began 0: there was none; Ended 0: it lasts
+	Waits, Gone  uint64
+	WaitTime     time.Duration
+	Refused      [refusals]uint64
 }
 
 // State returns the gate as it is.
@@ -53,7 +63,7 @@ func (g *Gate) State() State {
 		Settings: g.set, Limit: g.lim.places(), Taken: g.taken, Bytes: g.bytes, Inflation: g.lim.inflation,
 		Braked: g.lim.brake.writes > 0 || g.lim.brake.at < g.lim.ceilng, Saturated: g.state.saturated, Expected: g.Expected(), Counts: g.counts,
 	}
-	s.Counts.LaneWaits = g.lanes.waits
+	s.Counts.LaneWaits, s.Episode = g.lanes.waits, g.episode()
 	for c := range classes {
 		s.Waiting[c] = g.queues[c].count
 	}
@@ -77,6 +87,22 @@ type saturation struct {
 	busy, quiet time.Duration
 	looked      Instant
 	atMember    int
+	before      Counts  // when nobody waited last
+	episode     Episode // its counts are there once it has ended
+}
+
+// episode returns the last episode, with what was counted in it so far.
+func (g *Gate) episode() Episode {
+	e := g.state.episode
+	if !g.state.saturated {
+		return e
+	}
+	was, now := &g.state.before, &g.counts
+	e.Waits, e.Gone, e.WaitTime = now.Waits-was.Waits, now.Gone-was.Gone, now.WaitTime-was.WaitTime
+	for r := range e.Refused {
+		e.Refused[r] = now.Refused[r] - was.Refused[r]
+	}
+	return e
 }
 
 const (
@@ -100,14 +126,20 @@ func (g *Gate) Tick(now Instant, atMember int) Change {
 		s.busy, s.quiet = s.busy+lasted, 0
 	} else {
 		s.busy, s.quiet = 0, s.quiet+lasted
+		if !s.saturated {
+			s.before = g.counts
+		}
 	}
 	s.waits, s.shed = 0, 0
 	switch {
 	case !s.saturated && s.busy >= entersAfter:
 		s.saturated = true
+		s.episode = Episode{Began: now.Add(-s.busy)}
 		g.counts.Saturated++
 		return Entered
 	case s.saturated && s.quiet >= leavesAfter:
+		s.episode = g.episode()
+		s.episode.Ended = now.Add(-s.quiet)
 		s.saturated = false
 		return Left
 	}

@@ -62,6 +62,9 @@ func (n NoteFindings) apply(s *Snapshot, c Command) error {
 		if err := f.validate(); err != nil {
 			return err
 		}
+		if f.Topic == TopicGate && o.Law < LawOfGates {
+			return fmt.Errorf("%w: not every node is known to know events of gates", ErrLaw)
+		}
 		standing, stands := o.Stands(f.Key())
 		if standing.Notice.To != f.From || !stands && f.Severity == UrgencyInfo {
 			continue

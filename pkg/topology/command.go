@@ -116,6 +116,9 @@ func standingKinds() map[string]Change {
 		"set_gates":     SetGates{},
 		"set_limit":     SetLimit{},
 		"clear_limit":   ClearLimit{},
+		"raise_law":     RaiseLaw{},
+		"set_account":   SetAccount{},
+		"clear_account": ClearAccount{},
 	}
 }
 

@@ -21,9 +21,10 @@ const (
 	TopicHeadroom               // how much of a key space is gone; subject: SCHEMA.TABLE.COLUMN
 	TopicOperation              // an operation; subject: its id
 	TopicHook                   // a hook that does not work, or the outbox; subject: the hook, or outbox
+	TopicGate                   // what stands in front of a member; subject: MEMBER@NODE. From [LawOfGates] on
 )
 
-var topicNames = [...]string{"lag", "member", "ring", "unit", "raft", "node", "semi-sync", "headroom", "operation", "hook"}
+var topicNames = [...]string{"lag", "member", "ring", "unit", "raft", "node", "semi-sync", "headroom", "operation", "hook", "gate"}
 
 // TopicNames returns the name of every topic.
 func TopicNames() []string { return append([]string(nil), topicNames[:]...) }
@@ -39,7 +40,7 @@ func (t *Topic) UnmarshalText(text []byte) error { return enumParse(topicNames[:
 // observed reports whether what stands of the topic is what the leader has seen.
 func (t Topic) observed() bool {
 	switch t {
-	case TopicLag, TopicRing, TopicNode, TopicHeadroom, TopicOperation, TopicHook:
+	case TopicLag, TopicRing, TopicNode, TopicHeadroom, TopicOperation, TopicHook, TopicGate:
 		return true
 	case TopicMember, TopicUnit, TopicRaft, TopicSemiSync:
 	}

@@ -34,6 +34,8 @@ type Outbox struct {
 	NextSilence uint64 `json:"next_silence"`
 	Leader      NodeID `json:"leader,omitempty"` // that has said so last
 	Term        uint64 `json:"term,omitempty"`
+	// Law is the latest that every node has known, above [LawOfOutbox]; 0: that one.
+	Law int `json:"law,omitempty"`
 }
 
 // Pending is a notice that some hook is still to be told.
@@ -208,6 +210,11 @@ func (o *Outbox) drop(u Urgency, at time.Time) {
 	o.DroppedAt = at.UTC()
 }
 
-// Law counts the changes of what a command does to the state: 2 has the outbox. A node
-// tells the leader which it knows; a command of a later one is proposed only once all do.
-const Law = 2
+// Law counts the changes of what a command does to the state: 2 has the outbox, 3 events of
+// gates. A node tells the leader which it knows; a command of a later one is proposed only
+// once all do.
+const (
+	LawOfOutbox = 2
+	LawOfGates  = 3
+	Law         = LawOfGates
+)

@@ -178,6 +178,9 @@ type Snapshot struct {
 	// Limits are the rules that hold statements back, sorted by scope; those that are
 	// over among them.
 	Limits []LimitRule `json:"limits,omitempty"`
+	// Accounts are what statements of users ask for who say nothing, sorted by user; those
+	// that are over among them.
+	Accounts []AccountDefault `json:"accounts,omitempty"`
 }
 
 // NewSnapshot returns the state of a node that has seen no command.

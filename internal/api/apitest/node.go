@@ -46,6 +46,7 @@ type Node struct {
 	// Counts changes what a member says of how it counts; nil leaves it as meant.
 	Counts func(id topology.MemberID, c *api.Counting)
 
+	Costs   []api.DigestAt   // of statements
 	Clients []api.Session    // of the proxy
 	Endures error            // what EndSession returns instead of ending one
 	Told    []api.Hook       // the hooks of the node

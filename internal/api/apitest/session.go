@@ -92,3 +92,10 @@ func SomeClients() []api.Session {
 	login.Schema, login.Member = "", ""
 	return []api.Session{idle, runs, waits, login}
 }
+
+// Digests implements api.Node.
+func (n *Node) Digests(most int) []api.DigestAt {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.Costs[:min(most, len(n.Costs))])
+}
