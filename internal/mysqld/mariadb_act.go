@@ -52,6 +52,10 @@ func commonDeed(k topology.ActionKind) (deed, bool) {
 		return deed{lacksNothing, refuseTail, runTail}, true
 	case topology.ActRetire:
 		return deed{lacksRetire, refuseRetire, runRetire}, true
+	case topology.ActSlot:
+		return deed{lacksSlot, refuseSlot, runSlot}, true
+	case topology.ActEndOlder:
+		return deed{lacksNothing, refuseEndOlder, runEndOlder}, true
 	case topology.ActSeize:
 		return deed{lacksNothing, refuseNothing, nil}, true // who acts has the hands
 	case topology.ActPrepare, topology.ActFollow, topology.ActStopReceiver, topology.ActDetach, topology.ActNone,
@@ -80,7 +84,7 @@ func act(ctx context.Context, w work, a topology.Action, deedOf func(topology.Ac
 	if err != nil {
 		return fmt.Errorf("read state: %w", err)
 	}
-	verified := a.Kind == topology.ActExpel || a.Kind == topology.ActReadTail // by their own run
+	verified := a.Kind == topology.ActExpel || a.Kind == topology.ActEndOlder || a.Kind == topology.ActReadTail // by their own run
 	if !verified && d.lacks(before, a) == "" {
 		return nil
 	}

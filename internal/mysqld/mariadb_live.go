@@ -65,27 +65,5 @@ func endEarlier(ctx context.Context, w work) error {
 	}
 	below := probe.id
 	probe.close()
-	left := ""
-	gone, err := until(ctx, expelWait, func() (bool, error) {
-		t, err := w.query(ctx, `SELECT id FROM information_schema.processlist
-			WHERE user NOT IN (?, ?, 'system user', 'event_scheduler') AND command NOT IN ('Binlog Dump', 'Daemon', 'Slave_IO', 'Slave_SQL') AND id < ? ORDER BY id`,
-			w.ours[0], w.ours[1], below)
-		if err != nil {
-			return false, err
-		}
-		for _, row := range t.rows {
-			left = row[0]
-			if err := w.execute(ctx, "KILL CONNECTION "+row[0]); err != nil && !isNumber(err, errNoSuchThread) {
-				return false, fmt.Errorf("end connection %s: %w", row[0], err)
-			}
-		}
-		return len(t.rows) == 0, nil
-	})
-	if err != nil {
-		return fmt.Errorf("end the connections of before: %w", err)
-	}
-	if !gone {
-		return fmt.Errorf("%w: connection %s is still there after %v", ErrNotVerified, left, expelWait)
-	}
-	return nil
+	return endBelow(ctx, w, below)
 }
