@@ -128,7 +128,11 @@ func idsThrough(t *testing.T, x ids) {
 		t.Errorf("the direct session of stride %d was caught at %v, the resize began at %s and its grace is %s", x.from, caught, resized.Format(time.StampMilli), x.grace)
 	}
 	load.until(t, x.rows/2)
-	r.add(t, servers[2])
+	eventually(t, 10*time.Second, "a third master is added, between two moves", func() error {
+		_, err := r.client.AddMember(t.Context(), api.AddRequest{InitMember: api.InitMember{ID: servers[2].Name, Addr: servers[2].Addr}, Why: "test"}, false)
+		return err
+	})
+	r.untilIn(t, servers[2].Name, 2*time.Minute)
 	r.servers = servers
 	third.Store(true)
 	load.until(t, x.rows)

@@ -178,6 +178,7 @@ func (s *server) observe() topology.Observation {
 	}
 	o.Beats = slices.Clip(o.Beats)
 	m.conns = slices.DeleteFunc(m.conns, (*conn).gone)
+	o.Renewed = s.renewal()
 	for _, c := range m.conns {
 		if c.app {
 			o.Apps++

@@ -29,6 +29,7 @@ type Stats struct {
 	Out       int           // maintenances
 	Dissolved int           // rings
 	Grown     int           // members that have got another one's data
+	Resized   int           // rings that got another stride
 	Words     int           // commands that a person had to give
 	Calm      time.Duration // from the end of faults to a whole ring
 }
@@ -226,14 +227,15 @@ func (s *Stats) add(o Stats) {
 	s.Out += o.Out
 	s.Dissolved += o.Dissolved
 	s.Grown += o.Grown
+	s.Resized += o.Resized
 	s.Words += o.Words
 	s.Calm = max(s.Calm, o.Calm)
 }
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d copied, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Grown, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d copied, %d resized, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Grown, s.Resized, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

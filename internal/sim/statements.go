@@ -47,6 +47,10 @@ func (d *deed) statements() []statement {
 		return []statement{startCopy}
 	case topology.ActEndCopy:
 		return []statement{endCopy}
+	case topology.ActSlot:
+		return []statement{refuseStranger, setSlot, noteSlot}
+	case topology.ActEndOlder:
+		return []statement{refuseStranger, endOlder}
 	case topology.ActSeize:
 		return []statement{}
 	case topology.ActNone:
