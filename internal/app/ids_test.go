@@ -25,28 +25,28 @@ import (
 // rows by SQLRING_IDS.
 func TestIDs(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("SQLRING_IDS")); err == nil {
-		idsThrough(t, ids{from: 16, to: 32, rows: n, grace: 10 * time.Second})
+		idsThrough(t, ids{from: 16, to: 32, rows: n, batch: 250, grace: 10 * time.Second})
 		return
 	}
 	t.Run("16 to 32", func(t *testing.T) {
-		idsThrough(t, ids{from: 16, to: 32, rows: 20_000, grace: 2 * time.Second})
+		idsThrough(t, ids{from: 16, to: 32, rows: 20_000, batch: 50, grace: 2 * time.Second})
 	})
 	// Here the third master gets a slot that the resize has opened, and that shares its
 	// values with what the first one gave out before.
 	t.Run("2 to 4", func(t *testing.T) {
-		idsThrough(t, ids{from: 2, to: 4, rows: 10_000, grace: 2 * time.Second})
+		idsThrough(t, ids{from: 2, to: 4, rows: 10_000, batch: 50, grace: 2 * time.Second})
 	})
 }
 
 type ids struct {
 	from, to int
 	rows     int // that have to be acknowledged at least
+	batch    int // rows of a transaction, an INSERT each; every fifth transaction has one
 	grace    time.Duration
 }
 
 const (
 	idsClients = 6
-	idsBatch   = 50                    // rows of a transaction; every fifth has one
 	idsPace    = 20 * time.Millisecond // of one client: appliers, one transaction at a time, keep up
 	idsDirect  = 900                   // the client number of the direct session
 )
@@ -102,7 +102,7 @@ func idsThrough(t *testing.T, x ids) {
 	var all sync.WaitGroup
 	began := time.Now()
 	for c := range idsClients {
-		all.Go(func() { load.insert(ctx, db, c) })
+		all.Go(func() { load.insert(ctx, db, c, x.batch) })
 	}
 	direct := r.directly(t, servers[0], x)
 	all.Go(func() { direct.insert(ctx, load) })
@@ -169,11 +169,11 @@ func (l *idsLoad) until(t *testing.T, rows int) {
 
 // insert is one client: a transaction of several rows, then a single row, and so on. What
 // was undone for sure is run again; nothing else is.
-func (l *idsLoad) insert(ctx context.Context, db *sql.DB, c int) {
+func (l *idsLoad) insert(ctx context.Context, db *sql.DB, c, batch int) {
 	seq := 0
 	for turn := 0; ctx.Err() == nil; turn++ {
 		time.Sleep(idsPace)
-		n := idsBatch
+		n := batch
 		if turn%5 == 0 {
 			n = 1
 		}
