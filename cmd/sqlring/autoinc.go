@@ -17,7 +17,9 @@ func (c *cli) autoincCommand() *cobra.Command {
 out 3, 19, 35, …: two members never give out the same value.
 
 SEEN is what the server has (offset/increment); it is put right within a second
-if somebody changes it.`,
+if somebody changes it. A resize that is under way is shown below, with what it
+waits for.`,
+		Example: "  sqlring autoinc show\n  sqlring autoinc show -o json | jq '.members[] | select(.ok != true)'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.client()
 			if err != nil {
@@ -31,7 +33,7 @@ if somebody changes it.`,
 			return c.print(r, func(w io.Writer) { autoincTable(w, r) })
 		},
 	}
-	return noun("autoinc", "The auto_increment slots, and how long keys last", show, c.autoincVerify(), c.autoincPlan(), c.autoincHeadroom())
+	return noun("autoinc", "The auto_increment slots, and how long keys last", show, c.autoincVerify(), c.autoincPlan(), c.autoincResize(), c.autoincHeadroom())
 }
 
 func autoincTable(w io.Writer, r api.AutoincReport) {
@@ -52,9 +54,22 @@ func autoincTable(w io.Writer, r api.AutoincReport) {
 		rows = append(rows, []string{m.Name, fmt.Sprint(m.Slot), m.Meant.String(), seen, yesNo(m.OK), values.String() + "…"})
 	}
 	table(w, rows)
+	if r.Resize != nil {
+		fmt.Fprintf(w, "\n%s\n", resizeText(*r.Resize))
+		if r.Resize.Older != nil && *r.Resize.Older > 0 {
+			fmt.Fprintf(w, "%d connections still count by stride %d; they are ended %s\n", *r.Resize.Older, r.Stride, orText(r.Resize.EndsAt, "some time after every member is through"))
+		}
+	}
 	if r.Next == 0 {
 		fmt.Fprintf(w, "\nstride %d, no slot is free\n", r.Stride)
 		return
 	}
 	fmt.Fprintf(w, "\nstride %d, %d slots free, the next member gets slot %d\n", r.Stride, r.Free, r.Next)
+}
+
+func orText(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return "at " + s
 }

@@ -155,7 +155,10 @@ exit code 3.`,
 			if err != nil {
 				return err
 			}
-			return c.print(p, func(w io.Writer) { resizeTable(w, p) })
+			return c.print(p, func(w io.Writer) {
+				resizeTable(w, p)
+				fmt.Fprintf(w, "\nnothing was changed; to do it: sqlring autoinc resize %d\n", p.To)
+			})
 		},
 	}
 }
@@ -182,5 +185,4 @@ func resizeTable(w io.Writer, p api.ResizePlan) {
 	for _, what := range p.Unknown {
 		fmt.Fprintf(w, "! columns may be missing: %s\n", what)
 	}
-	fmt.Fprintln(w, "\nnothing was changed")
 }

@@ -82,7 +82,7 @@ func (s *Server) verify(ctx context.Context) VerifyReport {
 			if err == nil {
 				counting, err = s.node.AskCounting(ctx, m)
 			}
-			r.Members[i] = verdictOf(m, m.Layout(l.snap.Ring.Stride), counting, err)
+			r.Members[i] = l.verdictOf(m, counting, err)
 			return nil
 		})
 	}
@@ -105,14 +105,18 @@ func allOf(members []VerifyMember) *bool {
 	return &all
 }
 
-func verdictOf(m topology.Member, meant autoinc.Layout, c Counting, err error) VerifyMember {
+func (l look) verdictOf(m topology.Member, c Counting, err error) VerifyMember {
+	meant, class := m.Layout(l.snap.Ring.Stride), m.Layout(l.snap.Ring.Stride)
+	if l.snap.Ring.Resize != nil { // both strides are right until it is done
+		class = autoinc.Layout{Offset: m.Slot, Stride: l.snap.Ring.Stride}
+	}
 	v := VerifyMember{Name: string(m.ID), State: m.State.String(), Meant: meant, Wrong: []WrongSession{}}
 	if err != nil {
 		v.What = err.Error()
 		return v
 	}
 	v.Global, v.SessionsOpen = &c.Global, &c.Open
-	right := c.Global == meant
+	right := l.snap.CountsAs(m, c.Global)
 	if !right {
 		v.What = fmt.Sprintf("a new session counts by %s: it is put right within a second, or the member is closed; find who changes it", c.Global)
 	}
@@ -127,7 +131,7 @@ func verdictOf(m topology.Member, meant autoinc.Layout, c Counting, err error) V
 	v.SessionsSeen = &seen
 	wrong := 0
 	for _, id := range slices.Sorted(maps.Keys(c.Sessions)) {
-		if c.Sessions[id] == meant {
+		if c.Sessions[id].Within(class) {
 			continue
 		}
 		if wrong++; wrong <= maxWrongSessions {

@@ -86,7 +86,7 @@ func TestOpenAPIListsEveryRouteAndGETChangesNothing(t *testing.T) {
 		"/v1/lag/thresholds", "/v1/throttles", "/v1/throttles/set", "/v1/throttles/clear",
 		"/v1/standing", "/v1/events/{seq}/ack", "/v1/hooks", "/v1/hooks/{name}/test", "/v1/silences", "/v1/silences/{id}/end",
 		"/v1/gates", "/v1/gates/settings", "/v1/digests", "/v1/accounts", "/v1/accounts/set", "/v1/accounts/clear", "/v1/limits", "/v1/limits/set", "/v1/limits/clear",
-		"/v1/history", "/v1/autoinc/verify", "/v1/autoinc/headroom", "/v1/autoinc/plan",
+		"/v1/history", "/v1/autoinc/verify", "/v1/autoinc/headroom", "/v1/autoinc/plan", "/v1/autoinc/resize", "/v1/autoinc/resize/cancel",
 		"/v1/sessions", "/v1/sessions/{id}/kill", "/v1/explain",
 		"/v1/members/{name}/remove", "/v1/members/{name}/maintenance", "/v1/ring/dissolve",
 	}

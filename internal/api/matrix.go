@@ -9,6 +9,7 @@ type AutoincReport struct {
 	Free    int             `json:"free" doc:"slots of the stride that no member holds"`
 	Next    int             `json:"next" doc:"the slot that the next member gets; 0: none is free"`
 	Members []AutoincMember `json:"members"`
+	Resize  *ResizeStatus   `json:"resize" doc:"the change of the stride that is under way; null: none"`
 }
 
 // AutoincMember is the slot of one member.
@@ -27,22 +28,20 @@ func (l look) autoinc() AutoincReport {
 		return r
 	}
 	r.Ring, r.Stride = l.snap.Ring.Name, l.snap.Ring.Stride
-	var taken []int
 	for _, m := range l.snap.Members {
-		taken = append(taken, m.Slot)
 		meant := m.Layout(r.Stride)
 		shown := AutoincMember{Name: string(m.ID), Slot: m.Slot, Meant: meant}
 		for i := range 3 {
 			shown.Values = append(shown.Values, uint64(meant.Offset)+uint64(i)*uint64(meant.Stride))
 		}
 		if seen, good := l.obs.Good(m.ID, l.now); good {
-			same := seen.Layout == meant
+			same := l.snap.CountsAs(m, seen.Layout)
 			shown.Seen, shown.OK = &seen.Layout, &same
 		}
 		r.Members = append(r.Members, shown)
 	}
-	r.Free = r.Stride - len(taken)
-	if next, err := autoinc.Allocate(r.Stride, taken); err == nil {
+	r.Free, r.Resize = r.Stride-len(l.snap.Members), l.resizing()
+	if next, err := l.snap.FreeSlot(); err == nil {
 		r.Next = next
 	}
 	return r

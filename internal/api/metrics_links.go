@@ -48,7 +48,7 @@ func (c *collector) collectLinks(e emitter, l look) {
 		if !good {
 			continue
 		}
-		e.flag(c.descs.slotOK, seen.Layout == m.Layout(l.snap.Ring.Stride), id)
+		e.flag(c.descs.slotOK, l.snap.CountsAs(m, seen.Layout), id)
 		e.gauge(c.descs.waiting, float64(seen.SemiSync.Waiting), id)
 		for thread, state := range map[string]topology.ThreadState{"receiver": seen.Link.Receiver, "applier": seen.Link.Applier} {
 			if state != topology.ThreadUnknown {

@@ -20,6 +20,8 @@ type ResizePlan struct {
 	Conditions []string       `json:"conditions" doc:"what must hold before a new slot is given away, and why"`
 	Columns    []ResizeColumn `json:"columns" doc:"the columns that it would take to another level, at most 20"`
 	Unknown    []string       `json:"unknown" doc:"what could not be asked, and why"`
+	Steps      []string       `json:"steps" doc:"what a resize does, in this order"`
+	Refused    string         `json:"refused" doc:"why it is refused as it stands; empty: it is not"`
 }
 
 // ResizeMember is what a resize does to one member's slot.
@@ -62,6 +64,7 @@ func (s *Server) planResize(ctx context.Context, to int) (ResizePlan, error) {
 		fmt.Sprintf("slots %d to %d share a class of the old stride: each may be given away once no session of stride %d is left on any member, and the new member has everything that was written before", fresh[0], fresh[len(fresh)-1], p.From),
 		fmt.Sprintf("every row takes %d values instead of %d: a column's remaining rows become %.3g of what they are", to, p.From, float64(p.From)/float64(to)),
 	}
+	p.Steps = resizeSteps(p.From, to, fresh)
 	columns, unknown := s.readKeys(ctx)
 	p.Unknown = append(p.Unknown, unknown...)
 	for _, c := range columns {
@@ -74,4 +77,13 @@ func (s *Server) planResize(ctx context.Context, to int) (ResizePlan, error) {
 		p.Columns = append(p.Columns, ResizeColumn{c.Name(), c.Left(before), c.Left(after), was.String(), is.String()})
 	}
 	return p, nil
+}
+
+func resizeSteps(from, to int, fresh []int) []string {
+	return []string{
+		fmt.Sprintf("each member, those that own nothing first, gives stride %d to whoever connects; nobody is closed or ended, and writes go on", to),
+		fmt.Sprintf("sessions that connected before still count by stride %d: proxies renew their connections at once, a transaction and a direct session may go on for the grace; then they are ended", from),
+		"what the members have then is noted, and every member must have all of it",
+		fmt.Sprintf("the ring's stride is %d; slots %d to %d can be given away", to, fresh[0], fresh[len(fresh)-1]),
+	}
 }

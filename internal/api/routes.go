@@ -37,6 +37,7 @@ func (s *Server) mux() http.Handler {
 	s.unitRoutes(api)
 	s.pageRoutes(mux)
 	s.drainRoutes(api)
+	s.resizeRoutes(api)
 	s.checkRoutes(api)
 	s.verifyRoutes(api)
 	s.sessionRoutes(api)

@@ -59,6 +59,13 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 		}
 	case topology.OperationAdd, topology.OperationReclone:
 		return addWords()
+	case topology.OperationResize:
+		return map[topology.Cursor]string{
+			topology.ResizeSwitch: "each member gives the later stride to whoever connects",
+			topology.ResizeSweep:  "sessions of the earlier stride may end, and are ended when the grace is over",
+			topology.ResizeMark:   "what the members have is read once more",
+			topology.ResizeSettle: "every member must have all of that",
+		}
 	case topology.OperationNone:
 	}
 	return nil
@@ -145,6 +152,8 @@ func purpose(op topology.Operation) string {
 		return fmt.Sprintf("adds %s to the ring", op.Member)
 	case topology.OperationReclone:
 		return fmt.Sprintf("copies a member's data to %s anew", op.Member)
+	case topology.OperationResize:
+		return "gives the ring another stride"
 	case topology.OperationNone:
 	}
 	return "is of a kind that this release does not know"

@@ -27,6 +27,7 @@ type rig struct {
 	app     *app.App
 	client  *api.Client
 
+	stride   int           // of the ring; 0: the default
 	patience time.Duration // how long the ring may take to be made, if above 30 s
 }
 
@@ -61,7 +62,7 @@ func openRig(t *testing.T, r *rig) *rig {
 // initRing orders the ring of all servers, and waits until it is open.
 func (r *rig) initRing(t *testing.T) {
 	t.Helper()
-	request := api.InitRequest{Name: "test", Durability: "semisync", Degraded: "allow", Why: "test"}
+	request := api.InitRequest{Name: "test", Durability: "semisync", Degraded: "allow", Stride: r.stride, Why: "test"}
 	for _, s := range r.servers {
 		request.Members = append(request.Members, api.InitMember{ID: s.Name, Addr: s.Addr})
 	}

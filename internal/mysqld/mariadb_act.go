@@ -54,6 +54,10 @@ func commonDeed(k topology.ActionKind) (deed, bool) {
 		return deed{lacksRetire, refuseRetire, runRetire}, true
 	case topology.ActEvents:
 		return deed{lacksEvents, refuseEvents, runEventOrder}, true
+	case topology.ActSlot:
+		return deed{lacksSlot, refuseSlot, runSlot}, true
+	case topology.ActEndOlder:
+		return deed{lacksNothing, refuseEndOlder, runEndOlder}, true
 	case topology.ActSeize:
 		return deed{lacksNothing, refuseNothing, nil}, true // who acts has the hands
 	case topology.ActPrepare, topology.ActFollow, topology.ActStopReceiver, topology.ActDetach, topology.ActNone,
@@ -82,7 +86,7 @@ func act(ctx context.Context, w work, a topology.Action, deedOf func(topology.Ac
 	if err != nil {
 		return fmt.Errorf("read state: %w", err)
 	}
-	verified := a.Kind == topology.ActExpel || a.Kind == topology.ActReadTail // by their own run
+	verified := a.Kind == topology.ActExpel || a.Kind == topology.ActEndOlder || a.Kind == topology.ActReadTail // by their own run
 	if !verified && d.lacks(before, a) == "" {
 		return nil
 	}

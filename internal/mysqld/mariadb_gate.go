@@ -124,9 +124,15 @@ func runExpel(ctx context.Context, w work, _ topology.Observation, a topology.Ac
 // appsCondition selects the connections of applications: all but sqlring's own,
 // those of replication in both directions, and the server's. Its arguments are
 // the two accounts of sqlring.
-const appsCondition = `FROM information_schema.processlist
-	WHERE user NOT IN (?, ?, 'system user', 'event_scheduler', 'unauthenticated user')
+const appsCondition = connectedCondition + loggedIn
+
+// connectedCondition selects those that are still logging in, too.
+const (
+	connectedCondition = `FROM information_schema.processlist
+	WHERE user NOT IN (?, ?, 'system user', 'event_scheduler')
 	AND command NOT IN ('Binlog Dump', 'Daemon', 'Slave_IO', 'Slave_SQL')`
+	loggedIn = ` AND user<>'unauthenticated user'`
+)
 
 // appsCondition is that of the flavour. MySQL's list in information_schema holds a
 // lock that every login and every end of a session waits for.
@@ -135,6 +141,14 @@ func (c *conn) appsCondition() string {
 		return mysqlAppsCondition
 	}
 	return appsCondition
+}
+
+// connectedCondition is that of the flavour.
+func (c *conn) connectedCondition() string {
+	if c.version.Flavour == topology.FlavourMySQL {
+		return mysqlConnectedCondition
+	}
+	return connectedCondition
 }
 
 // expel ends the connections of applications, or those up to an id, if it is not 0.

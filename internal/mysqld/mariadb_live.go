@@ -3,7 +3,6 @@ package mysqld
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -60,32 +59,11 @@ func noteApplied(ctx context.Context, w work, position topology.Position) error 
 // endEarlier ends the connections of applications that were begun before now, those
 // that are still logging in among them, and sees them gone.
 func endEarlier(ctx context.Context, w work) error {
-	apps := strings.Replace(w.appsCondition(), ", 'unauthenticated user'", "", 1)
 	probe, err := w.member.connect(ctx, forProbe)
 	if err != nil {
 		return err
 	}
 	below := probe.id
 	probe.close()
-	left := ""
-	gone, err := until(ctx, expelWait, func() (bool, error) {
-		t, err := w.query(ctx, "SELECT id "+apps+" AND id < ? ORDER BY id", w.ours[0], w.ours[1], below)
-		if err != nil {
-			return false, err
-		}
-		for _, row := range t.rows {
-			left = row[0]
-			if err := w.execute(ctx, "KILL CONNECTION "+row[0]); err != nil && !isNumber(err, errNoSuchThread) {
-				return false, fmt.Errorf("end connection %s: %w", row[0], err)
-			}
-		}
-		return len(t.rows) == 0, nil
-	})
-	if err != nil {
-		return fmt.Errorf("end the connections of before: %w", err)
-	}
-	if !gone {
-		return fmt.Errorf("%w: connection %s is still there after %v", ErrNotVerified, left, expelWait)
-	}
-	return nil
+	return endBelow(ctx, w, below)
 }

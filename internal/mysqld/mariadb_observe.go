@@ -48,7 +48,7 @@ const (
 		@@global.rpl_semi_sync_slave_enabled, @@global.rpl_semi_sync_master_enabled,
 		@@global.rpl_semi_sync_master_timeout, @@global.rpl_semi_sync_master_wait_point='AFTER_SYNC',
 		@@global.gtid_slave_pos, @@global.gtid_binlog_pos,
-		(SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='sqlring' AND table_name='heartbeat')`
+		(SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='sqlring' AND table_name='heartbeat'), ` + slotState
 	statusStatement = `SELECT variable_name, variable_value FROM information_schema.global_status WHERE variable_name IN
 		('RPL_SEMI_SYNC_MASTER_STATUS','RPL_SEMI_SYNC_MASTER_CLIENTS','RPL_SEMI_SYNC_MASTER_WAIT_SESSIONS','RPL_SEMI_SYNC_SLAVE_STATUS')`
 	schemasStatement = `SELECT schema_name FROM information_schema.schemata
@@ -67,7 +67,7 @@ const (
 
 func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) error {
 	first, err := c.batch(ctx, statusStatement+";"+stateStatement+";"+schemasStatement+";"+hostsStatement+
-		"; SELECT COUNT(*), COALESCE(MIN(id), 0), COALESCE(MAX(id), 0), COALESCE(SUM(command<>'Sleep'), 0) "+appsCondition, c.ours[0], c.ours[1])
+		"; "+appsCount+connectedCondition, c.ours[0], c.ours[1])
 	if err != nil {
 		return err
 	}
@@ -88,10 +88,8 @@ func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) er
 	if len(first[4].rows) != 1 {
 		return errors.New("the server does not count the connections of applications")
 	}
-	apps := fieldReader{row: first[4].rows[0]}
-	o.Apps, o.AppsFrom, o.AppsTo, o.Busy = int(apps.number()), apps.number(), apps.number(), int(apps.number())
-	if apps.err != nil {
-		return fmt.Errorf("connections of applications: %w", apps.err)
+	if err := readApps(first[4].rows[0], o); err != nil {
+		return err
 	}
 	return observeLink(ctx, c, o, linkStatement, readLink)
 }
@@ -135,6 +133,7 @@ func readState(t table, c *conn, o *topology.Observation) error {
 	o.Settings.LogReplicaInFile, o.Settings.ConfigFile = c.logReplicaInFile, c.configFile
 	o.Applied, o.Binlog = r.position(), r.position()
 	o.HasRing = r.number() > 0
+	o.Renewed = readRenewal(&r)
 	return r.err
 }
 

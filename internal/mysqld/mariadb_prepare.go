@@ -148,7 +148,7 @@ func configure(ctx context.Context, w work, o topology.Observation, a topology.A
 		{"make schema sqlring", o.HasRing, ringSchema},
 		{"set rules of the applier", ruled(o.Settings), "SET GLOBAL gtid_ignore_duplicates=1, slave_parallel_threads=0"},
 		{"set settings", false, ringSettings},
-		{"set slot", o.Layout == a.Layout, fmt.Sprintf("SET GLOBAL auto_increment_increment=%d, auto_increment_offset=%d", a.Layout.Stride, a.Layout.Offset)},
+		{"set slot", o.Layout == a.Layout, setLayout(w.version.Flavour, a.Layout)},
 		{"set applied position", position == nil, "SET GLOBAL gtid_slave_pos=" + quote(position.String())},
 	} {
 		if step.skip {

@@ -26,7 +26,7 @@ const (
 		@@global.sqlring_boot.key_cache_age_threshold, @@global.sqlring_identity.key_cache_age_threshold,
 		(SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='sqlring' AND table_name='heartbeat'),
 		(SELECT COUNT(*) FROM performance_schema.persisted_variables WHERE variable_value='ON'
-			AND variable_name IN ('read_only','super_read_only','skip_replica_start'))`
+			AND variable_name IN ('read_only','super_read_only','skip_replica_start')), ` + slotState
 	mysqlVariablesStatement = `SELECT variable_name, variable_value FROM performance_schema.global_variables WHERE variable_name IN
 		('server_id','server_uuid','read_only','auto_increment_offset','auto_increment_increment','log_bin','log_replica_updates',
 		'binlog_format','gtid_mode','enforce_gtid_consistency','replica_preserve_commit_order','replica_parallel_workers','replica_exec_mode',
@@ -37,9 +37,12 @@ const (
 )
 
 // mysqlAppsCondition is appsCondition.
-const mysqlAppsCondition = `FROM performance_schema.processlist
-	WHERE user NOT IN (?, ?, 'system user', 'event_scheduler', 'unauthenticated user')
+const (
+	mysqlAppsCondition      = mysqlConnectedCondition + loggedIn
+	mysqlConnectedCondition = `FROM performance_schema.processlist
+	WHERE user NOT IN (?, ?, 'system user', 'event_scheduler')
 	AND command NOT IN ('Binlog Dump', 'Binlog Dump GTID', 'Daemon')`
+)
 
 // The link, from performance_schema: SHOW REPLICA STATUS says no more, and waits while
 // a receiver is being stopped. A worker's error is older than a start, or what has
@@ -58,7 +61,7 @@ const mysqlLinkStatement = `SELECT c.host, c.port, s.service_state, s.last_error
 
 func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) error {
 	first, err := c.batch(ctx, mysqlStatusStatement+";"+mysqlStateStatement+";"+mysqlVariablesStatement+";"+schemasStatement+";"+mysqlHostsStatement+
-		"; SELECT COUNT(*), COALESCE(MIN(id), 0), COALESCE(MAX(id), 0), COALESCE(SUM(command<>'Sleep'), 0) "+mysqlAppsCondition, c.ours[0], c.ours[1])
+		"; "+appsCount+mysqlConnectedCondition, c.ours[0], c.ours[1])
 	if err != nil {
 		return err
 	}
@@ -76,10 +79,8 @@ func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) erro
 	if o.SemiSync.Replicas, err = readHosts(first[4]); err != nil {
 		return err
 	}
-	apps := fieldReader{row: first[5].rows[0]}
-	o.Apps, o.AppsFrom, o.AppsTo, o.Busy = int(apps.number()), apps.number(), apps.number(), int(apps.number())
-	if apps.err != nil {
-		return fmt.Errorf("connections of applications: %w", apps.err)
+	if err := readApps(first[5].rows[0], o); err != nil {
+		return err
 	}
 	return observeLink(ctx, c, o, mysqlLinkStatement, readLinkMySQL)
 }
@@ -103,6 +104,7 @@ func readStateMySQL(state, variables table, o *topology.Observation) error {
 	o.Boot = boot / cacheUnit
 	o.HasRing = r.number() > 0
 	closed := r.number() == 3
+	o.Renewed = readRenewal(&r)
 	if r.err != nil {
 		return r.err
 	}

@@ -110,7 +110,7 @@ func (l *link) adopt(mem *memory) error {
 	if !mem.begun {
 		mem.beginOn(l)
 	}
-	mem.layout, mem.violated = l.route.Member.Layout, false
+	mem.layout, mem.violated = l.slot, false
 	l.owes = l.at.insertID != mem.insertID || l.at.unsure || mem.unsure
 	return nil
 }

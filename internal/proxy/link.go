@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -32,6 +33,7 @@ type link struct {
 	born     uint64                // generation of the accounts when it was opened
 	opened   time.Time             //
 	fresh    beginning             // what a session there begins with
+	slot     autoinc.Layout        // its auto_increment slot: the member's, or a part of that
 	at       standing              // what it is at; belongs to who holds it, as do owner and will
 	owes     bool                  // LAST_INSERT_ID() gives there what it gave somebody else
 	owner    *session              // who has, or had it last; nil: nobody who may come back

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/balancer"
 )
 
@@ -262,11 +263,19 @@ func (s *session) confirm(view *balancer.View) bool {
 		return true
 	}
 	route, ok := view.OwnerOf(s.unit)
-	if !ok || !ownsAll(view, was.Member, s.aimed.list()) || !same(was.Member, route.Member) || was.Member.Layout != route.Member.Layout || s.link.cutOff.Load() {
+	if !ok || !ownsAll(view, was.Member, s.aimed.list()) || !same(was.Member, route.Member) || !s.counts(route.Member.Layout) || s.link.cutOff.Load() {
 		return false
 	}
 	s.link.route.Unit, s.link.route.Epoch, s.view = s.unit, route.Epoch, view
 	return true
+}
+
+// counts reports whether the session may go on with its link where the member's slot is
+// now: that has not changed, or a resize has made it a part of what it was, and the
+// session has something on the link that it would lose. The other way round it was one.
+func (s *session) counts(slot autoinc.Layout) bool {
+	was := s.link.route.Member.Layout
+	return was == slot || !s.movable() && (slot.Within(was) || was.Within(slot))
 }
 
 // relocate opens a link in place of one that was lost or leads to a member that

@@ -78,10 +78,12 @@ func (l *link) setup(reset bool) (ok []byte, err error) {
 	}
 	l.fresh.status = l.own.Status() &^ wire.StatusSessionChanged
 	l.at.begin()
-	if want := l.route.Member.Layout; layoutOf(row) != want {
-		return ok, l.setLayout(want)
+	want := l.route.Member.Layout
+	if l.slot = layoutOf(row); l.slot.Within(want) {
+		return ok, nil // a resize gets to the server first
 	}
-	return ok, nil
+	l.slot = want
+	return ok, l.setLayout(want)
 }
 
 var (

@@ -179,6 +179,7 @@ func (s *server) observe() topology.Observation {
 	o.Beats = slices.Clip(o.Beats)
 	o.Events = topology.EventsSeen{Scheduler: m.scheduler, List: slices.Clone(s.disk.events)}
 	m.conns = slices.DeleteFunc(m.conns, (*conn).gone)
+	o.Renewed = s.renewal()
 	for _, c := range m.conns {
 		if c.app {
 			o.Apps++

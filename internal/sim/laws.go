@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sqlring/sqlring/internal/controller"
+	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -79,7 +80,7 @@ func (l *laws) logged(s *server, c *commit) {
 	}
 	l.ids[t.id] = t
 	m, _ := l.w.log.snap.Member(s.id)
-	if layout := m.Layout(l.w.log.snap.Ring.Stride); !layout.Produces(t.id) {
+	if layout := (autoinc.Layout{Offset: m.Slot, Stride: l.w.log.snap.Ring.Stride}); m.State != topology.MemberCopying && !layout.Produces(t.id) { // what that one held is given up
 		l.w.breach("I2", "%s gives out auto_increment %d, its slot is %s", s.id, t.id, layout)
 	}
 }
@@ -200,6 +201,9 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 		} else {
 			l.stats.Grown++
 		}
+	}
+	if _, ok := c.Change.(topology.EndResize); ok {
+		l.stats.Resized++
 	}
 	if _, ok := c.Change.(topology.EndJoin); ok {
 		l.stats.Joins++

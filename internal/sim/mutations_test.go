@@ -107,6 +107,9 @@ func mutants() []mutant {
 				}
 			}
 		})}, "I16", plannedUnits},
+		{Mutation{Name: "sessions of the earlier stride are not waited for", Act: skip(topology.ActEndOlder), Seen: sees(func(_ *World, o *topology.Observation) {
+			o.Renewed.Older = 0
+		})}, "I2", resizing},
 		{Mutation{Name: "silence alone is proof", Seen: silenceIsProof}, "I11", nil},
 	}
 }
@@ -125,6 +128,13 @@ func planned(o *Options) {
 func plannedUnits(o *Options) {
 	o.Moves, o.Units, o.Members, o.Double, o.Every = true, maxUnits, 3, false, 500*time.Millisecond
 	o.Durability, o.Clients = topology.DurabilitySemiSync, 5
+}
+
+// resizing has several units in a ring that is resized and grows, so that an old session
+// and a slot that was opened are at work at one time.
+func resizing(o *Options) {
+	o.Resizes, o.Grows, o.Moves, o.Units, o.Members, o.Double, o.Every = true, 3, true, maxUnits, 3, false, time.Second
+	o.Clients, o.Flaky, o.Storm = 5, 0, 60*time.Second
 }
 
 // leavers has members removed that owned units a moment ago, where appliers are slow.

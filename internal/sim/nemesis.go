@@ -93,6 +93,12 @@ func (n *nemesis) strike() {
 			do     func()
 		}{{8, n.grow}, {2, n.reclone}, {1, n.abortCopying}}...)
 	}
+	if w.opt.Resizes {
+		faults = append(faults, []struct {
+			weight int
+			do     func()
+		}{{8, n.resize}, {1, n.cancelResize}}...)
+	}
 	if w.opt.Leaves {
 		faults = append(faults, n.leaving()...)
 	}

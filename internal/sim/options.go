@@ -20,6 +20,7 @@ type Options struct {
 	Data       bool          // the first member holds data when the ring is made
 	Moves      bool          // units are moved at random moments
 	Dissolves  bool          // the ring is dissolved in the end
+	Resizes    bool          // the stride is resized at random moments; it begins tight
 	Leaves     bool          // members are removed and maintained at random moments
 	Scheduler  bool          // a server boots with its events running
 	Storm      time.Duration // how long faults are drawn
@@ -74,6 +75,7 @@ func Draw(seed uint64) Options {
 	}
 	o.Data = growing.IntN(5) == 0
 	o.Scheduler = rand.New(rand.NewPCG(seed, 0xe7e7)).IntN(2) == 0
+	o.Resizes = rand.New(rand.NewPCG(seed, 0x51de)).IntN(4) == 0
 	return o
 }
 
@@ -81,8 +83,8 @@ const maxUnits = 3
 
 // String prints all that the seed decided.
 func (o Options) String() string {
-	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t scheduler=%t",
-		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data, o.Scheduler)
+	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t resizes=%t scheduler=%t",
+		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data, o.Resizes, o.Scheduler)
 }
 
 // Mutation breaks one rule of the code under test, or of the model where it

@@ -127,7 +127,7 @@ func (l *raftLog) compare() {
 
 // init is the DBA's word.
 func (l *raftLog) init(o Options) error {
-	ring := topology.InitRing{Name: "cards", Durability: o.Durability, Degraded: o.Degraded, Data: o.Data}
+	ring := topology.InitRing{Name: "cards", Durability: o.Durability, Degraded: o.Degraded, Data: o.Data, Stride: o.strideOf()}
 	for _, s := range l.w.servers {
 		ring.Members = append(ring.Members, topology.NewMember{ID: s.id, Addr: s.addr})
 	}

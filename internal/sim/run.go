@@ -30,6 +30,7 @@ type Stats struct {
 	Dissolved int           // rings
 	Fired     int           // runs of events
 	Grown     int           // members that have got another one's data
+	Resized   int           // rings that got another stride
 	Words     int           // commands that a person had to give
 	Calm      time.Duration // from the end of faults to a whole ring
 }
@@ -229,14 +230,15 @@ func (s *Stats) add(o Stats) {
 	s.Dissolved += o.Dissolved
 	s.Fired += o.Fired
 	s.Grown += o.Grown
+	s.Resized += o.Resized
 	s.Words += o.Words
 	s.Calm = max(s.Calm, o.Calm)
 }
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d copied, %d events run, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Grown, s.Fired, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d copied, %d resized, %d events run, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Grown, s.Resized, s.Fired, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

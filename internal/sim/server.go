@@ -41,6 +41,7 @@ type server struct {
 type memory struct {
 	serverID, domain uint32
 	layout           autoinc.Layout
+	renewed          renewal
 	readOnly         bool
 	boot             uint64 // the token
 	settings         topology.Settings

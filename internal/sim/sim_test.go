@@ -40,7 +40,7 @@ func TestSim(t *testing.T) {
 		}
 	}
 	t.Logf("%d seeds in %s: %s", *simSeeds, time.Since(began).Round(time.Millisecond), total)
-	if *simSeeds >= 100 && (total.Heals < *simSeeds/2 || total.Rejoins < *simSeeds/2 || total.Joins < *simSeeds/50 || total.Outcomes[outcomeUnknown] == 0) {
+	if *simSeeds >= 100 && (total.Heals < *simSeeds/2 || total.Rejoins < *simSeeds/2 || total.Joins < *simSeeds/50 || total.Resized < *simSeeds/20 || total.Outcomes[outcomeUnknown] == 0) {
 		t.Errorf("the world is too quiet to prove anything: %s", total)
 	}
 }

@@ -49,6 +49,10 @@ func (d *deed) statements() []statement {
 		return []statement{endCopy}
 	case topology.ActEvents:
 		return []statement{refuseStranger, setEvents}
+	case topology.ActSlot:
+		return []statement{refuseStranger, setSlot, noteSlot}
+	case topology.ActEndOlder:
+		return []statement{refuseStranger, endOlder}
 	case topology.ActSeize:
 		return []statement{}
 	case topology.ActNone:

@@ -72,6 +72,17 @@ func (l Layout) Collides(other Layout) bool {
 	return a.Offset%g == b.Offset%g
 }
 
+// Within reports whether every value that l produces is one of other: a session that
+// counts by l meets nobody whom one that counts by other would not meet. It is false if
+// either is not valid.
+func (l Layout) Within(other Layout) bool {
+	a, b := l.Effective(), other.Effective()
+	if a.Validate() != nil || b.Validate() != nil {
+		return false
+	}
+	return a.Stride%b.Stride == 0 && a.Offset%b.Stride == b.Offset%b.Stride
+}
+
 func gcd(a, b int) int {
 	for b != 0 {
 		a, b = b, a%b

@@ -3,8 +3,10 @@ package autoinc
 // Tombstone is the slot of a member that has left. Its numbers stand in the tables.
 type Tombstone struct {
 	Slot int
+	// Stride is the one that it counted by; 0: the ring's.
+	Stride int
 	// Unread says that the member may have given out numbers which the others do not
-	// have: the slot is not given away.
+	// have: nothing that produces one of them is given away.
 	Unread bool
 }
 
@@ -20,7 +22,7 @@ func AllocateBeside(stride int, taken []int, left []Tombstone) (int, error) {
 		used[slot] = true
 	}
 	for _, t := range left {
-		all = append(all, t.Slot)
+		all = append(all, t.meets(stride)...)
 	}
 	slot, err := Allocate(stride, all)
 	if err == nil {
@@ -28,7 +30,9 @@ func AllocateBeside(stride int, taken []int, left []Tombstone) (int, error) {
 	}
 	unread := map[int]bool{}
 	for _, t := range left {
-		unread[t.Slot] = unread[t.Slot] || t.Unread
+		for _, met := range t.meets(stride) {
+			unread[met] = unread[met] || t.Unread
+		}
 	}
 	for _, t := range left {
 		if t.Slot >= 1 && t.Slot <= stride && !unread[t.Slot] && !used[t.Slot] {
@@ -36,4 +40,19 @@ func AllocateBeside(stride int, taken []int, left []Tombstone) (int, error) {
 		}
 	}
 	return 0, err
+}
+
+// meets returns the slots of a stride that could produce a value of t's: its own, and
+// after a resize, if the values are not known, those that its class was divided into.
+func (t Tombstone) meets(stride int) []int {
+	if !t.Unread || t.Stride == 0 || t.Stride == stride {
+		return []int{t.Slot}
+	}
+	var met []int
+	for slot := 1; slot <= stride; slot++ {
+		if (Layout{slot, stride}).Collides(Layout{t.Slot, t.Stride}) {
+			met = append(met, slot)
+		}
+	}
+	return met
 }

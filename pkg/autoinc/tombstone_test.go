@@ -21,6 +21,8 @@ func TestAllocateBeside(t *testing.T) {
 		{"one unread among several of a slot counts", 3, []int{1}, []Tombstone{{Slot: 2, Unread: true}, {Slot: 2}, {Slot: 3}}, 3},
 		{"one that is taken again is not free", 3, []int{1, 3}, []Tombstone{{Slot: 3}, {Slot: 2}}, 2},
 		{"none is left", 3, []int{1, 3}, []Tombstone{{Slot: 2, Unread: true}}, 0},
+		{"what an unread one may have given out by a smaller stride", 4, []int{2, 4}, []Tombstone{{Slot: 1, Stride: 2, Unread: true}}, 0},
+		{"what a read one has given out is known", 4, []int{2, 4}, []Tombstone{{Slot: 1, Stride: 2}}, 3},
 		{"outside of the stride", 2, []int{1, 2}, []Tombstone{{Slot: 3}}, 0},
 	} {
 		got, err := AllocateBeside(c.stride, c.taken, c.left)

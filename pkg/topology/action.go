@@ -67,11 +67,18 @@ const (
 	// logged and change nothing else of them, and ends those that are at work where
 	// nothing may be. The scheduler stands still meanwhile, so that none begins.
 	ActEvents
+	// ActSlot has the server give Layout to whoever connects from now on, and notes which
+	// connections are from before ([Renewal]). It ends none, and closes nothing: it is for
+	// a layout that is within the one before, or the other way round.
+	ActSlot
+	// ActEndOlder ends the connections of applications, those that log in among them, with
+	// an id less than Below, and sees them gone.
+	ActEndOlder
 )
 
 var actionNames = [...]string{
 	"none", "prepare", "follow", "stop receiver", "detach", "arm semi-sync", "disarm semi-sync",
-	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "retire", "copy", "end copy", "set events",
+	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "retire", "copy", "end copy", "set events", "set slot", "end older sessions",
 }
 
 func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
@@ -82,14 +89,14 @@ type Action struct {
 	Kind         ActionKind
 	Identity     uint32         // ActPrepare: server_id and gtid_domain_id; ActOpen, ActArm: what it must have; ActReadTail: its own
 	Retired      []uint32       // ActPrepare, ActReadTail: identities that the member had before
-	Layout       autoinc.Layout // ActPrepare, ActReadTail
+	Layout       autoinc.Layout // ActPrepare, ActReadTail, ActSlot
 	Fresh        bool           // ActPrepare: the member is new and empty
 	Upstream     string         // ActFollow: host:port
 	UpstreamName MemberID       // ActFollow: for people
 	Acker        bool           // ActFollow: it acknowledges what it receives
 	Boot         uint64         // ActOpen, ActStamp
 	After        Position       // ActReadTail
-	Below        uint64         // ActExpel: the highest connection id that is ended; 0: all
+	Below        uint64         // ActExpel: the highest connection id that is ended, 0: all; ActEndOlder: the lowest that is not
 	Regain       Position       // ActOpen: what it must have back first; empty on MariaDB
 	Copy         CopyOrder      // ActCopy
 	// Live, of ActPrepare: the member serves applications and goes on doing so. It
@@ -110,6 +117,8 @@ func (a Action) String() string {
 	switch a.Kind {
 	case ActPrepare:
 		return fmt.Sprintf("%s as identity %d, slot %s", a.Kind, a.Identity, a.Layout)
+	case ActSlot:
+		return fmt.Sprintf("%s %s", a.Kind, a.Layout)
 	case ActFollow:
 		return fmt.Sprintf("%s %s", a.Kind, a.UpstreamName)
 	case ActReadTail:

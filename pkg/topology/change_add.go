@@ -23,14 +23,14 @@ func addKinds() map[string]Change {
 // copies reports whether the operation fills a member with another one's data.
 func (op Operation) copies() bool { return op.Kind == OperationAdd || op.Kind == OperationReclone }
 
-// suspendable reports whether an operation that copies may give way to another
-// one: nobody pulls from its member yet.
+// suspendable reports whether an operation may give way to another one: a resize, or
+// one that copies while nobody pulls from its member yet.
 func (op Operation) suspendable() bool {
-	return op.copies() && op.Cursor != AddSplice && op.Cursor != AddAdmit && op.Cursor != AddBack
+	return op.Kind == OperationResize || op.copies() && op.Cursor != AddSplice && op.Cursor != AddAdmit && op.Cursor != AddBack
 }
 
-// suspend ends a running operation that copies and may give way. Its member stays
-// as it is, the copy goes on, and upkeep resumes it.
+// suspend ends a running operation that may give way, and that upkeep resumes: what it
+// has reached stands.
 func (s *Snapshot) suspend(c Command) {
 	if op, ok := s.Running(); !ok || !op.suspendable() {
 		return

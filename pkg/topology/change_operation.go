@@ -24,7 +24,13 @@ func (a AdvanceOperation) apply(s *Snapshot, c Command) error {
 	if op.copies() && (a.To == AddBack || a.From == AddPrepare || a.From == AddCopy) {
 		return fmt.Errorf("%w: %s does not come from %q to %q by itself", ErrLaw, op.Kind, a.From, a.To)
 	}
+	if op.Kind == OperationResize && a.From == ResizeMark {
+		return fmt.Errorf("%w: %s is left by what the members have", ErrLaw, a.From)
+	}
 	op.Cursor, op.Moved = a.To, c.At.UTC()
+	if op.Kind == OperationResize && a.To == ResizeSweep {
+		s.switched(c.At)
+	}
 	if op.Kind == OperationRejoin && a.To == RejoinCatchUp {
 		s.Members[s.memberIndex(op.Member)].Unproven = false
 	}
@@ -52,6 +58,8 @@ func cursors(kind OperationKind) []Cursor {
 		return removeCursors()[:3]
 	case OperationAdd, OperationReclone:
 		return addCursors()
+	case OperationResize:
+		return resizeCursors()
 	case OperationNone:
 	}
 	return nil
@@ -99,6 +107,9 @@ func (a AbortOperation) apply(s *Snapshot, c Command) error {
 		return nil
 	case op.dissolving():
 		s.endDissolve(c)
+		return nil
+	case op.Kind == OperationResize:
+		s.takeResizeBack(c)
 		return nil
 	case op.leaves() && op.Cursor != RemoveClean:
 		s.record(c, op.Kind.String(), op.Member, fmt.Sprintf("%s aborted at %q", op.ID, op.Cursor))

@@ -107,7 +107,7 @@ func checkMember(s *Snapshot, m Member, seen Observation) []Violation {
 	default:
 		broken("identity", fmt.Sprintf("its server_id is %d and its gtid_domain_id %d, both should be %d", seen.ServerID, seen.Domain, m.Identity), "")
 	}
-	if want := m.Layout(s.Ring.Stride); seen.Layout != want {
+	if want := m.Layout(s.Ring.Stride); !s.CountsAs(m, seen.Layout) {
 		broken("slot", fmt.Sprintf("its auto_increment offset/increment is %s, it should be %s", seen.Layout, want), "")
 	}
 	if upstream, ok := s.Upstream(m.ID); ok {

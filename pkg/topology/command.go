@@ -99,6 +99,7 @@ func changeKinds() map[string]Change {
 	}
 	maps.Copy(kinds, addKinds())
 	maps.Copy(kinds, standingKinds())
+	maps.Copy(kinds, resizeKinds())
 	return kinds
 }
 

@@ -34,6 +34,7 @@ func (l *Leaving) forGood() bool { return l != nil && l.Until.IsZero() }
 type Tombstone struct {
 	Member   MemberID  `json:"member"`
 	Slot     int       `json:"slot"`
+	Stride   int       `json:"stride,omitempty"` // that it counted by; 0: the ring's
 	Identity uint32    `json:"identity"`
 	Retired  []uint32  `json:"retired,omitempty"`
 	Last     Position  `json:"last,omitempty"` // of its own transactions, those that the ring has
@@ -51,7 +52,7 @@ func (s *Snapshot) FreeSlot() (int, error) {
 	}
 	left := make([]autoinc.Tombstone, 0, len(s.Tombstones))
 	for _, t := range s.Tombstones {
-		left = append(left, autoinc.Tombstone{Slot: t.Slot, Unread: t.Unread})
+		left = append(left, autoinc.Tombstone{Slot: t.Slot, Stride: t.Stride, Unread: t.Unread})
 	}
 	return autoinc.AllocateBeside(s.Ring.Stride, taken, left)
 }

@@ -81,6 +81,8 @@ type Member struct {
 	Regain Position `json:"regain,omitempty"`
 	// Slot is its auto_increment_offset. It stays when the identity changes.
 	Slot int `json:"slot"`
+	// Stride is what it counts by if that is not the ring's: a resize has got to it.
+	Stride int `json:"stride,omitempty"`
 	// Boot is the token that its process carries since it was last admitted. A
 	// restart wipes it: another value, or none, is another process.
 	Boot uint64 `json:"boot"`
@@ -112,8 +114,11 @@ func (m Member) Domain() uint32 {
 	return m.Identity
 }
 
-// Layout returns the auto_increment layout of the member at the ring's stride.
+// Layout returns the auto_increment layout of the member; stride is the ring's.
 func (m Member) Layout(stride int) autoinc.Layout {
+	if m.Stride != 0 {
+		stride = m.Stride
+	}
 	return autoinc.Layout{Offset: m.Slot, Stride: stride}
 }
 

@@ -40,6 +40,8 @@ func nextOf(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		return nextDissolve(s, op, o, now)
 	case OperationAdd, OperationReclone:
 		return nextAdd(s, op, o, now)
+	case OperationResize:
+		return nextResize(s, op, o, now)
 	case OperationNone:
 	}
 	return stuck("operation %s is of a kind that this release does not know: %s", op.ID, op.Kind)

@@ -124,6 +124,15 @@ type Beat struct {
 	Seq    uint64   `json:"seq"`
 }
 
+// Renewal says which sessions count by the global layout for sure: a server copies it
+// into a session when that begins. It stands in the server's memory; the zero value: not
+// since it was started.
+type Renewal struct {
+	Stride int    `json:"stride"` // of the layout that was set
+	Below  uint64 `json:"below"`  // connections with a lower id are from before
+	Older  int    `json:"older"`  // of those of applications, or that log in, so many are left
+}
+
 // Observation is what one server said in one probe. Everything but Member, At,
 // Asked, Reach, Since and Error is meaningful only if Reach is ReachAnswers.
 type Observation struct {
@@ -141,6 +150,7 @@ type Observation struct {
 	Domain   uint32         `json:"domain"`             // gtid_domain_id; on MySQL the SourceDomain of its server_uuid
 	ReadOnly bool           `json:"read_only"`
 	Layout   autoinc.Layout `json:"layout"` // the global variables
+	Renewed  Renewal        `json:"renewed,omitzero"`
 	Settings Settings       `json:"settings"`
 	Link     Link           `json:"link"`
 	SemiSync SemiSyncStatus `json:"semi_sync"`

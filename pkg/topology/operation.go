@@ -20,9 +20,10 @@ const (
 	OperationJoin                   // make a unit a part of "*" again
 	OperationAdd                    // give the ring another member, which gets its data from one that is there
 	OperationReclone                // the same, for a member whose own data is given up
+	OperationResize                 // give the ring a multiple of its auto_increment stride
 )
 
-var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain", "dissolve", "join", "add", "reclone"}
+var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain", "dissolve", "join", "add", "reclone", "resize"}
 
 func (k OperationKind) String() string { return enumName(operationKindNames[:], int(k)) }
 
@@ -77,7 +78,7 @@ type Operation struct {
 
 	// Facts that an operation finds on its way.
 	Armed       bool     `json:"armed,omitempty"`        // heal: the lost member's commits waited for its acker
-	Mark        Position `json:"mark,omitempty"`         // heal: acknowledged to clients; the heir must have it
+	Mark        Position `json:"mark,omitempty"`         // heal: acknowledged to clients; the heir must have it. resize: what every member must have
 	MarkUnknown bool     `json:"mark_unknown,omitempty"` // heal: more than Mark may have been acknowledged
 	Former      MemberID `json:"former,omitempty"`       // heal, move: who owned the units before
 	Heir        MemberID `json:"heir,omitempty"`         // heal, move: who gets the units
@@ -86,7 +87,7 @@ type Operation struct {
 	Data  bool `json:"data,omitempty"`  // init: the first member holds data, and stays open
 	Boots bool `json:"boots,omitempty"` // init: the DBA's word for its config file
 
-	// What a move, a division or a join is about.
+	// What a move, a division or a join is about; Grace of a resize too.
 	Unit  UnitID        `json:"unit,omitempty"`
 	Grace time.Duration `json:"grace,omitempty"` // how long proxies let work in the unit end
 	Below uint64        `json:"below,omitempty"` // move: connections at Former up to this id are to be gone

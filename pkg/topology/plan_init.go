@@ -131,7 +131,7 @@ func unprepared(s *Snapshot, m Member, seen Observation) string {
 	switch {
 	case !seen.Carries(m):
 		return "its identity is not set"
-	case seen.Layout != m.Layout(s.Ring.Stride):
+	case !s.CountsAs(m, seen.Layout) && !(m.State == MemberActive && seen.Layout.Within(m.Layout(s.Ring.Stride))):
 		return "its auto_increment slot is not set"
 	case !seen.HasRing:
 		return "the schema sqlring is not there"

@@ -120,7 +120,7 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 	if t := seen.Tail; t != nil && t.Cut.Covers(cut) && cut.Covers(t.Cut) && t.End.Covers(end) {
 		return commit(JudgeTail{Operation: op.ID, Tail: *t}, "%s", t.Why)
 	}
-	return do(m.ID, Action{Kind: ActReadTail, Identity: m.Identity, Retired: m.Retired, After: cut, Layout: m.Layout(s.Ring.Stride)}, "it holds %d transactions that the ring does not have", cut.Behind(end))
+	return do(m.ID, Action{Kind: ActReadTail, Identity: m.Identity, Retired: m.Retired, After: cut, Layout: s.class(m)}, "it holds %d transactions that the ring does not have", cut.Behind(end))
 }
 
 // above returns where the ring ends and where the returning member does, in each

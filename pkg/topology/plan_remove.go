@@ -269,7 +269,7 @@ func (l leave) verify() Step {
 		}
 		return commit(GiveUpLeave{Operation: l.op.ID}, "%s has written %d transactions that the others do not have: %s", l.m.ID, t.Transactions, t.Why)
 	}
-	read := Action{Kind: ActReadTail, Identity: l.m.Identity, Retired: l.m.Retired, After: cut, Layout: l.m.Layout(l.s.Ring.Stride)}
+	read := Action{Kind: ActReadTail, Identity: l.m.Identity, Retired: l.m.Retired, After: cut, Layout: l.s.class(l.m)}
 	return do(l.m.ID, read, "it holds %d transactions that the others do not have", cut.Behind(end))
 }
 

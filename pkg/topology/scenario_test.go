@@ -167,6 +167,8 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 		return sc.apply(BeginAdd{
 			Member: NewMember{ID: MemberID(names[0]), Addr: names[0] + ":3306"}, After: MemberID(args["after"]), Discard: args["discard"] == "yes",
 		})
+	case "resize":
+		return sc.resize(t, names, args)
 	case "reclone":
 		return sc.apply(BeginReclone{Member: MemberID(names[0])})
 	case "copy":
@@ -302,6 +304,8 @@ func (sc *scenario) see(t *testing.T, id MemberID, args map[string]string) {
 			parse(t, seen.Link.Applier.UnmarshalText, value)
 		case "received":
 			seen.Link.Received = position(t, value)
+		case "older": // connections from before the layout was set
+			seen.Renewed.Older = number(t, value)
 		case "busy":
 			seen.Busy = number(t, value)
 		case "apps":
@@ -486,6 +490,10 @@ func (sc *scenario) effect(seen Observation, a Action) Observation {
 		tail := sc.tail
 		tail.Cut, tail.End = a.After, seen.Binlog
 		seen.Tail = &tail
+	case ActSlot:
+		seen.Layout, seen.Renewed = a.Layout, Renewal{Stride: a.Layout.Stride, Below: 1000, Older: seen.Apps}
+	case ActEndOlder:
+		seen.Renewed.Older, seen.Apps = 0, 0
 	case ActRetire:
 		seen.HasRing = false
 	case ActEvents:

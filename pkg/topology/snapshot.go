@@ -65,7 +65,7 @@ func (d *DegradedPolicy) UnmarshalText(text []byte) error {
 // Ring is what concerns all members.
 type Ring struct {
 	Name       string         `json:"name"`
-	Stride     int            `json:"stride"` // auto_increment_increment of every member
+	Stride     int            `json:"stride"` // auto_increment_increment of every member; slots up to it are given away
 	Durability Durability     `json:"durability"`
 	Degraded   DegradedPolicy `json:"degraded"`
 	Isolation  Isolation      `json:"isolation,omitempty"`
@@ -76,6 +76,8 @@ type Ring struct {
 	Lag *LagThresholds `json:"lag,omitempty"`
 	// Gates are the settings of the gates in front of the members; nil: the default ones.
 	Gates *gate.Settings `json:"gates,omitempty"`
+	// Resize is the change of Stride that is under way; nil: none.
+	Resize *Resize `json:"resize,omitempty"`
 }
 
 // Unit is what has one writer.

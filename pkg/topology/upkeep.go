@@ -51,6 +51,15 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 	if step, leaves := beginLeave(s, o, now); leaves && !mends {
 		return step
 	}
+	if _, running := s.Running(); !running && !mends {
+		step, resizes := resumeResize(s)
+		switch {
+		case resizes && step.Kind == StepCommit:
+			return step
+		case resizes && waiting.Why == "":
+			waiting = step
+		}
+	}
 	if needsPerson.Why != "" {
 		return needsPerson
 	}
@@ -79,6 +88,10 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 			return do(m.ID, Action{Kind: ActClose}, "%s: it is closed until that is put right", why)
 		}
 		return do(m.ID, prepareAction(s, m, false), "%s", why)
+	}
+	if !s.CountsAs(m, seen.Layout) { // a part of what is meant: nobody is met by it
+		layout := m.Layout(s.Ring.Stride)
+		return do(m.ID, Action{Kind: ActSlot, Identity: m.Identity, Layout: layout}, "it gives out %s, which is a part of %s", seen.Layout, layout)
 	}
 	if !holds && !seen.ReadOnly {
 		return do(m.ID, Action{Kind: ActClose}, "it owns no unit and must not take writes")

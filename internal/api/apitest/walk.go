@@ -40,6 +40,9 @@ func (n *Node) nextChange(op topology.Operation) topology.Change {
 	if op.Kind == topology.OperationRemove || op.Kind == topology.OperationMaintain {
 		return nextOfLeave(op)
 	}
+	if op.Kind == topology.OperationResize {
+		return n.nextOfResize(op)
+	}
 	if op.Kind == topology.OperationDissolve {
 		return nextOfDissolve(op)
 	}
@@ -58,7 +61,7 @@ func (n *Node) nextChange(op topology.Operation) topology.Change {
 			return topology.OpenRing{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
 		case topology.OperationRestart:
 			return topology.EndRestart{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
-		case topology.OperationHeal, topology.OperationRejoin, topology.OperationMove, topology.OperationDivide, topology.OperationJoin, topology.OperationRemove, topology.OperationMaintain, topology.OperationDissolve, topology.OperationAdd, topology.OperationReclone, topology.OperationNone:
+		case topology.OperationHeal, topology.OperationRejoin, topology.OperationMove, topology.OperationDivide, topology.OperationJoin, topology.OperationRemove, topology.OperationMaintain, topology.OperationDissolve, topology.OperationAdd, topology.OperationReclone, topology.OperationResize, topology.OperationNone:
 		}
 		if n.State.Ring.Degraded == topology.DegradedRefuse {
 			return topology.EndHeal{Operation: op.ID, Withhold: true}
@@ -162,4 +165,22 @@ func (n *Node) observe(m topology.Member, now time.Time) topology.Observation {
 		}
 	}
 	return o
+}
+
+// nextOfResize returns what ends the step that a resize is at.
+func (n *Node) nextOfResize(op topology.Operation) topology.Change {
+	switch op.Cursor {
+	case topology.ResizeSwitch:
+		for _, m := range n.State.Members {
+			if m.State == topology.MemberActive && m.Stride != n.State.Ring.Resize.To {
+				return topology.SwitchMember{Operation: op.ID, Member: m.ID}
+			}
+		}
+		return topology.AdvanceOperation{Operation: op.ID, From: op.Cursor, To: topology.ResizeSweep}
+	case topology.ResizeSweep:
+		return topology.AdvanceOperation{Operation: op.ID, From: op.Cursor, To: topology.ResizeMark}
+	case topology.ResizeMark:
+		return topology.MarkResize{Operation: op.ID, Mark: n.Mark}
+	}
+	return topology.EndResize{Operation: op.ID}
 }
