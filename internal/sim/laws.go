@@ -78,8 +78,8 @@ func (l *laws) logged(s *server, c *commit) {
 		l.w.breach("I2", "%s gives out auto_increment %d for %v, which %v has", s.id, t.id, t.key, other.key)
 	}
 	l.ids[t.id] = t
-	m, _ := l.w.log.snap.Member(s.id)
-	if layout := m.Layout(l.w.log.snap.Ring.Stride); !layout.Produces(t.id) {
+	m, in := l.w.log.snap.Member(s.id)
+	if layout := m.Layout(l.w.log.snap.Ring.Stride); in && !layout.Produces(t.id) { // who has left has no slot
 		l.w.breach("I2", "%s gives out auto_increment %d, its slot is %s", s.id, t.id, layout)
 	}
 }
