@@ -53,17 +53,24 @@ func startNodesWith(t *testing.T, edit func(*app.Config), roles ...string) *node
 // startNodesBefore is startNodesWith with servers of one's own.
 func startNodesBefore(t *testing.T, servers []*mysqltest.Server, edit func(*app.Config), roles ...string) *nodesRig {
 	t.Helper()
-	n := &nodesRig{servers: servers}
+	return startNodesAt(t, &rig{servers: servers}, edit, roles...)
+}
+
+// startNodesAt is startNodesBefore with the servers of a rig, whose sites the nodes stand
+// at in turn, if it has any.
+func startNodesAt(t *testing.T, like *rig, edit func(*app.Config), roles ...string) *nodesRig {
+	t.Helper()
+	n := &nodesRig{servers: like.servers}
 	ca := t.TempDir()
 	if _, _, err := authority.Create(ca, "test", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	var addrs []string
-	for range roles {
-		addrs = append(addrs, freeAddr(t))
+	for i := range roles {
+		addrs = append(addrs, like.addrAt(t, i))
 	}
 	for i, addr := range addrs {
-		r := &rig{servers: n.servers, cfg: nodeConfig(t)}
+		r := &rig{servers: n.servers, cfg: nodeConfig(t), sites: like.sites, site: i, memberSites: like.memberSites, patience: like.patience}
 		r.cfg.Node = topology.NodeID(fmt.Sprintf("n%d", i+1))
 		r.cfg.Raft.Listen, r.cfg.Raft.Join, r.cfg.Raft.Role, r.cfg.Raft.Profile = addr, addrs, roles[i], "lan"
 		if roles[i] != "observer" {
@@ -475,6 +482,7 @@ func (n *nodesRig) load(t *testing.T) {
 		"CREATE USER 'app'@'%' IDENTIFIED BY 'app secret'",
 		"GRANT ALL ON steady.* TO 'app'@'%'",
 		"CREATE TABLE steady.w (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, node VARCHAR(8), client INT, seq INT)",
+		"CREATE TABLE steady.e (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, site INT, client INT, seq INT, epoch BIGINT UNSIGNED, server INT UNSIGNED)",
 	} {
 		if _, err := db.ExecContext(t.Context(), statement); err != nil {
 			t.Fatal(err)

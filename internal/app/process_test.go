@@ -18,6 +18,7 @@ import (
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/app"
 	"github.com/sqlring/sqlring/internal/controller"
+	"github.com/sqlring/sqlring/internal/mysqltest"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -74,7 +75,9 @@ func runNode(config string) int {
 
 // nodeProcess is a node in a process of its own, started again when it dies.
 type nodeProcess struct {
-	file string
+	file  string
+	sites *mysqltest.Sites // nil: it runs here
+	site  int
 	log  *os.File
 
 	mu    sync.Mutex // guards what follows
@@ -88,12 +91,12 @@ type nodeProcess struct {
 // the first heal. A supervisor starts it again, and then it lives.
 func (r *rig) startProcess(t *testing.T, die int) *nodeProcess {
 	t.Helper()
-	r.cfg.Proxy.Listen, r.cfg.API.Listen = freeAddr(t), "127.0.0.1:0"
+	r.cfg.Proxy.Listen, r.cfg.API.Listen = r.addrAt(t, r.site), "127.0.0.1:0"
 	text, err := r.cfg.YAML()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &nodeProcess{file: filepath.Join(r.cfg.Dir, "node.yaml")}
+	p := &nodeProcess{file: filepath.Join(r.cfg.Dir, "node.yaml"), sites: r.sites, site: r.site}
 	if err := os.WriteFile(p.file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +121,12 @@ func (p *nodeProcess) start(t *testing.T, die int) {
 	p.cmd = exec.Command(os.Args[0]) //nolint:noctx // it is ended by stop
 	p.cmd.Env = append(os.Environ(), envNode+"="+p.file, envDie+"="+strconv.Itoa(die))
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	if p.sites != nil {
+		if err := p.sites.Enter(p.cmd, p.site); err != nil {
+			t.Error(err)
+			return
+		}
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Error(err)
 		return
