@@ -78,10 +78,12 @@ func (r *rig) epochOf() uint64 {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	units, err := r.client.Units(ctx)
-	if err != nil || len(units) != 1 || units[0].Owner == "" {
-		return 0
+	for _, u := range units {
+		if err == nil && u.Name == "*" && u.Owner != "" {
+			return u.Epoch
+		}
 	}
-	return units[0].Epoch
+	return 0
 }
 
 func (l *epochLoad) once(r *rig, db *sql.DB, w epochWrite) {

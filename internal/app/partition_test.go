@@ -97,7 +97,7 @@ func (p partition) play(t *testing.T) {
 	})
 	time.Sleep(time.Until(parted.Add(lasts)))
 	stopped := loads[other].last().Sub(parted)
-	n.looksParted(t, goesOn, other)
+	p.looksParted(t, n, goesOn, other)
 	for _, c := range p.cut {
 		sites.Rejoin(t, c[0], c[1])
 	}
@@ -148,14 +148,18 @@ func (n *nodesRig) leadAt(t *testing.T, site int) {
 }
 
 // looksParted looks at what the sites say while they are parted.
-func (n *nodesRig) looksParted(t *testing.T, goesOn, other int) {
+func (p partition) looksParted(t *testing.T, n *nodesRig, goesOn, other int) {
 	t.Helper()
+	names := n.nodes[0].memberSites
 	st := n.nodes[goesOn].status(t)
 	if st.Health == "ok" {
 		t.Errorf("while the sites are parted, %s says that all is well", n.nodes[goesOn].cfg.Node)
 	}
 	if !slices.ContainsFunc(st.Units, func(u unitStatus) bool { return u.Owner == n.servers[goesOn].Name }) {
 		t.Errorf("by %s, the units are %v", n.nodes[goesOn].cfg.Node, st.Units)
+	}
+	if len(p.cut) == 1 && !strings.Contains(strings.Join(st.Reasons, "; "), "sites "+names[goesOn]+" and "+names[other]+" do not reach each other, node n3 reaches both") {
+		t.Errorf("the sites are severed, and %s says %q", n.nodes[goesOn].cfg.Node, st.Reasons)
 	}
 	t.Logf("parted: %s says %s", n.nodes[goesOn].cfg.Node, strings.Join(st.Reasons, "; "))
 	t.Logf("parted: %s says %s", n.nodes[other].cfg.Node, strings.Join(n.nodes[other].status(t).Reasons, "; "))

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -26,6 +27,7 @@ import (
 // be killed like any process.
 const (
 	envNode = "SQLRING_TEST_NODE" // its configuration file
+	envTrap = "SQLRING_TEST_TRAP" // a trap's file
 	envDie  = "SQLRING_TEST_DIE"  // kill -9 after that many steps of a heal, a removal, or a copy from when its source is chosen; 0: never
 )
 
@@ -45,7 +47,9 @@ func runNode(config string) int {
 		}
 		last, _ := strconv.Atoi(os.Getenv(envDie))
 		healing, steps := false, 0
+		caught := trap{file: os.Getenv(envTrap)}
 		node.OnDecision(func(d controller.Decision) {
+			caught.step()
 			switch d.Step.Change.(type) {
 			case topology.BeginHeal, topology.BeginMove, topology.BeginLeave, topology.ChooseSource:
 				healing = true
@@ -73,12 +77,40 @@ func runNode(config string) int {
 	return 0
 }
 
+// trap kills the process after a number of steps that the controller takes since a file
+// says so: "round number". Whoever leads steps into it; it is sprung once.
+type trap struct {
+	file  string
+	round string
+	steps int
+}
+
+func (c *trap) step() {
+	if c.file == "" {
+		return
+	}
+	text, _ := os.ReadFile(c.file)
+	round, number, set := strings.Cut(strings.TrimSpace(string(text)), " ")
+	if !set {
+		return
+	}
+	if round != c.round {
+		c.round, c.steps = round, 0
+	}
+	if c.steps++; strconv.Itoa(c.steps) != number || os.Remove(c.file) != nil {
+		return
+	}
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {} // until the signal has been delivered
+}
+
 // nodeProcess is a node in a process of its own, started again when it dies.
 type nodeProcess struct {
 	file  string
+	trap  string           // file of a trap; "": none
 	sites *mysqltest.Sites // nil: it runs here
 	site  int
-	log  *os.File
+	log   *os.File
 
 	mu    sync.Mutex // guards what follows
 	cmd   *exec.Cmd
@@ -96,7 +128,7 @@ func (r *rig) startProcess(t *testing.T, die int) *nodeProcess {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &nodeProcess{file: filepath.Join(r.cfg.Dir, "node.yaml"), sites: r.sites, site: r.site}
+	p := &nodeProcess{file: filepath.Join(r.cfg.Dir, "node.yaml"), trap: r.trap, sites: r.sites, site: r.site}
 	if err := os.WriteFile(p.file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +151,7 @@ func (p *nodeProcess) start(t *testing.T, die int) {
 		return
 	}
 	p.cmd = exec.Command(os.Args[0]) //nolint:noctx // it is ended by stop
-	p.cmd.Env = append(os.Environ(), envNode+"="+p.file, envDie+"="+strconv.Itoa(die))
+	p.cmd.Env = append(os.Environ(), envNode+"="+p.file, envDie+"="+strconv.Itoa(die), envTrap+"="+p.trap)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if p.sites != nil {
 		if err := p.sites.Enter(p.cmd, p.site); err != nil {

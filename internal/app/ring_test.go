@@ -29,6 +29,7 @@ type rig struct {
 
 	sites       *mysqltest.Sites // where servers and nodes stand, if that matters
 	site        int              // of the node
+	trap        string           // file that has the node's process die between two steps
 	memberSites []string         // names of the servers' sites, as the ring is told
 
 	patience time.Duration // how long the ring may take to be made, if above 30 s

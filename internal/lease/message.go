@@ -9,13 +9,15 @@ import (
 // Request is what a node tells the leader, and asks it: a lease for each Writer that
 // knows the epoch that stands.
 type Request struct {
-	Node    topology.NodeID   `json:"node"`
-	Start   int64             `json:"start"` // of the process, unix nanoseconds
-	Seq     uint64            `json:"seq"`   // counts the requests of the process
-	Witness bool              `json:"witness,omitempty"`
-	Writers []topology.Writer `json:"writers"`       // At does not count
-	Seen    []Seen            `json:"seen"`          // the node's own look at the members
-	Law     int               `json:"law,omitempty"` // topology.Law that the node knows; 0: of an earlier release
+	Node    topology.NodeID    `json:"node"`
+	Start   int64              `json:"start"` // of the process, unix nanoseconds
+	Seq     uint64             `json:"seq"`   // counts the requests of the process
+	Witness bool               `json:"witness,omitempty"`
+	Writers []topology.Writer  `json:"writers"`         // At does not count
+	Seen    []Seen             `json:"seen"`            // the node's own look at the members
+	Site    string             `json:"site,omitempty"`  // where the node stands
+	Hears   []topology.Hearing `json:"hears,omitempty"` // nodes that have answered it within about a second
+	Law     int                `json:"law,omitempty"`   // topology.Law that the node knows; 0: of an earlier release
 }
 
 // Seen is how a node sees a member. Ages, not times: clocks are not compared.

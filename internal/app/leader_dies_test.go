@@ -1,0 +1,269 @@
+package app_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/internal/app"
+	"github.com/sqlring/sqlring/internal/mysqltest"
+)
+
+// dies is three nodes before a ring of three, of which the one that leads is killed between
+// two steps of an operation, again and again.
+type dies struct {
+	*nodesRig
+
+	trap   string // its file
+	rounds int
+}
+
+// dying is an operation that the leader dies in. begin orders it of a node, and returns
+// what undoes it, which is ordered without a death; nil: nothing.
+type dying struct {
+	name  string
+	every []int // the steps that a short run dies after
+	begin func(t *testing.T, d *dies) (undo func())
+}
+
+// TestLeaderDiesBetweenTwoSteps: an operation is ordered, and the node that leads three
+// is killed -9 after its first step, after its second, and so on, until it is through
+// before that. Another one leads, and finishes what was begun or aborts it cleanly: no
+// operation is left, the ring is whole, no acknowledged write is missing, and no two
+// members wrote in one epoch.
+func TestLeaderDiesBetweenTwoSteps(t *testing.T) {
+	d := &dies{trap: filepath.Join(t.TempDir(), "trap")}
+	d.nodesRig = startNodesAt(t, &rig{servers: mysqltest.StartRing(t, 3), trap: d.trap}, func(*app.Config) {}, "voter", "voter", "voter")
+	d.load(t)
+	d.nodes[0].exec(t, "CREATE DATABASE shop", "CREATE TABLE shop.card (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, n INT)")
+	h := newHistory()
+	var loads []*epochLoad
+	for i := range d.nodes {
+		loads = append(loads, d.startEpochLoad(t, h, i, 2))
+	}
+	for _, op := range []dying{
+		{"move", []int{3}, moveAway},
+		{"takeover and return", []int{4}, killOwner},
+		{"maintenance", []int{6}, maintain},
+		{"unit", []int{2}, divide},
+		{"removal and growth", []int{9}, removeAndAdd},
+	} {
+		t.Run(op.name, func(t *testing.T) { d.play(t, op) })
+	}
+	for _, l := range loads {
+		l.end()
+	}
+	d.same(t)
+	acked, failedN, unknownN := h.account(t, d.servers)
+	h.oneOwner(t)
+	t.Logf("FIGURE leader killed between two steps: %d rounds, %d epochs with a write; %d writes acknowledged, %d failed, %d unknown, none missing", d.rounds, h.epochs(), acked, failedN, unknownN)
+}
+
+// play has the leader die after each step of op, or after some of them.
+func (d *dies) play(t *testing.T, op dying) {
+	steps := op.every
+	if os.Getenv("SQLRING_FAULT_ROUNDS") != "" {
+		steps = nil
+		for n := 1; n <= 60; n++ {
+			steps = append(steps, n)
+		}
+	}
+	var slowest time.Duration
+	died := 0
+	for _, n := range steps {
+		undo, took, dead := d.round(t, op, n)
+		slowest = max(slowest, took)
+		if dead {
+			died++
+		}
+		if undo != nil {
+			undo()
+			d.settle(t, 60*time.Second)
+		}
+		if t.Failed() || !dead {
+			break // it has no more steps
+		}
+	}
+	if died == 0 {
+		t.Error("the leader never died")
+	}
+	t.Logf("FIGURE leader killed in %s: after each of %d steps; the slowest was through %d ms after it was ordered", op.name, died, slowest.Milliseconds())
+}
+
+// round orders op, has the leader die after n steps, and waits until all is well.
+func (d *dies) round(t *testing.T, op dying, n int) (undo func(), took time.Duration, died bool) {
+	t.Helper()
+	d.rounds++
+	deaths := 0
+	for _, p := range d.procs {
+		deaths -= p.deaths()
+	}
+	spare := d.trap + ".new"
+	if err := errors.Join(os.WriteFile(spare, fmt.Appendf(nil, "%d %d\n", d.rounds, n), 0o600), os.Rename(spare, d.trap)); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Now()
+	undo = op.begin(t, d)
+	d.settle(t, 60*time.Second)
+	_ = os.Remove(d.trap) // it was not stepped into
+	for _, p := range d.procs {
+		deaths += p.deaths()
+	}
+	if deaths > 1 {
+		t.Errorf("after step %d of %s, %d nodes died", n, op.name, deaths)
+	}
+	return undo, time.Since(at), deaths > 0
+}
+
+// settle waits until no operation runs, and each node says that all is well, twice.
+func (d *dies) settle(t *testing.T, limit time.Duration) {
+	t.Helper()
+	for range 2 {
+		for _, r := range d.nodes {
+			r.untilHealthy(t, limit)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	ops, err := d.nodes[d.leader(t)].client.Operations(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range ops {
+		if op.State == "running" {
+			t.Errorf("%s (%s) stands at %q", op.ID, op.Kind, op.Cursor)
+		}
+	}
+}
+
+// ordered has a node order something, another one if the first dies meanwhile: what was
+// ordered may be so though its answer was lost.
+func (d *dies) ordered(t *testing.T, what string, order func(c *api.Client) error) {
+	t.Helper()
+	tries := 0
+	eventually(t, 20*time.Second, what+" is ordered", func() error {
+		err := order(d.nodes[tries%len(d.nodes)].client)
+		tries++
+		var problem *api.Problem
+		if tries > 1 && errors.As(err, &problem) && problem.Status == 409 {
+			return nil // by the first try
+		}
+		return err
+	})
+}
+
+func (d *dies) ownerIs(t *testing.T) (server *mysqltest.Server, i int) {
+	t.Helper()
+	owner := d.owner(t, d.nodes[d.leader(t)])
+	for i, s := range d.servers {
+		if s == owner {
+			return s, i
+		}
+	}
+	t.Fatal("nobody owns anything")
+	return nil, 0
+}
+
+func moveAway(t *testing.T, d *dies) func() {
+	_, i := d.ownerIs(t)
+	to := d.servers[(i+1)%len(d.servers)].Name
+	d.ordered(t, "a move", func(c *api.Client) error {
+		_, err := c.Move(t.Context(), "*", api.MoveRequest{To: to, Why: "test"})
+		return err
+	})
+	return nil
+}
+
+func killOwner(t *testing.T, d *dies) func() {
+	owner, _ := d.ownerIs(t)
+	owner.Kill()
+	time.Sleep(500 * time.Millisecond)
+	owner.RestartNow(t)
+	return nil
+}
+
+func maintain(t *testing.T, d *dies) func() {
+	owner, _ := d.ownerIs(t)
+	d.ordered(t, "maintenance", func(c *api.Client) error {
+		_, err := c.Leave(t.Context(), owner.Name, "maintenance", api.LeaveRequest{Why: "test", TTLMS: 3_600_000}, false)
+		return err
+	})
+	eventually(t, 40*time.Second, owner.Name+" is maintained", func() error { return d.memberIs(t, owner.Name, "maintenance") })
+	return func() {
+		d.ordered(t, "its end", func(c *api.Client) error {
+			_, err := c.Leave(t.Context(), owner.Name, "maintenance", api.LeaveRequest{End: true}, false)
+			return err
+		})
+	}
+}
+
+func divide(t *testing.T, d *dies) func() {
+	d.ordered(t, "a unit", func(c *api.Client) error {
+		_, err := c.CreateUnit(t.Context(), api.CreateUnitRequest{Name: "shop", Why: "test"})
+		return err
+	})
+	return func() {
+		d.ordered(t, "its end", func(c *api.Client) error {
+			_, err := c.JoinUnit(t.Context(), "shop", api.JoinUnitRequest{Why: "test"})
+			if err != nil && strings.Contains(err.Error(), "no unit") {
+				return nil // it was given up
+			}
+			return err
+		})
+	}
+}
+
+func removeAndAdd(t *testing.T, d *dies) func() {
+	_, i := d.ownerIs(t)
+	gone := d.servers[(i+1)%len(d.servers)]
+	d.ordered(t, "a removal", func(c *api.Client) error {
+		_, err := c.Leave(t.Context(), gone.Name, "remove", api.LeaveRequest{Why: "test"}, false)
+		return err
+	})
+	eventually(t, 40*time.Second, gone.Name+" has left", func() error { return d.memberIs(t, gone.Name, "") })
+	d.ordered(t, "growth", func(c *api.Client) error {
+		_, err := c.AddMember(t.Context(), api.AddRequest{InitMember: api.InitMember{ID: gone.Name, Addr: gone.Addr}, DiscardData: true, Why: "test"}, false)
+		return err
+	})
+	eventually(t, 60*time.Second, gone.Name+" is in the ring", func() error { return d.memberIs(t, gone.Name, "active") })
+	return nil
+}
+
+// memberIs asks any node that answers whether a member is in a state; "": not on the list.
+func (d *dies) memberIs(t *testing.T, name, state string) error {
+	t.Helper()
+	var last error
+	for _, r := range d.nodes {
+		members, err := r.client.Members(t.Context())
+		if err != nil {
+			last = err
+			continue
+		}
+		is := ""
+		for _, m := range members {
+			if m.Name == name {
+				is = m.State
+			}
+		}
+		if is == state {
+			return nil
+		}
+		last = fmt.Errorf("it is %q: %s", is, r.why(t))
+	}
+	return last
+}
+
+// exec runs statements through the node's proxy.
+func (r *rig) exec(t *testing.T, statements ...string) {
+	t.Helper()
+	db := r.pool(t, nil)
+	for _, s := range statements {
+		if _, err := db.ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
