@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/controller"
@@ -188,6 +189,9 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 	}
 	if heal, ok := c.Change.(topology.BeginHeal); ok {
 		l.stats.Heals++
+		if slices.ContainsFunc(heal.Evidence, func(e string) bool { return strings.HasPrefix(e, "sites ") }) {
+			l.stats.Severed++
+		}
 		if s := l.w.server(heal.Member); !s.wasLost() {
 			l.w.breach("I11", "%s is taken out (%s), and nothing was wrong with it", s.id, c.Why)
 		}

@@ -22,6 +22,7 @@ type Stats struct {
 	Writes    int
 	Outcomes  [3]int // ok, failed, unknown
 	Heals     int
+	Severed   int // of the heals: because of sites that do not reach each other
 	Rejoins   int
 	Joins     int           // of units, to "*"
 	Moves     int           // units that got another owner in a planned way
@@ -219,6 +220,7 @@ func (s *Stats) add(o Stats) {
 		s.Outcomes[i] += n
 	}
 	s.Heals += o.Heals
+	s.Severed += o.Severed
 	s.Rejoins += o.Rejoins
 	s.Joins += o.Joins
 	s.Moves += o.Moves
@@ -232,8 +234,8 @@ func (s *Stats) add(o Stats) {
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d copied, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Grown, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals (%d of severed sites), %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d copied, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Severed, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Grown, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.
