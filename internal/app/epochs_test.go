@@ -15,6 +15,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/sqlring/sqlring/internal/api"
+	linear "github.com/sqlring/sqlring/internal/history"
 	"github.com/sqlring/sqlring/internal/mysqltest"
 )
 
@@ -238,6 +239,24 @@ func (h *history) oneOwner(t *testing.T) {
 	if len(writer) == 0 {
 		t.Error("no write knows its epoch: nothing was looked at")
 	}
+}
+
+// linearizable has porcupine look for an order of the writes that explains their epochs
+// and servers (account has found those).
+func (h *history) linearizable(t *testing.T) {
+	t.Helper()
+	var writes []linear.Write
+	acked := h.acknowledged()
+	for _, w := range acked {
+		writes = append(writes, linear.Write{
+			Unit: "*", Epoch: w.epoch, Member: fmt.Sprint(w.server), Call: w.began.Sub(acked[0].began), Return: w.ended.Sub(acked[0].began),
+		})
+	}
+	grants := linear.Inferred(writes)
+	if err := linear.Check(grants, writes, 2*time.Minute); err != nil {
+		t.Errorf("%d writes in %d epochs: %v", len(writes), len(grants), err)
+	}
+	t.Logf("FIGURE linearizable: %d writes in %d epochs", len(writes), len(grants))
 }
 
 // epochs returns how many epochs had a write.

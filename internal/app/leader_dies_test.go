@@ -61,6 +61,7 @@ func TestLeaderDiesBetweenTwoSteps(t *testing.T) {
 	d.same(t)
 	acked, failedN, unknownN := h.account(t, d.servers)
 	h.oneOwner(t)
+	h.linearizable(t)
 	t.Logf("FIGURE leader killed between two steps: %d rounds, %d epochs with a write; %d writes acknowledged, %d failed, %d unknown, none missing", d.rounds, h.epochs(), acked, failedN, unknownN)
 }
 

@@ -123,6 +123,7 @@ func (p partition) play(t *testing.T) {
 	n.same(t)
 	acked, failed, unknown := h.account(t, n.servers)
 	h.oneOwner(t)
+	h.linearizable(t)
 	t.Logf("FIGURE sites %s for %s: the longest pause of a write where it goes on %d ms; at the other site the last write was acknowledged %d ms after the cut, reads without an error %d; whole %d ms after it ended; epochs %d; %d acknowledged, %d failed, %d unknown",
 		p.name, lasts, h.pause(goesOn, parted.Add(-time.Second), mended).Milliseconds(), max(0, stopped.Milliseconds()), loads[other].reads(),
 		healed.Milliseconds(), h.epochs(), acked, failed, unknown)

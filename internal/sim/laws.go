@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sqlring/sqlring/internal/controller"
+	"github.com/sqlring/sqlring/internal/history"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -41,7 +42,9 @@ type laws struct {
 	failed   map[writeKey]bool
 	acked    []ackedWrite
 	newest   map[topology.UnitID]uint64 // epoch of a write in the schema that was acknowledged
-	stuckFor string                     // what the controller says is needed; empty if it goes on
+	grants   []history.Grant            // of "*", with Options.Record
+	written  []history.Write
+	stuckFor string // what the controller says is needed; empty if it goes on
 }
 
 type ackedWrite struct {
@@ -143,6 +146,9 @@ func (l *laws) acknowledged(c *client, x *write, s *server) {
 		c.last = x.t.key.seq
 	}
 	l.acked = append(l.acked, ackedWrite{x.t, armed})
+	if l.w.opt.Record {
+		l.written = append(l.written, history.Write{Unit: string(x.unit), Epoch: x.epoch, Member: string(s.id), Call: x.began, Return: l.w.now})
+	}
 }
 
 // ended notes an outcome.
@@ -210,6 +216,9 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 	}
 	for _, u := range after.Units {
 		old, _ := before.Unit(u.ID)
+		if l.w.opt.Record && old.Epoch != u.Epoch {
+			l.grants = append(l.grants, history.Grant{Unit: string(u.ID), From: old.Epoch, To: u.Epoch, Owner: string(u.Owner), Call: l.w.now})
+		}
 		if old.Owner == u.Owner {
 			continue
 		}

@@ -32,6 +32,8 @@ type Options struct {
 	Slow       bool    // appliers are slow from the beginning
 	Flaky      float64 // probability that a statement or command meets a fault
 	Trace      bool
+	Record     bool   // Result has the grants and the writes that were acknowledged
+	Deaf       string // a law that is not enforced, for who looks with other means
 	Mutation   Mutation
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sqlring/sqlring/internal/history"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -38,6 +39,8 @@ type Stats struct {
 type Result struct {
 	Broken     *Violation // nil: every law held
 	Stats      Stats
+	Grants     []history.Grant // with Options.Record, of unit "*"
+	Writes     []history.Write
 	Transcript string // with Options.Trace
 }
 
@@ -47,7 +50,7 @@ func Run(opt Options) Result {
 	w := newWorld(opt)
 	w.say("world", "%s", opt)
 	w.live()
-	r := Result{Broken: w.broken, Stats: w.laws.stats}
+	r := Result{Broken: w.broken, Stats: w.laws.stats, Grants: w.laws.grants, Writes: w.laws.written}
 	if opt.Trace {
 		r.Transcript = w.trace.last(len(w.trace.lines))
 	}
