@@ -188,7 +188,7 @@ func (p *nodeProcess) stop(t *testing.T) {
 	}
 	p.mu.Unlock()
 	p.ended.Wait()
-	if t.Failed() {
+	if t.Failed() || os.Getenv("SQLRING_NODE_LOGS") != "" {
 		text, _ := os.ReadFile(p.log.Name())
 		t.Logf("log of the node:\n%s", text)
 	}
