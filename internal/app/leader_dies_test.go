@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,7 +50,7 @@ func TestLeaderDiesBetweenTwoSteps(t *testing.T) {
 		{"move", []int{3}, moveAway},
 		{"takeover and return", []int{4}, killOwner},
 		{"maintenance", []int{6}, maintain},
-		{"unit", []int{2}, divide},
+		{"unit and its end", []int{2, 9}, divide},
 		{"removal and growth", []int{9}, removeAndAdd},
 	} {
 		t.Run(op.name, func(t *testing.T) { d.play(t, op) })
@@ -104,10 +104,7 @@ func (d *dies) round(t *testing.T, op dying, n int) (undo func(), took time.Dura
 	for _, p := range d.procs {
 		deaths -= p.deaths()
 	}
-	spare := d.trap + ".new"
-	if err := errors.Join(os.WriteFile(spare, fmt.Appendf(nil, "%d %d\n", d.rounds, n), 0o600), os.Rename(spare, d.trap)); err != nil {
-		t.Fatal(err)
-	}
+	setTrap(t, d.trap, d.rounds, n)
 	at := time.Now()
 	undo = op.begin(t, d)
 	d.settle(t, 60*time.Second)
@@ -119,6 +116,82 @@ func (d *dies) round(t *testing.T, op dying, n int) (undo func(), took time.Dura
 		t.Errorf("after step %d of %s, %d nodes died", n, op.name, deaths)
 	}
 	return undo, time.Since(at), deaths > 0
+}
+
+// setTrap has whoever leads die after n steps from now on.
+func setTrap(t *testing.T, file string, round, n int) {
+	t.Helper()
+	spare := file + ".new"
+	if err := errors.Join(os.WriteFile(spare, fmt.Appendf(nil, "%d %d\n", round, n), 0o600), os.Rename(spare, file)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLeaderDiesWhileARingIsMadeAndDissolved: the same of the operations that a ring has
+// once, each time with new servers.
+func TestLeaderDiesWhileARingIsMadeAndDissolved(t *testing.T) {
+	steps := []int{5}
+	if os.Getenv("SQLRING_FAULT_ROUNDS") != "" {
+		steps = nil
+		for n := 1; n <= 60; n++ {
+			steps = append(steps, n)
+		}
+	}
+	made, dissolved := 0, 0
+	for _, n := range steps {
+		inMaking, inDissolving := makeAndDissolve(t, n)
+		if inMaking {
+			made++
+		}
+		if inDissolving {
+			dissolved++
+		}
+		if t.Failed() || !inMaking && !inDissolving {
+			break
+		}
+	}
+	t.Logf("FIGURE leader killed in the making of a ring after each of %d steps, in a dissolution after each of %d", made, dissolved)
+	if made == 0 || dissolved == 0 {
+		t.Error("the leader never died")
+	}
+}
+
+func makeAndDissolve(t *testing.T, step int) (inMaking, inDissolving bool) {
+	trap := filepath.Join(t.TempDir(), "trap")
+	setTrap(t, trap, 1, step)
+	n := startNodesAt(t, &rig{servers: mysqltest.StartRing(t, 2), trap: trap}, func(*app.Config) {}, "voter", "voter", "voter")
+	inMaking = os.Remove(trap) != nil // it was sprung
+	n.load(t)
+	n.nodes[0].exec(t, "INSERT INTO steady.w (node, client, seq) VALUES ('n1', 1, 1)")
+	owner := n.owner(t, n.nodes[n.leader(t)])
+	setTrap(t, trap, 2, step)
+	if _, err := n.nodes[n.leader(t)].client.Dissolve(t.Context(), api.DissolveRequest{Why: "test"}); err != nil {
+		t.Logf("the dissolution was ordered: %v", err)
+	}
+	eventually(t, 40*time.Second, "there is no ring", func() error {
+		st, err := n.nodes[n.leader(t)].client.Status(t.Context())
+		if err == nil && st.Ring != "" {
+			err = fmt.Errorf("health %s: %v", st.Health, st.Reasons)
+		}
+		return err
+	})
+	inDissolving = os.Remove(trap) != nil
+	for _, s := range n.servers {
+		if s == owner {
+			if s.Query(t, "SELECT @@global.read_only") != "0" {
+				t.Errorf("after step %d, %s, which was to take writes, is closed", step, s.Name)
+			}
+			s.Exec(t, "SET GLOBAL read_only=1")
+		}
+		hasLeft(t, s, false)
+	}
+	n.same(t)
+	for i, p := range n.procs {
+		if n := p.deaths(); n > 2 {
+			t.Errorf("after step %d, node %d died %d times", step, i+1, n)
+		}
+	}
+	return inMaking, inDissolving
 }
 
 // settle waits until no operation runs, and each node says that all is well, twice.
@@ -202,20 +275,24 @@ func maintain(t *testing.T, d *dies) func() {
 	}
 }
 
+// divide makes a unit, and joins it again; what was given up is ordered again.
 func divide(t *testing.T, d *dies) func() {
-	d.ordered(t, "a unit", func(c *api.Client) error {
-		_, err := c.CreateUnit(t.Context(), api.CreateUnitRequest{Name: "shop", Why: "test"})
-		return err
-	})
-	return func() {
-		d.ordered(t, "its end", func(c *api.Client) error {
-			_, err := c.JoinUnit(t.Context(), "shop", api.JoinUnitRequest{Why: "test"})
-			if err != nil && strings.Contains(err.Error(), "no unit") {
-				return nil // it was given up
+	for _, there := range []bool{true, false} {
+		eventually(t, 40*time.Second, fmt.Sprintf("the unit is there: %t", there), func() error {
+			client := d.nodes[d.leader(t)].client
+			units, err := client.Units(t.Context())
+			if err != nil || slices.ContainsFunc(units, func(u unitStatus) bool { return u.Name == "shop" }) == there {
+				return err
 			}
-			return err
+			if there {
+				_, err = client.CreateUnit(t.Context(), api.CreateUnitRequest{Name: "shop", Why: "test"})
+			} else {
+				_, err = client.JoinUnit(t.Context(), "shop", api.JoinUnitRequest{Why: "test"})
+			}
+			return fmt.Errorf("it was ordered: %w", err)
 		})
 	}
+	return nil
 }
 
 func removeAndAdd(t *testing.T, d *dies) func() {

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -102,10 +103,7 @@ func (p partition) play(t *testing.T) {
 		sites.Rejoin(t, c[0], c[1])
 	}
 	mended := time.Now()
-	for _, site := range []int{north, south} {
-		n.nodes[site].untilHealthy(t, 60*time.Second)
-	}
-	healed := time.Since(mended)
+	healed := n.untilWhole(t, mended, goesOn, other)
 	eventually(t, 40*time.Second, "both sites write again", func() error {
 		for _, l := range loads {
 			if l.last().Before(mended) {
@@ -127,6 +125,35 @@ func (p partition) play(t *testing.T) {
 	t.Logf("FIGURE sites %s for %s: the longest pause of a write where it goes on %d ms; at the other site the last write was acknowledged %d ms after the cut, reads without an error %d; whole %d ms after it ended; epochs %d; %d acknowledged, %d failed, %d unknown",
 		p.name, lasts, h.pause(goesOn, parted.Add(-time.Second), mended).Milliseconds(), max(0, stopped.Milliseconds()), loads[other].reads(),
 		healed.Milliseconds(), h.epochs(), acked, failed, unknown)
+}
+
+// untilWhole waits until the nodes say that all is well, says what they say meanwhile, and
+// returns how long that took for the one that goes on.
+func (n *nodesRig) untilWhole(t *testing.T, since time.Time, nodes ...int) time.Duration {
+	t.Helper()
+	healed := map[int]time.Duration{} // by node; those that say that all is well
+	said := map[int]string{}
+	eventually(t, 60*time.Second, "the ring is whole", func() error {
+		for _, i := range nodes {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			st, err := n.nodes[i].client.Status(ctx)
+			cancel()
+			now := fmt.Sprint(strings.Join(st.Reasons, "; "), err)
+			if said[i] != now {
+				said[i] = now
+				t.Logf("%d ms after the end, %s: %s", time.Since(since).Milliseconds(), n.nodes[i].cfg.Node, now)
+			}
+			if _, is := healed[i]; !is && err == nil && st.Health == "ok" {
+				healed[i] = time.Since(since)
+			}
+		}
+		if len(healed) < len(nodes) {
+			return fmt.Errorf("they say %v", said)
+		}
+		return nil
+	})
+	t.Logf("FIGURE sites whole, by the word of the node at the site that went on %d ms after it ended, by the other's %d ms", healed[nodes[0]].Milliseconds(), healed[nodes[1]].Milliseconds())
+	return healed[nodes[0]]
 }
 
 // leaseEnds is the lease, and the time that an OK needs to be read on a busy machine.
