@@ -65,15 +65,29 @@ func TestLeaderDiesBetweenTwoSteps(t *testing.T) {
 	t.Logf("FIGURE leader killed between two steps: %d rounds, %d epochs with a write; %d writes acknowledged, %d failed, %d unknown, none missing", d.rounds, h.epochs(), acked, failedN, unknownN)
 }
 
+// dyingSteps returns after which steps the leader dies: few, or those from the first to the
+// last one that the environment names.
+func dyingSteps(t *testing.T, few []int) []int {
+	t.Helper()
+	const env = "SQLRING_LEADER_STEPS" // "1-60"
+	text := os.Getenv(env)
+	if text == "" {
+		return few
+	}
+	var first, last int
+	if _, err := fmt.Sscanf(text, "%d-%d", &first, &last); err != nil {
+		t.Fatalf("%s=%q: want first-last: %v", env, text, err)
+	}
+	var steps []int
+	for n := first; n <= last; n++ {
+		steps = append(steps, n)
+	}
+	return steps
+}
+
 // play has the leader die after each step of op, or after some of them.
 func (d *dies) play(t *testing.T, op dying) {
-	steps := op.every
-	if os.Getenv("SQLRING_FAULT_ROUNDS") != "" {
-		steps = nil
-		for n := 1; n <= 60; n++ {
-			steps = append(steps, n)
-		}
-	}
+	steps := dyingSteps(t, op.every)
 	var slowest time.Duration
 	died := 0
 	for _, n := range steps {
@@ -93,7 +107,7 @@ func (d *dies) play(t *testing.T, op dying) {
 	if died == 0 {
 		t.Error("the leader never died")
 	}
-	t.Logf("FIGURE leader killed in %s: after each of %d steps; the slowest was through %d ms after it was ordered", op.name, died, slowest.Milliseconds())
+	t.Logf("FIGURE leader killed in %s: after %d steps, from step %d on; the slowest was through %d ms after it was ordered", op.name, died, steps[0], slowest.Milliseconds())
 }
 
 // round orders op, has the leader die after n steps, and waits until all is well.
@@ -130,13 +144,7 @@ func setTrap(t *testing.T, file string, round, n int) {
 // TestLeaderDiesWhileARingIsMadeAndDissolved: the same of the operations that a ring has
 // once, each time with new servers.
 func TestLeaderDiesWhileARingIsMadeAndDissolved(t *testing.T) {
-	steps := []int{5}
-	if os.Getenv("SQLRING_FAULT_ROUNDS") != "" {
-		steps = nil
-		for n := 1; n <= 60; n++ {
-			steps = append(steps, n)
-		}
-	}
+	steps := dyingSteps(t, []int{5})
 	made, dissolved := 0, 0
 	for _, n := range steps {
 		inMaking, inDissolving := makeAndDissolve(t, n)
@@ -257,6 +265,14 @@ func killOwner(t *testing.T, d *dies) func() {
 	owner.Kill()
 	time.Sleep(500 * time.Millisecond)
 	owner.RestartNow(t)
+	// Who was lost often is let in late (flapping), or by a word.
+	back := time.Now()
+	eventually(t, 60*time.Second, owner.Name+" is in the ring", func() error {
+		if time.Since(back) > 3*time.Second {
+			_, _ = d.nodes[d.leader(t)].client.Rejoin(t.Context(), owner.Name, api.RejoinRequest{Why: "test"}) // refused while it is under way
+		}
+		return d.memberIs(t, owner.Name, "active")
+	})
 	return nil
 }
 

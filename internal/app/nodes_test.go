@@ -462,12 +462,16 @@ func (n *nodesRig) owner(t *testing.T, r *rig) *mysqltest.Server {
 	return nil
 }
 
-// same waits until both servers hold the same rows.
+// same waits until all servers hold the same rows.
 func (n *nodesRig) same(t *testing.T) {
 	t.Helper()
-	eventually(t, 10*time.Second, "both hold the same", func() error {
-		if checksum(t, n.servers[0], "steady.w") != checksum(t, n.servers[1], "steady.w") {
-			return errors.New("the checksums differ")
+	eventually(t, 20*time.Second, "all hold the same", func() error {
+		for _, table := range []string{"steady.w", "steady.e"} {
+			for _, s := range n.servers[1:] {
+				if checksum(t, n.servers[0], table) != checksum(t, s, table) {
+					return fmt.Errorf("the checksums of %s differ at %s and %s", table, n.servers[0].Name, s.Name)
+				}
+			}
 		}
 		return nil
 	})
