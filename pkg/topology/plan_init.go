@@ -40,7 +40,7 @@ func nextInit(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	case InitVerify:
 		return initVerify(s, op, o)
 	case InitOpen:
-		return initOpen(s, op, o)
+		return initOpen(s, op, o, now)
 	}
 	return stuck("operation %s stands at %q, which is not a step of init", op.ID, op.Cursor)
 }
@@ -173,7 +173,7 @@ func hasBeat(seen Observation, origin MemberID) bool {
 	return slices.ContainsFunc(seen.Beats, func(b Beat) bool { return b.Origin == origin && b.Seq > 0 })
 }
 
-func initOpen(s *Snapshot, op Operation, o Observations) Step {
+func initOpen(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	owner := s.Members[0]
 	for _, m := range s.Members {
 		seen, _ := o.Of(m.ID)
@@ -182,6 +182,12 @@ func initOpen(s *Snapshot, op Operation, o Observations) Step {
 		}
 		if m.ID != owner.ID && seen.Boot != m.Boot {
 			return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it is verified and stays closed: it owns no unit")
+		}
+	}
+	for _, m := range s.Members { // a receiver may have stopped since
+		upstream, _ := s.Upstream(m.ID)
+		if step, ok := follow(s, m, upstream, true, o, now); !ok {
+			return step
 		}
 	}
 	order := SemiSyncOff
