@@ -125,6 +125,8 @@ func TestOneDoor(t *testing.T) {
 		"github.com/danielgtaylor/huma/v2":              {"internal/api"},
 		"github.com/prometheus/client_golang":           {"internal/api"},
 		"github.com/spf13/cobra":                        {"cmd/sqlring"},
+		"github.com/anishathalye/porcupine":             {"internal/history"},
+		"github.com/sqlring/sqlring/internal/history":   {"internal/sim"},
 		"github.com/sqlring/sqlring/internal/demo":      {"cmd/sqlring", "internal/mysqltest", "conformance", "bench"},
 		"github.com/sqlring/sqlring/internal/app":       {"cmd/sqlring", "internal/demo"},
 		"github.com/sqlring/sqlring/internal/sim":       {},

@@ -15,6 +15,7 @@ type Verdict struct {
 	Lost     bool     `json:"lost" doc:"an active member that is judged lost: it is healed"`
 	Why      string   `json:"why"`
 	Evidence []string `json:"evidence" doc:"what was seen, of the member and by the neighbour that pulls from it"`
+	Severed  string   `json:"severed,omitempty" doc:"the member's site and this node's do not reach each other, and a third one reaches both: in words"`
 }
 
 // HealReport is the verdict on each member, and the heal that runs or would
@@ -79,7 +80,7 @@ func (l look) verdicts() []Verdict {
 		if m.State != topology.MemberActive && m.Why != "" {
 			why += ": " + m.Why
 		}
-		shown = append(shown, Verdict{Member: string(v.Member), State: m.State.String(), Lost: v.Lost, Why: why, Evidence: append([]string{}, v.Evidence...)})
+		shown = append(shown, Verdict{Member: string(v.Member), State: m.State.String(), Lost: v.Lost, Why: why, Severed: v.Severed, Evidence: append([]string{}, v.Evidence...)})
 	}
 	return shown
 }

@@ -32,6 +32,7 @@ type App struct {
 	controller *controller.Controller
 	book       *lease.Book   // what this node has given while it leads
 	holder     *lease.Holder // what its proxy was given
+	greeter    *greeter      // which nodes answer it
 	proxy      *proxy.Proxy
 	api        *api.Server
 	verifier   *verify.Verifier // nil on a witness

@@ -59,7 +59,7 @@ func playEvents(t *testing.T, flavour topology.Flavour) {
 	r.untilWhole(t, 60*time.Second)
 	r.ticksAt(t, 0)
 
-	r.exec(t, 0, "ALTER EVENT shop.tick DISABLE") // so that it stands still
+	r.servers[0].Exec(t, "ALTER EVENT shop.tick DISABLE") // so that it stands still
 	r.untilEqual(t, "shop.ticks", "shop.never")
 	for i, s := range r.servers {
 		const turns = "SELECT COUNT(*) FROM (SELECT server, LAG(server) OVER (ORDER BY at, id) AS before_it FROM shop.ticks) AS x WHERE server<>before_it"
@@ -92,12 +92,6 @@ func (r *rig) endedAt(t *testing.T, old, owner int, at time.Time) {
 func eventStatus(t *testing.T, s *mysqltest.Server, name string) string {
 	t.Helper()
 	return s.Query(t, "SELECT status FROM information_schema.events WHERE event_name=?", name)
-}
-
-// exec runs a statement at a member.
-func (r *rig) exec(t *testing.T, i int, statement string) {
-	t.Helper()
-	r.servers[i].Exec(t, statement)
 }
 
 // ticksAt waits until the event runs at a member, and there alone: two rows of its own,

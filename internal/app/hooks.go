@@ -39,7 +39,7 @@ type sights struct{ app *App }
 var _ herald.Eyes = sights{}
 
 // Observations implements herald.Eyes.
-func (s sights) Observations() topology.Observations { return s.app.monitor.Observations() }
+func (s sights) Observations() topology.Observations { return s.app.observations() }
 
 // Step implements herald.Eyes.
 func (s sights) Step() (topology.Step, bool) {

@@ -19,7 +19,7 @@ var _ api.Node = node{}
 func (n node) Name() topology.NodeID                { return n.app.cfg.Node }
 func (n node) Snapshot() *topology.Snapshot         { return n.app.store.Snapshot() }
 func (n node) Changed(after uint64) <-chan struct{} { return n.app.store.Changed(after) }
-func (n node) Observations() topology.Observations  { return n.app.monitor.Observations() }
+func (n node) Observations() topology.Observations  { return n.app.observations() }
 func (n node) Lags() []lagguard.Cell                { return n.app.monitor.Lags() }
 
 func (n node) Picture() *lagguard.Picture         { return n.app.monitor.Picture() }

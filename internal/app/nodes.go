@@ -40,16 +40,19 @@ func (a *App) startLeases(context.Context) error {
 	a.controller = controller.New(controller.Config{
 		Node: a.cfg.Node, Logger: a.logger.With("part", "controller"), Decided: a.decided,
 	}, a.store, a.fleet, eyes{a.monitor, a})
+	a.greeter = newGreeter(a)
 	a.holder = lease.NewHolder(lease.HolderConfig{
 		Node: a.cfg.Node, Witness: a.cfg.witness(), Logger: a.logger.With("part", "lease"),
 		Sole: a.leaseless, Ask: a.askLeader,
 		Writers: func() []topology.Writer { return a.monitor.Observations().Writers },
 		Seen:    func() []lease.Seen { return seenBy(a.monitor, time.Now()) },
 		Gates:   a.gateWords,
+		Site:    a.cfg.Site, Hears: func() []topology.Hearing { return a.greeter.hears(time.Now()) },
 	})
 	a.holding.Store(a.holder)
 	a.store.Handle(a.answer)
 	a.background("leases", a.holder.Run)
+	a.background("greetings", a.greeter.run)
 	return nil
 }
 
@@ -120,6 +123,8 @@ func (a *App) answer(ctx context.Context, from topology.NodeID, kind string, bod
 		return json.Marshal(answer)
 	case kindAPI:
 		return a.answerAPI(ctx, body)
+	case kindHello:
+		return json.Marshal(topology.Hearing{Node: a.cfg.Node, Site: a.cfg.Site})
 	}
 	return nil, fmt.Errorf("node %s does not know what %q is: it is of an earlier release", a.cfg.Node, kind)
 }
@@ -132,12 +137,17 @@ type eyes struct {
 }
 
 // Observations implements controller.Eyes.
-func (e eyes) Observations() topology.Observations {
+func (e eyes) Observations() topology.Observations { return e.app.observations() }
+
+// observations is what this node sees, and, if it leads, what the others have told it.
+func (a *App) observations() topology.Observations {
 	var others []topology.NodeID
-	for _, p := range e.app.store.Peers() {
+	for _, p := range a.store.Peers() {
 		others = append(others, p.ID)
 	}
-	return e.app.book.Extend(e.Monitor.Observations(), others)
+	seen := a.monitor.Observations()
+	seen.Site, seen.Hears = a.cfg.Site, a.greeter.hears(time.Now())
+	return a.book.Extend(seen, others)
 }
 
 // proxyEyes passes on what the proxy notices: to the monitor, and to the leader.

@@ -53,17 +53,24 @@ func startNodesWith(t *testing.T, edit func(*app.Config), roles ...string) *node
 // startNodesBefore is startNodesWith with servers of one's own.
 func startNodesBefore(t *testing.T, servers []*mysqltest.Server, edit func(*app.Config), roles ...string) *nodesRig {
 	t.Helper()
-	n := &nodesRig{servers: servers}
+	return startNodesAt(t, &rig{servers: servers}, edit, roles...)
+}
+
+// startNodesAt is startNodesBefore with the servers of a rig, whose sites the nodes stand
+// at in turn, if it has any.
+func startNodesAt(t *testing.T, like *rig, edit func(*app.Config), roles ...string) *nodesRig {
+	t.Helper()
+	n := &nodesRig{servers: like.servers}
 	ca := t.TempDir()
 	if _, _, err := authority.Create(ca, "test", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	var addrs []string
-	for range roles {
-		addrs = append(addrs, freeAddr(t))
+	for i := range roles {
+		addrs = append(addrs, like.addrAt(t, i))
 	}
 	for i, addr := range addrs {
-		r := &rig{servers: n.servers, cfg: nodeConfig(t)}
+		r := &rig{servers: n.servers, cfg: nodeConfig(t), sites: like.sites, site: i, memberSites: like.memberSites, trap: like.trap, patience: like.patience}
 		r.cfg.Node = topology.NodeID(fmt.Sprintf("n%d", i+1))
 		r.cfg.Raft.Listen, r.cfg.Raft.Join, r.cfg.Raft.Role, r.cfg.Raft.Profile = addr, addrs, roles[i], "lan"
 		if roles[i] != "observer" {
@@ -455,12 +462,16 @@ func (n *nodesRig) owner(t *testing.T, r *rig) *mysqltest.Server {
 	return nil
 }
 
-// same waits until both servers hold the same rows.
+// same waits until all servers hold the same rows.
 func (n *nodesRig) same(t *testing.T) {
 	t.Helper()
-	eventually(t, 10*time.Second, "both hold the same", func() error {
-		if checksum(t, n.servers[0], "steady.w") != checksum(t, n.servers[1], "steady.w") {
-			return errors.New("the checksums differ")
+	eventually(t, 20*time.Second, "all hold the same", func() error {
+		for _, table := range []string{"steady.w", "steady.e"} {
+			for _, s := range n.servers[1:] {
+				if checksum(t, n.servers[0], table) != checksum(t, s, table) {
+					return fmt.Errorf("the checksums of %s differ at %s and %s", table, n.servers[0].Name, s.Name)
+				}
+			}
 		}
 		return nil
 	})
@@ -475,6 +486,7 @@ func (n *nodesRig) load(t *testing.T) {
 		"CREATE USER 'app'@'%' IDENTIFIED BY 'app secret'",
 		"GRANT ALL ON steady.* TO 'app'@'%'",
 		"CREATE TABLE steady.w (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, node VARCHAR(8), client INT, seq INT)",
+		"CREATE TABLE steady.e (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, site INT, client INT, seq INT, epoch BIGINT UNSIGNED, server INT UNSIGNED)",
 	} {
 		if _, err := db.ExecContext(t.Context(), statement); err != nil {
 			t.Fatal(err)

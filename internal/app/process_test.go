@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/app"
 	"github.com/sqlring/sqlring/internal/controller"
+	"github.com/sqlring/sqlring/internal/mysqltest"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -25,6 +27,7 @@ import (
 // be killed like any process.
 const (
 	envNode = "SQLRING_TEST_NODE" // its configuration file
+	envTrap = "SQLRING_TEST_TRAP" // a trap's file
 	envDie  = "SQLRING_TEST_DIE"  // kill -9 after that many steps of a heal, a removal, or a copy from when its source is chosen; 0: never
 )
 
@@ -48,7 +51,9 @@ func runNode(config string) int {
 		}
 		last, _ := strconv.Atoi(os.Getenv(envDie))
 		healing, steps := false, 0
+		caught := trap{file: os.Getenv(envTrap)}
 		node.OnDecision(func(d controller.Decision) {
+			caught.step()
 			switch d.Step.Change.(type) {
 			case topology.BeginHeal, topology.BeginMove, topology.BeginLeave, topology.ChooseSource:
 				healing = true
@@ -82,10 +87,40 @@ func runNode(config string) int {
 	return 0
 }
 
+// trap kills the process after a number of steps that the controller takes since a file
+// says so: "round number". Whoever leads steps into it; it is sprung once.
+type trap struct {
+	file  string
+	round string
+	steps int
+}
+
+func (c *trap) step() {
+	if c.file == "" {
+		return
+	}
+	text, _ := os.ReadFile(c.file)
+	round, number, set := strings.Cut(strings.TrimSpace(string(text)), " ")
+	if !set {
+		return
+	}
+	if round != c.round {
+		c.round, c.steps = round, 0
+	}
+	if c.steps++; strconv.Itoa(c.steps) != number || os.Remove(c.file) != nil {
+		return
+	}
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {} // until the signal has been delivered
+}
+
 // nodeProcess is a node in a process of its own, started again when it dies.
 type nodeProcess struct {
-	file string
-	log  *os.File
+	file  string
+	trap  string           // file of a trap; "": none
+	sites *mysqltest.Sites // nil: it runs here
+	site  int
+	log   *os.File
 
 	mu    sync.Mutex // guards what follows
 	cmd   *exec.Cmd
@@ -98,12 +133,12 @@ type nodeProcess struct {
 // the first heal. A supervisor starts it again, and then it lives.
 func (r *rig) startProcess(t *testing.T, die int) *nodeProcess {
 	t.Helper()
-	r.cfg.Proxy.Listen, r.cfg.API.Listen = freeAddr(t), "127.0.0.1:0"
+	r.cfg.Proxy.Listen, r.cfg.API.Listen = r.addrAt(t, r.site), "127.0.0.1:0"
 	text, err := r.cfg.YAML()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &nodeProcess{file: filepath.Join(r.cfg.Dir, "node.yaml")}
+	p := &nodeProcess{file: filepath.Join(r.cfg.Dir, "node.yaml"), trap: r.trap, sites: r.sites, site: r.site}
 	if err := os.WriteFile(p.file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -126,8 +161,14 @@ func (p *nodeProcess) start(t *testing.T, die int) {
 		return
 	}
 	p.cmd = exec.Command(os.Args[0]) //nolint:noctx // it is ended by stop
-	p.cmd.Env = append(os.Environ(), envNode+"="+p.file, envDie+"="+strconv.Itoa(die))
+	p.cmd.Env = append(os.Environ(), envNode+"="+p.file, envDie+"="+strconv.Itoa(die), envTrap+"="+p.trap)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	if p.sites != nil {
+		if err := p.sites.Enter(p.cmd, p.site); err != nil {
+			t.Error(err)
+			return
+		}
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Error(err)
 		return
@@ -157,7 +198,7 @@ func (p *nodeProcess) stop(t *testing.T) {
 	}
 	p.mu.Unlock()
 	p.ended.Wait()
-	if t.Failed() {
+	if t.Failed() || os.Getenv("SQLRING_NODE_LOGS") != "" {
 		text, _ := os.ReadFile(p.log.Name())
 		t.Logf("log of the node:\n%s", text)
 	}

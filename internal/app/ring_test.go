@@ -27,7 +27,12 @@ type rig struct {
 	app     *app.App
 	client  *api.Client
 
-	stride   int           // of the ring; 0: the default
+	stride      int              // of the ring; 0: the default
+	sites       *mysqltest.Sites // where servers and nodes stand, if that matters
+	site        int              // of the node
+	trap        string           // file that has the node's process die between two steps
+	memberSites []string         // names of the servers' sites, as the ring is told
+
 	patience time.Duration // how long the ring may take to be made, if above 30 s
 }
 
@@ -63,8 +68,12 @@ func openRig(t *testing.T, r *rig) *rig {
 func (r *rig) initRing(t *testing.T) {
 	t.Helper()
 	request := api.InitRequest{Name: "test", Durability: "semisync", Degraded: "allow", Stride: r.stride, Why: "test"}
-	for _, s := range r.servers {
-		request.Members = append(request.Members, api.InitMember{ID: s.Name, Addr: s.Addr})
+	for i, s := range r.servers {
+		m := api.InitMember{ID: s.Name, Addr: s.Addr}
+		if i < len(r.memberSites) {
+			m.Site = r.memberSites[i]
+		}
+		request.Members = append(request.Members, m)
 	}
 	eventually(t, 10*time.Second, "the ring is ordered", func() error {
 		_, err := r.client.InitRing(t.Context(), request)
@@ -100,6 +109,17 @@ func freeAddr(t *testing.T) string {
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
+}
+
+// addrAt is freeAddr at a site.
+func (r *rig) addrAt(t *testing.T, site int) string {
+	t.Helper()
+	addr := freeAddr(t)
+	if r.sites != nil {
+		_, port, _ := net.SplitHostPort(addr)
+		addr = net.JoinHostPort(r.sites.Host(site), port)
+	}
+	return addr
 }
 
 func (r *rig) startNode(t *testing.T) {

@@ -171,6 +171,12 @@ func (b *Book) Extend(o topology.Observations, nodes []topology.NodeID) topology
 			o.Writers = append(o.Writers, w)
 		}
 	}
+	for id, h := range b.heard {
+		if id != b.node {
+			o.Places = append(o.Places, topology.Place{Node: id, Site: h.Site, HeardAt: h.at, Hears: h.Hears})
+		}
+	}
+	slices.SortFunc(o.Places, func(a, b topology.Place) int { return cmp.Compare(a.Node, b.Node) })
 	slices.SortFunc(o.Writers, func(a, b topology.Writer) int {
 		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Unit, b.Unit))
 	})

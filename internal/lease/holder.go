@@ -25,6 +25,10 @@ type HolderConfig struct {
 	// Sole reports whether this node is the only one, or the ring was told to go on
 	// without leases: then they last for ever.
 	Sole func() bool
+	// Site is where the node stands, and Hears names the nodes that have answered it
+	// lately.
+	Site  string
+	Hears func() []topology.Hearing // nil: none
 	// Writers is what this node's proxy says of itself, and Seen what its eyes see.
 	Writers func() []topology.Writer
 	Seen    func() []Seen
@@ -66,6 +70,9 @@ type heardAnswer struct {
 func NewHolder(cfg HolderConfig) *Holder {
 	if cfg.Clock == nil {
 		cfg.Clock = boottime
+	}
+	if cfg.Hears == nil {
+		cfg.Hears = func() []topology.Hearing { return nil }
 	}
 	h := &Holder{cfg: cfg, start: time.Now().UnixNano(), poke: make(chan struct{}, 1), granted: make(chan struct{})}
 	h.held.Store(&[]held{})
@@ -147,6 +154,7 @@ func (h *Holder) renew(ctx context.Context, seq uint64, sent time.Duration) erro
 	answer, err := h.cfg.Ask(ctx, Request{
 		Law: topology.Law, Gates: gates,
 		Node: h.cfg.Node, Start: h.start, Seq: seq, Witness: h.cfg.Witness, Writers: h.cfg.Writers(), Seen: h.cfg.Seen(),
+		Site: h.cfg.Site, Hears: h.cfg.Hears(),
 	})
 	if err != nil {
 		return err

@@ -18,6 +18,8 @@ type Request struct {
 	Law     int               `json:"law,omitempty"` // topology.Law that the node knows; 0: of an earlier release
 	// Gates are those of the node's proxy that are, or were, saturated.
 	Gates []topology.GateWord `json:"gates,omitempty"`
+	Site  string              `json:"site,omitempty"`  // where the node stands
+	Hears []topology.Hearing  `json:"hears,omitempty"` // nodes that have answered it within about a second
 }
 
 // Seen is how a node sees a member. Ages, not times: clocks are not compared.

@@ -27,7 +27,7 @@ func runLiveMySQL(ctx context.Context, w work, o topology.Observation, a topolog
 		{"set rules of the applier", o.Settings.ParallelThreads == 0, "SET PERSIST replica_preserve_commit_order=1"},
 		{"set settings", false, mysqlSettings},
 		{"set number of appliers", !w.version.AtLeast(8, 0, 27), mysqlWorkers},
-		{"set slot", false, setSlotMySQL(a)},
+		{"set slot", false, setLayout(w.version.Flavour, a.Layout)},
 	} {
 		if step.skip {
 			continue

@@ -57,10 +57,6 @@ func refusePrepareMySQL(o topology.Observation, a topology.Action) string {
 // bootClosed has a server boot closed to everybody, and pull from nobody.
 const bootClosed = "SET PERSIST_ONLY read_only=1, super_read_only=1, skip_replica_start=1"
 
-func setSlotMySQL(a topology.Action) string {
-	return fmt.Sprintf("SET PERSIST auto_increment_increment=%d, auto_increment_offset=%d", a.Layout.Stride, a.Layout.Offset)
-}
-
 // setIdentityMySQL sets the mark of a prepared process last.
 func setIdentityMySQL(a topology.Action) string {
 	return fmt.Sprintf("SET PERSIST server_id=%d; %s", a.Identity, setCache(identityCache, uint64(a.Identity)))

@@ -30,6 +30,7 @@
 //   - raft.go, proxy.go: up to three voters and an observer, elections, a leader
 //     that was cut off or paused and acts on until it notices, and leases that the
 //     proxies of all nodes ask for, late answers included.
+//   - sites.go: two sites that are parted, with a third one that hears both, or one.
 //   - planned.go: what a DBA orders among the faults: units are made and moved,
 //     members drained.
 //   - nemesis.go, fate.go: the faults. At most one member is lost at a time, for

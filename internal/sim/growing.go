@@ -218,7 +218,7 @@ func (n *nemesis) grow() {
 			}
 		}
 	}
-	add := topology.BeginAdd{Member: topology.NewMember{ID: spare.id, Addr: spare.addr}, Discard: true}
+	add := topology.BeginAdd{Member: topology.NewMember{ID: spare.id, Addr: spare.addr, Site: spare.site()}, Discard: true}
 	if w.chance(0.3) {
 		add.After = w.servers[w.rng.IntN(w.opt.Members)].id
 	}

@@ -3,9 +3,11 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/controller"
+	"github.com/sqlring/sqlring/internal/history"
 	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -41,7 +43,9 @@ type laws struct {
 	failed   map[writeKey]bool
 	acked    []ackedWrite
 	newest   map[topology.UnitID]uint64 // epoch of a write in the schema that was acknowledged
-	stuckFor string                     // what the controller says is needed; empty if it goes on
+	grants   []history.Grant            // of "*", with Options.Record
+	written  []history.Write
+	stuckFor string // what the controller says is needed; empty if it goes on
 }
 
 type ackedWrite struct {
@@ -79,8 +83,9 @@ func (l *laws) logged(s *server, c *commit) {
 		l.w.breach("I2", "%s gives out auto_increment %d for %v, which %v has", s.id, t.id, t.key, other.key)
 	}
 	l.ids[t.id] = t
-	m, _ := l.w.log.snap.Member(s.id)
-	if layout := (autoinc.Layout{Offset: m.Slot, Stride: l.w.log.snap.Ring.Stride}); m.State != topology.MemberCopying && !layout.Produces(t.id) { // what that one held is given up
+	m, in := l.w.log.snap.Member(s.id)
+	layout := autoinc.Layout{Offset: m.Slot, Stride: l.w.log.snap.Ring.Stride}
+	if in && m.State != topology.MemberCopying && !layout.Produces(t.id) { // what a copied one held is given up, and who has left has no slot
 		l.w.breach("I2", "%s gives out auto_increment %d, its slot is %s", s.id, t.id, layout)
 	}
 }
@@ -143,6 +148,9 @@ func (l *laws) acknowledged(c *client, x *write, s *server) {
 		c.last = x.t.key.seq
 	}
 	l.acked = append(l.acked, ackedWrite{x.t, armed})
+	if l.w.opt.Record {
+		l.written = append(l.written, history.Write{Unit: string(x.unit), Epoch: x.epoch, Member: string(s.id), Call: x.began, Return: l.w.now})
+	}
 }
 
 // ended notes an outcome.
@@ -189,6 +197,9 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 	}
 	if heal, ok := c.Change.(topology.BeginHeal); ok {
 		l.stats.Heals++
+		if slices.ContainsFunc(heal.Evidence, func(e string) bool { return strings.HasPrefix(e, "sites ") }) {
+			l.stats.Severed++
+		}
 		if s := l.w.server(heal.Member); !s.wasLost() {
 			l.w.breach("I11", "%s is taken out (%s), and nothing was wrong with it", s.id, c.Why)
 		}
@@ -210,6 +221,9 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 	}
 	for _, u := range after.Units {
 		old, _ := before.Unit(u.ID)
+		if l.w.opt.Record && old.Epoch != u.Epoch {
+			l.grants = append(l.grants, history.Grant{Unit: string(u.ID), From: old.Epoch, To: u.Epoch, Owner: string(u.Owner), Call: l.w.now})
+		}
 		if old.Owner == u.Owner {
 			continue
 		}

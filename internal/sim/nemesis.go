@@ -12,6 +12,8 @@ type nemesis struct {
 	w   *World
 	off bool
 	ail []func() // ends of the faults that are in force
+
+	parted bool // the sites are
 }
 
 func newNemesis(w *World) *nemesis { return &nemesis{w: w, off: true} }
@@ -81,6 +83,12 @@ func (n *nemesis) strike() {
 		{2, n.isolateNode},
 		{2, n.meddle},
 	}
+	if w.opt.Sites {
+		faults = append(faults, struct {
+			weight int
+			do     func()
+		}{6, n.partSites})
+	}
 	if w.opt.Moves {
 		faults = append(faults, []struct {
 			weight int
@@ -131,6 +139,9 @@ func (n *nemesis) strike() {
 func (n *nemesis) victim() *server {
 	w := n.w
 	s := w.servers[w.rng.IntN(len(w.servers))]
+	if n.parted {
+		return nil // one loss is enough
+	}
 	if w.opt.Double && w.chance(0.3) {
 		return s
 	}

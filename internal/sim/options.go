@@ -19,6 +19,8 @@ type Options struct {
 	Grows      int           // members that are added at random moments, at most
 	Data       bool          // the first member holds data when the ring is made
 	Moves      bool          // units are moved at random moments
+	Sites      bool          // members and voters stand at two sites, and a voter at a third; the two are parted at random
+	Witness    bool          // that one looks at nothing, and does not lead
 	Dissolves  bool          // the ring is dissolved in the end
 	Resizes    bool          // the stride is resized at random moments; it begins tight
 	Leaves     bool          // members are removed and maintained at random moments
@@ -32,6 +34,8 @@ type Options struct {
 	Slow       bool    // appliers are slow from the beginning
 	Flaky      float64 // probability that a statement or command meets a fault
 	Trace      bool
+	Record     bool   // Result has the grants and the writes that were acknowledged
+	Deaf       string // a law that is not enforced, for who looks with other means
 	Mutation   Mutation
 }
 
@@ -76,6 +80,10 @@ func Draw(seed uint64) Options {
 	o.Data = growing.IntN(5) == 0
 	o.Scheduler = rand.New(rand.NewPCG(seed, 0xe7e7)).IntN(2) == 0
 	o.Resizes = rand.New(rand.NewPCG(seed, 0x51de)).IntN(4) == 0
+	sites := rand.New(rand.NewPCG(seed, 0x517e))
+	if o.Voters == 3 && o.Members == 2 && o.Grows == 0 && sites.IntN(3) > 0 {
+		o.Sites, o.Witness = true, sites.IntN(2) == 0
+	}
 	return o
 }
 
@@ -83,8 +91,8 @@ const maxUnits = 3
 
 // String prints all that the seed decided.
 func (o Options) String() string {
-	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t resizes=%t scheduler=%t",
-		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data, o.Resizes, o.Scheduler)
+	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t sites=%t witness=%t resizes=%t scheduler=%t",
+		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data, o.Sites, o.Witness, o.Resizes, o.Scheduler)
 }
 
 // Mutation breaks one rule of the code under test, or of the model where it

@@ -200,14 +200,14 @@ func (p *proxy) report() {
 
 func (p *proxy) tell() {
 	said, leader, sent := p.writers(), p.n.knows, p.w.now
-	seen := p.n.sightings()
+	seen, hears := p.n.sightings(), p.n.hears()
 	p.w.net.send(p.n.host(), leader.host(), func() {
 		late := p.w.now-sent > topology.LeaseTTL/2 // the call was given up by then
 		if last := leader.writers[p.n.id]; leader.up && leader.fleet != nil && !leader.fleet.over && !late && last.sent <= sent {
 			for i := range said {
 				said[i].At = p.w.clock()
 			}
-			leader.writers[p.n.id] = report{sent, said}
+			leader.writers[p.n.id] = report{sent, said, topology.Place{Node: p.n.id, Site: p.n.site(), HeardAt: p.w.clock(), Hears: hears}}
 			leader.others[p.n.id] = seen
 			leader.wake()
 		}
@@ -218,6 +218,7 @@ func (p *proxy) tell() {
 type report struct {
 	sent    time.Duration
 	writers []topology.Writer
+	place   topology.Place
 }
 
 func (p *proxy) writers() []topology.Writer {
@@ -260,19 +261,21 @@ func (n *node) addWriters(seen *topology.Observations) {
 			seen.Writers = append(seen.Writers, n.proxy.writers()...)
 		} else if said, ok := n.writers[other.id]; ok {
 			seen.Writers = append(seen.Writers, said.writers...)
+			seen.Places = append(seen.Places, said.place)
 		}
 	}
 	for _, other := range n.w.nodes {
 		seen.Others = append(seen.Others, n.others[other.id]...)
 	}
 	seen.Grants = n.given()
+	seen.Site, seen.Hears = n.site(), n.hears()
 }
 
 // sightings is how this node sees the members, for the leader. All machines have the
 // same clock here; leases are where they are told apart.
 func (n *node) sightings() []topology.Sighting {
 	var seen []topology.Sighting
-	if !n.voter {
+	if !n.voter || n.witness() {
 		return nil // it does not look
 	}
 	for _, o := range n.eyes.obs.Members {

@@ -46,7 +46,7 @@ func (w *World) voters() []*node { return w.nodes[:w.opt.Voters] }
 func (w *World) candidate(not *node) *node {
 	var fit []*node
 	for _, v := range w.voters() {
-		if v != not && v.fit() {
+		if v != not && v.fit() && !v.witness() {
 			fit = append(fit, v)
 		}
 	}

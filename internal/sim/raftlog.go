@@ -117,6 +117,9 @@ func (l *raftLog) compare() {
 		l.w.breach("I12", "replicas differ at index %d", l.index)
 		return
 	}
+	if l.index%4 != l.w.opt.Seed%4 {
+		return // restoring is slow; equal bytes are looked at each time
+	}
 	restored, err := topology.DecodeSnapshot(a)
 	if err != nil {
 		l.w.breach("I12", "snapshot at index %d can not be restored: %s", l.index, err)
@@ -129,7 +132,7 @@ func (l *raftLog) compare() {
 func (l *raftLog) init(o Options) error {
 	ring := topology.InitRing{Name: "cards", Durability: o.Durability, Degraded: o.Degraded, Data: o.Data, Stride: o.strideOf()}
 	for _, s := range l.w.servers {
-		ring.Members = append(ring.Members, topology.NewMember{ID: s.id, Addr: s.addr})
+		ring.Members = append(ring.Members, topology.NewMember{ID: s.id, Addr: s.addr, Site: s.site()})
 	}
 	if l.w.opt.Seed%4 == 0 { // in the others the law is that of the release before; it is faster, too
 		open := topology.Command{Index: l.index, At: l.w.clock(), By: "controller@n1", Why: "the simulation", Change: topology.OpenOutbox{}}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sqlring/sqlring/internal/history"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -22,6 +23,7 @@ type Stats struct {
 	Writes    int
 	Outcomes  [3]int // ok, failed, unknown
 	Heals     int
+	Severed   int // of the heals: because of sites that do not reach each other
 	Rejoins   int
 	Joins     int           // of units, to "*"
 	Moves     int           // units that got another owner in a planned way
@@ -39,6 +41,8 @@ type Stats struct {
 type Result struct {
 	Broken     *Violation // nil: every law held
 	Stats      Stats
+	Grants     []history.Grant // with Options.Record, of unit "*"
+	Writes     []history.Write
 	Transcript string // with Options.Trace
 }
 
@@ -48,7 +52,7 @@ func Run(opt Options) Result {
 	w := newWorld(opt)
 	w.say("world", "%s", opt)
 	w.live()
-	r := Result{Broken: w.broken, Stats: w.laws.stats}
+	r := Result{Broken: w.broken, Stats: w.laws.stats, Grants: w.laws.grants, Writes: w.laws.written}
 	if opt.Trace {
 		r.Transcript = w.trace.last(len(w.trace.lines))
 	}
@@ -222,6 +226,7 @@ func (s *Stats) add(o Stats) {
 		s.Outcomes[i] += n
 	}
 	s.Heals += o.Heals
+	s.Severed += o.Severed
 	s.Rejoins += o.Rejoins
 	s.Joins += o.Joins
 	s.Moves += o.Moves
@@ -237,8 +242,8 @@ func (s *Stats) add(o Stats) {
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals, %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d copied, %d resized, %d events run, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Grown, s.Resized, s.Fired, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals (%d of severed sites), %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d copied, %d resized, %d events run, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Severed, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Grown, s.Resized, s.Fired, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

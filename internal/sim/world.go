@@ -147,7 +147,7 @@ func (w *World) say(who, format string, args ...any) { w.trace.say(w.now, who, f
 
 // breach records the first broken law and stops the world.
 func (w *World) breach(law, format string, args ...any) {
-	if w.broken != nil {
+	if w.broken != nil || law == w.opt.Deaf {
 		return
 	}
 	w.broken = &Violation{Law: law, What: fmt.Sprintf(format, args...), At: w.now}

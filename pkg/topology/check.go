@@ -57,6 +57,7 @@ func Check(s *Snapshot, o Observations, now time.Time) []Violation {
 			found = append(found, checkMember(s, m, seen)...)
 		}
 	}
+	found = append(found, checkSites(s, o, now)...)
 	for _, u := range s.Units {
 		if u.Owner == "" {
 			found = append(found, Violation{

@@ -106,7 +106,7 @@ func TestOtherNodesHaveASay(t *testing.T) {
 		{"of another member", []Sighting{{Node: "n2", Member: "m2", Reach: ReachAnswers, At: now}}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := Observations{Others: tt.others}.outvoted(m, seen, now)
+			got := Observations{Others: tt.others}.outvoted(m, seen, false, now)
 			if (got == "") != (tt.but == "") || !strings.Contains(got, tt.but) {
 				t.Errorf("%q, want %q", got, tt.but)
 			}

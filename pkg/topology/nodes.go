@@ -51,10 +51,12 @@ type Sighting struct {
 // outvoted says why the other nodes do not agree that a member is down which this
 // one has seen fail since Since; "" if they do. One that has seen it answer after
 // that vetoes; of those that have looked lately a strict majority must see it down.
-func (o Observations) outvoted(m Member, seen Observation, now time.Time) string {
+// Where the member's site is severed from this one, cut is set, and only those have a
+// say that stand at this one: that others reach the member does not help here.
+func (o Observations) outvoted(m Member, seen Observation, cut bool, now time.Time) string {
 	lookers, down := 1, 1
 	for _, other := range o.Others {
-		if other.Member != m.ID || now.Sub(other.At) > MaxAge {
+		if other.Member != m.ID || now.Sub(other.At) > MaxAge || cut && o.siteOf(other.Node) != o.Site {
 			continue
 		}
 		lookers++

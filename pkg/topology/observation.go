@@ -303,6 +303,11 @@ type Observations struct {
 	// Led is since when this node leads without a break. Zero: it is not the leader
 	// that asks.
 	Led time.Time `json:"led,omitzero"`
+	// Site is where this node stands, and Hears are the nodes that answered it within
+	// about a second; Places are the other nodes, sorted. Of the leader's observations.
+	Site   string    `json:"site,omitempty"`
+	Hears  []Hearing `json:"hears,omitempty"`
+	Places []Place   `json:"places,omitempty"`
 }
 
 // MaxAge is how old an observation may be for anything to be done because of

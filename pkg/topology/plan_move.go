@@ -198,10 +198,29 @@ func (mv move) ackerThere() (Step, bool) {
 	}
 	down, _ := mv.o.Good(acker.ID, mv.now)
 	linked := down.Link.Upstream == mv.to.Addr && down.Link.Receiver == ThreadRunning
+	if step, is := mv.outsiderAcks(); is {
+		return step, false
+	}
 	if !linked || !down.Settings.AckerEnabled || mv.new.SemiSync.Ackers != 1 {
 		return wait("%s, which is to acknowledge the commits of %s, is not connected to it as its only acker", acker.ID, mv.to.ID), false
 	}
 	return Step{}, true
+}
+
+// outsiderAcks finds a member that is out of the ring, answers again, and acknowledges to
+// the new owner as it did before: it is shut (S8), and let back in when the move is over.
+func (mv move) outsiderAcks() (Step, bool) {
+	for _, m := range mv.s.Members {
+		seen, good := mv.o.Good(m.ID, mv.now)
+		out := m.State == MemberDown || m.State == MemberHeld || m.State == MemberQuarantined || m.State == MemberMaintained
+		if !good || !out || seen.Link.Upstream != mv.to.Addr || !seen.SemiSync.Acking {
+			continue
+		}
+		if step, closed := shut(m, seen); !closed {
+			return step, true
+		}
+	}
+	return Step{}, false
 }
 
 // drain waits until proxies have nothing under way in the unit, or Grace is over.

@@ -114,9 +114,10 @@ func shadowed(errno int, upstream Member) string {
 func ackersOff(s *Snapshot, m, upstream Member, acker bool, o Observations, now time.Time) (Step, bool) {
 	seen, _ := o.Of(m.ID)
 	moves := seen.Link.Upstream != upstream.Addr
+	acks := seen.Settings.AckerEnabled || seen.SemiSync.Acking // whom it does not acknowledge to does not wait for it
 	for _, other := range s.Members {
 		comes := other.ID == upstream.ID && acker
-		leaves := moves && (other.Addr == seen.Link.Upstream || other.ID == m.ID)
+		leaves := moves && (other.Addr == seen.Link.Upstream && acks || other.ID == m.ID)
 		theirs, _ := o.Of(other.ID)
 		gone := other.State == MemberDown || other.State == MemberQuarantined || other.State == MemberHeld || other.State == MemberMaintained || other.State == MemberCopying && other.ID != m.ID || failing(theirs, now)
 		if gone || (!comes && !leaves) {

@@ -192,7 +192,7 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 	case "next":
 		return Next(sc.snap, sc.obs, sc.now).String() + "\n"
 	case "run":
-		return sc.run(t)
+		return sc.run(t, Cursor(args["until"]))
 	case "check":
 		return sc.check()
 	case "state":
@@ -373,10 +373,13 @@ func emptyServer(id MemberID) Observation {
 }
 
 // run takes steps, each with its perfect effect, until there is nothing to do.
-func (sc *scenario) run(t *testing.T) string {
+func (sc *scenario) run(t *testing.T, until Cursor) string {
 	t.Helper()
 	var out strings.Builder
 	for range 100 {
+		if op, _ := sc.snap.Running(); until != "" && op.Cursor == until {
+			return out.String()
+		}
 		for _, m := range sc.snap.Members {
 			if seen, _ := sc.obs.Of(m.ID); sc.now.Sub(seen.At) <= MaxAge {
 				seen.Asked, seen.At = sc.now, sc.now

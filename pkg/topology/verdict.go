@@ -67,12 +67,16 @@ func judge(s *Snapshot, m Member, o Observations, now time.Time) judgement {
 			return judgement{why: fmt.Sprintf("member %s is silent, %s", m.ID, why)}
 		}
 	}
-	if but := o.outvoted(m, seen, now); but != "" {
+	cut, isCut := severed(s, m.Site, o, now)
+	if but := o.outvoted(m, seen, isCut, now); but != "" {
 		return judgement{why: fmt.Sprintf("member %s %s, %s", m.ID, why, but)}
 	}
 	verdict := judgement{lost: true, why: fmt.Sprintf("member %s %s", m.ID, why), evidence: []string{
 		fmt.Sprintf("%s %s since %s: %s", m.ID, why, held.Round(time.Millisecond), seen.Error),
 	}}
+	if isCut {
+		verdict.evidence = append(verdict.evidence, cut.String())
+	}
 	if pulls.Link.lost(now) {
 		verdict.evidence = append(verdict.evidence,
 			fmt.Sprintf("%s, which pulls from it, has lost it: receiver %s %s", pulls.Member, pulls.Link.Receiver, pulls.Link.ReceiverError))

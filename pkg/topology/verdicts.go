@@ -13,6 +13,7 @@ type Verdict struct {
 	Lost     bool     // an active member that is judged lost (S7, S10)
 	Why      string   // one sentence, never empty
 	Evidence []string // what was seen: of the member, and by the neighbour that pulls from it
+	Severed  string   // not empty: the member's site and the leader's do not reach each other, and a third one reaches both
 }
 
 // Verdicts judges every member, in ring order. A member that is not active is
@@ -31,6 +32,9 @@ func Verdicts(s *Snapshot, o Observations, now time.Time) []Verdict {
 		default:
 			judged := judge(s, m, o, now)
 			v.Lost, v.Why, v.Evidence = judged.lost, judged.why, slices.Clone(judged.evidence)
+		}
+		if cut, ok := severed(s, m.Site, o, now); ok {
+			v.Severed = cut.String()
 		}
 		if len(v.Evidence) == 0 {
 			v.Evidence = evidenceOf(s, m, o, now)
