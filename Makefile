@@ -22,7 +22,7 @@ test: servers ## all tests, on real servers too: rings of MariaDB 10.11, then th
 	SQLRING_REQUIRE_SERVERS=1 $(GO) test -timeout 20m ./... && $(MAKE) --no-print-directory mysql
 
 # What the two flavours do not do alike; rings of three and the rest: RUN=.
-MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDiesBetween|TestAFailed|TestReadsSee|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands
+MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDiesBetween|TestAFailed|TestReadsSee|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands|TestASlot|TestWhoIsStill|TestSessionsOverAResize
 
 mysql: servers ## the ring's tests on MySQL 9.7; RUN=pattern: others (3 min)
 	SQLRING_TEST_FLAVOUR=mysql SQLRING_REQUIRE_SERVERS=1 $(GO) test -timeout 20m ./internal/mysqld ./internal/app -run "$(or $(RUN),$(MYSQL_RUN))"
