@@ -136,7 +136,7 @@ func idsThrough(t *testing.T, x ids) {
 	r.servers = servers
 	third.Store(true)
 	load.until(t, x.rows)
-	eventually(t, time.Minute, "the third master has given out ids", func() error {
+	eventually(t, 3*time.Minute, "the third master has given out ids", func() error {
 		var n int
 		slot := r.slot(t, servers[2].Name)
 		err := db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM shop.t WHERE id % ? = ?", x.to, slot%x.to).Scan(&n)
