@@ -21,7 +21,8 @@ import (
 //   - copy_columns.go: how a value is read, written and compared, by its type;
 //   - copy_rows.go: rows, chunk by chunk;
 //   - copy_mark.go: where it is written, and the mark that says that it is complete;
-//   - copy_check.go: what is looked at before.
+//   - copy_check.go: what is looked at before;
+//   - mariadb_copy.go, mysql_copy.go: what flavours do not do alike.
 
 // copyStall is how long a copy may go without any progress before it is given up.
 const copyStall = 10 * time.Minute

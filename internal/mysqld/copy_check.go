@@ -231,7 +231,11 @@ func (c *copyChecks) compareSettings() {
 	}
 	switch {
 	case c.free == 0:
-		c.add("disk", topology.CopyUnknown, "the server does not tell how much is free (INSTALL SONAME 'disks' lets it); the data are about %d MB with their indexes", c.size/1_000_000)
+		how := " (INSTALL SONAME 'disks' lets it)"
+		if c.ours.Version.Flavour == topology.FlavourMySQL {
+			how = ""
+		}
+		c.add("disk", topology.CopyUnknown, "the server does not tell how much is free%s; the data are about %d MB with their indexes", how, c.size/1_000_000)
 	case c.free < c.size+c.size/4:
 		c.add("disk", topology.CopyRefused, "%d MB are free, the data are about %d MB with their indexes", c.free/1_000_000, c.size/1_000_000)
 	default:

@@ -25,8 +25,6 @@ func (mariaDB) deedOf(k topology.ActionKind) (deed, bool) {
 		return deed{lacksPrepare, refusePrepare, runPrepare}, true
 	case topology.ActFollow:
 		return deed{lacksFollow, refuseFollow, runFollow}, true
-	case topology.ActStopReceiver:
-		return deed{lacksStopReceiver, refuseStopReceiver, runStopReceiver}, true
 	case topology.ActDetach:
 		return deed{lacksDetach, refuseDetach, runDetach}, true
 	}
@@ -36,6 +34,8 @@ func (mariaDB) deedOf(k topology.ActionKind) (deed, bool) {
 // commonDeed returns the deeds that both flavours do alike, but for a word.
 func commonDeed(k topology.ActionKind) (deed, bool) {
 	switch k {
+	case topology.ActStopReceiver:
+		return deed{lacksStopReceiver, refuseStopReceiver, runStopReceiver}, true
 	case topology.ActArm:
 		return deed{lacksArm, refuseArm, runArm}, true
 	case topology.ActDisarm:
@@ -60,7 +60,7 @@ func commonDeed(k topology.ActionKind) (deed, bool) {
 		return deed{lacksNothing, refuseEndOlder, runEndOlder}, true
 	case topology.ActSeize:
 		return deed{lacksNothing, refuseNothing, nil}, true // who acts has the hands
-	case topology.ActPrepare, topology.ActFollow, topology.ActStopReceiver, topology.ActDetach, topology.ActNone,
+	case topology.ActPrepare, topology.ActFollow, topology.ActDetach, topology.ActNone,
 		topology.ActCopy, topology.ActEndCopy: // a copy is made on connections of its own
 	}
 	return deed{}, false

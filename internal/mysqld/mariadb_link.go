@@ -14,6 +14,38 @@ import (
 // stopped only while the applier runs, the applier only once nothing received is
 // left, and a link that is to be kept is never stopped.
 
+// linkWords are the statements of a link, which differ in nothing but their words.
+type linkWords struct {
+	start                       string // both threads
+	startApplier, stopApplier   string
+	startReceiver, stopReceiver string // the start of one that runs does nothing; to stop one takes 2 s if the upstream is frozen
+	forget                      string
+	acker                       string // the variable: whether it acknowledges; takes effect when the receiver starts
+}
+
+func (c *conn) link() linkWords {
+	if c.version.Flavour == topology.FlavourMySQL {
+		return linkWords{
+			start:        "START REPLICA",
+			startApplier: "START REPLICA SQL_THREAD", stopApplier: "STOP REPLICA SQL_THREAD",
+			startReceiver: "START REPLICA IO_THREAD", stopReceiver: "STOP REPLICA IO_THREAD",
+			forget: "RESET REPLICA ALL", acker: "rpl_semi_sync_replica_enabled",
+		}
+	}
+	return linkWords{
+		start:        "START SLAVE",
+		startApplier: "START SLAVE SQL_THREAD", stopApplier: "STOP SLAVE SQL_THREAD",
+		startReceiver: "START SLAVE IO_THREAD", stopReceiver: "STOP SLAVE IO_THREAD",
+		forget: "RESET SLAVE ALL", acker: "rpl_semi_sync_slave_enabled",
+	}
+}
+
+// setAcker returns the statement that says whether the member acknowledges to its
+// upstream.
+func (l linkWords) setAcker(on bool) string {
+	return fmt.Sprintf("SET GLOBAL %s=%d", l.acker, btoi(on))
+}
+
 func lacksFollow(o topology.Observation, a topology.Action) string {
 	link := o.Link
 	switch {
@@ -60,10 +92,15 @@ func undrained(o topology.Observation) string {
 
 func runFollow(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
 	if o.Link.Upstream == a.Upstream {
+		if o.Link.Receiver == topology.ThreadStopped && o.Link.Applier == topology.ThreadStopped {
+			if err := claimOwn(ctx, w, o); err != nil {
+				return err
+			}
+		}
 		return startThreads(ctx, w, o, a)
 	}
 	if o.Link.Applier == topology.ThreadRunning {
-		if err := w.execute(ctx, "STOP SLAVE SQL_THREAD"); err != nil {
+		if err := w.execute(ctx, w.link().stopApplier); err != nil {
 			return fmt.Errorf("stop the drained applier: %w", err)
 		}
 	}
@@ -79,10 +116,15 @@ func runFollow(ctx context.Context, w work, o topology.Observation, a topology.A
 	change := fmt.Sprintf(`CHANGE MASTER TO MASTER_HOST=%s, MASTER_PORT=%s, MASTER_USER=%s, MASTER_PASSWORD=%s,
 		MASTER_USE_GTID=slave_pos, MASTER_HEARTBEAT_PERIOD=1, MASTER_CONNECT_RETRY=1`,
 		quote(host), port, quote(w.member.cfg.ReplicationUser), quote(w.member.cfg.ReplicationPassword))
+	return pointTo(ctx, w, a, change)
+}
+
+// pointTo changes the upstream by a flavour's statement, and starts both threads.
+func pointTo(ctx context.Context, w work, a topology.Action, change string) error {
 	if err := w.execute(ctx, change); err != nil {
 		return fmt.Errorf("change upstream to %s: %w", a.Upstream, err)
 	}
-	if err := w.execute(ctx, setAcker(a.Acker)+"; START SLAVE"); err != nil {
+	if err := w.execute(ctx, w.link().setAcker(a.Acker)+"; "+w.link().start); err != nil {
 		return fmt.Errorf("start following %s: %w", a.Upstream, err)
 	}
 	return nil
@@ -103,34 +145,20 @@ func claimOwn(ctx context.Context, w work, o topology.Observation) error {
 	return nil
 }
 
-// setAcker returns the statement that says whether the member acknowledges to
-// its upstream. It takes effect when the receiver starts.
-func setAcker(on bool) string {
-	value := 0
-	if on {
-		value = 1
-	}
-	return fmt.Sprintf("SET GLOBAL rpl_semi_sync_slave_enabled=%d", value)
-}
-
 // startThreads starts what does not run, the applier first. A receiver that runs
 // and should acknowledge otherwise is started anew: the setting is changed while
 // it is down, so that a setting which is right tells a receiver which is.
 func startThreads(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
-	if o.Link.Receiver == topology.ThreadStopped && o.Link.Applier == topology.ThreadStopped {
-		if err := claimOwn(ctx, w, o); err != nil {
-			return err
-		}
-	}
+	words := w.link()
 	steps := []struct {
 		what string
 		skip bool
 		sql  string
 	}{
-		{"start applier", o.Link.Applier == topology.ThreadRunning, "START SLAVE SQL_THREAD"},
-		{"stop receiver", o.Link.Receiver == topology.ThreadStopped || o.Settings.AckerEnabled == a.Acker, "STOP SLAVE IO_THREAD"},
-		{"set whether it acknowledges", o.Settings.AckerEnabled == a.Acker, setAcker(a.Acker)},
-		{"start receiver", false, "START SLAVE IO_THREAD"}, // does nothing if it runs
+		{"start applier", o.Link.Applier == topology.ThreadRunning, words.startApplier},
+		{"stop receiver", o.Link.Receiver == topology.ThreadStopped || o.Settings.AckerEnabled == a.Acker, words.stopReceiver},
+		{"set whether it acknowledges", o.Settings.AckerEnabled == a.Acker, words.setAcker(a.Acker)},
+		{"start receiver", false, words.startReceiver},
 	}
 	for _, step := range steps {
 		if step.skip {
@@ -168,9 +196,8 @@ func refuseStopReceiver(o topology.Observation, _ topology.Action) string {
 	return fmt.Sprintf("its applier is %s with %s unapplied, which would be lost", o.Link.Applier, unapplied)
 }
 
-// runStopReceiver takes 2 s if the upstream is frozen.
 func runStopReceiver(ctx context.Context, w work, _ topology.Observation, _ topology.Action) error {
-	if err := w.execute(ctx, "STOP SLAVE IO_THREAD"); err != nil {
+	if err := w.execute(ctx, w.link().stopReceiver); err != nil {
 		return fmt.Errorf("stop receiver: %w", err)
 	}
 	return nil
@@ -190,16 +217,21 @@ func refuseDetach(o topology.Observation, a topology.Action) string {
 	return undrained(o)
 }
 
-func runDetach(ctx context.Context, w work, _ topology.Observation, a topology.Action) error {
+func runDetach(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
 	if a.Full {
-		if err := w.execute(ctx, "STOP SLAVE IO_THREAD"); err != nil {
-			return fmt.Errorf("stop receiver: %w", err)
+		if err := runStopReceiver(ctx, w, o, a); err != nil {
+			return err
 		}
 	}
-	if err := w.execute(ctx, "STOP SLAVE SQL_THREAD"); err != nil {
+	return endLink(ctx, w)
+}
+
+// endLink stops the applier, which has nothing to do any more, and ends following.
+func endLink(ctx context.Context, w work) error {
+	if err := w.execute(ctx, w.link().stopApplier); err != nil {
 		return fmt.Errorf("stop the drained applier: %w", err)
 	}
-	if err := w.execute(ctx, "RESET SLAVE ALL"); err != nil {
+	if err := w.execute(ctx, w.link().forget); err != nil {
 		return fmt.Errorf("end following: %w", err)
 	}
 	return nil

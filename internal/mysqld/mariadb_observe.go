@@ -85,10 +85,7 @@ func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) er
 	if o.SemiSync.Replicas, err = readHosts(first[3]); err != nil {
 		return err
 	}
-	if len(first[4].rows) != 1 {
-		return errors.New("the server does not count the connections of applications")
-	}
-	if err := readApps(first[4].rows[0], o); err != nil {
+	if err := readApps(first[4], o); err != nil {
 		return err
 	}
 	return observeLink(ctx, c, o, linkStatement, readLink)
@@ -137,17 +134,18 @@ func readState(t table, c *conn, o *topology.Observation) error {
 	return r.err
 }
 
+// readSemiSync reads the status by its names, which are others on MySQL.
 func readSemiSync(t table, o *topology.Observation) {
 	for _, row := range t.rows {
 		number, _ := strconv.Atoi(row[1]) // the two that are not numbers are not read as such
 		switch strings.ToUpper(row[0]) {
-		case "RPL_SEMI_SYNC_MASTER_STATUS":
+		case "RPL_SEMI_SYNC_MASTER_STATUS", "RPL_SEMI_SYNC_SOURCE_STATUS":
 			o.SemiSync.On = row[1] == "ON"
-		case "RPL_SEMI_SYNC_MASTER_CLIENTS":
+		case "RPL_SEMI_SYNC_MASTER_CLIENTS", "RPL_SEMI_SYNC_SOURCE_CLIENTS":
 			o.SemiSync.Ackers = number
-		case "RPL_SEMI_SYNC_MASTER_WAIT_SESSIONS":
+		case "RPL_SEMI_SYNC_MASTER_WAIT_SESSIONS", "RPL_SEMI_SYNC_SOURCE_WAIT_SESSIONS":
 			o.SemiSync.Waiting = number
-		case "RPL_SEMI_SYNC_SLAVE_STATUS":
+		case "RPL_SEMI_SYNC_SLAVE_STATUS", "RPL_SEMI_SYNC_REPLICA_STATUS":
 			o.SemiSync.Acking = row[1] == "ON"
 		}
 	}
@@ -218,11 +216,11 @@ func readLink(t table) (topology.Link, error) {
 
 func threadState(text string) topology.ThreadState {
 	switch text {
-	case "Yes":
+	case "Yes", "ON":
 		return topology.ThreadRunning
-	case "No":
+	case "No", "OFF":
 		return topology.ThreadStopped
-	case "Connecting", "Preparing":
+	case "Connecting", "Preparing", "CONNECTING":
 		return topology.ThreadConnecting
 	}
 	return topology.ThreadUnknown

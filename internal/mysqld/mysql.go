@@ -99,8 +99,6 @@ func (mySQL) deedOf(k topology.ActionKind) (deed, bool) {
 		return deed{lacksPrepareMySQL, refusePrepareMySQL, runPrepareMySQL}, true
 	case topology.ActFollow:
 		return deed{lacksFollow, refuseFollowMySQL, runFollowMySQL}, true
-	case topology.ActStopReceiver:
-		return deed{lacksStopReceiver, refuseStopReceiver, runStopReceiverMySQL}, true
 	case topology.ActDetach:
 		return deed{lacksDetach, refuseDetachMySQL, runDetachMySQL}, true
 	}

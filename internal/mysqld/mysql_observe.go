@@ -65,10 +65,10 @@ func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) erro
 	if err != nil {
 		return err
 	}
-	if len(first) != 6 || len(first[1].rows) != 1 || len(first[5].rows) != 1 {
+	if len(first) != 6 || len(first[1].rows) != 1 {
 		return fmt.Errorf("the server gave %d of 6 results", len(first))
 	}
-	readSemiSyncMySQL(first[0], o)
+	readSemiSync(first[0], o)
 	if err := readStateMySQL(first[1], first[2], o); err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) erro
 	if o.SemiSync.Replicas, err = readHosts(first[4]); err != nil {
 		return err
 	}
-	if err := readApps(first[5].rows[0], o); err != nil {
+	if err := readApps(first[5], o); err != nil {
 		return err
 	}
 	return observeLink(ctx, c, o, mysqlLinkStatement, readLinkMySQL)
@@ -159,22 +159,6 @@ func (v variableSet) settings() topology.Settings {
 	}
 }
 
-func readSemiSyncMySQL(t table, o *topology.Observation) {
-	for _, row := range t.rows {
-		number, _ := strconv.Atoi(row[1]) // the two that are not numbers are not read as such
-		switch strings.ToLower(row[0]) {
-		case "rpl_semi_sync_source_status":
-			o.SemiSync.On = row[1] == "ON"
-		case "rpl_semi_sync_source_clients":
-			o.SemiSync.Ackers = number
-		case "rpl_semi_sync_source_wait_sessions":
-			o.SemiSync.Waiting = number
-		case "rpl_semi_sync_replica_status":
-			o.SemiSync.Acking = row[1] == "ON"
-		}
-	}
-}
-
 // readLinkMySQL reads the columns of mysqlLinkStatement, in their order.
 func readLinkMySQL(t table) (topology.Link, error) {
 	if len(t.rows) == 0 {
@@ -188,23 +172,11 @@ func readLinkMySQL(t table) (topology.Link, error) {
 	received, err := topology.ParsePosition(row[5])
 	link := topology.Link{
 		Upstream: net.JoinHostPort(row[0], row[1]),
-		Receiver: serviceState(row[2]), ReceiverErrno: number(3), ReceiverError: row[4],
-		Applier: serviceState(row[6]), Received: received,
+		Receiver: threadState(row[2]), ReceiverErrno: number(3), ReceiverError: row[4],
+		Applier: threadState(row[6]), Received: received,
 	}
 	if link.Applier == topology.ThreadStopped {
 		link.ApplierErrno, link.ApplierError = number(7), row[8]
 	}
 	return link, err
-}
-
-func serviceState(text string) topology.ThreadState {
-	switch text {
-	case "ON":
-		return topology.ThreadRunning
-	case "OFF":
-		return topology.ThreadStopped
-	case "CONNECTING":
-		return topology.ThreadConnecting
-	}
-	return topology.ThreadUnknown
 }

@@ -2,6 +2,7 @@ package mysqld
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/sqlring/sqlring/pkg/autoinc"
@@ -42,8 +43,11 @@ const appsCount = `SELECT COALESCE(SUM(user<>'unauthenticated user'), 0), COALES
 		COALESCE(SUM(id < ` + slotBelow + `), 0) `
 
 // readApps reads the row of appsCount.
-func readApps(row []string, o *topology.Observation) error {
-	r := fieldReader{row: row}
+func readApps(t table, o *topology.Observation) error {
+	if len(t.rows) != 1 {
+		return errors.New("the server does not count the connections of applications")
+	}
+	r := fieldReader{row: t.rows[0]}
 	o.Apps, o.AppsFrom, o.AppsTo, o.Busy, o.Renewed.Older = int(r.number()), r.number(), r.number(), int(r.number()), int(r.number())
 	if r.err != nil {
 		return fmt.Errorf("connections of applications: %w", r.err)
