@@ -178,7 +178,7 @@ func playRemove(t *testing.T, gone string) {
 	if len(reads.errs) > 0 {
 		t.Errorf("%d reads failed: first %v", len(reads.errs), reads.errs[0])
 	}
-	if max(pause, alone) > time.Second {
+	if max(pause, alone) > bar(time.Second) {
 		t.Errorf("a write waited %s", max(pause, alone))
 	}
 }
@@ -261,7 +261,7 @@ func TestMaintenance(t *testing.T) {
 	if failedN+unknownN+broken+len(reads.errs) > 0 {
 		t.Errorf("first: %v %v", w.firstError(), reads.errs)
 	}
-	if pause > time.Second {
+	if pause > bar(time.Second) {
 		t.Errorf("a write waited %s", pause)
 	}
 }
@@ -399,7 +399,7 @@ func TestDissolve(t *testing.T) {
 	} else {
 		r.untilHealthy(t, 20*time.Second)
 		time.Sleep(200 * time.Millisecond)
-		if pause := w.longest(began); pause > time.Second {
+		if pause := w.longest(began); pause > bar(time.Second) {
 			t.Errorf("a write waited %s for a word that was taken back", pause)
 		}
 		if _, failedN, unknownN, broken := w.counts(); failedN+unknownN+broken > 0 {
