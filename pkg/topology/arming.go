@@ -19,13 +19,15 @@ func armed(s *Snapshot, owner Member, o Observations) (Step, bool) {
 	down, _ := o.Of(acker.ID)
 	linked := down.Link.Upstream == owner.Addr && down.Link.Receiver == ThreadRunning
 	listed := len(seen.SemiSync.Replicas) == 0 || slices.Contains(seen.SemiSync.Replicas, acker.Identity)
-	if linked && listed && down.SemiSync.Acking && seen.SemiSync.Enabled && seen.SemiSync.On && seen.SemiSync.Ackers == 1 {
+	if linked && listed && ruled(acker, down) && down.SemiSync.Acking && seen.SemiSync.Enabled && seen.SemiSync.On && seen.SemiSync.Ackers == 1 {
 		return Step{}, true
 	}
 	theirs, at, known := down.PositionBefore(seen.Asked)
 	switch {
 	case !linked:
 		return wait("the acker %s is not connected to %s: its receiver is %s: %s", acker.ID, owner.ID, down.Link.Receiver, orNothing(down.Link.ReceiverError)), false
+	case !ruled(acker, down):
+		return wait("the identity or the rules of the acker %s were changed: that is put right first", acker.ID), false
 	case !known || at.Before(down.Link.Since):
 		return wait("the position of %s was read before that of its acker", owner.ID), false
 	case !seen.Position().Covers(theirs):

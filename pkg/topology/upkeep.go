@@ -87,6 +87,9 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		if !seen.ReadOnly {
 			return do(m.ID, Action{Kind: ActClose}, "%s: it is closed until that is put right", why)
 		}
+		if step, still := standsStill(s, m, o, now); !still {
+			return step
+		}
 		return do(m.ID, prepareAction(s, m, false), "%s", why)
 	}
 	if !s.CountsAs(m, seen.Layout) { // a part of what is meant: nobody is met by it
@@ -129,6 +132,29 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		return step
 	}
 	return semi // idle, or for whom it acknowledges besides
+}
+
+// standsStill reports whether a member's identity and rules can be set, or else the step
+// that brings it there: somebody has changed them while it follows another one, which it
+// may not do meanwhile. Nobody may wait for its acks then.
+func standsStill(s *Snapshot, m Member, o Observations, now time.Time) (Step, bool) {
+	seen, _ := o.Of(m.ID)
+	link := seen.Link
+	idle := link.Upstream == "" || link.Receiver == ThreadStopped && link.Applier == ThreadStopped
+	if idle || ruled(m, seen) {
+		return Step{}, true
+	}
+	if step, off := ackersOff(s, m, Member{}, false, o, now); !off {
+		return step, false
+	}
+	return detached(m, seen)
+}
+
+// ruled reports whether what may not change while a member follows another one is as it
+// should be: its identity, and its rules for GTIDs and the applier.
+func ruled(m Member, seen Observation) bool {
+	v := seen.Settings
+	return seen.Carries(m) && v.GTIDStrict && v.IgnoreDuplicates && v.StrictDDL && v.ParallelThreads == 0
 }
 
 // upkeepOut keeps a member that is out of the ring as it should be, and begins to let
