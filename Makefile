@@ -40,19 +40,19 @@ sim: ## 20 000 simulated rings with faults
 	$(GO) test ./internal/sim -run TestSim -sim.seeds=20000 -timeout 4h -v
 
 faults: servers ## 20 rounds of each fault on real servers, 15 minutes of load; prints the figures of docs/reliability.md (40 min)
-	SQLRING_FAULT_ROUNDS=20 SQLRING_QUIET=15m SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestFaults|TestMove|TestNodeDies|TestLagging|TestNoNeedless" -timeout 4h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+	SQLRING_FIGURES=1 SQLRING_FAULT_ROUNDS=20 SQLRING_QUIET=15m SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestFaults|TestMove|TestNodeDies|TestLagging|TestNoNeedless" -timeout 4h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
 verify: servers ## rows damaged under load are found, repaired and equal; checks of a ring that is made wrong; prints figures of docs/reliability.md (2 min)
-	SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestDamagedRows|TestChecksOfARing" -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestDamagedRows|TestChecksOfARing" -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
 grow: servers ## a ring of 2 grows to 4 under load: rate of the copy and longest pause; MB=200 of data (2 min)
-	SQLRING_GROW_MB=$(or $(MB),200) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestGrow$$" -count=1 -timeout 30m -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+	SQLRING_FIGURES=1 SQLRING_GROW_MB=$(or $(MB),200) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestGrow$$" -count=1 -timeout 30m -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
 nodes: servers ## three nodes that are killed, frozen and left alone, on real servers: ROUNDS=5; prints figures of docs/reliability.md (6 min)
-	SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodes|TestNoQuorum" -count=$(or $(ROUNDS),5) -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodes|TestNoQuorum" -count=$(or $(ROUNDS),5) -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
 reads: servers ## reads of two members against one's (root, for the kernel's cpu controller), and PAIRS=100000 reads of what was just written (3 min); prints figures
-	SQLRING_READS_SCALE=1 SQLRING_READ_PAIRS=$(or $(PAIRS),100000) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestReadsScale|TestReadsSeeWhatTheirAccountWrote" -count=1 -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+	SQLRING_FIGURES=1 SQLRING_READS_SCALE=1 SQLRING_READ_PAIRS=$(or $(PAIRS),100000) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestReadsScale|TestReadsSeeWhatTheirAccountWrote" -count=1 -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
 conformance: build ## other people's suites, drivers and WordPress, directly and through the proxy; SUITE=name runs one (hours; apt-get, npm)
 	cache=$$(./scripts/install-conformance.sh) && $(GO) run ./conformance -cache "$$cache" $(if $(SUITE),-suite $(SUITE))

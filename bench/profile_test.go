@@ -78,6 +78,9 @@ func TestProfile(t *testing.T) {
 // while they are still there.
 func (w *world) profiled(ctx context.Context, t *testing.T) sample {
 	if *profileCase != "idle" {
+		if *profileCase == "busy" {
+			go w.profileRestarted(w.node.proc.PID()) // that case takes a new process
+		}
 		s := w.measure(ctx, cell{*profileCase, *profileClients}, w.peers[0], 1)
 		signalNode(t, w, syscall.SIGUSR2)
 		return s
@@ -90,6 +93,19 @@ func (w *world) profiled(ctx context.Context, t *testing.T) sample {
 	time.Sleep(w.o.Settle)
 	signalNode(t, w, syscall.SIGUSR2)
 	return newSample(cell{*profileCase, *profileClients}, w.peers[0], 1)
+}
+
+// profileRestarted begins a profile of the process that takes the place of another one, once
+// its clients are there.
+func (w *world) profileRestarted(old int) {
+	for range 1000 {
+		time.Sleep(50 * time.Millisecond)
+		if pid := w.node.proc.PID(); pid != old {
+			time.Sleep(w.o.Ramp)
+			_ = syscall.Kill(pid, syscall.SIGUSR1) // without it the profile is empty, which fails
+			return
+		}
+	}
 }
 
 func signalNode(t *testing.T, w *world, sig syscall.Signal) {

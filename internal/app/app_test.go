@@ -84,11 +84,19 @@ func TestLagIsReadBackWithinItsBound(t *testing.T) {
 	for range 8 {
 		time.Sleep(400 * time.Millisecond)
 		asked := time.Now()
-		low, bound := r.lag(t, "m1", "m2")
-		// The probe behind the answer is younger than the probe interval, and
-		// the last beat before the lock may have been on its way.
-		const probe, hop = 300 * time.Millisecond, 50 * time.Millisecond
-		atMost, atLeast := time.Since(before), asked.Sub(after)-probe
+		c := cell(t, r.lags(t), "m1", "m2")
+		if c.LowMS == nil || c.HighMS == nil || c.AgeMS == nil {
+			t.Fatalf("the lag of m2 from m1 is not known: %+v", c)
+		}
+		low, bound := time.Duration(*c.LowMS)*time.Millisecond, time.Duration(*c.HighMS-*c.LowMS)*time.Millisecond
+		// The truth of a reading is that of its moment, and the last beat before
+		// the lock may have been on its way.
+		const hop = 50 * time.Millisecond
+		age := time.Duration(*c.AgeMS) * time.Millisecond
+		atMost, atLeast := time.Since(before), asked.Sub(after)-age
+		if age > bar(time.Second) {
+			t.Errorf("the reading is %s old", age)
+		}
 		if low > atMost || low+bound+hop < atLeast {
 			t.Errorf("held for %s to %s, read %s (+%s)", atLeast, atMost, low, bound)
 		}

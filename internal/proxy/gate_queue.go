@@ -63,7 +63,7 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 	gone := s.awaitGate(g, w, patience, to)
 	now = s.p.now()
 	g.mu.Lock()
-	dropped := g.gate.Drop(&w.Waiter, now, gone)
+	dropped := g.gate.Drop(&w.Waiter, now, s.departs(gone))
 	waited, result := w.Waited(now), w.Result
 	g.tallies.Waited(r.Digest, waited, result, dropped && gone)
 	g.waiting.Store(int32(g.gate.Waiting()))
@@ -86,19 +86,31 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 	return told
 }
 
+// departs says why the session leaves the queue.
+func (s *session) departs(gone bool) gate.Departure {
+	switch {
+	case !gone:
+		return gate.TimeOver
+	case s.eye.Load()&eyeGone != 0:
+		return gate.ClientGone
+	}
+	return gate.Elsewhere
+}
+
 // awaitGate waits until w is woken or its time is over. gone says that there is no use in
 // waiting any more: the client has gone, or the member is not where its command goes.
 func (s *session) awaitGate(g *memberGate, w *gateWaiter, patience time.Duration, to whereto) (gone bool) {
 	const soon = 20 * time.Millisecond // most do not wait for longer, and cost no call
-	deadline := time.Now().Add(patience)
-	w.timer.Reset(min(patience, soon))
+	deadline, first := time.Now().Add(patience), patience
+	if s.eye.Or(eyeWaits)&eyeWatched == 0 {
+		first = min(patience, soon)
+	}
+	defer s.eye.And(^uint32(eyeWaits))
+	if s.eye.Load()&eyeClosed != 0 {
+		s.lookForHangup()
+	}
+	w.timer.Reset(first)
 	defer w.timer.Stop()
-	watched := false
-	defer func() {
-		if watched {
-			s.p.hangups.forget(s)
-		}
-	}()
 	for {
 		changed := s.p.changed()
 		if !s.p.serves(to.member, to.reading, s.aimed) {
@@ -112,8 +124,8 @@ func (s *session) awaitGate(g *memberGate, w *gateWaiter, patience time.Duration
 			if left <= 0 {
 				return false
 			}
-			if !watched {
-				watched = s.p.hangups.watch(s)
+			if s.eye.Load()&eyeWatched == 0 {
+				s.p.hangups.watch(s)
 			}
 			w.timer.Reset(left)
 		case <-changed:

@@ -200,6 +200,37 @@ func TestAClientThatWaitsAndGoesLeavesAtOnce(t *testing.T) {
 	}
 }
 
+// TestAClientThatWaitsAgainAndGoes: one that has waited before is watched already, and one
+// whose side was closed while nobody looked has not waited at all.
+func TestAClientThatWaitsAgainAndGoes(t *testing.T) {
+	b := newBusy()
+	s := gate.Settings{Floor: 1, Ceiling: 1}
+	f := startFaked(t, Config{WatchInterval: 10 * time.Minute, Gates: func() gate.Settings { return s }}, b.answer)
+	first, second := f.client(t), f.client(t)
+	for round := range 3 {
+		first.query("BEGIN")
+		if err := second.own.Send([]byte("\x03UPDATE t SET a=1")); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it waits", func() bool { return f.waitingAt("m1") == 1 })
+		time.Sleep(50 * time.Millisecond)
+		if round == 2 {
+			break
+		}
+		first.query("COMMIT")
+		second.own.Restart(1, 1<<24)
+		if _, err := second.own.Read(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = second.conn.Close()
+	eventually(t, "it has left", func() bool { return f.waitingAt("m1") == 0 })
+	first.query("COMMIT")
+	if n := strings.Count(b.seen(), "UPDATE"); n != 2 || f.Gates()[0].Counts.Gone != 1 {
+		t.Errorf("%d were run; %+v", n, f.Gates()[0].Counts)
+	}
+}
+
 func TestShedIsToldWithWhatToDo(t *testing.T) {
 	b := newBusy()
 	f := places(t, 1, b, gate.Settings{Mode: gate.Shed, ShedWait: 100 * time.Millisecond})

@@ -9,9 +9,9 @@ import (
 
 // hangups tells at once of clients that go while their statement waits at a gate. It is an
 // epoll of its own, which the runtime's poller watches: nobody looks at sockets again and
-// again, and a client that waits for a short time only costs no call. Only what stays
-// until the client has gone for good is waited for, so that commands that were sent ahead
-// are no reason.
+// again. A client is entered when it first waits for more than a moment, and stays until its
+// session ends: to wait again costs no call. Only what stays until the client has gone for
+// good is waited for, so that commands that were sent ahead are no reason.
 type hangups struct {
 	file *os.File // of the epoll; nil: there is none, and the watch finds out
 
@@ -19,7 +19,11 @@ type hangups struct {
 	sessions map[int32]*session // by file descriptor
 }
 
-const epollRDHup = 0x2000
+// Bits of epoll_ctl(2) as package syscall does not have them.
+const (
+	epollRDHup = 0x2000
+	epollEdge  = 1 << 31
+)
 
 // open makes the epoll. Without one clients are looked at with every tick.
 func (h *hangups) open() {
@@ -61,21 +65,23 @@ func (h *hangups) run() {
 	})
 }
 
+// gone looks at a client that has closed its side. One whose command is at a member is left
+// to the watch.
 func (h *hangups) gone(fd int32) {
 	h.mu.Lock()
 	s := h.sessions[fd]
-	delete(h.sessions, fd)
 	h.mu.Unlock()
 	if s == nil {
 		return
 	}
-	if _, gone := s.client.peek(); gone || hungUp(s.conn) {
-		s.hangsUp()
+	s.eye.Or(eyeClosed)
+	if s.eye.Load()&eyeWaits != 0 {
+		s.lookForHangup()
 	}
 }
 
-// watch begins to watch the client of a session that waits, and reports whether it does.
-func (h *hangups) watch(s *session) (watched bool) {
+// watch begins to watch the client of a session.
+func (h *hangups) watch(s *session) {
 	control(s.conn, func(fd uintptr) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -86,27 +92,28 @@ func (h *hangups) watch(s *session) (watched bool) {
 		if err != nil {
 			return
 		}
-		event := syscall.EpollEvent{Events: epollRDHup | syscall.EPOLLONESHOT, Fd: int32(fd)}
+		event := syscall.EpollEvent{Events: epollRDHup | epollEdge, Fd: int32(fd)}
+		h.sessions[int32(fd)] = s // an event may come before the call is back
 		_ = raw.Control(func(epoll uintptr) {
-			watched = syscall.EpollCtl(int(epoll), syscall.EPOLL_CTL_ADD, int(fd), &event) == nil
+			if syscall.EpollCtl(int(epoll), syscall.EPOLL_CTL_ADD, int(fd), &event) == nil {
+				s.eye.Or(eyeWatched)
+			} else {
+				delete(h.sessions, int32(fd))
+			}
 		})
-		if watched {
-			h.sessions[int32(fd)] = s
-		}
 	})
-	return watched
 }
 
-// forget ends what watch began.
+// forget is called before the client's connection is closed, which takes it out of the epoll.
 func (h *hangups) forget(s *session) {
+	if s.eye.Load()&eyeWatched == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	control(s.conn, func(fd uintptr) {
-		h.mu.Lock()
-		defer h.mu.Unlock()
 		if h.sessions[int32(fd)] == s {
 			delete(h.sessions, int32(fd))
-		}
-		if raw, err := h.file.SyscallConn(); err == nil {
-			_ = raw.Control(func(epoll uintptr) { _ = syscall.EpollCtl(int(epoll), syscall.EPOLL_CTL_DEL, int(fd), nil) })
 		}
 	})
 }

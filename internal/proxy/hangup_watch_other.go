@@ -5,8 +5,8 @@ package proxy
 // hangups: the watch finds clients that have gone, with every tick.
 type hangups struct{}
 
-func (h *hangups) open()               {}
-func (h *hangups) close()              {}
-func (h *hangups) run()                {}
-func (h *hangups) watch(*session) bool { return false }
-func (h *hangups) forget(*session)     {}
+func (h *hangups) open()           {}
+func (h *hangups) close()          {}
+func (h *hangups) run()            {}
+func (h *hangups) watch(*session)  {}
+func (h *hangups) forget(*session) {}

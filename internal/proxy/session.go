@@ -100,6 +100,7 @@ type session struct {
 	lastTick uint32            // of the proxy, when the last command ended
 
 	looked       atomic.Uint32                 // phase at the watch's last look
+	eye          atomic.Uint32                 // whether its client is still there: watch.go
 	lookedAt     atomic.Int64                  // when the watch first saw that, unix nanoseconds; 0: never
 	began        time.Time                     // when its client connected
 	profile      atomic.Pointer[profile]       // for others: sessions.go; nil: it is not logged in
@@ -164,6 +165,7 @@ func (s *session) end() {
 	defer s.leavePlace()
 	s.abandon()
 	s.cancel()
+	s.p.hangups.forget(s)
 	s.leave()
 	if l := s.link; l != nil && s.midway {
 		s.p.lease.doubt(s.aimed)

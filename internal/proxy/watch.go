@@ -23,14 +23,29 @@ func (p *Proxy) lookAfterClients(sessions []*session) {
 			continue
 		}
 		if phase&1 == 1 {
-			if _, gone := s.client.peek(); gone || hungUp(s.conn) {
-				s.hangsUp()
+			if s.eye.Load()&(eyeWatched|eyeClosed) != eyeWatched {
+				s.lookForHangup()
 			}
 			continue
 		}
 		if l := s.atMember.Load(); l != nil && l.stale() {
 			s.wakeForStale(l)
 		}
+	}
+}
+
+// What is known of whether the client is still there (session.eye).
+const (
+	eyeWatched = 1 << iota // hangups tells when it closes its side
+	eyeClosed              // it has done so: what it sent may be read still
+	eyeWaits               // its command waits at a gate, or for a lane
+	eyeGone                // nobody is there
+)
+
+// lookForHangup ends the session if its client has gone for good.
+func (s *session) lookForHangup() {
+	if _, gone := s.client.peek(); gone || hungUp(s.conn) {
+		s.hangsUp()
 	}
 }
 
@@ -59,6 +74,7 @@ func (s *session) wakeForStale(l *link) {
 // hangsUp ends a session whose client has gone, and counts it once: a session that ends may
 // be looked at again.
 func (s *session) hangsUp() {
+	s.eye.Or(eyeGone)
 	if !s.interrupted.Load() {
 		s.p.count.hungUp.Add(1)
 	}

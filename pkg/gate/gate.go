@@ -183,16 +183,28 @@ func (g *Gate) RetryAfter() time.Duration {
 	return min(max(g.Expected(), 50*time.Millisecond), 10*time.Second)
 }
 
-// Drop takes w out of the queue: its time is over, or its client has gone. It reports
-// false if Next has returned w before: then w has a place, if its Result is Granted.
-func (g *Gate) Drop(w *Waiter, now Instant, gone bool) bool {
+// Departure is why one leaves the queue that was not served.
+type Departure uint8
+
+// The departures.
+const (
+	TimeOver   Departure = iota // it has waited until w.Until
+	Elsewhere                   // it is to be tried at another member, or ends for reasons of ours
+	ClientGone                  // nobody is there to get an answer
+)
+
+// Drop takes w out of the queue. It reports false if Next has returned w before: then w has
+// a place, if its Result is Granted.
+func (g *Gate) Drop(w *Waiter, now Instant, why Departure) bool {
 	if !w.queued {
 		return false
 	}
 	g.queues[w.Class].remove(w)
 	g.forget(w, now)
 	switch {
-	case gone:
+	case why == Elsewhere:
+		return true
+	case why == ClientGone:
 		g.counts.Gone++
 		g.patience.left(w.Account, w.Waited(now))
 		return true
@@ -236,7 +248,7 @@ func (g *Gate) Next(now Instant) *Waiter {
 		g.state.shed++
 		return w
 	}
-	if g.hopeless(w, now) {
+	if g.hopeless(w, now) && g.turns%oldestEvery != 0 {
 		w = w.flow.last // who came last may still be served in time
 	}
 	q.served(w)
@@ -246,6 +258,10 @@ func (g *Gate) Next(now Instant) *Waiter {
 	w.Result = Granted
 	return w
 }
+
+// oldestEvery is at which turns who has waited for longest is served even where that is
+// hopeless: it may be more patient than others of its account.
+const oldestEvery = 32
 
 // hopeless reports whether w and those who came with it are not to be expected to be there
 // still when they have an answer.

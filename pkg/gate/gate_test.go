@@ -127,7 +127,7 @@ func TestRefusals(t *testing.T) {
 	if _, r := come("b", 10, 0); r != FullQueue {
 		t.Errorf("four wait already: %s", r)
 	}
-	if !g.Drop(third, at(time.Millisecond), true) || g.Drop(third, at(time.Millisecond), true) {
+	if !g.Drop(third, at(time.Millisecond), ClientGone) || g.Drop(third, at(time.Millisecond), ClientGone) {
 		t.Error("who has gone leaves once")
 	}
 	g.Leave(Write)
@@ -262,7 +262,7 @@ func TestClientsThatAlwaysLeaveAreNotMadeToWait(t *testing.T) {
 	}
 	for range 20 {
 		w := mustWait(t, g, &Waiter{Request: Request{Account: "hasty"}}, now)
-		g.Drop(w, now.Add(200*time.Millisecond), true)
+		g.Drop(w, now.Add(200*time.Millisecond), ClientGone)
 	}
 	for range 5 {
 		mustWait(t, g, &Waiter{Request: Request{Account: "other"}}, now)
@@ -389,7 +389,7 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 				}
 			case 6:
 				for w := range waiting {
-					if g.Drop(w, now, r.IntN(2) == 0) != true {
+					if !g.Drop(w, now, Departure(r.IntN(3))) {
 						t.Fatalf("seed %d: a waiter could not leave", seed)
 					}
 					delete(waiting, w)

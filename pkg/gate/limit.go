@@ -38,6 +38,7 @@ const (
 	forgets       = 50   // windows in which nobody waits, after which it grows fast again
 	unchanged     = 0.85
 	forgiving     = 0.998 // of what is normal, how much is left after a window
+	calmPlaces    = 4     // as many statements at once are few
 	longestRatio  = 32    // one statement that takes longer than that counts as if it did not
 )
 
@@ -153,4 +154,4 @@ func (l *limiter) step() float64 {
 
 // calm reports whether so few places are taken that statements do not stand in each
 // other's way because of us.
-func (l *limiter) calm(taken int) bool { return float64(taken) <= l.floor }
+func (l *limiter) calm(taken int) bool { return float64(taken) <= min(l.floor, calmPlaces) }

@@ -85,13 +85,13 @@ const (
 // Defaults returns what is used where nothing is set:
 //
 //	mode      absorb, at most 30 s; shed, at most 500 ms
-//	places    4 to 80
+//	places    8 to 80
 //	queue     20 000 statements, 64 MiB
 //	heavy     from 1 s on
 //	hot keys  one transaction at a time
 func Defaults() Settings {
 	return Settings{
-		Floor: 4, Ceiling: 80, MaxWait: 30 * time.Second, ShedWait: 500 * time.Millisecond,
+		Floor: 8, Ceiling: 80, MaxWait: 30 * time.Second, ShedWait: 500 * time.Millisecond,
 		MaxQueue: 20_000, QueueBytes: 64 << 20, HeavyAfter: time.Second, HotWidth: 1,
 	}
 }
@@ -121,7 +121,7 @@ func (s Settings) WithDefaults() Settings {
 	return s
 }
 
-// String says the settings in words, for example "absorb 30s, 4 to 80 places, …".
+// String says the settings in words, for example "absorb 30s, 8 to 80 places, …".
 func (s Settings) String() string {
 	s = s.WithDefaults()
 	wait := s.MaxWait

@@ -14,6 +14,7 @@ type member struct {
 	cores, knee float64
 	service     time.Duration // of a statement that is alone
 	running     map[*job]float64
+	pace        float64 // what others on its machine leave to it, 0 to 1; 0: all
 }
 
 type job struct {
@@ -27,10 +28,14 @@ type job struct {
 // is done once.
 func (m *member) speed() float64 {
 	n := float64(len(m.running))
-	if n <= m.cores {
-		return 1
+	pace := m.pace
+	if pace == 0 {
+		pace = 1
 	}
-	total := m.cores
+	if n <= m.cores {
+		return pace
+	}
+	total := m.cores * pace
 	if n > m.knee {
 		total /= 1 + math.Pow((n-m.knee)/m.knee, 1.3)
 	}
@@ -122,7 +127,11 @@ func simulate(t *testing.T, s *Settings, m member, times float64, patience time.
 		if now%Instant(50*time.Millisecond) == 0 {
 			for w, j := range waiting {
 				if gone := now.Sub(j.meant) > patience; gone || now > w.Until {
-					g.Drop(w, now, gone)
+					why := TimeOver
+					if gone {
+						why = ClientGone
+					}
+					g.Drop(w, now, why)
 					delete(waiting, w)
 				}
 			}
@@ -173,6 +182,59 @@ func TestTheLimitGrowsWhereWaitingCostsNothing(t *testing.T) {
 	t.Logf("goodput %.2f, limit %d", o.good, o.limit)
 	if o.limit < 60 || o.good < 0.9 {
 		t.Errorf("goodput %.2f with a limit of %d: 70 at once stand in nobody's way", o.good, o.limit)
+	}
+}
+
+// TestNoiseTakesNoPlacesAway: a member that has neighbours on its machine, which leave now
+// more, now less to it, does as much with a gate as its neighbours allow: that it did less
+// for a moment is no reason to believe that fewer places are enough.
+func TestNoiseTakesNoPlacesAway(t *testing.T) {
+	for seed := range uint64(5) {
+		m := member{cores: 12, knee: 200, service: 12 * time.Millisecond, running: make(map[*job]float64)}
+		r := rand.New(rand.NewPCG(seed, 1))
+		g, now := New(Settings{Ceiling: 20}, at(0)), at(0)
+		var done, could float64
+		for range 2000 { // closed loop: there is always somebody who waits
+			mustQueue(g, now)
+		}
+		next := now
+		for step := 0; step < 300_000; step++ {
+			const tick = 100 * time.Microsecond
+			now = now.Add(tick)
+			if now >= next {
+				m.pace = 0.4 + 0.6*r.Float64()
+				next = now.Add(time.Duration(100+r.IntN(900)) * time.Millisecond)
+			}
+			for w := g.Next(now); w != nil; w = g.Next(now) {
+				m.running[&job{began: now}] = m.service.Seconds() * r.ExpFloat64()
+			}
+			could += m.cores * m.pace * tick.Seconds() / m.service.Seconds()
+			speed := m.speed()
+			for j, left := range m.running {
+				if left -= tick.Seconds() * speed; left > 0 {
+					m.running[j] = left
+					continue
+				}
+				delete(m.running, j)
+				done++
+				g.Sample(1, now.Sub(j.began), now)
+				g.Leave(Read)
+				mustQueue(g, now)
+			}
+			if step%2500 == 0 {
+				g.Tick(now, len(m.running))
+			}
+		}
+		t.Logf("seed %d: %.2f of what it could, limit %d", seed, done/could, g.Limit())
+		if done < 0.9*could {
+			t.Errorf("seed %d: it did %.2f of what it could", seed, done/could)
+		}
+	}
+}
+
+func mustQueue(g *Gate, now Instant) {
+	if g.Wait(&Waiter{Request: Request{Class: Read, Digest: 1}}, now) != Granted {
+		panic("the queue is not full")
 	}
 }
 
