@@ -330,8 +330,8 @@ func TestAnEpisodeCountsItsOwn(t *testing.T) {
 		if e := g.State().Episode; !g.State().Saturated || e.Ended != 0 || e.Waits != 2 || e.Refused[FullQueue] != 1 {
 			t.Errorf("while it lasts: %+v", e)
 		}
-		g.Drop(first, now, true)
-		g.Drop(second, now, false)
+		g.Drop(first, now, ClientGone)
+		g.Drop(second, now, TimeOver)
 		pass(7 * time.Second)
 		if e := g.State().Episode; g.State().Saturated || e.Waits != 2 || e.Gone != 1 || e.Refused[TooLong] != 1 || e.Refused[FullQueue] != 1 || e.WaitTime != 3*time.Second {
 			t.Errorf("once it is over: %+v", e)
