@@ -22,8 +22,12 @@ func TestBenchScripts(t *testing.T) {
 	server.Exec(t, "SET GLOBAL read_only=0; CREATE USER crowd@'%' IDENTIFIED BY 'happy'; GRANT ALL ON *.* TO crowd@'%'; CREATE USER few@'%' IDENTIFIED BY 'happy' WITH MAX_USER_CONNECTIONS 3; GRANT ALL ON *.* TO few@'%'")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/bench", RequireExplicitExec: true, RequireUniqueNames: true,
-		Setup: func(env *testscript.Env) error { env.Setenv("ADDR", server.Addr); env.Setenv("SOCKET", server.Socket); return nil },
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "result": readResult, "tables": func(ts *testscript.TestScript, neg bool, args []string) { schemaIs(ts, server, t, neg) }},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("ADDR", server.Addr)
+			env.Setenv("SOCKET", server.Socket)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "result": readResult, "tables": func(ts *testscript.TestScript, neg bool, args []string) { schemaIs(ts, server, t, neg) }},
 	})
 }
 

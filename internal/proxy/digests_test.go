@@ -67,6 +67,23 @@ func firstRow(rows [][]string) string {
 	return strings.Join(rows[0], " ")
 }
 
+// Of a transaction that is always the same, each statement is measured at times.
+func TestEachStatementOfATransactionIsMeasured(t *testing.T) {
+	b := newBusy()
+	f := places(t, 4, b, gate.Settings{})
+	c := f.client(t)
+	for range 2 * sampleEvery {
+		for _, text := range []string{"BEGIN", "SELECT a FROM t", "UPDATE t SET a=1", "COMMIT"} {
+			c.query(text)
+		}
+	}
+	for _, text := range []string{"BEGIN", "SELECT", "UPDATE", "COMMIT"} {
+		if d := f.digest(t, text); d.Statements < sampleEvery || d.Statements > 3*sampleEvery {
+			t.Errorf("%s: %+v", text, d)
+		}
+	}
+}
+
 // What is shed, and who goes, is counted with its digest.
 func TestADigestCountsWhatIsShed(t *testing.T) {
 	b := newBusy()

@@ -63,9 +63,10 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 	gone := s.awaitGate(g, w, patience, to)
 	now = s.p.now()
 	g.mu.Lock()
-	dropped := g.gate.Drop(&w.Waiter, now, s.departs(gone))
+	why := s.departs(gone)
+	dropped := g.gate.Drop(&w.Waiter, now, why)
 	waited, result := w.Waited(now), w.Result
-	g.tallies.Waited(r.Digest, waited, result, dropped && gone)
+	g.tallies.Waited(r.Digest, waited, result, dropped && why == gate.ClientGone)
 	g.waiting.Store(int32(g.gate.Waiting()))
 	switch {
 	case dropped && gone: // nobody is there to be told, or it is tried elsewhere
