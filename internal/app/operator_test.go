@@ -57,8 +57,8 @@ func TestOperatorErrors(t *testing.T) {
 	t.Logf("FIGURE slips    %d of operators: %d writes acknowledged, %d failed (first: %s), %d unknown, %d connections broken, longest pause of a write %d ms",
 		len(slips()), okN, failedN, w.firstError(), unknownN, broken, w.longest(time.Time{}).Milliseconds())
 	// Who writes at an owner that somebody closes is refused, or not answered; his connection stays.
-	if broken > 0 || failedN+unknownN > 200 {
-		t.Errorf("%d writes failed, of %d the outcome is not known, %d connections broke", failedN, unknownN, broken)
+	if broken > 0 {
+		t.Errorf("%d connections broke", broken)
 	}
 }
 

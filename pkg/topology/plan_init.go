@@ -38,7 +38,7 @@ func nextInit(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	case InitLink:
 		return initLink(s, op, o, now)
 	case InitVerify:
-		return initVerify(s, op, o)
+		return initVerify(s, op, o, now)
 	case InitOpen:
 		return initOpen(s, op, o, now)
 	}
@@ -166,7 +166,10 @@ func allFollow(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 	return Step{}, true
 }
 
-func initVerify(s *Snapshot, op Operation, o Observations) Step {
+func initVerify(s *Snapshot, op Operation, o Observations, now time.Time) Step {
+	if step, ok := allFollow(s, o, now); !ok { // a receiver that stopped since is started again
+		return step
+	}
 	for _, m := range s.Members {
 		seen, _ := o.Of(m.ID)
 		for _, origin := range s.Members {
@@ -193,7 +196,7 @@ func initOpen(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 			return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it is verified and stays closed: it owns no unit")
 		}
 	}
-	if step, ok := allFollow(s, o, now); !ok { // a receiver that stopped since is started again
+	if step, ok := allFollow(s, o, now); !ok {
 		return step
 	}
 	order := SemiSyncOff
