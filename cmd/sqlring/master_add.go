@@ -160,8 +160,18 @@ func (c *cli) gaveWay(ctx context.Context, client *api.Client, name string, abor
 func addText(w io.Writer, p api.AddPlan) {
 	m := p.Member
 	fmt.Fprintf(w, "%s at %s: slot %d/%d, identity %d; it follows %s, and %s follows it; its data comes from %s\n\n", m.Name, m.Addr, m.Slot, p.Stride, m.Identity, m.Upstream, p.Behind, p.Source)
+	copyChecksText(w, p.Checks)
+	for i, step := range p.Steps {
+		fmt.Fprintf(w, "%d. %s\n", i+1, step)
+	}
+	if p.Refused != "" {
+		fmt.Fprintf(w, "\nit is refused now: %s\n", p.Refused)
+	}
+}
+
+func copyChecksText(w io.Writer, checks []api.CopyCheck) {
 	rows := [][]string{{"CHECK", "VERDICT", "FOUND"}}
-	for _, check := range p.Checks {
+	for _, check := range checks {
 		found := check.What
 		if check.Remedy != "" {
 			found += "; " + check.Remedy
@@ -173,12 +183,6 @@ func addText(w io.Writer, p api.AddPlan) {
 	}
 	table(w, rows)
 	fmt.Fprintln(w)
-	for i, step := range p.Steps {
-		fmt.Fprintf(w, "%d. %s\n", i+1, step)
-	}
-	if p.Refused != "" {
-		fmt.Fprintf(w, "\nit is refused now: %s\n", p.Refused)
-	}
 }
 
 // addedText says what came of it, and what is next.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,9 +14,10 @@ import (
 
 // rejoinFlags are the flags of `master rejoin`.
 type rejoinFlags struct {
-	letFlow, discard, dryRun, yes bool
-	why                           string
-	follow                        followFlags
+	letFlow, discard, replay bool
+	dryRun, yes              bool
+	why                      string
+	follow                   followFlags
 }
 
 func (c *cli) masterRejoin() *cobra.Command {
@@ -28,6 +30,10 @@ were written to a file. --let-flow lets them flow into the ring, whatever they a
 where the ring has changed the same rows meanwhile, that diverges or stops. --discard
 drops them: they stay in the file, and the member needs a copy of the data that has
 nothing of them; said again after that, it lets the member in under a new identity.
+--replay writes each of them anew at the owner, if it does not conflict with what the
+ring has: --dry-run shows which would, and why. If none conflicts the member's data is
+copied anew and it is in the ring; else it stays in quarantine, and what conflicts is in
+a file.
 
 A refusal names the check that refused and what overrides it; the exit code is 3.`,
 		Example: `  sqlring --api unix:/run/sqlring/api.sock master rejoin m1 --dry-run
@@ -44,6 +50,7 @@ A refusal names the check that refused and what overrides it; the exit code is 3
 	flags := cmd.Flags()
 	flags.BoolVar(&f.letFlow, "let-flow", false, "what only it holds flows into the ring, whatever it is")
 	flags.BoolVar(&f.discard, "discard", false, "what only it holds is dropped, and kept in a file")
+	flags.BoolVar(&f.replay, "replay", false, "what only it holds, and does not conflict, is written anew at the owners")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show what only it holds and the plan, and change nothing")
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	flags.StringVar(&f.why, "why", "", "reason, for the audit")
@@ -53,7 +60,7 @@ A refusal names the check that refused and what overrides it; the exit code is 3
 
 // rejoin is plan, checks, confirmation, progress, verification, next step.
 func (c *cli) rejoin(ctx context.Context, client *api.Client, name string, f rejoinFlags) error {
-	req := api.RejoinRequest{LetFlow: f.letFlow, Discard: f.discard, Why: f.why}
+	req := api.RejoinRequest{LetFlow: f.letFlow, Discard: f.discard, Replay: f.replay, Why: f.why}
 	plan, err := client.PlanRejoin(ctx, name, req)
 	if err != nil {
 		return err
@@ -71,6 +78,9 @@ func (c *cli) rejoin(ctx context.Context, client *api.Client, name string, f rej
 	}
 	if f.discard {
 		question = fmt.Sprintf("\ndrop everything that only %s holds? it stays in the file", name)
+	}
+	if f.replay {
+		question = fmt.Sprintf("\nreplay what only %s holds and does not conflict?", name)
 	}
 	if plan.Refused == "" { // else the node says so, before anybody is asked
 		if err := c.confirm(ctx, f.yes, question); err != nil {
@@ -97,7 +107,7 @@ func (c *cli) rejoin(ctx context.Context, client *api.Client, name string, f rej
 	if err := c.print(op, func(w io.Writer) { rejoinedText(w, op, m) }); err != nil {
 		return err
 	}
-	if m.State != "active" {
+	if m.State != "active" && !(f.replay && m.State == "copying") {
 		return errDegraded
 	}
 	return nil
@@ -116,6 +126,9 @@ func rejoinText(w io.Writer, p api.RejoinPlan) {
 	} else {
 		fmt.Fprintln(w, "what only it holds was not judged yet")
 	}
+	if t := p.Trial; t != nil {
+		trialText(w, *t)
+	}
 	fmt.Fprintln(w)
 	for i, step := range p.Steps {
 		fmt.Fprintf(w, "%d. %s\n", i+1, step)
@@ -123,6 +136,21 @@ func rejoinText(w io.Writer, p api.RejoinPlan) {
 	if p.Refused != "" {
 		fmt.Fprintf(w, "\nit is refused now: %s\n", p.Refused)
 	}
+}
+
+// trialText shows what a replay would do, transaction by transaction.
+func trialText(w io.Writer, t api.Trial) {
+	rows := [][]string{{"TRANSACTION", "DOES", "WOULD BE", "WHY"}}
+	for _, line := range t.Lines {
+		rows = append(rows, []string{line.GTID, strings.Join(line.Tables, ", "), line.Fate, orDash(line.Why)})
+	}
+	fmt.Fprintln(w)
+	table(w, rows)
+	fmt.Fprintf(w, "%d would be replayed, %d were before, %d conflict", t.Replayed, t.Already, t.Conflicts)
+	if n := t.Replayed + t.Already + t.Conflicts - len(t.Lines); n > 0 {
+		fmt.Fprintf(w, "; %d are not shown", n)
+	}
+	fmt.Fprintln(w)
 }
 
 // rejoinedText says what came of it, and what is next.

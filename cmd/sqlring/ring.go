@@ -15,7 +15,7 @@ import (
 )
 
 func (c *cli) ringCommand() *cobra.Command {
-	return noun("ring", "Make the ring, see it, check it, compare it, heal it, dissolve it", c.ringInit(), c.ringTopology(), c.ringHeal(), c.ringCheck(), c.ringVerify(), c.ringRepair(), c.ringDissolve())
+	return noun("ring", "Make the ring, see it, check it, compare it, heal it, dissolve it", c.ringInit(), c.ringTopology(), c.ringHeal(), c.ringCheck(), c.ringVerify(), c.ringRepair(), c.ringDissolve(), c.ringAdopt())
 }
 
 // initFlags are the flags of `ring init`.

@@ -88,7 +88,7 @@ func TestOpenAPIListsEveryRouteAndGETChangesNothing(t *testing.T) {
 		"/v1/gates", "/v1/gates/settings", "/v1/digests", "/v1/accounts", "/v1/accounts/set", "/v1/accounts/clear", "/v1/limits", "/v1/limits/set", "/v1/limits/clear",
 		"/v1/history", "/v1/autoinc/verify", "/v1/autoinc/headroom", "/v1/autoinc/plan", "/v1/autoinc/resize", "/v1/autoinc/resize/cancel",
 		"/v1/sessions", "/v1/sessions/{id}/kill", "/v1/explain",
-		"/v1/members/{name}/remove", "/v1/members/{name}/maintenance", "/v1/ring/dissolve",
+		"/v1/members/{name}/remove", "/v1/members/{name}/maintenance", "/v1/ring/dissolve", "/v1/ring/adopt", "/v1/ring/close-direct",
 	}
 	for _, path := range known {
 		methods, ok := doc.Paths[path]

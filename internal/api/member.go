@@ -18,6 +18,7 @@ type Member struct {
 	Why      string     `json:"why" doc:"why it is in that state, or why it is not known how it is"`
 	Owns     []string   `json:"owns" doc:"the units that it owns"`
 	Drained  bool       `json:"drained" doc:"it stays in the ring and is to serve nobody: sqlring master resume"`
+	Direct   bool       `json:"direct" doc:"it was adopted, and takes writes past sqlring: sqlring ring adopt --close"`
 	Leaving  string     `json:"leaving" doc:"removal or maintenance, if it is to leave or is out for it; else empty"`
 	Until    *time.Time `json:"until" doc:"when its maintenance ends by itself; else null"`
 	Slot     int        `json:"slot" doc:"its auto_increment_offset"`
@@ -79,7 +80,7 @@ func (l look) members() []Member {
 func (l look) member(m topology.Member) Member {
 	shown := Member{
 		Name: string(m.ID), Addr: m.Addr, Site: m.Site, State: m.State.String(), Why: m.Why,
-		Owns: []string{}, Drained: m.Drained, Slot: m.Slot, Identity: m.Identity,
+		Owns: []string{}, Drained: m.Drained, Direct: m.Direct, Slot: m.Slot, Identity: m.Identity,
 		LagMS: map[string]*int64{}, LagErrMS: map[string]*int64{}, LagWas: map[string]LagWas{},
 		SemiSync: SemiSync{Ordered: m.SemiSync.String()}, Cut: m.Cut.String(),
 	}

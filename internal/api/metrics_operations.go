@@ -12,7 +12,7 @@ import (
 
 // operationKinds are the kinds that metrics tell apart.
 func operationKinds() []topology.OperationKind {
-	return []topology.OperationKind{topology.OperationInit, topology.OperationHeal, topology.OperationRejoin, topology.OperationRestart, topology.OperationMove, topology.OperationDivide, topology.OperationJoin, topology.OperationRemove, topology.OperationMaintain, topology.OperationDissolve, topology.OperationAdd, topology.OperationReclone, topology.OperationResize}
+	return []topology.OperationKind{topology.OperationInit, topology.OperationHeal, topology.OperationRejoin, topology.OperationRestart, topology.OperationMove, topology.OperationDivide, topology.OperationJoin, topology.OperationRemove, topology.OperationMaintain, topology.OperationDissolve, topology.OperationAdd, topology.OperationReclone, topology.OperationResize, topology.OperationAdopt, topology.OperationReplay}
 }
 
 // tally counts operations for as long as the process lives. The state forgets

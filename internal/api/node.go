@@ -81,6 +81,12 @@ type Node interface {
 	// CheckCopy asks a server that is to get data, and the member that it is to get it
 	// from, whether that can be. It returns within the deadline of ctx, or 30 s.
 	CheckCopy(ctx context.Context, q topology.CopyInquiry) []topology.CopyCheck
+	// TryReplay finds out what a replay of what only a member holds would do. It returns
+	// within the deadline of ctx, or a minute.
+	TryReplay(ctx context.Context, m topology.Member, a topology.Action) (topology.Replay, error)
+	// LookAt asks servers what they are, members or not. It returns within the deadline
+	// of ctx, or 10 s.
+	LookAt(ctx context.Context, members []topology.Member) topology.Observations
 }
 
 // ProxyStats is what the proxy of a node has done since the node was started.

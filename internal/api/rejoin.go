@@ -15,6 +15,7 @@ import (
 type RejoinRequest struct {
 	LetFlow bool   `json:"let_flow,omitempty" doc:"what only it holds flows into the ring, whatever it is"`
 	Discard bool   `json:"discard,omitempty" doc:"what only it holds does not flow: it is kept in its file; the member is let in once its data is a copy without it"`
+	Replay  bool   `json:"replay,omitempty" doc:"what only it holds, and does not conflict with what the ring has, is written anew at the owners; then its data is copied anew, unless something conflicts"`
 	Why     string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
 }
 
@@ -36,6 +37,7 @@ type RejoinPlan struct {
 	Tail    *Tail    `json:"tail" doc:"what only it held when it was judged last; null: not judged"`
 	Steps   []string `json:"steps"`
 	Refused string   `json:"refused" doc:"why it is refused as it stands; empty: it is not"`
+	Trial   *Trial   `json:"trial" doc:"replay: what it would do, as it was tried and undone; null: not asked for, or it could not be tried"`
 }
 
 type rejoinInput struct {
@@ -64,6 +66,9 @@ func (s *Server) rejoin(ctx context.Context, in *rejoinInput) (*answer[RejoinRes
 	case l.leader != l.node || !l.hasLeader:
 		return nil, notLeader(l, what)
 	}
+	if req.Replay {
+		return s.replay(ctx, l, m, req, in.DryRun)
+	}
 	plan := l.rejoinPlan(m, req)
 	seen, good := l.obs.Good(m.ID, l.now)
 	change := topology.BeginRejoin{Member: m.ID, LetFlow: req.LetFlow, Discard: req.Discard, Same: good && seen.Boot == m.Boot}
@@ -89,7 +94,7 @@ func (l look) mayRejoin(m topology.Member, change topology.BeginRejoin, what str
 	_, err := topology.Apply(l.snap, topology.Command{Index: l.snap.Index + 1, At: l.now, Change: change})
 	switch {
 	case err != nil && m.State == topology.MemberQuarantined && !change.LetFlow && !change.Discard:
-		p := newProblem(http.StatusConflict, ProblemRefused, "%s: refused by the check \"tail\": %s is in quarantine: %s; what overrides it: --let-flow, or --discard", what, m.ID, m.Why)
+		p := newProblem(http.StatusConflict, ProblemRefused, "%s: refused by the check \"tail\": %s is in quarantine: %s; what overrides it: --let-flow, --replay or --discard", what, m.ID, m.Why)
 		p.Check, p.Override = "tail", "let_flow"
 		return p
 	case err != nil:

@@ -47,6 +47,7 @@ func (s *Server) mux() http.Handler {
 	s.leaveRoutes(api)
 	s.dissolveRoutes(api)
 	s.addRoutes(api)
+	s.adoptRoutes(api)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metricsHandler())

@@ -66,6 +66,10 @@ func words(kind topology.OperationKind) map[topology.Cursor]string {
 			topology.ResizeMark:   "what the members have is read once more",
 			topology.ResizeSettle: "every member must have all of that",
 		}
+	case topology.OperationAdopt:
+		return adoptWords()
+	case topology.OperationReplay:
+		return replayWords()
 	case topology.OperationNone:
 	}
 	return nil
@@ -121,6 +125,24 @@ func addWords() map[topology.Cursor]string {
 	}
 }
 
+func adoptWords() map[topology.Cursor]string {
+	return map[topology.Cursor]string{
+		topology.AdoptPreflight: "every server must answer, fit, and replicate in a circle with the others",
+		topology.AdoptSchema:    "each server gets the schema sqlring and the replication account",
+		topology.AdoptTake:      "one after the other gets its identity, slot and settings, and follows the one before it by sqlring's account",
+		topology.AdoptVerify:    "the heartbeat of each server must arrive at every other one",
+		topology.AdoptOpen:      "semi-sync is armed; then proxies may write",
+		topology.AdoptBack:      "whoever does not receive is started again, as before",
+	}
+}
+
+func replayWords() map[topology.Cursor]string {
+	return map[topology.Cursor]string{
+		topology.ReplayJudge: "it is shut, so that what it holds does not grow",
+		topology.ReplayWrite: "each transaction that only it holds, and that does not conflict, is written anew at the owner",
+	}
+}
+
 // cursorWords says what one step is for; empty for a step that this release does
 // not know.
 func cursorWords(kind topology.OperationKind, at topology.Cursor) string { return words(kind)[at] }
@@ -154,6 +176,10 @@ func purpose(op topology.Operation) string {
 		return fmt.Sprintf("copies a member's data to %s anew", op.Member)
 	case topology.OperationResize:
 		return "gives the ring another stride"
+	case topology.OperationAdopt:
+		return "makes a ring of servers that replicate already"
+	case topology.OperationReplay:
+		return fmt.Sprintf("replays what only %s holds", op.Member)
 	case topology.OperationNone:
 	}
 	return "is of a kind that this release does not know"

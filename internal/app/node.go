@@ -58,6 +58,14 @@ func (n node) CheckCopy(ctx context.Context, q topology.CopyInquiry) []topology.
 	return n.app.fleet.CheckCopy(ctx, q)
 }
 
+func (n node) LookAt(ctx context.Context, members []topology.Member) topology.Observations {
+	return n.app.fleet.LookAt(ctx, members)
+}
+
+func (n node) TryReplay(ctx context.Context, m topology.Member, a topology.Action) (topology.Replay, error) {
+	return n.app.fleet.TryReplay(ctx, m, a)
+}
+
 func (n node) ProxyStats() api.ProxyStats {
 	if n.app.proxy == nil {
 		return api.ProxyStats{Refused: map[string]uint64{}}

@@ -181,7 +181,7 @@ func (c *Controller) perform(ctx context.Context, snap *topology.Snapshot, step 
 			return fmt.Errorf("%s: %s is not a member", step.Action, step.Member)
 		}
 		limit := c.cfg.Action
-		if step.Action.Kind == topology.ActReadTail {
+		if step.Action.Kind == topology.ActReadTail || step.Action.Kind == topology.ActReplay {
 			limit = c.cfg.Tail
 		}
 		actx, cancel := context.WithTimeout(ctx, limit)

@@ -41,8 +41,8 @@ func TestPrepareMakesAMemberOfAFreshServer(t *testing.T) {
 	if !v.EndlessWait || !v.AfterSync || !v.IgnoreDuplicates || v.ParallelThreads != 0 || v.NetTimeout != 2 || !v.StrictDDL || isMySQL(t) && !v.ReadOnlyInFile {
 		t.Errorf("settings are %+v", v)
 	}
-	if got := n.Query(t, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='sqlring'"); got != "1" {
-		t.Errorf("schema sqlring holds %s tables, want the heartbeat alone", got)
+	if got := n.Query(t, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='sqlring'"); got != "2" {
+		t.Errorf("schema sqlring holds %s tables, want the heartbeats and the marks of replays", got)
 	}
 	if got := n.Query(t, "SELECT COUNT(*) FROM mysql.user WHERE User='sqlring_repl'"); got != "1" {
 		t.Errorf("%s replication accounts, want 1", got)

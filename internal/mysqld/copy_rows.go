@@ -38,6 +38,11 @@ func (w *copyWork) copyTables(ctx context.Context) error {
 	if err := w.target.execute(ctx, "DELETE FROM sqlring.heartbeat"); err != nil {
 		return err
 	}
+	marks, err := w.marksOfReplays(ctx)
+	if err != nil {
+		return err
+	}
+	tables = append(marks, tables...)
 	for _, o := range tables {
 		if o.engine == "InnoDB" {
 			w.source.unlock()
@@ -49,6 +54,17 @@ func (w *copyWork) copyTables(ctx context.Context) error {
 		w.job.note(func(p *topology.CopyProgress) { p.Sum.Tables++ })
 	}
 	return nil
+}
+
+// marksOfReplays returns the table of what was replayed, made empty here, if the source
+// has it: nothing is to be replayed a second time at a member that was copied since.
+func (w *copyWork) marksOfReplays(ctx context.Context) ([]object, error) {
+	t, err := w.source.conn.query(ctx, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='sqlring' AND table_name='replayed'")
+	if err != nil || t.value() == "0" {
+		return nil, err
+	}
+	return []object{{kind: kindTable, schema: "sqlring", name: "replayed", engine: "InnoDB"}},
+		w.target.execute(ctx, replayedTable+"; DELETE FROM sqlring.replayed")
 }
 
 // copyTable copies the rows of one table, a chunk in the order of the primary key

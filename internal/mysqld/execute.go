@@ -11,7 +11,7 @@ import (
 
 // Execute does one action, and returns once reading back has shown it. It may be
 // called again: an action whose result stands already changes nothing. It
-// returns when ctx ends, or after Config.Act (Config.Tail for ActReadTail).
+// returns when ctx ends, or after Config.Act (Config.Tail for ActReadTail and ActReplay).
 //
 // It takes the hands if it does not hold them. If they are lost on the way, it
 // fails and does not take them again: only the caller can know whether this node
@@ -21,7 +21,7 @@ import (
 // ErrHandsBusy, ErrHandsLost, ErrDeposed, or the server's own.
 func (m *Member) Execute(ctx context.Context, a topology.Action) error {
 	limit := m.cfg.Act
-	if a.Kind == topology.ActReadTail {
+	if a.Kind == topology.ActReadTail || a.Kind == topology.ActReplay {
 		limit = m.cfg.Tail
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)

@@ -27,6 +27,14 @@ func (mariaDB) deedOf(k topology.ActionKind) (deed, bool) {
 		return deed{lacksFollow, refuseFollow, runFollow}, true
 	case topology.ActDetach:
 		return deed{lacksDetach, refuseDetach, runDetach}, true
+	case topology.ActSchema:
+		return deed{lacksSchema, refuseNothing, runSchema}, true
+	case topology.ActAdopt:
+		return deed{lacksAdopt, refuseAdopt, runAdopt}, true
+	case topology.ActStart:
+		return deed{lacksStart, refuseNothing, runStart}, true
+	case topology.ActReplay:
+		return deed{lacksNothing, refuseTail, runReplay}, true
 	}
 	return commonDeed(k)
 }
@@ -61,6 +69,7 @@ func commonDeed(k topology.ActionKind) (deed, bool) {
 	case topology.ActSeize:
 		return deed{lacksNothing, refuseNothing, nil}, true // who acts has the hands
 	case topology.ActPrepare, topology.ActFollow, topology.ActDetach, topology.ActNone,
+		topology.ActSchema, topology.ActAdopt, topology.ActStart, topology.ActReplay, // MariaDB alone
 		topology.ActCopy, topology.ActEndCopy: // a copy is made on connections of its own
 	}
 	return deed{}, false
@@ -86,7 +95,7 @@ func act(ctx context.Context, w work, a topology.Action, deedOf func(topology.Ac
 	if err != nil {
 		return fmt.Errorf("read state: %w", err)
 	}
-	verified := a.Kind == topology.ActExpel || a.Kind == topology.ActEndOlder || a.Kind == topology.ActReadTail // by their own run
+	verified := a.Kind == topology.ActExpel || a.Kind == topology.ActEndOlder || a.Kind == topology.ActReadTail || a.Kind == topology.ActReplay // by their own run
 	if !verified && d.lacks(before, a) == "" {
 		return nil
 	}

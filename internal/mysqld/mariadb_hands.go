@@ -25,8 +25,20 @@ const (
 	copyLock  = "sqlring_copy" // writes a copy into the member
 )
 
+// Who has the hands is the only one who replays there, too (S56): whoever does so in the
+// name of an earlier leadership, or of an earlier connection, is ended.
 func seize(ctx context.Context, c *conn, term uint64) error {
-	return seizeLock(ctx, c, handsLock, term)
+	if err := seizeLock(ctx, c, handsLock, term); err != nil {
+		return err
+	}
+	held, err := c.query(ctx, "SELECT IFNULL(IS_USED_LOCK('"+replayLock+"'),0)")
+	if err != nil || held.value() == "0" {
+		return err
+	}
+	if err := seizeLock(ctx, c, replayLock, term); err != nil {
+		return err
+	}
+	return c.execute(ctx, "DO RELEASE_LOCK('"+replayLock+"')")
 }
 
 func seizeLock(ctx context.Context, c *conn, lock string, term uint64) error {

@@ -139,10 +139,13 @@ func claimOwn(ctx context.Context, w work, o topology.Observation) error {
 	if !ok || o.Applied.Seq(o.Domain) >= own.Seq {
 		return nil
 	}
-	if err := w.execute(ctx, "SET GLOBAL gtid_slave_pos="+quote(o.Applied.With(own).String())); err != nil {
-		return fmt.Errorf("note its own transactions: %w", err)
+	if o.ReadOnly {
+		if err := w.execute(ctx, "SET GLOBAL gtid_slave_pos="+quote(o.Applied.With(own).String())); err != nil {
+			return fmt.Errorf("note its own transactions: %w", err)
+		}
+		return nil
 	}
-	return nil
+	return noteApplied(ctx, w, o.Applied.With(own)) // its binlog moves on meanwhile
 }
 
 // startThreads starts what does not run, the applier first. A receiver that runs

@@ -3,6 +3,7 @@ package mysqld
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -56,6 +57,10 @@ func noteApplied(ctx context.Context, w work, position topology.Position) error 
 	return nil
 }
 
+// idleFirst is for how long only sessions are ended that do nothing: who has one learns
+// of it at his next statement, and nothing that he was doing is undone.
+const idleFirst = time.Second
+
 // endEarlier ends the connections of applications that were begun before now, those
 // that are still logging in among them, and sees them gone.
 func endEarlier(ctx context.Context, w work) error {
@@ -65,5 +70,5 @@ func endEarlier(ctx context.Context, w work) error {
 	}
 	below := probe.id
 	probe.close()
-	return endBelow(ctx, w, below)
+	return endBelow(ctx, w, below, idleFirst)
 }

@@ -210,8 +210,23 @@ func readLink(t table) (topology.Link, error) {
 		ReceiverErrno: number("Last_IO_Errno"), ReceiverError: field("Last_IO_Error"),
 		Applier:      threadState(field("Slave_SQL_Running")),
 		ApplierErrno: number("Last_SQL_Errno"), ApplierError: field("Last_SQL_Error"),
+		Plain: field("Using_Gtid") == "No", Filters: filters(field),
 		Received: received,
 	}, err
+}
+
+// filters says what a link leaves out, "" for nothing.
+func filters(field func(string) string) string {
+	var found []string
+	for _, name := range []string{
+		"Replicate_Do_DB", "Replicate_Ignore_DB", "Replicate_Do_Table", "Replicate_Ignore_Table",
+		"Replicate_Wild_Do_Table", "Replicate_Wild_Ignore_Table", "Replicate_Do_Domain_Ids", "Replicate_Ignore_Domain_Ids",
+	} {
+		if v := field(name); v != "" {
+			found = append(found, name+"="+v)
+		}
+	}
+	return strings.Join(found, ", ")
 }
 
 func threadState(text string) topology.ThreadState {

@@ -179,7 +179,8 @@ const ringSchema = `CREATE DATABASE IF NOT EXISTS sqlring;
 		member VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
 		node VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
 		seq BIGINT UNSIGNED NOT NULL,
-		PRIMARY KEY (member, node)) ENGINE=InnoDB`
+		PRIMARY KEY (member, node)) ENGINE=InnoDB;
+	` + replayedTable
 
 func replicationAccount(cfg Config) string {
 	account := quote(cfg.ReplicationUser) + "@'%'"

@@ -24,6 +24,7 @@ type Member struct {
 
 	term atomic.Uint64
 	tail atomic.Pointer[topology.Tail]
+	last atomic.Pointer[topology.Replay] // the last replay
 	copy copier
 
 	events atomic.Pointer[troubled] // nil: what was ordered last was done

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -133,20 +134,27 @@ func refuseEndOlder(o topology.Observation, a topology.Action) string {
 }
 
 func runEndOlder(ctx context.Context, w work, _ topology.Observation, a topology.Action) error {
-	return endBelow(ctx, w, a.Below)
+	return endBelow(ctx, w, a.Below, 0)
 }
 
+// isIdle is whether a connection does nothing and has no transaction.
+const isIdle = "command='Sleep' AND id NOT IN (SELECT trx_mysql_thread_id FROM information_schema.innodb_trx)"
+
 // endBelow ends the connections of applications with an id less than below, those that are
-// still logging in among them, and sees them gone.
-func endBelow(ctx context.Context, w work, below uint64) error {
-	left := ""
-	gone, err := until(ctx, expelWait, func() (bool, error) {
-		t, err := w.query(ctx, "SELECT id "+w.connectedCondition()+" AND id < ? ORDER BY id", w.ours[0], w.ours[1], below)
+// still logging in among them, and sees them gone. Those that are at work have patience to
+// end what they do.
+func endBelow(ctx context.Context, w work, below uint64, patience time.Duration) error {
+	left, began := "", time.Now()
+	gone, err := until(ctx, patience+expelWait, func() (bool, error) {
+		t, err := w.query(ctx, "SELECT id, "+isIdle+" "+w.connectedCondition()+" AND id < ? ORDER BY id", w.ours[0], w.ours[1], below)
 		if err != nil {
 			return false, err
 		}
 		for _, row := range t.rows {
 			left = row[0]
+			if row[1] != "1" && time.Since(began) < patience {
+				continue // at work, or within a transaction: that may end first
+			}
 			if err := w.execute(ctx, "KILL CONNECTION "+row[0]); err != nil && !isNumber(err, errNoSuchThread) {
 				return false, fmt.Errorf("end connection %s: %w", row[0], err)
 			}

@@ -49,6 +49,8 @@ type tableKey struct {
 	simple  bool // that column alone is the primary key, and there is no other unique or foreign key
 }
 
+func (j *judgement) read() int { return j.transactions }
+
 func (j *judgement) verdict() topology.TailVerdict {
 	switch {
 	case j.conflict != "":

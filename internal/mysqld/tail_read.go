@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
@@ -68,16 +69,32 @@ func (r tailRange) openEnd() topology.Position { return topology.Position(r.open
 const errNoStart = 1236
 
 // readTail streams the transactions of a range from the member's binlog into j.
-func readTail(ctx context.Context, w work, r tailRange, j *judgement) error {
+func readTail(ctx context.Context, w work, r tailRange, j tailSink) error {
 	err := readRange(ctx, w, r, j)
 	var refused *gomysql.MyError
-	if errors.As(err, &refused) && refused.Code == errNoStart && j.transactions == 0 && r.whole().from.String() != r.from.String() {
+	if errors.As(err, &refused) && refused.Code == errNoStart && j.read() == 0 && r.whole().from.String() != r.from.String() {
 		return readRange(ctx, w, r.whole(), j)
 	}
 	return err
 }
 
-func readRange(ctx context.Context, w work, r tailRange, j *judgement) error {
+// tailSink takes in the transactions of a tail, in the order of the binlog.
+type tailSink interface {
+	// statement takes in a statement event.
+	statement(ctx context.Context, g topology.GTID, schema, text string) error
+	// rows takes in a row event; kind is insert, update or delete.
+	rows(ctx context.Context, g topology.GTID, kind string, e *replication.RowsEvent) error
+	// twoPhase takes in that a transaction is a part of an XA transaction.
+	twoPhase(g topology.GTID)
+	// unknown takes in an event that is not known; g is zero outside of a transaction.
+	unknown(g topology.GTID, e *replication.BinlogEvent) error
+	// add notes a line of a list.
+	add(g topology.GTID, e tailEntry) error
+	// read returns how many transactions were taken in.
+	read() int
+}
+
+func readRange(ctx context.Context, w work, r tailRange, j tailSink) error {
 	syncer, err := newSyncer(w.member, flavourName(w.conn))
 	if err != nil {
 		return err
@@ -124,7 +141,7 @@ func newSyncer(m *Member, flavour string) (*replication.BinlogSyncer, error) {
 	return replication.NewBinlogSyncer(replication.BinlogSyncerConfig{
 		ServerID: tailReaderID, Flavor: flavour,
 		Host: host, Port: uint16(number), User: m.cfg.ManagerUser, Password: m.cfg.ManagerPassword,
-		Localhost: "sqlring", DisableRetrySync: true, VerifyChecksum: true,
+		Localhost: "sqlring", DisableRetrySync: true, TimestampStringLocation: time.UTC, VerifyChecksum: true,
 		ReadTimeout: m.cfg.Tail, HeartbeatPeriod: m.cfg.Probe,
 		Logger: slog.New(slog.DiscardHandler), // errors are returned, not printed
 	}), nil
@@ -134,7 +151,7 @@ func newSyncer(m *Member, flavour string) (*replication.BinlogSyncer, error) {
 type tailReader struct {
 	cut   topology.Position
 	left  []topology.GTID // the last of each domain that were not read yet
-	judge *judgement
+	judge tailSink
 
 	now    topology.GTID // of the transaction that is being read, or was last
 	inside bool          // its end has not come yet

@@ -70,6 +70,8 @@ func (s *server) applyOne(t *txn) {
 		s.applied(nil)
 	case s.mem.settings.GTIDStrict && s.disk.binlogPos.Seq(t.gtid.Domain) >= t.gtid.Seq:
 		s.applied(fmt.Errorf("out of order: %s after %s", t.gtid, s.disk.binlogPos))
+	case t.ours && !s.disk.hasRing:
+		s.applied(fmt.Errorf("there is no table sqlring.heartbeat: %s", t.gtid))
 	default:
 		s.w.laws.applying(s, t)
 		s.begin(&commit{t: t, end: s.applied})

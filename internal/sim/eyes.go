@@ -106,7 +106,7 @@ func (e *eyes) note(o topology.Observation) {
 	before, _ := e.obs.Of(o.Member)
 	o = o.After(before)
 	if o.Reach == topology.ReachAnswers && e.n.fleet != nil {
-		o.Tail = e.n.fleet.tails[o.Member]
+		o.Tail, o.Replay = e.n.fleet.tails[o.Member], e.n.fleet.replays[o.Member]
 		if job := e.n.fleet.copies[o.Member]; job != nil {
 			said := job.said
 			o.Copy = &said
@@ -168,6 +168,11 @@ func (s *server) observe() topology.Observation {
 			Applier: m.applier.state, ApplierErrno: m.applier.errno, ApplierError: m.applier.errText,
 			Received: m.receiver.received,
 		},
+	}
+	if s.w.opt.Adopts {
+		for _, d := range m.dumps {
+			o.SemiSync.Replicas = append(o.SemiSync.Replicas, d.d.mem.serverID)
+		}
 	}
 	if m.semi {
 		for _, c := range m.commits {

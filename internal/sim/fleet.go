@@ -27,12 +27,13 @@ type fleet struct {
 	hands map[topology.MemberID]*conn
 	tails map[topology.MemberID]*topology.Tail
 
-	copies map[topology.MemberID]*copyJob
+	copies  map[topology.MemberID]*copyJob
+	replays map[topology.MemberID]*topology.Replay
 }
 
 func newFleet(w *World, n *node) *fleet {
 	w.log.term++
-	return &fleet{w: w, n: n, term: w.log.term, hands: map[topology.MemberID]*conn{}, tails: map[topology.MemberID]*topology.Tail{}, copies: map[topology.MemberID]*copyJob{}}
+	return &fleet{w: w, n: n, term: w.log.term, hands: map[topology.MemberID]*conn{}, tails: map[topology.MemberID]*topology.Tail{}, copies: map[topology.MemberID]*copyJob{}, replays: map[topology.MemberID]*topology.Replay{}}
 }
 
 // deed is an action on its way.
@@ -153,5 +154,9 @@ func (s *server) seize(c *conn, term uint64, then func(error)) {
 		return
 	}
 	s.mem.hands, s.mem.term = c, term
+	if s.mem.replayer != nil {
+		s.seizeReplay(c, term, func(err error) { s.mem.replayer = nil; then(err) })
+		return
+	}
 	then(nil)
 }

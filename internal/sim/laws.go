@@ -72,6 +72,10 @@ func (l *laws) logged(s *server, c *commit) {
 		return
 	}
 	l.oneWriter(s, t)
+	if t.replays != nil {
+		l.replayed(s, t)
+		return
+	}
 	if other := l.keys[t.key]; other != nil {
 		l.w.breach("P5", "write %v runs twice: %s and %s", t.key, other.gtid, t.gtid)
 	}
@@ -83,11 +87,25 @@ func (l *laws) logged(s *server, c *commit) {
 		l.w.breach("I2", "%s gives out auto_increment %d for %v, which %v has", s.id, t.id, t.key, other.key)
 	}
 	l.ids[t.id] = t
+	if t.direct { // its class was its own before there was a ring; it is told apart by its ids
+		return
+	}
 	m, in := l.w.log.snap.Member(s.id)
 	layout := autoinc.Layout{Offset: m.Slot, Stride: l.w.log.snap.Ring.Stride}
 	if in && m.State != topology.MemberCopying && !layout.Produces(t.id) { // what a copied one held is given up, and who has left has no slot
 		l.w.breach("I2", "%s gives out auto_increment %d, its slot is %s", s.id, t.id, layout)
 	}
+}
+
+// replayed checks that what is written anew is written once (I21).
+func (l *laws) replayed(s *server, t *txn) {
+	if s.disk.data.rows[t.key] != nil {
+		l.w.breach("I21", "%s replays %v, which it has", s.id, t.key)
+	}
+	if l.failed[t.key] {
+		l.w.breach("P5", "write %v was answered failed, and is replayed on %s", t.key, s.id)
+	}
+	l.stats.Replayed++
 }
 
 // unitOf returns the unit that a transaction's schema is a part of now.
@@ -103,6 +121,9 @@ func (l *laws) unitOf(t *txn) topology.Unit {
 // epoch, acknowledged or not, once a later one has an owner (I5).
 func (l *laws) oneWriter(s *server, t *txn) {
 	m, _ := l.w.log.snap.Member(s.id)
+	if t.direct && m.Direct { // nobody's promise (S53)
+		return
+	}
 	u := l.unitOf(t)
 	if m.State == topology.MemberActive && s.mem.boot == m.Boot && u.Owner != "" && u.Owner != s.id && u.Epoch > t.epoch {
 		l.w.breach("I5", "%s writes %v of epoch %d, and %s owns it in epoch %d", s.id, t.key, t.epoch, u.Owner, u.Epoch)

@@ -75,6 +75,14 @@ func mutants() []mutant {
 		{Mutation{Name: "deposed leader gives leases", Unverified: true}, "I5", threeVoters},
 		{Mutation{Name: "lease counts from its answer", FromAnswer: true}, "I5", threeVoters},
 		{Mutation{Name: "leader forgets what it gave", Seen: nothingGiven}, "I5", threeVoters},
+		{Mutation{Name: "what was replayed is replayed again", Unmarked: true}, "I21", replaying},
+		{Mutation{Name: "sessions of before go on at a server that is taken over", KeepSessions: true}, "I10", adopting},
+		{Mutation{Name: "an adopted slot is not within what was given out", AnySlot: true}, "I2", adopting},
+		{Mutation{Name: "heartbeats come before their table", NoSchema: true, Seen: answering(func(w *World, o *topology.Observation) {
+			if op, _ := w.log.snap.Running(); op.Cursor == topology.AdoptSchema {
+				o.HasRing = true
+			}
+		})}, "I10", adopting},
 		{Mutation{Name: "half a copy counts for a whole one", Seen: sees(func(_ *World, o *topology.Observation) {
 			if o.Copy != nil && o.Copy.State == topology.CopyRunning {
 				said := *o.Copy
@@ -178,6 +186,10 @@ func moverHasAll(w *World, seen topology.Observations) topology.Observations {
 }
 
 // twoProxies has a second proxy whose owner does not wait for an acker.
+func replaying(o *Options) { o.Replays, o.Updates, o.Adopts = true, true, false }
+
+func adopting(o *Options) { o.Adopts, o.Data = true, false }
+
 func twoProxies(o *Options) {
 	o.Nodes, o.Voters, o.Members, o.Durability, o.Every = 2, 1, 3, topology.DurabilityAsync, 500*time.Millisecond
 }

@@ -107,6 +107,12 @@ func (n *nemesis) strike() {
 			do     func()
 		}{{8, n.resize}, {1, n.cancelResize}}...)
 	}
+	if w.opt.Replays {
+		faults = append(faults, struct {
+			weight int
+			do     func()
+		}{10, n.replay})
+	}
 	if w.opt.Leaves {
 		faults = append(faults, n.leaving()...)
 	}

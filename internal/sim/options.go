@@ -18,6 +18,8 @@ type Options struct {
 	Units      int           // how many there are to be; maxUnits at most
 	Grows      int           // members that are added at random moments, at most
 	Data       bool          // the first member holds data when the ring is made
+	Replays    bool          // what members in quarantine hold is replayed at random moments
+	Adopts     bool          // the servers replicate in a circle already when the ring is made
 	Moves      bool          // units are moved at random moments
 	Sites      bool          // members and voters stand at two sites, and a voter at a third; the two are parted at random
 	Witness    bool          // that one looks at nothing, and does not lead
@@ -84,6 +86,9 @@ func Draw(seed uint64) Options {
 	if o.Voters == 3 && o.Members == 2 && o.Grows == 0 && sites.IntN(3) > 0 {
 		o.Sites, o.Witness = true, sites.IntN(2) == 0
 	}
+	o.Replays = rand.New(rand.NewPCG(seed, 0x4e9a)).IntN(4) == 0
+	o.Updates = o.Updates || o.Replays // else nothing is in quarantine
+	o.Adopts = rand.New(rand.NewPCG(seed, 0xad09)).IntN(6) == 0 && !o.Data
 	return o
 }
 
@@ -91,8 +96,8 @@ const maxUnits = 3
 
 // String prints all that the seed decided.
 func (o Options) String() string {
-	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t sites=%t witness=%t resizes=%t scheduler=%t",
-		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data, o.Sites, o.Witness, o.Resizes, o.Scheduler)
+	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t adopts=%t replays=%t sites=%t witness=%t resizes=%t scheduler=%t",
+		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data, o.Adopts, o.Replays, o.Sites, o.Witness, o.Resizes, o.Scheduler)
 }
 
 // Mutation breaks one rule of the code under test, or of the model where it
@@ -113,6 +118,10 @@ type Mutation struct {
 	Resend        bool // a proxy sends a write again whose answer was lost
 	FailedUnknown bool // a proxy says "failed" where it does not know
 	StopBoth      bool // stopping the receiver stops and starts the applier too
+	KeepSessions  bool // sessions of before are not ended when a server is taken over
+	NoSchema      bool // a server gets the schema sqlring only when it is taken over
+	Unmarked      bool // a transaction is replayed whether its mark is there or not
+	AnySlot       bool // an adopted server may get a slot that is not within what it gives out
 	Unnoted       bool // what a server wrote before the ring was made is not noted as applied
 	AlwaysQuiet   bool // a proxy says that nothing is under way, whatever is
 	EagerAck      bool // a receiver acknowledges what it has not written down

@@ -31,6 +31,8 @@ type Stats struct {
 	Out       int           // maintenances
 	Dissolved int           // rings
 	Fired     int           // runs of events
+	Adopted   int           // rings
+	Replayed  int           // transactions of tails
 	Grown     int           // members that have got another one's data
 	Resized   int           // rings that got another stride
 	Words     int           // commands that a person had to give
@@ -69,6 +71,9 @@ func (w *World) live() {
 	if err := w.log.init(w.opt); err != nil {
 		w.breach("I10", "%s", err)
 		return
+	}
+	if w.opt.Adopts {
+		w.adopt()
 	}
 	w.await("I10", initWithin, w.unwhole)
 	for _, c := range w.clients {
@@ -236,14 +241,16 @@ func (s *Stats) add(o Stats) {
 	s.Fired += o.Fired
 	s.Grown += o.Grown
 	s.Resized += o.Resized
+	s.Adopted += o.Adopted
+	s.Replayed += o.Replayed
 	s.Words += o.Words
 	s.Calm = max(s.Calm, o.Calm)
 }
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals (%d of severed sites), %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d copied, %d resized, %d events run, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Severed, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Grown, s.Resized, s.Fired, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals (%d of severed sites), %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d adopted, %d replayed, %d copied, %d resized, %d events run, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Severed, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Adopted, s.Replayed, s.Grown, s.Resized, s.Fired, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

@@ -60,7 +60,9 @@ type memory struct {
 	hands  *conn // who holds GET_LOCK('sqlring_hands')
 	copier *conn // who holds GET_LOCK('sqlring_copy')
 	term   uint64
-	conns  []*conn
+
+	replayer *conn // who holds GET_LOCK('sqlring_replay')
+	conns    []*conn
 
 	lastConn uint64 // id of the newest connection
 }

@@ -53,6 +53,14 @@ func (d *deed) statements() []statement {
 		return []statement{refuseStranger, setSlot, noteSlot}
 	case topology.ActEndOlder:
 		return []statement{refuseStranger, endOlder}
+	case topology.ActSchema:
+		return []statement{makeSchema}
+	case topology.ActAdopt:
+		return []statement{refuseUntaken, stopApplier, setRules, setIdentity, expelEarlier, noteAdopted, forgetUpstream, stampMember}
+	case topology.ActReplay:
+		return []statement{replayTail}
+	case topology.ActStart:
+		return []statement{startBothAsTheyAre}
 	case topology.ActSeize:
 		return []statement{}
 	case topology.ActNone:

@@ -21,8 +21,10 @@ type txn struct {
 	unit   topology.UnitID // that the schema was a part of when the write was sent
 	epoch  uint64          // of the unit then
 
-	waited bool // semi-sync was on when it was written
-	copied int  // times that another member received it
+	replays *txn // what it is written anew of
+	direct  bool // past every proxy, on a server that is adopted
+	waited  bool // semi-sync was on when it was written
+	copied  int  // times that another member received it
 }
 
 const registers = 4 // of each unit

@@ -79,6 +79,9 @@ func newWorld(opt Options) *World {
 		w.servers[0].loaded(20)
 		w.servers[0].mem.settings.ReadOnlyInFile = true
 	}
+	if opt.Adopts {
+		w.byHand()
+	}
 	for i := range opt.Nodes {
 		w.nodes = append(w.nodes, newNode(w, topology.NodeID(fmt.Sprintf("n%d", i+1))))
 	}

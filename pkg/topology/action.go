@@ -74,11 +74,26 @@ const (
 	// ActEndOlder ends the connections of applications, those that log in among them, with
 	// an id less than Below, and sees them gone.
 	ActEndOlder
+	// ActSchema makes the replication account and the schema sqlring, and nothing else.
+	ActSchema
+	// ActAdopt takes over a member that serves applications and goes on doing so: its
+	// receiver stands still and all that it received is applied. Its applier is stopped;
+	// rules, settings, slot and identity are set; sessions of before are ended, those
+	// that are idle first; all that it wrote before is noted as applied (S36); its link
+	// is forgotten, for the next one is sqlring's; its boot token is stamped last (S52).
+	ActAdopt
+	// ActReplay reads the member's transactions above After from its binlog and writes
+	// each anew at the owner of its unit, if it does not conflict with what is there (S54);
+	// the result is Observation.Replay.
+	ActReplay
+	// ActStart starts both threads of whatever link the member has.
+	ActStart
 )
 
 var actionNames = [...]string{
 	"none", "prepare", "follow", "stop receiver", "detach", "arm semi-sync", "disarm semi-sync",
 	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "retire", "copy", "end copy", "set events", "set slot", "end older sessions",
+	"make schema", "take over", "replay", "start replication",
 }
 
 func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
@@ -87,7 +102,7 @@ func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
 // Kind; the others are zero.
 type Action struct {
 	Kind         ActionKind
-	Identity     uint32         // ActPrepare: server_id and gtid_domain_id; ActOpen, ActArm: what it must have; ActReadTail: its own
+	Identity     uint32         // ActPrepare, ActAdopt: server_id and gtid_domain_id; ActOpen, ActArm: what it must have; ActReadTail: its own
 	Retired      []uint32       // ActPrepare, ActReadTail: identities that the member had before
 	Layout       autoinc.Layout // ActPrepare, ActReadTail, ActSlot
 	Fresh        bool           // ActPrepare: the member is new and empty
@@ -99,6 +114,7 @@ type Action struct {
 	Below        uint64         // ActExpel: the highest connection id that is ended, 0: all; ActEndOlder: the lowest that is not
 	Regain       Position       // ActOpen: what it must have back first; empty on MariaDB
 	Copy         CopyOrder      // ActCopy
+	Replay       ReplayOrder    // ActReplay
 	// Live, of ActPrepare: the member serves applications and goes on doing so. It
 	// is not closed; sessions of its earlier identity and layout are ended, and what
 	// it wrote before is noted as applied (S36).
@@ -115,7 +131,7 @@ type Action struct {
 // String says the action in words, with its arguments.
 func (a Action) String() string {
 	switch a.Kind {
-	case ActPrepare:
+	case ActPrepare, ActAdopt:
 		return fmt.Sprintf("%s as identity %d, slot %s", a.Kind, a.Identity, a.Layout)
 	case ActSlot:
 		return fmt.Sprintf("%s %s", a.Kind, a.Layout)

@@ -32,11 +32,16 @@ func (op Operation) suspendable() bool {
 // suspend ends a running operation that may give way, and that upkeep resumes: what it
 // has reached stands.
 func (s *Snapshot) suspend(c Command) {
-	if op, ok := s.Running(); !ok || !op.suspendable() {
+	running, ok := s.Running()
+	if !ok || !running.suspendable() && running.Kind != OperationReplay {
 		return
 	}
 	op := &s.Operations[len(s.Operations)-1]
 	op.State, op.Ended = OperationAborted, c.At.UTC()
+	if op.Kind == OperationReplay {
+		s.record(c, op.Kind.String(), op.Member, fmt.Sprintf("%s gives way at %q; sqlring master rejoin %s --replay goes on with it", op.ID, op.Cursor, op.Member))
+		return
+	}
 	s.record(c, op.Kind.String(), op.Member, fmt.Sprintf("%s gives way at %q; it goes on afterwards", op.ID, op.Cursor))
 }
 
@@ -107,16 +112,23 @@ func (b BeginReclone) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s is %s", ErrStale, b.Member, m.State)
 	}
 	was := m.State
-	s.renew(i, nil)
-	m.State, m.Why = MemberCopying, "its data is copied anew"
-	m.Boot, m.Unproven, m.Cut, m.Regain, m.SemiSync = s.issueBoot(), false, nil, nil, SemiSyncOff
-	m.Copy = &Copying{ID: s.issueBoot(), Discard: true, Lock: b.Lock, Again: true}
+	s.copyAnew(i, b.Lock)
 	id, err := s.begin(c, Operation{Kind: OperationReclone, Member: m.ID, Cursor: AddPreflight})
 	if err != nil {
 		return err
 	}
 	s.record(c, "reclone", m.ID, fmt.Sprintf("%s: what %s holds is given up (it was %s); its identity is %d now", id, m.ID, was, m.Identity))
 	return nil
+}
+
+// copyAnew gives up what a member holds: it is to get another one's data, under a new
+// identity.
+func (s *Snapshot) copyAnew(i int, lock bool) {
+	s.renew(i, nil)
+	m := &s.Members[i]
+	m.State, m.Why = MemberCopying, "its data is copied anew"
+	m.Boot, m.Unproven, m.Cut, m.Regain, m.SemiSync = s.issueBoot(), false, nil, nil, SemiSyncOff
+	m.Copy = &Copying{ID: s.issueBoot(), Discard: true, Lock: lock, Again: true}
 }
 
 // ResumeCopying goes on with a member that has given way to something else, or

@@ -45,6 +45,7 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 		}
 	}
 	s.takeUnits(b.Member, "", c)
+	s.Members[i].Direct = false
 	s.Members[i].State, s.Members[i].Why, s.Members[i].SemiSync = MemberDown, c.Why, SemiSyncOff
 	id, err := s.begin(c, op)
 	if err != nil {

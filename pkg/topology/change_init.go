@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sqlring/sqlring/pkg/autoinc"
 )
@@ -73,6 +74,8 @@ type OpenRing struct {
 	Operation OperationID  `json:"operation"`
 	SemiSync  SemiSync     `json:"semi_sync"`         // of the owner, as it was read back
 	Proxies   []ProxyStart `json:"proxies,omitempty"` // who is there
+	// Direct are the members that stay open past sqlring, of a ring that was adopted.
+	Direct []MemberID `json:"direct,omitempty"`
 }
 
 func (o OpenRing) String() string { return fmt.Sprintf("open the ring (%s)", o.Operation) }
@@ -87,6 +90,7 @@ func (o OpenRing) apply(s *Snapshot, c Command) error {
 			continue // its turn comes
 		}
 		s.Members[n].State, s.Members[n].Why = MemberActive, ""
+		s.Members[n].Direct = slices.Contains(o.Direct, s.Members[n].ID)
 	}
 	owner := &s.Members[0]
 	owner.SemiSync = o.SemiSync

@@ -60,6 +60,10 @@ func cursors(kind OperationKind) []Cursor {
 		return addCursors()
 	case OperationResize:
 		return resizeCursors()
+	case OperationAdopt:
+		return adoptCursors()
+	case OperationReplay:
+		return replayCursors()
 	case OperationNone:
 	}
 	return nil
@@ -115,6 +119,13 @@ func (a AbortOperation) apply(s *Snapshot, c Command) error {
 		s.record(c, op.Kind.String(), op.Member, fmt.Sprintf("%s aborted at %q", op.ID, op.Cursor))
 		s.stay(op.Member)
 		s.endLeave(c)
+		return nil
+	case op.Kind == OperationReplay:
+		op.State, op.Ended = OperationAborted, c.At.UTC()
+		s.record(c, "replay", op.Member, fmt.Sprintf("%s aborted at %q: what was replayed stays", op.ID, op.Cursor))
+		return nil
+	case op.Kind == OperationAdopt && op.Cursor != AdoptBack:
+		s.abortAdopt(op, c)
 		return nil
 	case op.Kind != OperationInit || op.Cursor == InitOpen: // the owner, or the tail, may be in use already
 		return fmt.Errorf("%w: %s %s can not be aborted at %q: it is past its point of no return", ErrLaw, op.Kind, op.ID, op.Cursor)

@@ -118,6 +118,9 @@ func (j JudgeTail) apply(s *Snapshot, c Command) error {
 	}
 	m.State = MemberQuarantined
 	m.Why = fmt.Sprintf("it holds %d transactions that the ring does not have (%s); they are in %s; to let them flow: sqlring master rejoin %s --let-flow; to drop them: --discard", tail.Transactions, tail.Why, tail.File, m.ID)
+	if m.Source == "" {
+		m.Why += "; to write anew what does not conflict: --replay (--dry-run shows it)"
+	}
 	if op.Discard {
 		m.Why = fmt.Sprintf("its %d transactions that the ring does not have are discarded, and kept in %s; its data still has them: copy it anew (docs/runbook-quarantine.md), then: sqlring master rejoin %s --discard",
 			tail.Transactions, tail.File, m.ID)

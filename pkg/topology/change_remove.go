@@ -168,6 +168,7 @@ func (u Unlink) apply(s *Snapshot, c Command) error {
 	if m.State != MemberActive || s.Owns(m.ID) || s.Inherits(m.ID) {
 		return fmt.Errorf("%w: %s is %s, or owns a unit", ErrStale, m.ID, m.State)
 	}
+	m.Direct = false
 	m.State, m.SemiSync, m.Cut = MemberLeaving, SemiSyncOff, slices.Clone(u.Cut)
 	m.Why = fmt.Sprintf("it is leaving the ring (%s)", op.ID)
 	op.Cursor, op.Moved = RemoveDetach, c.At.UTC()

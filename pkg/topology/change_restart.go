@@ -35,7 +35,7 @@ func (BeginRestart) apply(s *Snapshot, c Command) error {
 			continue
 		}
 		s.takeUnits(m.ID, m.ID, c)
-		s.Members[i].Boot, s.Members[i].SemiSync = s.issueBoot(), SemiSyncOff
+		s.Members[i].Boot, s.Members[i].SemiSync, s.Members[i].Direct = s.issueBoot(), SemiSyncOff, false
 	}
 	id, err := s.begin(c, Operation{Kind: OperationRestart, Cursor: RestartPrepare, Mark: mark})
 	if err != nil {

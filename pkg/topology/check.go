@@ -125,7 +125,7 @@ func checkMember(s *Snapshot, m Member, seen Observation) []Violation {
 	if owns && seen.ReadOnly {
 		broken("closed", "it owns a unit and is read-only", "")
 	}
-	if !owns && !seen.ReadOnly {
+	if !owns && !seen.ReadOnly && !m.Direct {
 		broken("open", "it owns no unit and is not read-only", "")
 	}
 	if m.SemiSync == SemiSyncArmed && !(seen.SemiSync.Enabled && seen.SemiSync.On && seen.SemiSync.Ackers > 0) {

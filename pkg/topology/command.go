@@ -98,6 +98,8 @@ func changeKinds() map[string]Change {
 		"note_repair":        NoteRepair{},
 	}
 	maps.Copy(kinds, addKinds())
+	maps.Copy(kinds, adoptKinds())
+	maps.Copy(kinds, replayKinds())
 	maps.Copy(kinds, standingKinds())
 	maps.Copy(kinds, resizeKinds())
 	return kinds

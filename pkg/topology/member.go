@@ -93,6 +93,10 @@ type Member struct {
 	// Drained says that it is in the ring and is to serve nobody: its units move
 	// away, the pinned ones aside, and reads do not go there.
 	Drained bool `json:"drained,omitempty"`
+	// Direct says that it was adopted while applications wrote on it past sqlring, and
+	// stays open, whether it owns a unit or not, until the DBA says that nobody does any
+	// more, or it is lost (S53).
+	Direct bool `json:"direct,omitempty"`
 	// Leaving says that it is to leave the ring, for good or for a while, and how; nil:
 	// it stays.
 	Leaving *Leaving `json:"leaving,omitempty"`

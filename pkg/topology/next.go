@@ -42,6 +42,10 @@ func nextOf(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		return nextAdd(s, op, o, now)
 	case OperationResize:
 		return nextResize(s, op, o, now)
+	case OperationAdopt:
+		return nextAdopt(s, op, o, now)
+	case OperationReplay:
+		return nextReplay(s, op, o, now)
 	case OperationNone:
 	}
 	return stuck("operation %s is of a kind that this release does not know: %s", op.ID, op.Kind)

@@ -61,7 +61,9 @@ type Link struct {
 	Lost          bool        `json:"lost,omitempty"` // it was seen to receive from this Upstream, and connects anew
 	ReceiverErrno int         `json:"receiver_errno,omitempty"`
 	ReceiverError string      `json:"receiver_error,omitempty"`
-	Applier       ThreadState `json:"applier"` // the SQL thread
+	Applier       ThreadState `json:"applier"`           // the SQL thread
+	Plain         bool        `json:"plain,omitempty"`   // it goes by file and position, not by GTID
+	Filters       string      `json:"filters,omitempty"` // what it leaves out; empty: nothing
 	ApplierErrno  int         `json:"applier_errno,omitempty"`
 	ApplierError  string      `json:"applier_error,omitempty"`
 	// Received is how far the receiver has come (Gtid_IO_Pos, Retrieved_Gtid_Set): drained means that
@@ -164,7 +166,8 @@ type Observation struct {
 	AppsTo   uint64         `json:"apps_to,omitempty"`   // the highest
 	Beats    []Beat         `json:"beats"`               // sorted by origin, then node
 	Tail     *Tail          `json:"tail,omitempty"`
-	Copy     *CopyProgress  `json:"copy,omitempty"` // the copy into it that this node makes, or made
+	Replay   *Replay        `json:"replay,omitempty"` // what came of the last one that this node did
+	Copy     *CopyProgress  `json:"copy,omitempty"`   // the copy into it that this node makes, or made
 	Events   EventsSeen     `json:"events,omitzero"`
 
 	// Earlier is the position in the probe before, and EarlierAt when that was

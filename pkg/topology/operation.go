@@ -21,9 +21,11 @@ const (
 	OperationAdd                    // give the ring another member, which gets its data from one that is there
 	OperationReclone                // the same, for a member whose own data is given up
 	OperationResize                 // give the ring a multiple of its auto_increment stride
+	OperationAdopt                  // make a ring of servers that replicate in a circle already
+	OperationReplay                 // write anew, at the owners, what only a member in quarantine holds
 )
 
-var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain", "dissolve", "join", "add", "reclone", "resize"}
+var operationKindNames = [...]string{"none", "init", "heal", "rejoin", "restart", "move", "divide", "remove", "maintain", "dissolve", "join", "add", "reclone", "resize", "adopt", "replay"}
 
 func (k OperationKind) String() string { return enumName(operationKindNames[:], int(k)) }
 
@@ -85,7 +87,7 @@ type Operation struct {
 	Tail        *Tail    `json:"tail,omitempty"`         // rejoin: what only the returning member had
 
 	Data  bool `json:"data,omitempty"`  // init: the first member holds data, and stays open
-	Boots bool `json:"boots,omitempty"` // init: the DBA's word for its config file
+	Boots bool `json:"boots,omitempty"` // init, adopt: the DBA's word for the config files
 
 	// What a move, a division or a join is about; Grace of a resize too.
 	Unit  UnitID        `json:"unit,omitempty"`

@@ -67,6 +67,7 @@ type scenario struct {
 	obs  Observations
 	now  time.Time
 	tail Tail // what a read of a binlog finds
+	sum  ReplaySum
 }
 
 func newScenario() *scenario {
@@ -197,6 +198,9 @@ func (sc *scenario) command(t *testing.T, f []string) string {
 		return sc.check()
 	case "state":
 		return sc.state()
+	}
+	if out, ok := sc.moreCommands(t, f[0], names, args); ok {
+		return out
 	}
 	t.Fatalf("unknown command %q", f[0])
 	return ""
@@ -502,6 +506,8 @@ func (sc *scenario) effect(seen Observation, a Action) Observation {
 	case ActEvents:
 		seen.Events = eventsAfter(seen.Events, a.Events)
 	case ActNone:
+	case ActSchema, ActAdopt, ActStart, ActReplay:
+		return sc.moreEffect(seen, a)
 	}
 	return seen
 }

@@ -96,7 +96,7 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		layout := m.Layout(s.Ring.Stride)
 		return do(m.ID, Action{Kind: ActSlot, Identity: m.Identity, Layout: layout}, "it gives out %s, which is a part of %s", seen.Layout, layout)
 	}
-	if !holds && !seen.ReadOnly {
+	if !holds && !seen.ReadOnly && !m.Direct {
 		return do(m.ID, Action{Kind: ActClose}, "it owns no unit and must not take writes")
 	}
 	link, fine := upkeepLink(s, m, seen, o, now)

@@ -134,7 +134,7 @@ func Urgent(s *Snapshot, acting MemberID, kind ActionKind, o Observations, now t
 	if seen, _ := o.Of(acting); failing(seen, now) {
 		return fmt.Sprintf("member %s does not answer any more: %s", acting, describeReach(seen, now)), true
 	}
-	if op, under := s.Running(); kind == ActSeize || under && op.Kind != OperationRejoin && !op.leaves() && !op.copies() {
+	if op, under := s.Running(); kind == ActSeize || under && op.Kind != OperationRejoin && op.Kind != OperationReplay && !op.leaves() && !op.copies() {
 		return "", false // an operation counts the others itself, with every step
 	}
 	m, verdict, found := firstLost(s, o, now)

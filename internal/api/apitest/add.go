@@ -21,6 +21,22 @@ func (n *Node) nextOfAdd(op topology.Operation) topology.Change {
 	return nil
 }
 
+// LookAt sees nothing of any server.
+func (n *Node) LookAt(context.Context, []topology.Member) topology.Observations {
+	return topology.Observations{}
+}
+
+// TryReplay finds one transaction that can be replayed, and one that conflicts.
+func (n *Node) TryReplay(context.Context, topology.Member, topology.Action) (topology.Replay, error) {
+	return topology.Replay{
+		Sum: topology.ReplaySum{Replayed: 1, Conflicts: 1, First: "101-101-9: the ring has such a row"},
+		Lines: []topology.ReplayLine{
+			{GTID: "101-101-8", Tables: []string{"insert shop.card (2)"}, Fate: "replayed"},
+			{GTID: "101-101-9", Tables: []string{"insert shop.card (1)"}, Fate: "conflict", Why: "the ring has such a row"},
+		},
+	}, nil
+}
+
 // CheckCopy finds that all is as it has to be, or what Checks has instead.
 func (n *Node) CheckCopy(_ context.Context, q topology.CopyInquiry) []topology.CopyCheck {
 	n.mu.Lock()

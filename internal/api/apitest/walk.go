@@ -52,16 +52,18 @@ func (n *Node) nextChange(op topology.Operation) topology.Change {
 		topology.OperationRejoin:  {topology.RejoinJudge, topology.RejoinPrepare, topology.RejoinCatchUp, topology.RejoinSplice, topology.RejoinAdmit},
 		topology.OperationAdd:     {topology.AddPreflight, topology.AddPrepare, topology.AddCopy, topology.AddCatchUp, topology.AddSplice, topology.AddAdmit},
 		topology.OperationReclone: {topology.AddPreflight, topology.AddPrepare, topology.AddCopy, topology.AddCatchUp, topology.AddSplice, topology.AddAdmit},
+		topology.OperationAdopt:   {topology.AdoptPreflight, topology.AdoptSchema, topology.AdoptTake, topology.AdoptVerify, topology.AdoptOpen},
+		topology.OperationReplay:  {topology.ReplayJudge, topology.ReplayWrite},
 		topology.OperationRestart: {topology.RestartPrepare, topology.RestartLink, topology.RestartOpen},
 	}[op.Kind]
 	switch op.Cursor {
 	case topology.InitOpen:
 		switch op.Kind {
-		case topology.OperationInit:
+		case topology.OperationInit, topology.OperationAdopt:
 			return topology.OpenRing{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
 		case topology.OperationRestart:
 			return topology.EndRestart{Operation: op.ID, SemiSync: topology.SemiSyncArmed}
-		case topology.OperationHeal, topology.OperationRejoin, topology.OperationMove, topology.OperationDivide, topology.OperationJoin, topology.OperationRemove, topology.OperationMaintain, topology.OperationDissolve, topology.OperationAdd, topology.OperationReclone, topology.OperationResize, topology.OperationNone:
+		case topology.OperationHeal, topology.OperationRejoin, topology.OperationMove, topology.OperationDivide, topology.OperationJoin, topology.OperationRemove, topology.OperationMaintain, topology.OperationDissolve, topology.OperationAdd, topology.OperationReclone, topology.OperationResize, topology.OperationNone, topology.OperationReplay:
 		}
 		if n.State.Ring.Degraded == topology.DegradedRefuse {
 			return topology.EndHeal{Operation: op.ID, Withhold: true}
@@ -71,7 +73,12 @@ func (n *Node) nextChange(op topology.Operation) topology.Change {
 		return topology.RecordMark{Operation: op.ID, Mark: n.Mark}
 	case topology.HealDrain:
 		return n.inherit(op)
+	case topology.ReplayWrite:
+		return topology.EndReplay{Operation: op.ID, Sum: topology.ReplaySum{Replayed: 3}}
 	case topology.RejoinJudge:
+		if op.Kind == topology.OperationReplay {
+			return topology.AdvanceOperation{Operation: op.ID, From: topology.ReplayJudge, To: topology.ReplayWrite}
+		}
 		tail := n.Tail
 		if tail.Verdict == topology.TailUnknown {
 			tail = topology.Tail{Verdict: topology.TailEmpty, Why: "the ring has everything that it has"}

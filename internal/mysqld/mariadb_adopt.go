@@ -1,0 +1,128 @@
+package mysqld
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
+
+// A server that replicates in a circle already is taken over while applications write to
+// it: see topology.ActAdopt.
+
+func lacksSchema(o topology.Observation, _ topology.Action) string {
+	if !o.HasRing {
+		return "schema sqlring is not there"
+	}
+	return ""
+}
+
+func runSchema(ctx context.Context, w work, _ topology.Observation, _ topology.Action) error {
+	if err := w.execute(ctx, replicationAccount(w.member.cfg)); err != nil {
+		return fmt.Errorf("make the replication account: %w", err)
+	}
+	if err := w.execute(ctx, ringSchema); err != nil {
+		return fmt.Errorf("make schema sqlring: %w", err)
+	}
+	return nil
+}
+
+// lacksAdopt asks for the token: it is stamped when all else is done.
+func lacksAdopt(o topology.Observation, a topology.Action) string {
+	v := o.Settings
+	var missing []string
+	need := func(ok bool, format string, args ...any) {
+		if !ok {
+			missing = append(missing, fmt.Sprintf(format, args...))
+		}
+	}
+	need(o.Boot == a.Boot, "its boot token is %d, not %d", o.Boot, a.Boot)
+	need(o.ServerID == a.Identity && o.Domain == a.Identity, "server_id %d and gtid_domain_id %d are not %d", o.ServerID, o.Domain, a.Identity)
+	need(o.Layout == a.Layout, "auto_increment is %s, not %s", o.Layout, a.Layout)
+	need(o.HasRing, "schema sqlring is not there")
+	need(v.GTIDStrict && v.StrictDDL && ruled(v), "the rules of the applier are not set")
+	need(v.NetTimeout <= netTimeout, "slave_net_timeout is %d", v.NetTimeout)
+	need(v.EndlessWait && v.AfterSync, "semi-sync is not set up")
+	return strings.Join(missing, "; ")
+}
+
+func refuseAdopt(o topology.Observation, a topology.Action) string {
+	if a.Identity == 0 {
+		return "identity 0 belongs to servers that have none"
+	}
+	if err := a.Layout.Validate(); err != nil {
+		return err.Error()
+	}
+	switch {
+	case !o.HasRing:
+		return "it has no schema sqlring: heartbeats of the others would stop its applier"
+	case !o.ReadOnly && !a.Layout.Within(o.Layout):
+		return fmt.Sprintf("it takes writes, and %s is not within what it gives out, %s", a.Layout, o.Layout)
+	case o.SemiSync.Enabled:
+		return "its commits wait for an acker, and its sessions could not be ended"
+	}
+	if why := refuseStamp(o, a); why != "" {
+		return why
+	}
+	return undrained(o)
+}
+
+// runAdopt sets the identity before sessions are ended, since a new one gets it from
+// there, and nothing of the old one is written after that.
+func runAdopt(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
+	if a.Boots || o.Settings.ReadOnlyInFile {
+		if err := w.execute(ctx, setCache(fileCache, 1)); err != nil {
+			return fmt.Errorf("note the word for its config file: %w", err)
+		}
+	}
+	if o.Link.Upstream != "" {
+		if err := w.execute(ctx, "STOP SLAVE SQL_THREAD"); err != nil {
+			return fmt.Errorf("stop the drained applier: %w", err)
+		}
+	}
+	set := fmt.Sprintf("SET GLOBAL auto_increment_increment=%d, auto_increment_offset=%d, gtid_domain_id=%d, server_id=%d", a.Layout.Stride, a.Layout.Offset, a.Identity, a.Identity)
+	for _, step := range []struct{ what, sql string }{
+		{"set rules of the applier", "SET GLOBAL gtid_ignore_duplicates=1, slave_parallel_threads=0"},
+		{"set settings", ringSettings},
+		{"set identity and slot", set},
+	} {
+		if err := w.execute(ctx, step.sql); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	if err := endEarlier(ctx, w); err != nil {
+		return err
+	}
+	t, err := w.query(ctx, "SELECT @@global.gtid_slave_pos, @@global.gtid_binlog_pos")
+	if err != nil {
+		return err
+	}
+	r := fieldReader{row: t.rows[0]}
+	position := r.position().Union(r.position())
+	if r.err != nil {
+		return r.err
+	}
+	if err := noteApplied(ctx, w, position); err != nil {
+		return err
+	}
+	if err := w.execute(ctx, "RESET SLAVE ALL"); err != nil {
+		return fmt.Errorf("forget its link: %w", err)
+	}
+	return runStamp(ctx, w, o, a)
+}
+
+func lacksStart(o topology.Observation, _ topology.Action) string {
+	link := o.Link
+	if link.Upstream != "" && (link.Receiver == topology.ThreadStopped || link.Applier == topology.ThreadStopped) {
+		return fmt.Sprintf("its receiver is %s, its applier %s: error %d %s", link.Receiver, link.Applier, link.ApplierErrno, link.ApplierError)
+	}
+	return ""
+}
+
+func runStart(ctx context.Context, w work, _ topology.Observation, _ topology.Action) error {
+	if err := w.execute(ctx, "START SLAVE"); err != nil {
+		return fmt.Errorf("start replication: %w", err)
+	}
+	return nil
+}
