@@ -67,10 +67,7 @@ func (n *nemesis) until(d time.Duration, cure func()) {
 // strike draws one fault.
 func (n *nemesis) strike() {
 	w := n.w
-	faults := []struct {
-		weight int
-		do     func()
-	}{
+	faults := []weighted{
 		{6, n.killMember},
 		{4, n.freezeMember},
 		{3, n.isolateMember},
@@ -84,50 +81,9 @@ func (n *nemesis) strike() {
 		{2, n.meddle},
 	}
 	if w.opt.Sites {
-		faults = append(faults, struct {
-			weight int
-			do     func()
-		}{6, n.partSites})
+		faults = append(faults, weighted{6, n.partSites})
 	}
-	if w.opt.Moves {
-		faults = append(faults, []struct {
-			weight int
-			do     func()
-		}{{12, n.moveUnit}, {1, n.abort}, {1, n.drainMember}}...)
-	}
-	if w.opt.Grows > 0 {
-		faults = append(faults, []struct {
-			weight int
-			do     func()
-		}{{8, n.grow}, {2, n.reclone}, {1, n.abortCopying}}...)
-	}
-	if w.opt.Resizes {
-		faults = append(faults, []struct {
-			weight int
-			do     func()
-		}{{8, n.resize}, {1, n.cancelResize}}...)
-	}
-	if w.opt.Replays {
-		faults = append(faults, struct {
-			weight int
-			do     func()
-		}{10, n.replay})
-	}
-	if w.opt.Leaves {
-		faults = append(faults, n.leaving()...)
-	}
-	if w.opt.Units > 1 && len(w.log.snap.Units) < w.opt.Units {
-		faults = append(faults, struct {
-			weight int
-			do     func()
-		}{12, n.divide})
-	}
-	if w.opt.Moves && len(w.log.snap.Units) > 1 {
-		faults = append(faults, struct {
-			weight int
-			do     func()
-		}{6, n.join})
-	}
+	faults = append(faults, n.orders()...)
 	total := 0
 	for _, f := range faults {
 		total += f.weight
@@ -139,6 +95,33 @@ func (n *nemesis) strike() {
 			return
 		}
 	}
+}
+
+// orders are what a person may have the ring do.
+func (n *nemesis) orders() (orders []weighted) {
+	w := n.w
+	if w.opt.Moves {
+		orders = append(orders, weighted{12, n.moveUnit}, weighted{1, n.abort}, weighted{1, n.drainMember})
+	}
+	if w.opt.Grows > 0 {
+		orders = append(orders, weighted{8, n.grow}, weighted{2, n.reclone}, weighted{1, n.abortCopying})
+	}
+	if w.opt.Resizes {
+		orders = append(orders, weighted{8, n.resize}, weighted{1, n.cancelResize})
+	}
+	if w.opt.Replays {
+		orders = append(orders, weighted{10, n.replay})
+	}
+	if w.opt.Leaves {
+		orders = append(orders, n.leaving()...)
+	}
+	if w.opt.Units > 1 && len(w.log.snap.Units) < w.opt.Units {
+		orders = append(orders, weighted{12, n.divide})
+	}
+	if w.opt.Moves && len(w.log.snap.Units) > 1 {
+		orders = append(orders, weighted{6, n.join})
+	}
+	return orders
 }
 
 // victim draws a member that may be lost now.
