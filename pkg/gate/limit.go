@@ -134,6 +134,7 @@ func (l *limiter) vain(gradient float64) bool {
 	case d.limit == 0:
 		*d = descent{l.limit, l.inflation}
 	case l.limit > d.limit/2 && l.limit > l.floor:
+		d.inflation = max(d.inflation, l.inflation) // it is smoothed, and rises still
 	case l.inflation > unchanged*d.inflation && l.inflation < longestRatio/2:
 		l.normal, l.limit = l.inflation, d.limit
 		*d = descent{}
