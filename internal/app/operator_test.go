@@ -76,8 +76,9 @@ func (r *rig) slips(t *testing.T, s slip) {
 		if status.Step != nil && status.Step.Kind != "idle" {
 			told = append(told, status.Step.Why)
 		}
-		if got := server.Query(t, "SELECT "+s.mended); got != "1" {
-			return fmt.Errorf("%s is %s: %s", s.mended, got, r.why(t))
+		var got string // the connection may be ended: it is one of an application
+		if err := server.DB().QueryRowContext(t.Context(), "SELECT "+s.mended).Scan(&got); err != nil || got != "1" {
+			return fmt.Errorf("%s is %q (%v): %s", s.mended, got, err, r.why(t))
 		}
 		return nil
 	})

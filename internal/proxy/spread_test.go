@@ -222,7 +222,7 @@ func TestSqlringTellsOfItself(t *testing.T) {
 			t.Errorf("EXPLAIN ROUTE says\n%s\nwithout %q", got, want)
 		}
 	}
-	if _, err := conn.ExecContext(t.Context(), "SHOW SQLRING NOTHING"); err == nil || !strings.Contains(err.Error(), "PINS, POOLS, GATES and HOTKEYS are") {
+	if _, err := conn.ExecContext(t.Context(), "SHOW SQLRING NOTHING"); err == nil || !strings.Contains(err.Error(), "PINS, POOLS, GATES, QUEUES, HOTKEYS and DIGESTS are") {
 		t.Errorf("SHOW SQLRING NOTHING: %v", err)
 	}
 }
