@@ -188,6 +188,13 @@ func (r *rig) copyAnew(t *testing.T, i int) {
 func (r *rig) copyAnewAs(t *testing.T, i int, word api.RejoinRequest) {
 	t.Helper()
 	from, to := r.servers[r.owner(t)], r.servers[i]
+	if mysqltest.Flavour(t) == topology.FlavourMySQL { // whose dump this is not
+		eventually(t, 10*time.Second, "it is copied anew", func() error {
+			_, err := r.client.Reclone(t.Context(), to.Name, api.RecloneRequest{Why: word.Why}, false)
+			return err
+		})
+		return
+	}
 	dump := exec.CommandContext(t.Context(), "mariadb-dump", "--no-defaults", "-u"+from.RootUser, "-p"+from.RootPassword, "-S"+from.Socket,
 		"--single-transaction", "--master-data=2", "--gtid", "--add-drop-database", "--databases", "faults", "sqlring")
 	text, err := dump.Output()

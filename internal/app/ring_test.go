@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,13 +104,20 @@ func nodeConfig(t *testing.T) app.Config {
 // freeAddr returns an address that a restarted node can listen on again.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = l.Close()
+		if _, given := givenAddrs.LoadOrStore(l.Addr().String(), true); !given {
+			return l.Addr().String()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
+
+// givenAddrs are what freeAddr has returned: none is given twice, though nobody listens yet.
+var givenAddrs sync.Map
 
 // addrAt is freeAddr at a site.
 func (r *rig) addrAt(t *testing.T, site int) string {
