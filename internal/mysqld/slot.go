@@ -165,7 +165,7 @@ func endBelow(ctx context.Context, w work, below uint64, patience time.Duration)
 		return fmt.Errorf("end the connections of before: %w", err)
 	}
 	if !gone {
-		return fmt.Errorf("%w: connection %s is still there after %v", ErrNotVerified, left, expelWait)
+		return fmt.Errorf("%w: connection %s is still there after %v", ErrNotVerified, left, patience+expelWait)
 	}
 	return nil
 }
