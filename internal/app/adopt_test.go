@@ -125,7 +125,7 @@ func (d *directly) account(t *testing.T, s *mysqltest.Server) {
 			t.Fatal(err)
 		}
 		if _, twice := found[key]; twice {
-			t.Errorf("%s: write %v is there twice", s.Name, key)
+			t.Errorf("DATA: %s: write %v is there twice", s.Name, key)
 		}
 		found[key] = id
 	}

@@ -181,7 +181,7 @@ func (h *history) account(t *testing.T, servers []*mysqltest.Server) (acked, fai
 			w.server = at.server
 			switch {
 			case w.outcome == ok && at.times == 0:
-				t.Errorf("%s: LOST: the write %d of client %d, acknowledged at %s", s.Name, w.seq, w.client, w.ended.Format("05.000"))
+				t.Errorf("DATA: %s: lost: the write %d of client %d, acknowledged at %s", s.Name, w.seq, w.client, w.ended.Format("05.000"))
 			case w.outcome == failed && at.times > 0:
 				t.Errorf("%s: the write %d of client %d was refused (%v), and is there", s.Name, w.seq, w.client, w.err)
 			case at.times > 1:

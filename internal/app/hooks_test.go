@@ -240,6 +240,7 @@ func TestALevelIsToldThoughTheLeaderDies(t *testing.T) {
 
 // takeoverAndKill kills the owner, and the leader as it has begun to heal that.
 func (n *nodesRig) takeoverAndKill(t *testing.T, in *receiver) {
+	n.answer(t)
 	lead := n.leader(t)
 	via := n.nodes[(lead+1)%3]
 	owner := n.owner(t, via)
@@ -284,6 +285,7 @@ func (n *nodesRig) other(than *mysqltest.Server) string {
 }
 
 func (n *nodesRig) levelAndKill(t *testing.T, in *receiver, sent bool) {
+	n.answer(t)
 	lead := n.leader(t)
 	via := n.nodes[(lead+1)%3]
 	owner := n.owner(t, via)
@@ -351,6 +353,7 @@ func (n *nodesRig) levelAndKill(t *testing.T, in *receiver, sent bool) {
 	mustExec(t, conn, "ROLLBACK")
 	in.once(t, 60*time.Second, "test/lag/"+other.Name+" fresh resolved")
 	in.once(t, 5*time.Second, key) // still one id
+	n.answer(t)
 	eventually(t, 20*time.Second, "all nodes are back", func() error {
 		standing, err := via.client.Standing(t.Context())
 		if i := slices.IndexFunc(standing, func(st api.StandingEvent) bool { return st.Kind == "node" }); err == nil && i >= 0 {

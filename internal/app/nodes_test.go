@@ -120,6 +120,17 @@ func (n *nodesRig) leader(t *testing.T, not ...int) int {
 	return found
 }
 
+// answer waits until every node answers, as one that was just started again does not yet.
+func (n *nodesRig) answer(t *testing.T) {
+	t.Helper()
+	for _, r := range n.nodes {
+		eventually(t, 20*time.Second, string(r.cfg.Node)+" answers", func() error {
+			_, err := r.client.Status(t.Context())
+			return err
+		})
+	}
+}
+
 // steady writes and reads through one proxy until it is stopped, and keeps every
 // error: a client through a node that lives is to notice nothing.
 type steady struct {

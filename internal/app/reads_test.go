@@ -104,7 +104,7 @@ func TestReadsSeeWhatTheirAccountWrote(t *testing.T) {
 	t.Logf("FIGURE reads    %d pairs of a write and a read, %d reads on another connection, members stopped %d times for 50-500 ms: %d stale; read by %v (owner %s); a read takes median %v, p99 %v",
 		pairs, other.Load(), lags.Load(), stale.Load(), shares, r.servers[owner].Name, took[len(took)/2].Round(10*time.Microsecond), took[len(took)*99/100].Round(10*time.Microsecond))
 	if stale.Load() > 0 {
-		t.Errorf("%d stale reads", stale.Load())
+		t.Errorf("DATA: %d stale reads", stale.Load())
 	}
 	if elsewhere < pairs/20 {
 		t.Errorf("only %d reads at other members than the owner", elsewhere)

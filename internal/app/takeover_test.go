@@ -187,7 +187,7 @@ func checkSession(t *testing.T, r *rig, client int, s *session) {
 	}
 	for _, seq := range s.acked {
 		if !present[seq] {
-			t.Errorf("LOST: write %d of client %d was acknowledged", seq, client)
+			t.Errorf("DATA: lost: write %d of client %d was acknowledged", seq, client)
 		}
 	}
 	for number := range s.told {

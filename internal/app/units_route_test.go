@@ -214,7 +214,7 @@ func (l *bothUnits) written(t *testing.T, s *mysqltest.Server, table string) map
 			t.Fatal(err)
 		}
 		if at[key] != "" {
-			t.Errorf("%s has row %v of %s twice", s.Name, key, table)
+			t.Errorf("DATA: %s has row %v of %s twice", s.Name, key, table)
 		}
 		at[key] = server
 	}

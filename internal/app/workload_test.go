@@ -247,19 +247,19 @@ func (w *workload) account(t *testing.T, s *mysqltest.Server) {
 		w.compare(t, s, done, moved[[2]int{done.client, done.seq}])
 	}
 	if sum := s.Query(t, "SELECT SUM(balance) FROM faults.account"); sum != fmt.Sprint(accounts*balance) {
-		t.Errorf("%s: the bank holds %s, %d were put in", s.Name, sum, accounts*balance)
+		t.Errorf("DATA: %s: the bank holds %s, %d were put in", s.Name, sum, accounts*balance)
 	}
 	slots := "1,2,3,4"
 	if len(w.slots) > 0 {
 		slots = strings.Trim(strings.Join(strings.Fields(fmt.Sprint(w.slots)), ","), "[]")
 	}
 	if n := s.Query(t, "SELECT COUNT(*) FROM faults.w WHERE id%16 NOT IN ("+slots+")"); n != "0" {
-		t.Errorf("%s: %s ids are in no member's slot", s.Name, n)
+		t.Errorf("DATA: %s: %s ids are in no member's slot", s.Name, n)
 	}
 	ids := map[int64]bool{}
 	for _, done := range w.writes {
 		if done.outcome == ok && ids[done.id] {
-			t.Errorf("id %d was given out twice", done.id)
+			t.Errorf("DATA: id %d was given out twice", done.id)
 		}
 		ids[done.id] = true
 	}
@@ -269,11 +269,11 @@ func (w *workload) compare(t *testing.T, s *mysqltest.Server, done write, times 
 	t.Helper()
 	switch {
 	case done.outcome == ok && times == 0:
-		t.Errorf("%s: LOST: client %d write %d was acknowledged at %s", s.Name, done.client, done.seq, done.end.Format("15:04:05.000"))
+		t.Errorf("DATA: %s: lost: client %d write %d was acknowledged at %s", s.Name, done.client, done.seq, done.end.Format("15:04:05.000"))
 	case done.outcome == failed && times > 0:
-		t.Errorf("%s: client %d write %d was answered with a failure (%s), and is there", s.Name, done.client, done.seq, done.err)
+		t.Errorf("DATA: %s: client %d write %d was answered with a failure (%s), and is there", s.Name, done.client, done.seq, done.err)
 	case times > 1:
-		t.Errorf("%s: client %d write %d is there %d times", s.Name, done.client, done.seq, times)
+		t.Errorf("DATA: %s: client %d write %d is there %d times", s.Name, done.client, done.seq, times)
 	}
 }
 

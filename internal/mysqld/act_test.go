@@ -264,6 +264,10 @@ func TestFollowReportsAnApplierThatStopsAtOnce(t *testing.T) {
 	// Rule 1: with the applier down and something unapplied, the receiver stays.
 	down.eventually(t, "received", func(o topology.Observation) bool { return !o.Position().Covers(o.Link.Received) })
 	down.refused(t, kind(topology.ActStopReceiver), mysqld.ErrPrecondition)
+	received := down.see(t).Link.Received
+	some := topology.Action{Kind: topology.ActStopReceiver, Elsewhere: received.Without(received[0].Domain)}
+	down.refused(t, some, mysqld.ErrPrecondition) // others hold a part of it
+	down.do(t, topology.Action{Kind: topology.ActStopReceiver, Elsewhere: received})
 }
 
 func TestAccountsShowHashesAndLocks(t *testing.T) {

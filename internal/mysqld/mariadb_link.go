@@ -185,11 +185,11 @@ func lacksStopReceiver(o topology.Observation, _ topology.Action) string {
 // received is in the relay log alone. What stands in the binlog of a member whose
 // applier has ended is not: its own transactions that have come round, which a
 // server that was restarted and carries no identity yet does not know for its own.
-func refuseStopReceiver(o topology.Observation, _ topology.Action) string {
+func refuseStopReceiver(o topology.Observation, a topology.Action) string {
 	if o.Link.Applier == topology.ThreadRunning {
 		return ""
 	}
-	unapplied := o.Unapplied()
+	unapplied := a.Elsewhere.Missing(o.Unapplied())
 	if o.Link.Applier == topology.ThreadStopped {
 		unapplied = o.Binlog.Missing(unapplied)
 	}

@@ -29,7 +29,8 @@ const (
 	// its upstream (rpl_semi_sync_slave_enabled); if that is to change, the
 	// receiver is restarted while the applier runs.
 	ActFollow
-	// ActStopReceiver stops the receiver alone; the applier runs on.
+	// ActStopReceiver stops the receiver alone; the applier runs on. If it stands still, it
+	// is refused unless all that is received and not applied is within Elsewhere.
 	ActStopReceiver
 	// ActDetach ends following: refused unless drained.
 	ActDetach
@@ -111,6 +112,7 @@ type Action struct {
 	Acker        bool           // ActFollow: it acknowledges what it receives
 	Boot         uint64         // ActOpen, ActStamp
 	After        Position       // ActReadTail
+	Elsewhere    Position       // ActStopReceiver: what members in the ring hold
 	Below        uint64         // ActExpel: the highest connection id that is ended, 0: all; ActEndOlder: the lowest that is not
 	Regain       Position       // ActOpen: what it must have back first; empty on MariaDB
 	Copy         CopyOrder      // ActCopy

@@ -86,7 +86,16 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 			return do(other.ID, Action{Kind: ActStopReceiver}, "nothing may come from %s before it is judged", m.ID)
 		}
 	}
+	var held Position // how far the ring has come
+	for _, other := range alive {
+		theirs, _ := o.Of(other.ID)
+		held = held.Union(theirs.Position())
+	}
+	cut, end := above(held, seen.Binlog, alive)
 	if step, ok := shut(m, seen); !ok {
+		if applierBroke(seen) && len(cut) > 0 && held.Covers(seen.Unapplied()) {
+			return do(m.ID, Action{Kind: ActStopReceiver, Elsewhere: held}, "its applier stopped at what only it holds: that is judged; what it received, the ring has")
+		}
 		return step
 	}
 	if seen.Boot != m.Boot {
@@ -104,12 +113,6 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 	if has := seen.Binlog.Seq(m.Domain()); has < own && m.Regain.Seq(m.Domain()) < own {
 		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity, Regain: m.regain(own)}, "%s has its own transactions up to %d, others have them up to %d", m.ID, has, own)
 	}
-	var held Position // how far the ring has come
-	for _, other := range alive {
-		theirs, _ := o.Of(other.ID)
-		held = held.Union(theirs.Position())
-	}
-	cut, end := above(held, seen.Binlog, alive)
 	if len(cut) == 0 && op.Discard && !op.Renewed {
 		return commit(RenewIdentity{Operation: op.ID, Old: m.Identity}, "the numbers of the transactions that were discarded are not given out again")
 	}

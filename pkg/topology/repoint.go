@@ -217,12 +217,17 @@ func shut(m Member, seen Observation) (Step, bool) {
 		return do(m.ID, Action{Kind: ActExpel}, "%d connections of applications are left on it", seen.Apps), false
 	case seen.Link.Receiver == ThreadStopped || seen.Link.Upstream == "":
 		return Step{}, true
-	case seen.Link.Applier == ThreadStopped && seen.Link.ApplierErrno != 0 && len(seen.Unapplied()) > 0:
+	case applierBroke(seen):
 		return applierFailed(m, seen), false
 	case seen.Link.Applier == ThreadStopped && len(seen.Unapplied()) > 0 && seen.Domain != 0:
 		return do(m.ID, Action{Kind: ActFollow, Upstream: seen.Link.Upstream, Acker: seen.Settings.AckerEnabled}, "its applier must run before its receiver is stopped"), false
 	}
 	return do(m.ID, Action{Kind: ActStopReceiver}, "it is out of the ring and must not acknowledge to anybody"), false
+}
+
+// applierBroke reports whether the applier stopped at something that it can not apply.
+func applierBroke(seen Observation) bool {
+	return seen.Link.Applier == ThreadStopped && seen.Link.ApplierErrno != 0 && len(seen.Unapplied()) > 0
 }
 
 func orNothing(text string) string {

@@ -225,3 +225,48 @@ func TestARejoinJudgesWhatWasSeenSinceItBegan(t *testing.T) {
 		}
 	}
 }
+
+// TestARejoinJudgesWhoseApplierBroke: what was written on a member that is out may stop its
+// applier. It is judged nevertheless, once the ring has what it received; not before.
+func TestARejoinJudgesWhoseApplierBroke(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s, o := ringOfThree(t, now)
+	c := *s
+	c.Members = slices.Clone(s.Members)
+	c.Members[2].State = MemberDown
+	s, err := Apply(&c, Command{Index: s.Index + 1, At: now.Add(-time.Second), Change: BeginRejoin{Member: "m3"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	op, _ := s.Running()
+	m, _ := s.Member("m3")
+	m1, _ := s.Member("m1")
+	theirs := func(seq uint64) Position {
+		return Position{}.With(GTID{Domain: m1.Domain(), Server: m1.Identity, Seq: seq})
+	}
+	o = change(change(o, "m1", unlinked), "m1", func(x *Observation) { x.Binlog = theirs(5) })
+	received := func(seq, own uint64) Observations {
+		return change(o, "m3", func(x *Observation) {
+			x.ReadOnly = true
+			x.Link = Link{Upstream: "b:2", Receiver: ThreadRunning, Applier: ThreadStopped, ApplierErrno: 1062, Received: theirs(seq)}
+			if own > 0 {
+				x.Binlog = x.Binlog.With(GTID{Domain: m.Domain(), Server: m.Identity, Seq: own})
+			}
+		})
+	}
+	for _, tt := range []struct {
+		name string
+		seen Observations
+		want string
+	}{
+		{"the ring has what it received", received(5, 9), "do stop receiver on m3: its applier stopped at what only it holds"},
+		{"the ring lacks some", received(6, 9), "stuck: member m3: its applier stopped with error 1062"},
+		{"it holds nothing of its own", received(5, 0), "stuck: member m3: its applier stopped with error 1062"},
+	} {
+		saw, _ := tt.seen.Of("m3")
+		step := rejoinJudge(s, op, m, saw, s.Members[:2], tt.seen, now)
+		if !strings.HasPrefix(step.String(), tt.want) {
+			t.Errorf("%s: %s, want %s", tt.name, step, tt.want)
+		}
+	}
+}
