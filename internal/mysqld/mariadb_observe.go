@@ -94,12 +94,7 @@ func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) er
 // observeLink is the second round trip: what has come from the others, and how.
 func observeLink(ctx context.Context, c *conn, o *topology.Observation, statement string, read func(table) (topology.Link, error)) error {
 	if o.HasRing {
-		beats, err := c.query(ctx, beatsStatement)
-		if isNumber(err, errNoSuchTable, errUnknownSchema) { // dropped since the first round trip
-			o.HasRing = false
-		} else if err != nil {
-			return err
-		} else if o.Beats, err = readBeats(beats); err != nil {
+		if err := observeBeats(ctx, c, o, c.hasLayout); err != nil {
 			return err
 		}
 	}
@@ -131,6 +126,7 @@ func readState(t table, c *conn, o *topology.Observation) error {
 	o.Applied, o.Binlog = r.position(), r.position()
 	o.HasRing = r.number() > 0
 	o.Renewed = readRenewal(&r)
+	c.hasLayout = r.flag()
 	return r.err
 }
 

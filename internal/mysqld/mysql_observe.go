@@ -69,7 +69,7 @@ func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) erro
 		return fmt.Errorf("the server gave %d of 6 results", len(first))
 	}
 	readSemiSync(first[0], o)
-	if err := readStateMySQL(first[1], first[2], o); err != nil {
+	if err := readStateMySQL(first[1], first[2], c, o); err != nil {
 		return err
 	}
 	for _, row := range first[3].rows {
@@ -87,7 +87,7 @@ func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) erro
 
 // readStateMySQL fills in the columns of mysqlStateStatement, in their order, and the
 // variables.
-func readStateMySQL(state, variables table, o *topology.Observation) error {
+func readStateMySQL(state, variables table, c *conn, o *topology.Observation) error {
 	r := fieldReader{row: state.rows[0]}
 	executed := r.next()
 	if gap, err := topology.FirstGap(executed); err != nil {
@@ -105,6 +105,7 @@ func readStateMySQL(state, variables table, o *topology.Observation) error {
 	o.HasRing = r.number() > 0
 	closed := r.number() == 3
 	o.Renewed = readRenewal(&r)
+	c.hasLayout = r.flag()
 	if r.err != nil {
 		return r.err
 	}

@@ -77,6 +77,7 @@ func (m *Member) ask(ctx context.Context, c *conn, o topology.Observation) (topo
 	if trouble := m.events.Load(); trouble != nil {
 		o.Events.Trouble, o.Events.TroubleAt = trouble.why, trouble.at
 	}
+	m.slotTrouble(&o)
 	o.Tail, o.Copy, o.Replay = m.tail.Load(), m.copy.seen(), m.last.Load()
 	return o, nil
 }

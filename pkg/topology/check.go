@@ -138,5 +138,5 @@ func checkMember(s *Snapshot, m Member, seen Observation) []Violation {
 			Remedy: fmt.Sprintf("add the lines under [%s]; a restart without them would come up open", seen.Version.Section()),
 		})
 	}
-	return found
+	return append(found, checkSlots(s, m, seen)...)
 }

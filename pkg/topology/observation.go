@@ -169,6 +169,7 @@ type Observation struct {
 	Replay   *Replay        `json:"replay,omitempty"` // what came of the last one that this node did
 	Copy     *CopyProgress  `json:"copy,omitempty"`   // the copy into it that this node makes, or made
 	Events   EventsSeen     `json:"events,omitzero"`
+	Slots    SlotsSeen      `json:"slots,omitzero"`
 
 	// Earlier is the position in the probe before, and EarlierAt when that was
 	// complete; empty if the member did not answer it. Where one position has to be

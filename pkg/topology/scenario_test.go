@@ -506,7 +506,7 @@ func (sc *scenario) effect(seen Observation, a Action) Observation {
 	case ActEvents:
 		seen.Events = eventsAfter(seen.Events, a.Events)
 	case ActNone:
-	case ActSchema, ActAdopt, ActStart, ActReplay:
+	case ActSchema, ActAdopt, ActStart, ActReplay, ActSlots:
 		return sc.moreEffect(seen, a)
 	}
 	return seen

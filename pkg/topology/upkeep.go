@@ -60,6 +60,9 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 			waiting = step
 		}
 	}
+	if step := tendSlots(s, o, now); step.Kind == StepDo {
+		return step
+	}
 	if needsPerson.Why != "" {
 		return needsPerson
 	}
