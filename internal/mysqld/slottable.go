@@ -232,4 +232,3 @@ func (m *Member) slotTrouble(o *topology.Observation) {
 		o.Slots.Trouble, o.Slots.TroubleAt = trouble.why, trouble.at
 	}
 }
-
