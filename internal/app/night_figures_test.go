@@ -44,7 +44,7 @@ func startNight(t *testing.T) *night {
 		t.Fatal(err)
 	}
 	for _, s := range r.servers {
-		hold(t, s.PID(), percent)
+		s.Hold(t, percent)
 	}
 	time.Sleep(2 * time.Second)
 	n := &night{r: r}
