@@ -102,4 +102,3 @@ func (c *cli) accountClear() *cobra.Command {
 	f.add(cmd)
 	return cmd
 }
-

@@ -157,4 +157,3 @@ shows them.`,
 	f.add(cmd)
 	return cmd
 }
-

@@ -208,4 +208,3 @@ func (c *cli) throttleClear() *cobra.Command {
 	of.add(cmd)
 	return cmd
 }
-
