@@ -86,7 +86,7 @@ func (r *rig) startHeavyLoad(t *testing.T) *heavyLoad {
 	ctx, stop := context.WithCancel(t.Context())
 	l := &heavyLoad{rows: 1500, stop: stop}
 	if mysqltest.Flavour(t) == topology.FlavourMySQL {
-		l.rows = 30000 // its applier searches for all rows of an event at a time
+		l.rows = 8000 // its applier searches for all rows of an event at a time
 	}
 	db := r.pool(t, nil)
 	db.SetMaxOpenConns(1)

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	"github.com/sqlring/sqlring/internal/api"
 )
 
@@ -96,10 +98,12 @@ func TestATableOfSlotsThatCanNotBeWrittenStopsNothing(t *testing.T) {
 		}
 		return fmt.Errorf("%s %q", st.Health, st.Reasons)
 	})
-	db := r.pool(t, nil)
-	if _, err := db.ExecContext(t.Context(), "CREATE DATABASE shop"); err != nil {
-		t.Fatal(err)
+	for _, statement := range []string{"CREATE DATABASE shop", "CREATE USER app@'%' IDENTIFIED BY 'apple'", "GRANT ALL ON shop.* TO app@'%'"} {
+		if _, err := r.pool(t, nil).ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
 	}
+	db := r.pool(t, func(cfg *mysql.Config) { cfg.User, cfg.Passwd = "app", "apple" })
 	began := time.Now()
 	r.servers[0].Kill()
 	eventually(t, 20*time.Second, "another one owns, and takes writes", func() error {
