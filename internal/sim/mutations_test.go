@@ -119,6 +119,7 @@ func mutants() []mutant {
 		{Mutation{Name: "sessions of the earlier stride are not waited for", Act: skip(topology.ActEndOlder), Seen: sees(func(_ *World, o *topology.Observation) {
 			o.Renewed.Older = 0
 		})}, "I2", resizing},
+		{Mutation{Name: "who has which slot is not copied", Act: skip(topology.ActSlots)}, "I10", nil},
 		{Mutation{Name: "silence alone is proof", Seen: silenceIsProof}, "I11", nil},
 	}
 }
