@@ -15,8 +15,10 @@ func someSlots() topology.SlotTable {
 		Ring: "shop", Stride: 16, Next: 104,
 		Slots: []topology.SlotLine{
 			{Member: "m1", Identity: 101, Layout: autoinc.Layout{Offset: 1, Stride: 16}},
-			{Member: "old", Identity: 102, Retired: []uint32{99, 100}, Layout: autoinc.Layout{Offset: 2, Stride: 8}, Left: true, Unread: true,
-				Last: "102-102-7", At: time.Date(2026, 11, 3, 4, 5, 6, 0, time.UTC)},
+			{
+				Member: "old", Identity: 102, Retired: []uint32{99, 100}, Layout: autoinc.Layout{Offset: 2, Stride: 8}, Left: true, Unread: true,
+				Last: "102-102-7", At: time.Date(2026, 11, 3, 4, 5, 6, 0, time.UTC),
+			},
 		},
 	}
 }
