@@ -97,7 +97,7 @@ func (l *limiter) close(now Instant, taken, atMember int) {
 		if full {
 			l.follow(ratio, sure, demand)
 		}
-		if sure && l.descent.limit > 0 && l.limit > l.floor {
+		if sure && (l.limit < falls*was || l.descent.stands()) {
 			l.probe.rest(now) // what fewer places are worth is being measured
 		}
 	case l.samples == 0 && demand && atMember <= taken/2: // who has places does not use them
@@ -185,7 +185,13 @@ type descent struct {
 	sum              float64
 }
 
-const standsFor = 3
+const (
+	standsFor = 3
+	falls     = 0.95 // a limit that is lowered by more in a window is not at its place yet
+)
+
+// stands reports whether the limit stands at half to be measured there.
+func (d *descent) stands() bool { return d.limit > 0 && d.stood > 0 && d.stood <= standsFor }
 
 // vain reports whether the limit is to be let alone. If half of the places have changed
 // nothing it is not because of us that statements take longer (a backup, DDL, more data than
