@@ -41,6 +41,9 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		}
 		return meanwhile(s, m, unheard(m.ID, seen, now), o, now)
 	}
+	if seen.Room.full(now) {
+		return commit(GiveUpRejoin{Operation: op.ID}, "the disk of member %s is full", m.ID)
+	}
 	alive, step, ok := roll(s, o, now)
 	if !ok {
 		return step
