@@ -43,6 +43,9 @@ func judge(s *Snapshot, m Member, o Observations, now time.Time) judgement {
 	case !fresh || seen.Reach == ReachUnknown || seen.Reach == ReachDenied:
 		return judgement{why: fmt.Sprintf("member %s does not answer: %s", m.ID, describeReach(seen, now))}
 	case seen.Reach == ReachAnswers && seen.Boot == m.Boot:
+		if emptied, is := judgeBinlog(s, m, seen, o, now); is {
+			return emptied
+		}
 		return judgeRoom(s, m, seen, o, now)
 	case seen.Reach == ReachAnswers:
 		return judgement{lost: true, why: fmt.Sprintf("member %s was restarted", m.ID), evidence: []string{
