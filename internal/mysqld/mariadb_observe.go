@@ -67,12 +67,12 @@ const (
 
 func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) error {
 	first, err := c.batch(ctx, statusStatement+";"+stateStatement+";"+schemasStatement+";"+hostsStatement+
-		"; "+appsCount+connectedCondition, c.ours[0], c.ours[1])
+		"; "+appsCount+connectedCondition+"; "+roomStatement, c.ours[0], c.ours[1])
 	if err != nil {
 		return err
 	}
-	if len(first) != 5 || len(first[1].rows) != 1 {
-		return fmt.Errorf("the server gave %d of 5 results", len(first))
+	if len(first) != 6 || len(first[1].rows) != 1 {
+		return fmt.Errorf("the server gave %d of 6 results", len(first))
 	}
 	if err := readState(first[1], c, o); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) er
 	if o.SemiSync.Replicas, err = readHosts(first[3]); err != nil {
 		return err
 	}
-	if err := readApps(first[4], o); err != nil {
+	if err := errors.Join(readApps(first[4], o), observeRoom(ctx, c, first[5], o)); err != nil {
 		return err
 	}
 	return observeLink(ctx, c, o, linkStatement, readLink)

@@ -26,6 +26,9 @@ func (m *Member) Observe(ctx context.Context) topology.Observation {
 		return seen
 	}
 	o.Reach, o.Error, o.At = reachOf(err), err.Error(), time.Now()
+	if roomless(err) {
+		o.Version, o.Apps, o.Room.Waiting = seen.Version, seen.Apps, max(1, seen.Room.Waiting)
+	}
 	return o
 }
 
