@@ -33,8 +33,6 @@ func (mariaDB) deedOf(k topology.ActionKind) (deed, bool) {
 		return deed{lacksAdopt, refuseAdopt, runAdopt}, true
 	case topology.ActStart:
 		return deed{lacksStart, refuseNothing, runStart}, true
-	case topology.ActReplay:
-		return deed{lacksNothing, refuseTail, runReplay}, true
 	}
 	return commonDeed(k)
 }
@@ -58,6 +56,8 @@ func commonDeed(k topology.ActionKind) (deed, bool) {
 		return deed{lacksNothing, refuseNothing, runExpel}, true
 	case topology.ActReadTail:
 		return deed{lacksNothing, refuseTail, runTail}, true
+	case topology.ActReplay:
+		return deed{lacksNothing, refuseTail, runReplay}, true
 	case topology.ActRetire:
 		return deed{lacksRetire, refuseRetire, runRetire}, true
 	case topology.ActEvents:
@@ -69,7 +69,7 @@ func commonDeed(k topology.ActionKind) (deed, bool) {
 	case topology.ActSeize:
 		return deed{lacksNothing, refuseNothing, nil}, true // who acts has the hands
 	case topology.ActPrepare, topology.ActFollow, topology.ActDetach, topology.ActNone,
-		topology.ActSchema, topology.ActAdopt, topology.ActStart, topology.ActReplay, // MariaDB alone
+		topology.ActSchema, topology.ActAdopt, topology.ActStart, // MariaDB alone
 		topology.ActCopy, topology.ActEndCopy: // a copy is made on connections of its own
 	}
 	return deed{}, false
