@@ -23,10 +23,10 @@ test: servers ## all tests, on real servers too: rings of MariaDB 10.11, then th
 
 # What the two flavours do not do alike, and every operation; rings of three and the rest: RUN=.
 MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDiesBetweenTwoStepsOf(ATakeover|ARemoval|AMaintenance|ADissolution)|TestNodeDiesWhile|TestAFailed|TestReadsSee|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands
-MYSQL_RUN := $(MYSQL_RUN)|TestGrow|TestServersDie|TestReclone|TestInitFromData|TestRemove|TestMaintenance|TestDiscard|TestDissolve|TestDamagedRows|TestCopy|TestSnapshot|TestRetire|TestASlot|TestSessionsOverAResize|TestWhoIsStill|TestCycles|TestReplay|TestNodeDiesInTheMidstOfAReplay
+MYSQL_RUN := $(MYSQL_RUN)|TestGrow|TestServersDie|TestReclone|TestInitFromData|TestRemove|TestMaintenance|TestDiscard|TestDissolve|TestDamagedRows|TestCopy|TestSnapshot|TestRetire|TestASlot|TestSessionsOverAResize|TestWhoIsStill|TestCycles|TestReplay|TestNodeDiesInTheMidstOfAReplay|TestAdopt|TestNodeDiesBetweenTwoStepsOfAnAdoption
 
-mysql: servers ## the ring's tests on MySQL 9.7; RUN=pattern: others (7 min)
-	SQLRING_TEST_FLAVOUR=mysql ./scripts/test.sh ./internal/mysqld ./internal/app -- -timeout 20m -run "$(or $(RUN),$(MYSQL_RUN))"
+mysql: servers ## the ring's tests on MySQL 9.7; RUN=pattern: others (10 min)
+	SQLRING_TEST_FLAVOUR=mysql ./scripts/test.sh ./internal/mysqld ./internal/app -- -timeout 30m -run "$(or $(RUN),$(MYSQL_RUN))"
 
 mariadb118: servers ## the operations' tests on MariaDB 11.8, put beside the system; RUN=pattern: others (7 min)
 	./scripts/get-mariadb118.sh && SQLRING_TEST_SERVERS="mariadb=$${SQLRING_SERVERS_DIR:-$$HOME/.cache/sqlring/servers}/mariadb-11.8/bin/mariadbd" SQLRING_REQUIRE_SERVERS=1 $(GO) test -timeout 20m ./internal/mysqld ./internal/app -run "$(or $(RUN),$(MYSQL_RUN))"
