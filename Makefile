@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes
+.PHONY: grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes night
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,5 +109,8 @@ package: ## dist/: a deb and an rpm, by nfpm; VERSION=0.1.0 names the release
 package-test: package ## installs the deb on this machine, runs it, removes and purges it; reads the rpm (needs root)
 	./scripts/test-package.sh
 
-burst: servers ## bursts beside HAProxy, on a machine where nothing else runs: ROUNDS=3 SECONDS=6; prints figures of docs/performance.md (4 min)
-	SQLRING_BURST=1 SQLRING_BURST_ROUNDS=$(or $(ROUNDS),3) SQLRING_BURST_SECONDS=$(or $(SECONDS),6) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/proxy -run TestFigure -count=1 -timeout 30m -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+burst: servers ## bursts beside HAProxy, on a machine where nothing else runs: ROUNDS=3 SECONDS=6, CPU=30: the server has so many percent of a core; prints figures of docs/performance.md (4 min)
+	SQLRING_BURST=1 SQLRING_BURST_CPU=$(CPU) SQLRING_BURST_ROUNDS=$(or $(ROUNDS),3) SQLRING_BURST_SECONDS=$(or $(SECONDS),6) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/proxy -run TestFigure -count=1 -timeout 30m -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+
+night: servers ## an open loop at 1, 2, 4 and 10 times of what a ring of two can do, and its midnight, beside one server (root, for the kernel's cpu controller); prints figures of docs/performance.md (6 min)
+	SQLRING_NIGHT=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestFigureOpenLoop|TestFigureMidnight" -count=1 -timeout 30m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"

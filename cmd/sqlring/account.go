@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"time"
@@ -74,7 +73,7 @@ back, so it needs a --ttl.`,
 			if deadline != 0 {
 				question = fmt.Sprintf("from now on, are statements of %s of priority %s, with a deadline of %s?", a[0], priority, deadline)
 			}
-			return c.changeAccounts(cmd.Context(), "account set", f, question, func(client *api.Client, dryRun bool) ([]api.AccountDefault, error) {
+			return changeList(cmd.Context(), c, accountTable, "account set", f, question, func(client *api.Client, dryRun bool) ([]api.AccountDefault, error) {
 				return client.SetAccount(cmd.Context(), req, dryRun)
 			})
 		},
@@ -95,37 +94,11 @@ func (c *cli) accountClear() *cobra.Command {
 		Example: "  sqlring --api unix:/run/sqlring/api.sock account clear report",
 		RunE: func(cmd *cobra.Command, a []string) error {
 			req := api.AccountClearRequest{Account: a[0], Why: f.why}
-			return c.changeAccounts(cmd.Context(), "account clear", f, fmt.Sprintf("are statements of %s as all others from now on?", a[0]), func(client *api.Client, dryRun bool) ([]api.AccountDefault, error) {
+			return changeList(cmd.Context(), c, accountTable, "account clear", f, fmt.Sprintf("are statements of %s as all others from now on?", a[0]), func(client *api.Client, dryRun bool) ([]api.AccountDefault, error) {
 				return client.ClearAccount(cmd.Context(), req, dryRun)
 			})
 		},
 	}
 	f.add(cmd)
 	return cmd
-}
-
-// changeAccounts is checks, confirmation, change, and what there is then.
-func (c *cli) changeAccounts(ctx context.Context, command string, f ruleFlags, question string, change func(*api.Client, bool) ([]api.AccountDefault, error)) error {
-	client, err := c.changer(ctx, command)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	list, err := change(client, true)
-	if err != nil {
-		return err
-	}
-	if f.dryRun {
-		return c.print(list, func(w io.Writer) {
-			accountTable(w, list)
-			fmt.Fprintln(w, "\nthis was a dry run: nothing was changed")
-		})
-	}
-	if err := c.confirm(ctx, f.yes, question); err != nil {
-		return err
-	}
-	if list, err = change(client, false); err != nil {
-		return err
-	}
-	return c.print(list, func(w io.Writer) { accountTable(w, list) })
 }

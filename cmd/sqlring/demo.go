@@ -51,6 +51,7 @@ func startDemoNode(ctx context.Context, config string) (demo.Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log of the node: %w", err)
 	}
+	useCores(cfg.Cores)
 	node, err := app.New(cfg, slog.New(slog.NewJSONHandler(log, nil)))
 	if err != nil {
 		return nil, closeAfter(log, err)

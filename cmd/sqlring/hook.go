@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -140,7 +139,7 @@ shows them.`,
 				return errUsage{"sqlring hook silence", "name what is silenced, or a silence that --end takes away"}
 			}
 			if end != "" {
-				return c.changeSilences(cmd.Context(), "hook silence --end "+end, f, fmt.Sprintf("take silence %s away?", end), func(client *api.Client, dryRun bool) ([]api.Silence, error) {
+				return changeList(cmd.Context(), c, silenceTable, "hook silence --end "+end, f, fmt.Sprintf("take silence %s away?", end), func(client *api.Client, dryRun bool) ([]api.Silence, error) {
 					return client.EndSilence(cmd.Context(), end, f.why, dryRun)
 				})
 			}
@@ -148,7 +147,7 @@ shows them.`,
 			if req.ForMS <= 0 {
 				return errUsage{"sqlring hook silence", fmt.Sprintf("--for %s: a silence lasts for some time", lasts)}
 			}
-			return c.changeSilences(cmd.Context(), "hook silence "+a[0], f, fmt.Sprintf("tell no hook about %s for %s?", a[0], lasts), func(client *api.Client, dryRun bool) ([]api.Silence, error) {
+			return changeList(cmd.Context(), c, silenceTable, "hook silence "+a[0], f, fmt.Sprintf("tell no hook about %s for %s?", a[0], lasts), func(client *api.Client, dryRun bool) ([]api.Silence, error) {
 				return client.AddSilence(cmd.Context(), req, dryRun)
 			})
 		},
@@ -157,30 +156,4 @@ shows them.`,
 	cmd.Flags().StringVar(&end, "end", "", "take the silence with this id away")
 	f.add(cmd)
 	return cmd
-}
-
-// changeSilences is checks, confirmation, change, and what there is then.
-func (c *cli) changeSilences(ctx context.Context, command string, f ruleFlags, question string, change func(*api.Client, bool) ([]api.Silence, error)) error {
-	client, err := c.changer(ctx, command)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	silences, err := change(client, true)
-	if err != nil {
-		return err
-	}
-	if f.dryRun {
-		return c.print(silences, func(w io.Writer) {
-			silenceTable(w, silences)
-			fmt.Fprintln(w, "\nthis was a dry run: nothing was changed")
-		})
-	}
-	if err := c.confirm(ctx, f.yes, question); err != nil {
-		return err
-	}
-	if silences, err = change(client, false); err != nil {
-		return err
-	}
-	return c.print(silences, func(w io.Writer) { silenceTable(w, silences) })
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,6 +45,7 @@ What to type next, on another terminal: sqlring status.`,
 
 // serve runs a node until ctx ends or a part of it fails, and stops it.
 func serve(ctx context.Context, cfg app.Config, logger *slog.Logger) error {
+	useCores(cfg.Cores)
 	node, err := app.New(cfg, logger)
 	if err != nil {
 		return err
@@ -58,6 +61,19 @@ func serve(ctx context.Context, cfg app.Config, logger *slog.Logger) error {
 	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	return errors.Join(err, node.Stop(sctx))
+}
+
+// useCores has Go code run on n cores at once; 0: on half of those that there are, if the
+// environment does not say GOMAXPROCS. A relay waits most of the time: with a thread for each
+// core they wake each other for every answer, which costs more than the work
+// (docs/adr/0061).
+func useCores(n int) {
+	switch {
+	case n > 0:
+		runtime.GOMAXPROCS(n)
+	case os.Getenv("GOMAXPROCS") == "":
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	}
 }
 
 // newLogger returns a logger as a node's file asks for.

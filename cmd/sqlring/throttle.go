@@ -167,7 +167,7 @@ for longer, --long-statement has the member stop what runs for longer (error 131
 				return errUsage{"sqlring throttle set", fmt.Sprintf("--ttl %s or --ratio %g: a rule lasts for some time, and meets above 0 and at most 1 of the checks", f.ttl, f.ratio)}
 			}
 			question := fmt.Sprintf("answer no to %g %% of the checks of %s for %s?", 100*f.ratio, a[0], f.ttl)
-			return c.changeRules(cmd.Context(), "throttle set "+a[0], f, question, func(client *api.Client, dryRun bool) ([]api.ThrottleRule, error) {
+			return changeList(cmd.Context(), c, throttleTable, "throttle set "+a[0], f, question, func(client *api.Client, dryRun bool) ([]api.ThrottleRule, error) {
 				return client.SetThrottle(cmd.Context(), req, dryRun)
 			})
 		},
@@ -199,7 +199,7 @@ func (c *cli) throttleClear() *cobra.Command {
 			}
 			req := api.ThrottleClearRequest{App: a[0], Why: f.why}
 			question := fmt.Sprintf("take the rule of %s away?", a[0])
-			return c.changeRules(cmd.Context(), "throttle clear "+a[0], f, question, func(client *api.Client, dryRun bool) ([]api.ThrottleRule, error) {
+			return changeList(cmd.Context(), c, throttleTable, "throttle clear "+a[0], f, question, func(client *api.Client, dryRun bool) ([]api.ThrottleRule, error) {
 				return client.ClearThrottle(cmd.Context(), req, dryRun)
 			})
 		},
@@ -207,30 +207,4 @@ func (c *cli) throttleClear() *cobra.Command {
 	f.add(cmd)
 	of.add(cmd)
 	return cmd
-}
-
-// changeRules is checks, confirmation, change, and what there is then.
-func (c *cli) changeRules(ctx context.Context, command string, f ruleFlags, question string, change func(*api.Client, bool) ([]api.ThrottleRule, error)) error {
-	client, err := c.changer(ctx, command)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	rules, err := change(client, true)
-	if err != nil {
-		return err
-	}
-	if f.dryRun {
-		return c.print(rules, func(w io.Writer) {
-			throttleTable(w, rules)
-			fmt.Fprintln(w, "\nthis was a dry run: nothing was changed")
-		})
-	}
-	if err := c.confirm(ctx, f.yes, question); err != nil {
-		return err
-	}
-	if rules, err = change(client, false); err != nil {
-		return err
-	}
-	return c.print(rules, func(w io.Writer) { throttleTable(w, rules) })
 }

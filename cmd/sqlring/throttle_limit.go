@@ -73,7 +73,7 @@ func (c *cli) setLimit(ctx context.Context, scope string, l limitFlags, f ruleFl
 		return errUsage{"sqlring throttle set", fmt.Sprintf("--ttl %s: a rule lasts for some time", f.ttl)}
 	}
 	question := fmt.Sprintf("hold statements of %s back for %s?", scope, f.ttl)
-	return c.changeLimits(ctx, "throttle set", f, question, func(client *api.Client, dryRun bool) ([]api.LimitRule, error) {
+	return changeList(ctx, c, limitTable, "throttle set", f, question, func(client *api.Client, dryRun bool) ([]api.LimitRule, error) {
 		return client.SetLimit(ctx, req, dryRun)
 	})
 }
@@ -81,35 +81,9 @@ func (c *cli) setLimit(ctx context.Context, scope string, l limitFlags, f ruleFl
 func (c *cli) clearLimit(ctx context.Context, scope string, f ruleFlags) error {
 	req := api.LimitClearRequest{Scope: scope, Why: f.why}
 	question := fmt.Sprintf("take the rule of %s away?", scope)
-	return c.changeLimits(ctx, "throttle clear", f, question, func(client *api.Client, dryRun bool) ([]api.LimitRule, error) {
+	return changeList(ctx, c, limitTable, "throttle clear", f, question, func(client *api.Client, dryRun bool) ([]api.LimitRule, error) {
 		return client.ClearLimit(ctx, req, dryRun)
 	})
-}
-
-// changeLimits is checks, confirmation, change, and what there is then.
-func (c *cli) changeLimits(ctx context.Context, command string, f ruleFlags, question string, change func(*api.Client, bool) ([]api.LimitRule, error)) error {
-	client, err := c.changer(ctx, command)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	rules, err := change(client, true)
-	if err != nil {
-		return err
-	}
-	if f.dryRun {
-		return c.print(rules, func(w io.Writer) {
-			limitTable(w, rules)
-			fmt.Fprintln(w, "\nthis was a dry run: nothing was changed")
-		})
-	}
-	if err := c.confirm(ctx, f.yes, question); err != nil {
-		return err
-	}
-	if rules, err = change(client, false); err != nil {
-		return err
-	}
-	return c.print(rules, func(w io.Writer) { limitTable(w, rules) })
 }
 
 func limitTable(w io.Writer, rules []api.LimitRule) {

@@ -24,7 +24,10 @@ type Config struct {
 	Dir string `yaml:"dir"`
 	// Site is where the node stands, by the name that members' sites have: reads go
 	// to members there first. Empty: they go to all alike.
-	Site        string        `yaml:"site,omitempty"`
+	Site string `yaml:"site,omitempty"`
+	// Cores is on how many cores the node works at once; 0: half of those that there are,
+	// at least one. GOMAXPROCS in the environment counts where it is 0.
+	Cores       int           `yaml:"cores"`
 	Proxy       ProxyConfig   `yaml:"proxy"`       // where applications connect; 127.0.0.1:3406 and DIR/sql.sock
 	API         APIConfig     `yaml:"api"`         // 127.0.0.1:8406 and DIR/api.sock
 	Raft        RaftConfig    `yaml:"raft"`        // where the other nodes connect

@@ -69,6 +69,9 @@ func (c Config) faults() []fault {
 	if c.Site != "" {
 		l.check("site", topology.ValidName(c.Site))
 	}
+	if c.Cores < 0 || c.Cores > 1024 {
+		l.add("cores", "%d: use a number of cores, or 0 for half of those that there are", c.Cores)
+	}
 	c.listenFaults(&l)
 	c.raftFaults(&l)
 	if !c.witness() { // it reaches no member

@@ -3,10 +3,7 @@ package app_test
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,7 +34,7 @@ func TestReadsScale(t *testing.T) {
 	}
 	r.untilHealthy(t, 30*time.Second)
 	for _, s := range r.servers {
-		hold(t, s.PID(), 15)
+		s.Hold(t, 15)
 	}
 	time.Sleep(2 * time.Second)
 	var ratios []float64
@@ -46,25 +43,6 @@ func TestReadsScale(t *testing.T) {
 		two := reads(t, db, "account", 5*time.Second)
 		ratios = append(ratios, float64(two)/float64(one))
 		t.Logf("FIGURE scale    the owner alone %d reads/s, both members %d reads/s: %.2f times", one/5, two/5, ratios[len(ratios)-1])
-	}
-}
-
-// hold gives a process a share of a core, in percent.
-func hold(t *testing.T, pid, percent int) {
-	t.Helper()
-	dir := filepath.Join("/sys/fs/cgroup/cpu", fmt.Sprintf("sqlring-test-%d", pid))
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatalf("the kernel has no cpu controller of cgroup v1: %v", err)
-	}
-	t.Cleanup(func() {
-		// A group goes when its last process has gone.
-		_ = os.WriteFile("/sys/fs/cgroup/cpu/cgroup.procs", []byte(strconv.Itoa(pid)), 0o644)
-		_ = os.Remove(dir)
-	})
-	for name, text := range map[string]string{"cpu.cfs_period_us": "10000", "cpu.cfs_quota_us": strconv.Itoa(100 * percent), "cgroup.procs": strconv.Itoa(pid)} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 

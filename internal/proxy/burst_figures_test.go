@@ -163,6 +163,9 @@ func TestFiguresOfBursts(t *testing.T) {
 	r := startReal(t, Config{MaxSessions: 8000, Limits: Limits{PerAddress: -1, PerAccount: -1, Pending: -1}, UniqueKeys: figureKeys}, "max_connections=100", "innodb_flush_log_at_trx_commit=2", "sync_binlog=0")
 	r.server.Exec(t, "USE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, k INT NOT NULL) ENGINE=InnoDB; CREATE TABLE shop.hot (id INT PRIMARY KEY, c BIGINT NOT NULL) ENGINE=InnoDB; INSERT INTO shop.hot VALUES (1, 0); INSERT INTO shop.t SELECT seq, 0 FROM seq_1_to_10000; CREATE USER quiet@'%' IDENTIFIED BY '"+appPassword+"'; GRANT ALL ON *.* TO quiet@'%'")
 	r.world.setAccounts(native("app", "%", appPassword), native("quiet", "%", appPassword))
+	if percent := envInt("SQLRING_BURST_CPU", 0); percent > 0 {
+		r.server.Hold(t, percent)
+	}
 	peers := map[string]string{"direct": r.server.Addr, "sqlring": r.Addr()}
 	if addr := startHAProxy(t, r.server.Addr); addr != "" {
 		peers["haproxy"] = addr

@@ -71,6 +71,9 @@ func TestFigureQuietAccount(t *testing.T) {
 	r := startReal(t, Config{MaxSessions: 8000, Limits: Limits{PerAddress: -1, PerAccount: -1, Pending: -1}, Gates: func() gate.Settings { return settings }}, "max_connections=200")
 	r.server.Exec(t, "USE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, k INT NOT NULL) ENGINE=InnoDB; INSERT INTO shop.t SELECT seq, 0 FROM seq_1_to_10000; CREATE USER quiet@'%' IDENTIFIED BY '"+appPassword+"'; GRANT ALL ON *.* TO quiet@'%'")
 	r.world.setAccounts(native("app", "%", appPassword), native("quiet", "%", appPassword))
+	if percent := envInt("SQLRING_BURST_CPU", 0); percent > 0 {
+		r.server.Hold(t, percent)
+	}
 	lasts := time.Duration(envInt("SQLRING_BURST_SECONDS", 6)) * time.Second
 	show := func(what string, f figure, before Digest) {
 		var d Digest

@@ -16,6 +16,7 @@ type baseline struct {
 	usual  float64 // nanoseconds; long-run mean of calm times
 	recent float64 // mean of the last ones, calm or not
 	seen   uint32
+	calm   uint32 // of these, while the member had little to do
 }
 
 // learned is how many statements make a baseline that is to be relied upon. Those that end
@@ -49,23 +50,29 @@ func (b *baselines) usual(digest uint64) time.Duration {
 }
 
 // learn takes a statement's time in. calm says that the member had little to do; else
-// inflation is by how much all take longer now. It returns what was usual before, 0 if that
-// is not known yet.
-func (b *baselines) learn(digest uint64, took time.Duration, calm bool, inflation float64) (usual float64) {
+// inflation is by how much all take longer now, and known that digests say so that were
+// seen while it was calm. It returns what was usual before, 0 if that is not known yet, and
+// whether that was learned in calm.
+func (b *baselines) learn(digest uint64, took time.Duration, calm bool, inflation float64, known bool) (usual float64, sure bool) {
 	t := max(float64(took), 1000)
 	e := b.find(digest)
 	if e == nil {
 		e = b.place(digest)
 		*e = baseline{digest: digest}
 	}
-	usual = e.usual
+	usual, sure = e.usual, e.calm >= learned
 	share := 1 / min(float64(e.seen+1), memory)
 	e.recent += (t - e.recent) * share
 	switch {
 	case e.seen < learned: // as they would be without others
 		e.usual += (t/max(inflation, 1) - e.usual) * share
 		usual = 0
-	case calm || e.seen < memory:
+	case calm:
+		e.usual += (t - e.usual) * share
+	case e.seen < memory && !sure:
+		if known { // it is no measure itself
+			t /= max(inflation, 1)
+		}
 		e.usual += (t - e.usual) * share
 	case e.recent < e.usual*clearly: // it can not have been usual
 		e.usual += (e.recent - e.usual) / 16
@@ -73,7 +80,10 @@ func (b *baselines) learn(digest uint64, took time.Duration, calm bool, inflatio
 	if e.seen < 1<<30 {
 		e.seen++
 	}
-	return usual
+	if calm && e.calm < learned {
+		e.calm++
+	}
+	return usual, sure
 }
 
 // place returns the entry that a new digest takes: the one of two that was seen less, and

@@ -307,9 +307,9 @@ func (g *Gate) late(w *Waiter, now Instant) Refusal {
 // when its answer began. A caller may sample.
 func (g *Gate) Sample(digest uint64, took time.Duration, now Instant) {
 	calm := g.lim.calm(g.Taken())
-	usual := g.usual.learn(digest, took, calm, g.lim.inflation)
+	usual, sure := g.usual.learn(digest, took, calm, g.lim.inflation, g.lim.sure.known(now))
 	if time.Duration(usual) < g.set.HeavyAfter {
-		g.lim.sample(took, usual)
+		g.lim.sample(took, usual, sure)
 	}
 	g.counts.Samples++
 	g.counts.ServerTime += took

@@ -18,6 +18,7 @@ type limiter struct {
 	began         Instant // of the window
 	took, usual   float64 // sums, in nanoseconds
 	samples       int
+	sure          reference
 	left          int  // places given back in the window
 	asked         bool // somebody had to wait in it
 	peak          int  // places taken in it at once, at the most
@@ -62,14 +63,21 @@ func (l *limiter) bounds(s Settings) {
 // places is the limit as a number of places, at least 1.
 func (l *limiter) places() int { return max(int(min(l.limit, l.brake.at)), 1) }
 
-// sample takes in that a statement took so long, where usual is known.
-func (l *limiter) sample(took time.Duration, usual float64) {
+// sample takes in that a statement took so long, where usual is known; sure says that it is
+// from a time when the member had little to do.
+func (l *limiter) sample(took time.Duration, usual float64, sure bool) {
 	if usual <= 0 {
 		return
 	}
-	l.took += min(float64(took), longestRatio*usual)
+	t := min(float64(took), longestRatio*usual)
+	l.took += t
 	l.usual += usual
 	l.samples++
+	if sure {
+		l.sure.took += t
+		l.sure.usual += usual
+		l.sure.samples++
+	}
 }
 
 // close ends the window if it is time to. atMember is how many of the taken places have a
@@ -82,13 +90,17 @@ func (l *limiter) close(now Instant, taken, atMember int) {
 	demand := l.asked || l.peak >= l.places()
 	full := l.peak >= l.places()/2
 	was := l.limit
+	ratio, sure, ok := l.measured(now)
 	switch {
-	case l.samples > 0:
-		l.inflation += (l.took/l.usual - l.inflation) / 2
+	case ok:
+		l.inflation += (ratio - l.inflation) / 2
 		if full {
-			l.follow(demand)
+			l.follow(ratio, sure, demand)
 		}
-	case demand && atMember <= taken/2: // who has places does not use them
+		if sure && (l.limit < falls*was || l.descent.stands()) {
+			l.probe.rest(now) // what fewer places are worth is being measured
+		}
+	case l.samples == 0 && demand && atMember <= taken/2: // who has places does not use them
 		l.limit += l.step()
 	}
 	if l.quiet++; demand {
@@ -102,11 +114,53 @@ func (l *limiter) close(now Instant, taken, atMember int) {
 	l.began, l.took, l.usual, l.samples, l.left, l.asked, l.peak = now, 0, 0, 0, 0, false, taken
 }
 
-// follow moves the limit by what the window has shown.
-func (l *limiter) follow(demand bool) {
+// reference is what statements of digests show that were seen while the member had little
+// to do. A burst of a digest that was never seen before takes as long as it takes from its
+// first statement on, and looks as usual; these do not.
+type reference struct {
+	began, ended Instant // of the last ratio
+	took, usual  float64 // sums since, in nanoseconds
+	samples      int
+	ratio        float64
+}
+
+const referenceLasts = 2 * time.Second
+
+// close reports whether there is a new ratio.
+func (r *reference) close(now Instant) bool {
+	old := now.Sub(r.began) > referenceLasts
+	if r.samples < windowSamples && !old {
+		return false
+	}
+	enough := r.samples >= windowSamples && !old
+	if enough {
+		r.ratio, r.ended = r.took/r.usual, now
+	}
+	r.began, r.took, r.usual, r.samples = now, 0, 0, 0
+	return enough
+}
+
+// known reports whether the ratio is of now.
+func (r *reference) known(now Instant) bool { return r.ratio > 0 && now.Sub(r.ended) <= referenceLasts }
+
+// measured returns how much longer statements took in the window than usual, and whether
+// that is sure; ok is false if nothing is known of it.
+func (l *limiter) measured(now Instant) (ratio float64, sure, ok bool) {
+	switch {
+	case l.sure.close(now):
+		return l.sure.ratio, true, true
+	case l.sure.known(now) || l.samples == 0:
+		return 0, false, false
+	}
+	return l.took / l.usual, false, true
+}
+
+// follow moves the limit by what the window has shown; by half of it where all that was
+// measured may itself be unusual.
+func (l *limiter) follow(ratio float64, sure, demand bool) {
 	l.normal = 1 + (l.normal-1)*forgiving
 	gradient := min(max(tolerance*l.normal/max(l.inflation, 0.01), 0.5), 1)
-	if l.vain(gradient) {
+	if l.vain(gradient, ratio) {
 		return
 	}
 	target := l.limit * gradient
@@ -115,32 +169,53 @@ func (l *limiter) follow(demand bool) {
 	}
 	if gradient < 1 {
 		l.growing = false
-		target = l.limit + (target-l.limit)/2
+		if !sure {
+			target = l.limit + (target-l.limit)/2
+		}
 	}
 	l.limit = target
 }
 
-// descent is where the limit has begun to be lowered.
-type descent struct{ limit, inflation float64 }
+// descent is where the limit has begun to be lowered, and what was measured since it has
+// stood at half of that: not in the first window, when those are measured still who had a
+// place before, and not in one alone, for a few statements say little.
+type descent struct {
+	limit, inflation float64
+	stood            int
+	sum              float64
+}
 
-// vain reports whether half of the places have changed nothing: then it is not because of
-// us that statements take longer (a backup, DDL, more data than there was), and the
-// places are given back.
-func (l *limiter) vain(gradient float64) bool {
+const (
+	standsFor = 3
+	falls     = 0.95 // a limit that is lowered by more in a window is not at its place yet
+)
+
+// stands reports whether the limit stands at half to be measured there.
+func (d *descent) stands() bool { return d.limit > 0 && d.stood > 0 && d.stood <= standsFor }
+
+// vain reports whether the limit is to be let alone. If half of the places have changed
+// nothing it is not because of us that statements take longer (a backup, DDL, more data than
+// there was), and the places are given back.
+func (l *limiter) vain(gradient, ratio float64) bool {
 	d := &l.descent
 	switch {
 	case gradient == 1:
 		*d = descent{}
 	case d.limit == 0:
-		*d = descent{l.limit, l.inflation}
-	case l.limit > d.limit/2 && l.limit > l.floor:
-		d.inflation = max(d.inflation, l.inflation) // it is smoothed, and rises still
-	case l.inflation > unchanged*d.inflation && l.inflation < longestRatio/2:
-		l.normal, l.limit = l.inflation, d.limit
+		*d = descent{limit: l.limit, inflation: ratio}
+	case l.limit > d.limit/2:
+		d.inflation = max(d.inflation, ratio) // it rises still
+	case d.stood <= standsFor:
+		if d.stood++; d.stood > 1 {
+			d.sum += ratio
+		}
+		return true
+	case d.sum/standsFor > unchanged*d.inflation && d.sum/standsFor < longestRatio/2:
+		l.normal, l.limit = d.sum/standsFor, d.limit
 		*d = descent{}
 		return true
 	default:
-		*d = descent{l.limit, l.inflation}
+		*d = descent{limit: l.limit, inflation: d.sum / standsFor}
 	}
 	return false
 }

@@ -55,7 +55,7 @@ func newProbe(now Instant) probe { return probe{since: now, eager: true} }
 // before.
 func (p *probe) bound(l *limiter, now Instant, lasted time.Duration, was float64, demand bool) float64 {
 	if !demand {
-		p.phase, p.since, p.round = probeRests, now, 0
+		p.rest(now)
 		if p.cap = p.cap * probeFreer; p.cap >= l.ceilng {
 			p.cap = 0
 		}
@@ -125,6 +125,11 @@ func (p *probe) judge(l *limiter, counted bool, rate, tried float64, now Instant
 		p.cap = 0
 	}
 	return max(l.floor, min(l.ceilng, cmp.Or(p.cap, l.ceilng)))
+}
+
+// rest gives up what is being tried.
+func (p *probe) rest(now Instant) {
+	p.phase, p.since, p.round = probeRests, now, 0
 }
 
 func (p *probe) begin(phase probePhase, now Instant) {

@@ -280,3 +280,77 @@ func TestAFrozenMemberGetsNoMore(t *testing.T) {
 		t.Errorf("limit %d, %d before it froze", g.Limit(), before)
 	}
 }
+
+// TestANewcomerIsMeasuredByThoseThatAreKnown: a burst of statements that were never seen
+// before has no calm time to be held against; those of another account that were seen in one
+// show what it costs, and its places are taken away within seconds.
+func TestANewcomerIsMeasuredByThoseThatAreKnown(t *testing.T) {
+	m := member{cores: 2, knee: 200, service: 2 * time.Millisecond, running: make(map[*job]float64)}
+	g, now := New(Settings{}, at(0)), at(0)
+	r := rand.New(rand.NewPCG(1, 2))
+	type client struct {
+		account string
+		digest  uint64
+	}
+	running, waiting := map[*job]client{}, map[*Waiter]client{}
+	begin := func(c client) {
+		j := &job{began: now}
+		m.running[j], running[j] = m.service.Seconds()*r.ExpFloat64(), c
+	}
+	come := func(c client) {
+		if g.Enter(Read) {
+			begin(c)
+			return
+		}
+		w := &Waiter{Request: Request{Class: Read, Account: c.account, Digest: c.digest}}
+		mustWait(t, g, w, now)
+		waiting[w] = c
+	}
+	var quiet time.Duration // at the member, of those of the last second
+	var of int
+	run := func(lasts time.Duration) {
+		const tick = 100 * time.Microsecond
+		for end := now.Add(lasts); now < end; {
+			now = now.Add(tick)
+			speed := m.speed()
+			for j, left := range m.running {
+				if left -= tick.Seconds() * speed; left > 0 {
+					m.running[j] = left
+					continue
+				}
+				c := running[j]
+				delete(m.running, j)
+				delete(running, j)
+				if took := now.Sub(j.began); took >= 500*time.Microsecond || r.IntN(7) == 0 { // as the proxy does
+					g.Sample(c.digest, took, now)
+				}
+				if c.digest == 1 && end.Sub(now) < time.Second {
+					quiet, of = quiet+now.Sub(j.began), of+1
+				}
+				g.Leave(Read)
+				come(c)
+			}
+			for w := g.Next(now); w != nil; w = g.Next(now) {
+				begin(waiting[w])
+				delete(waiting, w)
+			}
+			if now%Instant(250*time.Millisecond) == 0 {
+				g.Tick(now, len(m.running))
+			}
+		}
+	}
+	for range 3 {
+		come(client{"quiet", 1})
+	}
+	run(4 * time.Second)
+	quiet, of = 0, 0
+	for range 1500 {
+		come(client{"noisy", 2})
+	}
+	run(4 * time.Second)
+	mean := quiet / time.Duration(max(of, 1))
+	t.Logf("limit %d, inflation %.2f, the quiet account's statements take %s", g.Limit(), g.State().Inflation, mean)
+	if g.Limit() > 12 || mean > 15*time.Millisecond {
+		t.Errorf("after 4 s there are %d places, and statements of 2 ms take %s", g.Limit(), mean)
+	}
+}

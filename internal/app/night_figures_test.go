@@ -1,0 +1,174 @@
+package app_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/internal/burst"
+	"github.com/sqlring/sqlring/internal/mysqltest"
+)
+
+// night is a ring of two whose members have a fifth of a core each, so that they are what is
+// saturated, and neither the crowd nor the proxy; and the same without a proxy.
+type night struct {
+	r    *rig
+	rate float64 // requests per second that it can do at the most
+}
+
+// perRequest is how many statements a request of the site means on average: 60 browse with
+// three, 20 read and 12 look at a card with one, 8 send one with four.
+const perRequest = 0.60*3 + 0.20 + 0.12 + 0.08*4
+
+func startNight(t *testing.T) *night {
+	t.Helper()
+	if os.Getenv("SQLRING_NIGHT") == "" {
+		t.Skip("figures for docs/performance.md: make night")
+	}
+	r := &rig{servers: mysqltest.StartRing(t, 2, "max_connections=200")}
+	r.cfg = nodeConfig(t)
+	r.cfg.Proxy.Limits.Sessions = 8192
+	r.startNode(t)
+	r.initRing(t)
+	if err := burst.Prepare(t.Context(), r.pool(t, nil)); err != nil {
+		t.Fatal(err)
+	}
+	r.untilHealthy(t, 30*time.Second)
+	percent, err := strconv.Atoi(cmp.Or(os.Getenv("SQLRING_NIGHT_CPU"), "20"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range r.servers {
+		s.Hold(t, percent)
+	}
+	time.Sleep(2 * time.Second)
+	n := &night{r: r}
+	top := n.run(t, n.options(r.proxyAddr(), burst.Shape{{For: 20 * time.Second, From: 20, To: 1500}}))
+	n.rate = top.MaxGood
+	t.Logf("FIGURE night  %d %% of a core for each member: %.0f requests/s at the most (%.1f statements each)", percent, n.rate, perRequest)
+	time.Sleep(3 * time.Second)
+	return n
+}
+
+func (n *night) options(addr string, shape burst.Shape) burst.Options {
+	s := n.r.servers[0]
+	return burst.Options{Addr: addr, User: s.RootUser, Password: s.RootPassword, Shape: shape, Clients: 4000, Patience: 5 * time.Second, Good: 5 * time.Second, Retries: 3, Waiting: 50_000, Seed: 1}
+}
+
+func (n *night) run(t *testing.T, o burst.Options) burst.Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	result, err := burst.Run(ctx, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// asked is how many statements both members were asked by anybody.
+func (n *night) asked(t *testing.T) (sum int) {
+	t.Helper()
+	for _, s := range n.r.servers {
+		v, err := strconv.Atoi(s.Query(t, "SELECT variable_value FROM information_schema.global_status WHERE variable_name='Questions'"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += v
+	}
+	return sum
+}
+
+// good is what was answered in time, per second, of what was wanted in those seconds.
+func good(r burst.Result, from, to int) float64 {
+	sum := 0
+	for _, s := range r.Seconds[from:min(to, len(r.Seconds))] {
+		sum += s.Good
+	}
+	return float64(sum) / float64(to-from)
+}
+
+// TestFigureOpenLoop is an open loop at 1, 2, 4 and 10 times of what the ring can do, through
+// the proxy in both modes and past it; and what is left of it 10 s after ten times.
+func TestFigureOpenLoop(t *testing.T) {
+	n := startNight(t)
+	began, idle := n.asked(t), 5*time.Second
+	time.Sleep(idle)
+	background := float64(n.asked(t)-began) / idle.Seconds()
+	for _, times := range []float64{1, 2, 4, 10} {
+		for _, way := range []string{"absorb", "shed", "direct"} {
+			addr := n.r.proxyAddr()
+			if way == "direct" {
+				addr = n.r.servers[0].Addr
+			} else {
+				n.mode(t, way)
+			}
+			const lasts = 12 * time.Second
+			before, at := n.asked(t), time.Now()
+			result := n.run(t, n.options(addr, burst.Shape{{For: lasts, From: times * n.rate, To: times * n.rate}}))
+			reached := float64(n.asked(t)-before) - background*time.Since(at).Seconds()
+			t.Logf("FIGURE open loop %2.0f times %-6s goodput %4.0f/s (%.2f), p99 %5.0f ms, errors %4d, gave up %5d, statements that reached members %.2f of those meant",
+				times, way, good(result, 3, 11), good(result, 3, 11)/n.rate, result.Total.P99MS, result.Total.Errors, result.Total.GaveUp, reached/perRequest/float64(result.Total.Offered))
+			time.Sleep(2 * time.Second)
+		}
+	}
+	calm := 0.7 * n.rate
+	for _, way := range []string{"absorb", "shed"} {
+		n.mode(t, way)
+		result := n.run(t, n.options(n.r.proxyAddr(), burst.Shape{{For: 8 * time.Second, From: calm, To: calm}, {For: 8 * time.Second, From: 10 * n.rate, To: 10 * n.rate}, {For: 16 * time.Second, From: calm, To: calm}}))
+		was, is := good(result, 2, 8), good(result, 26, 31)
+		t.Logf("FIGURE after the burst %-6s %4.0f/s before, %4.0f/s 10 s after it: %.2f", way, was, is, is/was)
+	}
+}
+
+func (n *night) mode(t *testing.T, mode string) {
+	t.Helper()
+	if _, err := n.r.client.SetGates(t.Context(), api.GateSetRequest{Mode: &mode}, false); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(1500 * time.Millisecond)
+}
+
+// TestFigureMidnight is the site's midnight over a ring of two in absorb, and at one server:
+// the rate goes up to one and a half times of what the ring can do, and for a moment to
+// seven times.
+func TestFigureMidnight(t *testing.T) {
+	n := startNight(t)
+	shape, _ := burst.Named("midnight", 0.15*n.rate)
+	for _, way := range []string{"ring", "direct"} {
+		addr := n.r.proxyAddr()
+		if way == "direct" {
+			addr = n.r.servers[0].Addr
+		}
+		o := n.options(addr, shape.Scaled(0.4))
+		o.Patience, o.Good, o.Clients, o.Waiting = 40*time.Second, 40*time.Second, 8000, 100_000
+		result := n.run(t, o)
+		worst := 0.0
+		for _, s := range result.Seconds {
+			worst = max(worst, s.P99MS)
+		}
+		t.Logf("FIGURE midnight %-6s wanted %d, served %d, errors %d, gave up %d, lost %d; p50 %.0f ms, p99 %.0f ms, the worst second's p99 %.0f ms; errors on the way: %s",
+			way, result.Total.Offered, result.Total.Good, result.Total.Errors, result.Total.GaveUp, result.Total.Lost, result.Total.P50MS, result.Total.P99MS, worst, fmt.Sprint(result.ByError))
+		if dir := os.Getenv("SQLRING_NIGHT_OUT"); dir != "" {
+			draw(t, dir+"/midnight-"+way+".svg", result)
+		}
+		time.Sleep(3 * time.Second)
+	}
+}
+
+func draw(t *testing.T, path string, result burst.Result) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	if err := result.WriteSVG(f); err != nil {
+		t.Fatal(err)
+	}
+}

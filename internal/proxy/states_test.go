@@ -1,0 +1,148 @@
+package proxy
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/sqlring/sqlring/internal/mysqltest"
+)
+
+// keptState is one kind of state that a session can have at a server.
+type keptState struct {
+	name  string
+	makes []string // by which it comes to be
+	probe string   // what shows it; "": nothing does
+	keeps bool     // the session keeps its link meanwhile
+	ends  []string // by which it ends, after which the link is free
+}
+
+// keptStates are those that statements make; the rest is a matter of the protocol and has
+// tests of its own: prepared statements and cursors (stmt_test.go, cursor_test.go), parameters
+// sent ahead, LOAD DATA (file_test.go), several statements (real_test.go), KILL (kill_test.go),
+// dumps (commands_test.go), who vanishes (watch_test.go), long texts (large_test.go).
+var keptStates = []keptState{
+	{"transaction", []string{"BEGIN", "INSERT INTO shop.t (v) VALUES (1)"}, "SELECT @@in_transaction", true, []string{"ROLLBACK"}},
+	{"transaction after an error", []string{"BEGIN", "INSERT INTO shop.t (v) VALUES (1)", "SELECT no_such_column"}, "SELECT @@in_transaction", true, []string{"ROLLBACK"}},
+	{"read only transaction", []string{"START TRANSACTION READ ONLY"}, "INSERT INTO shop.t (v) VALUES (1)", true, []string{"COMMIT"}},
+	{"consistent snapshot", []string{"START TRANSACTION WITH CONSISTENT SNAPSHOT"}, "SELECT @@in_transaction", true, []string{"COMMIT"}},
+	{"autocommit=0, nothing begun", []string{"SET autocommit=0"}, "SELECT @@autocommit", false, nil},
+	{"autocommit=0, a table read", []string{"SET autocommit=0", "SELECT v FROM shop.t"}, "SELECT @@in_transaction", true, []string{"COMMIT"}},
+	{"savepoint", []string{"BEGIN", "INSERT INTO shop.t (v) VALUES (1)", "SAVEPOINT a", "INSERT INTO shop.t (v) VALUES (2)", "ROLLBACK TO a"}, "SELECT COUNT(*) FROM shop.t", true, []string{"ROLLBACK"}},
+	{"XA", []string{"XA START 'x'", "INSERT INTO shop.t (v) VALUES (1)"}, "SELECT @@in_transaction", true, nil},
+	{"the next transaction's", []string{"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"}, "", true, []string{"BEGIN", "COMMIT"}},
+	{"isolation of the session", []string{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"}, "SELECT @@tx_isolation", false, nil},
+	{"a variable", []string{"SET group_concat_max_len=77"}, "SELECT @@group_concat_max_len", false, nil},
+	{"a variable by an expression", []string{"SET sort_buffer_size=@@sort_buffer_size*2"}, "SELECT @@sort_buffer_size", false, nil},
+	{"time zone", []string{"SET time_zone='+07:00'"}, "SELECT @@time_zone, FROM_UNIXTIME(0)", false, nil},
+	{"character sets", []string{"SET NAMES latin1"}, "SELECT @@character_set_client, @@character_set_results, 'é'", false, nil},
+	{"character set of the database", []string{"SET CHARACTER SET latin1"}, "SELECT @@character_set_client, @@collation_connection", false, nil},
+	{"schema", []string{"USE other"}, "SELECT DATABASE()", false, nil},
+	{"sql_mode, quotes", []string{"SET sql_mode='ANSI_QUOTES'"}, `SELECT COUNT("v") FROM shop.t`, false, nil},
+	{"sql_mode, backslashes", []string{"SET sql_mode='NO_BACKSLASH_ESCAPES'"}, `SELECT 'a\\b'`, false, nil},
+	{"user variable", []string{"SET @a=5"}, "SELECT @a", true, nil},
+	{"user variable by SELECT", []string{"SELECT 7 INTO @a"}, "SELECT @a", true, nil},
+	{"user variable by the way", []string{"SELECT @a:=9"}, "SELECT @a", true, nil},
+	{"timestamp", []string{"SET timestamp=1000"}, "SELECT UNIX_TIMESTAMP()", true, nil},
+	{"insert_id", []string{"SET insert_id=5000"}, "SELECT @@insert_id", true, nil},
+	{"rand_seed", []string{"SET rand_seed1=1, rand_seed2=2"}, "SELECT RAND()", true, nil},
+	{"last insert id", []string{"INSERT INTO shop.t (v) VALUES (1)"}, "SELECT LAST_INSERT_ID(), @@identity", false, nil},
+	{"last insert id by an expression", []string{"SELECT LAST_INSERT_ID(41)"}, "SELECT LAST_INSERT_ID()", false, nil},
+	{"row count", []string{"UPDATE shop.t SET v=v+1"}, "SELECT ROW_COUNT()", false, nil},
+	{"found rows", []string{"SELECT SQL_CALC_FOUND_ROWS v FROM shop.t LIMIT 1"}, "SELECT FOUND_ROWS() > 0", false, nil},
+	{"warnings", []string{"SELECT CAST('x' AS SIGNED)"}, "SHOW WARNINGS", false, nil},
+	{"errors", []string{"SELECT no_such_column"}, "SHOW ERRORS", false, nil},
+	{"prepared by text", []string{"PREPARE p FROM 'SELECT 3'"}, "EXECUTE p", true, nil},
+	{"temporary table", []string{"CREATE TEMPORARY TABLE shop.tmp (v INT)", "INSERT INTO shop.tmp VALUES (4)"}, "SELECT v FROM shop.tmp", true, nil},
+	{"temporary table by SELECT", []string{"CREATE TEMPORARY TABLE shop.tmp AS SELECT 6 v"}, "SELECT v FROM shop.tmp", true, nil},
+	{"locked tables", []string{"LOCK TABLES shop.mine WRITE"}, "SELECT v FROM shop.t", true, []string{"UNLOCK TABLES"}},
+	{"tables with a read lock", []string{"FLUSH TABLES shop.mine WITH READ LOCK"}, "INSERT INTO shop.mine VALUES (1)", true, nil},
+	{"backup lock", []string{"BACKUP LOCK shop.mine"}, "SELECT 1", true, nil},
+	{"user lock", []string{"SELECT GET_LOCK('l', 0)"}, "SELECT IS_USED_LOCK('l') = CONNECTION_ID()", true, nil},
+	{"handler", []string{"HANDLER shop.t OPEN AS h"}, "HANDLER h READ FIRST", true, nil},
+	{"procedure", []string{"CALL shop.sets()"}, "SELECT @@group_concat_max_len", true, nil},
+	{"function", []string{"SELECT shop.remembers()"}, "SELECT @f", true, nil},
+	{"role", []string{"SET ROLE r"}, "SELECT CURRENT_ROLE()", true, nil},
+	{"profiling", []string{"SET profiling=1", "SELECT 1"}, "SELECT @@profiling", true, nil},
+	{"optimizer trace", []string{"SET optimizer_trace='enabled=on'"}, "SELECT @@optimizer_trace", true, nil},
+	{"sequence", []string{"SELECT NEXT VALUE FOR shop.s > 0"}, "SELECT LASTVAL(shop.s) IS NOT NULL", true, nil},
+	{"for one statement", []string{"SET STATEMENT group_concat_max_len=99 FOR SELECT 1"}, "SELECT @@group_concat_max_len", false, nil},
+	{"query cache", []string{"SELECT SQL_CACHE v FROM shop.t LIMIT 1"}, "SELECT 1", false, nil},
+}
+
+// TestRealEachStateOfASession: what a session has made at a server is there for it while others
+// use the connections that it does not keep, and it keeps one only as long as it has to.
+func TestRealEachStateOfASession(t *testing.T) {
+	r := startReal(t, Config{MemberLinks: 3, QueueTimeout: 20 * time.Second})
+	direct := mysqltest.Start(t)
+	direct.Exec(t, "SET GLOBAL read_only=0; CREATE DATABASE shop; CREATE USER app@'%' IDENTIFIED BY '"+appPassword+"'; GRANT ALL ON *.* TO app@'%'")
+	for _, server := range []*mysqltest.Server{r.server, direct} {
+		server.Exec(t, `SET GLOBAL auto_increment_increment=16, auto_increment_offset=3; CREATE ROLE r; GRANT r TO app@'%'; CREATE DATABASE other;
+			CREATE TABLE shop.t (id INT AUTO_INCREMENT PRIMARY KEY, v INT); CREATE TABLE shop.mine (v INT); CREATE SEQUENCE shop.s`)
+		server.Exec(t, "CREATE PROCEDURE shop.sets() SET group_concat_max_len=88")
+		server.Exec(t, "CREATE FUNCTION shop.remembers() RETURNS INT NO SQL BEGIN SET @f=6; RETURN 1; END")
+		server.Exec(t, "INSERT INTO shop.t VALUES (3, 1), (19, 2)")
+	}
+	own := r.db(t, func(c *mysql.Config) { c.Addr = direct.Addr })
+	through := r.db(t)
+	own.SetMaxIdleConns(0)
+	through.SetMaxIdleConns(0)
+	others := []*actor{open(t, through, 1), open(t, through, 2)}
+	for _, kind := range keptStates {
+		t.Run(kind.name, func(t *testing.T) { kind.judge(t, r, open(t, through, 0), open(t, own, 0), others) })
+	}
+}
+
+func (k keptState) judge(t *testing.T, r *real, session, alone *actor, others []*actor) {
+	defer session.conn.Close()
+	defer alone.conn.Close()
+	disturb := func() { // both of what the session does not keep have another one's settings then
+		var done sync.WaitGroup
+		for _, o := range others {
+			done.Go(func() {
+				o.does(t, act{text: "SET time_zone='+11:00', sql_mode='', group_concat_max_len=1000"})
+				o.does(t, act{text: "SELECT SLEEP(0.01), v FROM shop.t LIMIT 1"})
+			})
+		}
+		done.Wait()
+	}
+	number := session.does(t, act{text: "SELECT CONNECTION_ID()"})
+	same := func(text string) {
+		t.Helper()
+		if got, want := session.does(t, act{text: text}), alone.does(t, act{text: text}); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", text, got, want)
+		}
+	}
+	disturb()
+	for _, text := range k.makes {
+		same(text)
+	}
+	if k.probe != "SELECT @@in_transaction" { // what is asked for is of the statement before
+		disturb()
+	}
+	if kept := r.keeps(number); kept != k.keeps {
+		t.Errorf("it keeps its link: %v (%v)", kept, r.Pins())
+	}
+	if k.probe != "" {
+		same(k.probe)
+	}
+	disturb()
+	for _, text := range k.ends {
+		same(text)
+	}
+	if k.ends != nil && r.keeps(number) {
+		t.Errorf("it keeps its link after %q: %v", k.ends, r.Pins())
+	}
+	if got := session.does(t, act{text: "SELECT CONNECTION_ID()"}); got != number {
+		t.Errorf("its number is %s, it was %s", got, number)
+	}
+}
+
+// keeps reports whether the session of that number, as [actor.does] has it, keeps its link.
+func (r *real) keeps(number string) bool {
+	return slices.ContainsFunc(r.Pins(), func(p Pin) bool { return strings.Contains(number, "{"+itoa(int(p.Session))+" ") })
+}
