@@ -18,7 +18,7 @@ func (c *cli) ringAdopt() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "adopt NAME ID=HOST:PORT[,site=SITE][,weight=N] ID=HOST:PORT…",
 		Short: "Make a ring of servers that replicate in a circle already, while they are written to",
-		Long: `Takes over a circle of MariaDB masters that somebody has built by hand. Name them in the
+		Long: `Takes over a circle of MariaDB or MySQL masters that somebody has built by hand. Name them in the
 order of the circle: each pulls from the one before it, the first from the last. The
 first becomes the owner of everything.
 
@@ -65,7 +65,7 @@ replicating. A refusal names the check that refused and what mends it; the exit 
 	flags := cmd.Flags()
 	flags.StringVar(&req.Durability, "durability", "semisync", "when a commit is acknowledged: semisync (another member has it) or async")
 	flags.StringVar(&req.Degraded, "degraded", "allow", "an owner without an acker: allow (goes on) or refuse (its writes wait)")
-	flags.BoolVar(&req.BootsClose, "boots-closed", false, "your word that the config file of each has read_only=1 and skip_slave_start, which can not be seen before a restart")
+	flags.BoolVar(&req.BootsClose, "boots-closed", false, "MariaDB: your word that the config file of each has read_only=1 and skip_slave_start, which can not be seen before a restart")
 	flags.BoolVar(&closes, "close", false, "nobody writes to adopted members directly any more: close those that own no unit")
 	return cmd
 }

@@ -82,8 +82,8 @@ func (s *Server) adopt(ctx context.Context, in *adoptInput) (*answer[AdoptRespon
 	}
 	change := topology.AdoptRing{Name: form.Name, Durability: form.Durability, Degraded: form.Degraded, Boots: r.BootsClose}
 	var members []topology.Member
-	for _, m := range form.Members {
-		members = append(members, topology.Member{ID: m.ID, Addr: m.Addr})
+	for i, m := range form.Members { // under the identities that they would get
+		members = append(members, topology.Member{ID: m.ID, Addr: m.Addr, Identity: l.snap.NextIdentity + uint32(i)}) //nolint:gosec // 16 members at most
 	}
 	seen := s.node.LookAt(ctx, members)
 	plan := AdoptPlan{}

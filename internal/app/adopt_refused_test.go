@@ -9,7 +9,45 @@ import (
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/mysqltest"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
+
+// adoptRefused is something in the way of an adoption: done on m2, or asked for.
+type adoptRefused struct {
+	check, do, undo, words string
+	edit                   func(*api.AdoptRequest)
+}
+
+func adoptRefusals(t *testing.T) []adoptRefused {
+	t.Helper()
+	swap := func(q *api.AdoptRequest) { q.Members[1], q.Members[2] = q.Members[2], q.Members[1] }
+	renumber := func(id int) string {
+		return mysqltest.Words(t, fmt.Sprintf("STOP SLAVE; SET GLOBAL server_id=%d; START SLAVE", id))
+	}
+	list := []adoptRefused{
+		{check: "circle", edit: swap, words: "does not pull from"},
+		{check: "ids", do: renumber(103), undo: renumber(12), words: "which m3 is to get"},
+		{check: "schema", do: "SET SESSION sql_log_bin=0; CREATE DATABASE sqlring; CREATE TABLE sqlring.heartbeat (member VARCHAR(32), node VARCHAR(32), seq BIGINT)", undo: "SET SESSION sql_log_bin=0; DROP DATABASE sqlring", words: "DROP DATABASE sqlring"},
+		{check: "slots", do: "SET GLOBAL auto_increment_offset=1", undo: "SET GLOBAL auto_increment_offset=2", words: "collides with"},
+		{check: "answers", edit: func(q *api.AdoptRequest) { q.Members[2].Addr = freeAddr(t) }, words: "does not answer"},
+	}
+	if mysqltest.Flavour(t) == topology.FlavourMySQL {
+		relink := func(how string) string { return "STOP REPLICA; CHANGE REPLICATION " + how + "; START REPLICA" }
+		return append(list,
+			adoptRefused{check: "config file", do: "SET GLOBAL gtid_mode=ON_PERMISSIVE", undo: "SET GLOBAL gtid_mode=ON", words: "gtid_mode=ON"},
+			adoptRefused{check: "circle", do: "STOP REPLICA SQL_THREAD", undo: "START REPLICA SQL_THREAD", words: "START REPLICA"},
+			adoptRefused{check: "circle", do: "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT=1 FOR CHANNEL 'other'", undo: "RESET REPLICA ALL FOR CHANNEL 'other'", words: "follows 2 servers"},
+			adoptRefused{check: "gtid", do: relink("SOURCE TO SOURCE_AUTO_POSITION=0"), undo: relink("SOURCE TO SOURCE_AUTO_POSITION=1"), words: "SOURCE_AUTO_POSITION=1"},
+			adoptRefused{check: "filters", do: relink("FILTER REPLICATE_IGNORE_DB=(logs)"), undo: relink("FILTER REPLICATE_IGNORE_DB=()"), words: "REPLICATE_IGNORE_DB=logs"})
+	}
+	relink := func(how string) string { return "STOP SLAVE; CHANGE MASTER TO " + how + "; START SLAVE" }
+	return append(list,
+		adoptRefused{check: "config file", edit: func(q *api.AdoptRequest) { q.BootsClose = false }, words: "--boots-closed"},
+		adoptRefused{check: "circle", do: "STOP SLAVE SQL_THREAD", undo: "START SLAVE SQL_THREAD", words: "its applier stopped"},
+		adoptRefused{check: "gtid", do: relink("MASTER_USE_GTID=no"), undo: relink("MASTER_USE_GTID=slave_pos"), words: "MASTER_USE_GTID=slave_pos"},
+		adoptRefused{check: "filters", do: "STOP SLAVE; SET GLOBAL replicate_ignore_db='logs'; START SLAVE", undo: "STOP SLAVE; SET GLOBAL replicate_ignore_db=''; START SLAVE", words: "Replicate_Ignore_DB=logs"},
+		adoptRefused{check: "domains", do: "SET GLOBAL gtid_domain_id=21", undo: "SET GLOBAL gtid_domain_id=22", words: "in one domain, 21"})
+}
 
 // TestAdoptIsRefused names what is in the way, and what mends it: nothing is changed.
 func TestAdoptIsRefused(t *testing.T) {
@@ -17,21 +55,7 @@ func TestAdoptIsRefused(t *testing.T) {
 	circle(t, r.servers, 3)
 	r.startNode(t)
 	m2 := r.servers[1]
-	relink := func(how string) string { return "STOP SLAVE; CHANGE MASTER TO " + how + "; START SLAVE" }
-	for _, c := range []struct {
-		check, do, undo, words string
-		edit                   func(*api.AdoptRequest)
-	}{
-		{check: "config file", edit: func(q *api.AdoptRequest) { q.BootsClose = false }, words: "--boots-closed"},
-		{check: "circle", edit: func(q *api.AdoptRequest) { q.Members[1], q.Members[2] = q.Members[2], q.Members[1] }, words: "does not pull from"},
-		{check: "circle", do: "STOP SLAVE SQL_THREAD", undo: "START SLAVE SQL_THREAD", words: "its applier stopped"},
-		{check: "gtid", do: relink("MASTER_USE_GTID=no"), undo: relink("MASTER_USE_GTID=slave_pos"), words: "MASTER_USE_GTID=slave_pos"},
-		{check: "filters", do: "STOP SLAVE; SET GLOBAL replicate_ignore_db='logs'; START SLAVE", undo: "STOP SLAVE; SET GLOBAL replicate_ignore_db=''; START SLAVE", words: "Replicate_Ignore_DB=logs"},
-		{check: "domains", do: "SET GLOBAL gtid_domain_id=21", undo: "SET GLOBAL gtid_domain_id=22", words: "in one domain, 21"},
-		{check: "schema", do: "SET SESSION sql_log_bin=0; CREATE DATABASE sqlring; CREATE TABLE sqlring.heartbeat (member VARCHAR(32), node VARCHAR(32), seq BIGINT)", undo: "SET SESSION sql_log_bin=0; DROP DATABASE sqlring", words: "DROP DATABASE sqlring"},
-		{check: "slots", do: "SET GLOBAL auto_increment_offset=1", undo: "SET GLOBAL auto_increment_offset=2", words: "collides with"},
-		{check: "answers", edit: func(q *api.AdoptRequest) { q.Members[2].Addr = freeAddr(t) }, words: "does not answer"},
-	} {
+	for _, c := range adoptRefusals(t) {
 		t.Run(c.check, func(t *testing.T) {
 			if c.do != "" {
 				m2.Exec(t, c.do)
@@ -81,6 +105,11 @@ func TestAdoptIsAborted(t *testing.T) {
 	r := &rig{servers: mysqltest.StartRing(t, 3), cfg: nodeConfig(t)}
 	before := r.startCircle(t, 3)
 	r.startNode(t)
+	threads := "SELECT COUNT(*) FROM information_schema.processlist WHERE command IN ('Slave_IO', 'Slave_SQL') AND state NOT LIKE '%onnect%'"
+	if mysqltest.Flavour(t) == topology.FlavourMySQL {
+		threads = `SELECT (SELECT COUNT(*) FROM performance_schema.replication_connection_status WHERE service_state='ON') +
+			(SELECT COUNT(*) FROM performance_schema.replication_applier_status WHERE service_state='ON')`
+	}
 	for _, at := range []string{"schema", "take over", "verify"} {
 		if _, err := r.client.Adopt(t.Context(), r.adoptRequest(), false); err != nil {
 			t.Fatal(err)
@@ -105,7 +134,7 @@ func TestAdoptIsAborted(t *testing.T) {
 		})
 		for _, s := range r.servers {
 			eventually(t, 10*time.Second, s.Name+" receives", func() error {
-				n := s.Query(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE command IN ('Slave_IO', 'Slave_SQL') AND state NOT LIKE '%onnect%'")
+				n := s.Query(t, threads)
 				if n != "2" {
 					return fmt.Errorf("%s threads run", n)
 				}

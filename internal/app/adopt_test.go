@@ -14,6 +14,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/mysqltest"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // circle links servers in a circle as a DBA does by hand: server ids and domains of his
@@ -21,20 +22,31 @@ import (
 // first alone is.
 func circle(t *testing.T, servers []*mysqltest.Server, stride int) {
 	t.Helper()
+	maria := mysqltest.Flavour(t) == topology.FlavourMariaDB
 	for i, s := range servers {
-		s.Exec(t, "SET GLOBAL server_id=?, gtid_domain_id=?, gtid_strict_mode=0", 11+i, 21+i)
+		own, empty := "SET GLOBAL server_id=?", "RESET BINARY LOGS AND GTIDS"
+		if maria {
+			own, empty = fmt.Sprintf("SET GLOBAL gtid_domain_id=%d, gtid_strict_mode=0, server_id=?", 21+i), "RESET MASTER; SET GLOBAL gtid_slave_pos=''"
+		}
+		s.Exec(t, own, 11+i)
 		s.Exec(t, "SET GLOBAL auto_increment_increment=?, auto_increment_offset=?", stride, min(i+1, stride))
 		s.DB().SetMaxIdleConns(0) // a session keeps the identity that it began with
 		s.Exec(t, `SET SESSION sql_log_bin=0; CREATE USER repl@'%' IDENTIFIED BY 'by hand'; GRANT REPLICATION SLAVE ON *.* TO repl@'%';
-			CREATE USER 'app'@'%' IDENTIFIED BY 'app secret'; GRANT ALL ON faults.* TO 'app'@'%';
-			RESET MASTER; SET GLOBAL gtid_slave_pos='' `)
+			CREATE USER 'app'@'%' IDENTIFIED BY 'app secret'; GRANT ALL ON faults.* TO 'app'@'%'; `+empty)
 	}
 	for i, s := range servers {
 		host, port, _ := strings.Cut(servers[(i+len(servers)-1)%len(servers)].Addr, ":")
-		s.Exec(t, fmt.Sprintf("CHANGE MASTER TO MASTER_HOST='%s', MASTER_PORT=%s, MASTER_USER='repl', MASTER_PASSWORD='by hand', MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1", host, port))
-		s.Exec(t, "START SLAVE")
-		if i == 0 || stride > 1 {
+		change := "CHANGE MASTER TO MASTER_HOST='%s', MASTER_PORT=%s, MASTER_USER='repl', MASTER_PASSWORD='by hand', MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1"
+		if !maria {
+			change = "CHANGE REPLICATION SOURCE TO SOURCE_HOST='%s', SOURCE_PORT=%s, SOURCE_USER='repl', SOURCE_PASSWORD='by hand', SOURCE_AUTO_POSITION=1, SOURCE_CONNECT_RETRY=1, GET_SOURCE_PUBLIC_KEY=1"
+		}
+		s.Exec(t, fmt.Sprintf(change, host, port))
+		s.Exec(t, mysqltest.Words(t, "START SLAVE"))
+		switch {
+		case i == 0 || stride > 1:
 			s.Exec(t, "SET GLOBAL read_only=0")
+		case !maria: // as a DBA closes one
+			s.Exec(t, "SET GLOBAL super_read_only=1")
 		}
 	}
 }

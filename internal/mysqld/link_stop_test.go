@@ -2,6 +2,7 @@ package mysqld_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -132,4 +133,39 @@ func TestReceiverOfAThawedMemberWhoseApplierWaits(t *testing.T) {
 	}
 	release()
 	back.eventually(t, "it drains", func(o topology.Observation) bool { return o.Drained() })
+}
+
+// TestLinkIsLeftInTheMidstOfATransaction stops the receiver when half of a transaction has
+// come, as it does when the upstream dies: the applier waits for the rest, a MySQL's for a
+// minute after STOP too. The link is left all the same, and what was half there is applied
+// once it comes anew.
+func TestLinkIsLeftInTheMidstOfATransaction(t *testing.T) {
+	back, other := round(t)
+	other.Exec(t, "CREATE TABLE shop.big (id INT AUTO_INCREMENT PRIMARY KEY, v LONGTEXT)")
+	back.caughtUp(t, other)
+	for i := range 3 {
+		const rows, each = 30, 1 << 20
+		other.Exec(t, fmt.Sprintf("INSERT INTO shop.big (v) SELECT REPEAT('x', %d) FROM information_schema.columns LIMIT %d", each, rows))
+		if isMySQL(t) {
+			for back.Query(t, "SELECT COUNT(*) FROM performance_schema.replication_connection_status WHERE queueing_transaction<>''") == "0" {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		back.Exec(t, mysqltest.Words(t, "STOP SLAVE IO_THREAD"))
+		half := len(back.see(t).Binlog.Missing(other.see(t).Binlog)) > 0
+		began := time.Now()
+		back.do(t, topology.Action{Kind: topology.ActDetach})
+		back.do(t, follow(other))
+		took := time.Since(began)
+		t.Logf("round %d: half of it was there: %t; the link was left and taken up in %s", i, half, took)
+		if took > 4*time.Second {
+			t.Errorf("the link was left and taken up in %s", took)
+		}
+		mysqltest.Eventually(t, "it is applied", func() error {
+			if got := back.Query(t, "SELECT COUNT(*) FROM shop.big"); got != fmt.Sprint((i+1)*rows) {
+				return fmt.Errorf("%s rows, not %d", got, (i+1)*rows)
+			}
+			return nil
+		})
+	}
 }

@@ -27,14 +27,8 @@ func (mariaDB) deedOf(k topology.ActionKind) (deed, bool) {
 		return deed{lacksFollow, refuseFollow, runFollow}, true
 	case topology.ActDetach:
 		return deed{lacksDetach, refuseDetach, runDetach}, true
-	case topology.ActSchema:
-		return deed{lacksSchema, refuseNothing, runSchema}, true
 	case topology.ActAdopt:
 		return deed{lacksAdopt, refuseAdopt, runAdopt}, true
-	case topology.ActStart:
-		return deed{lacksStart, refuseNothing, runStart}, true
-	case topology.ActReplay:
-		return deed{lacksNothing, refuseTail, runReplay}, true
 	}
 	return commonDeed(k)
 }
@@ -58,6 +52,12 @@ func commonDeed(k topology.ActionKind) (deed, bool) {
 		return deed{lacksNothing, refuseNothing, runExpel}, true
 	case topology.ActReadTail:
 		return deed{lacksNothing, refuseTail, runTail}, true
+	case topology.ActSchema:
+		return deed{lacksSchema, refuseNothing, runSchema}, true
+	case topology.ActStart:
+		return deed{lacksStart, refuseNothing, runStart}, true
+	case topology.ActReplay:
+		return deed{lacksNothing, refuseTail, runReplay}, true
 	case topology.ActRetire:
 		return deed{lacksRetire, refuseRetire, runRetire}, true
 	case topology.ActEvents:
@@ -70,8 +70,7 @@ func commonDeed(k topology.ActionKind) (deed, bool) {
 		return deed{lacksSlots, refuseSlots, runSlots}, true
 	case topology.ActSeize:
 		return deed{lacksNothing, refuseNothing, nil}, true // who acts has the hands
-	case topology.ActPrepare, topology.ActFollow, topology.ActDetach, topology.ActNone,
-		topology.ActSchema, topology.ActAdopt, topology.ActStart, topology.ActReplay, // MariaDB alone
+	case topology.ActPrepare, topology.ActFollow, topology.ActDetach, topology.ActAdopt, topology.ActNone,
 		topology.ActCopy, topology.ActEndCopy: // a copy is made on connections of its own
 	}
 	return deed{}, false

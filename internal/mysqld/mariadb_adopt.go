@@ -19,6 +19,11 @@ func lacksSchema(o topology.Observation, _ topology.Action) string {
 }
 
 func runSchema(ctx context.Context, w work, _ topology.Observation, _ topology.Action) error {
+	if w.version.Flavour == topology.FlavourMySQL { // read_only stays as it is
+		if err := w.execute(ctx, "SET GLOBAL super_read_only=0"); err != nil {
+			return fmt.Errorf("lift super_read_only: %w", err)
+		}
+	}
 	if err := w.execute(ctx, replicationAccount(w.member.cfg)); err != nil {
 		return fmt.Errorf("make the replication account: %w", err)
 	}
@@ -38,18 +43,23 @@ func lacksAdopt(o topology.Observation, a topology.Action) string {
 		}
 	}
 	need(o.Boot == a.Boot, "its boot token is %d, not %d", o.Boot, a.Boot)
-	need(o.ServerID == a.Identity && o.Domain == a.Identity, "server_id %d and gtid_domain_id %d are not %d", o.ServerID, o.Domain, a.Identity)
+	if o.Version.Flavour == topology.FlavourMySQL {
+		need(o.ServerID == a.Identity, "server_id %d is not %d, or was not set by this release", v.ServerID, a.Identity)
+		need(v.ReadOnlyInFile, "read_only, super_read_only and skip_replica_start are not persisted, or not loaded")
+	} else {
+		need(o.ServerID == a.Identity && o.Domain == a.Identity, "server_id %d and gtid_domain_id %d are not %d", o.ServerID, o.Domain, a.Identity)
+	}
 	need(o.Layout == a.Layout, "auto_increment is %s, not %s", o.Layout, a.Layout)
 	need(o.HasRing, "schema sqlring is not there")
 	need(v.GTIDStrict && v.StrictDDL && ruled(v), "the rules of the applier are not set")
-	need(v.NetTimeout <= netTimeout, "slave_net_timeout is %d", v.NetTimeout)
+	need(v.NetTimeout <= netTimeout, "the network timeout is %d s", v.NetTimeout)
 	need(v.EndlessWait && v.AfterSync, "semi-sync is not set up")
 	return strings.Join(missing, "; ")
 }
 
 func refuseAdopt(o topology.Observation, a topology.Action) string {
-	if a.Identity == 0 {
-		return "identity 0 belongs to servers that have none"
+	if a.Identity == 0 || a.Identity > cacheMax {
+		return fmt.Sprintf("identity %d is not in 1..%d", a.Identity, uint64(cacheMax))
 	}
 	if err := a.Layout.Validate(); err != nil {
 		return err.Error()
@@ -121,7 +131,7 @@ func lacksStart(o topology.Observation, _ topology.Action) string {
 }
 
 func runStart(ctx context.Context, w work, _ topology.Observation, _ topology.Action) error {
-	if err := w.execute(ctx, "START SLAVE"); err != nil {
+	if err := w.execute(ctx, w.link().start); err != nil {
 		return fmt.Errorf("start replication: %w", err)
 	}
 	return nil

@@ -101,6 +101,8 @@ func (mySQL) deedOf(k topology.ActionKind) (deed, bool) {
 		return deed{lacksFollow, refuseFollowMySQL, runFollowMySQL}, true
 	case topology.ActDetach:
 		return deed{lacksDetach, refuseDetachMySQL, runDetachMySQL}, true
+	case topology.ActAdopt:
+		return deed{lacksAdopt, refuseAdopt, runAdoptMySQL}, true
 	}
 	return commonDeed(k)
 }

@@ -77,15 +77,62 @@ func leave(ctx context.Context, w work, o topology.Observation) error {
 				o.Unapplied(), o.Link.Upstream, o.Link.Applier, o.Link.ApplierErrno, o.Link.ApplierError)
 		}
 	}
-	if err := w.execute(ctx, w.link().stopApplier); err != nil {
-		return fmt.Errorf("stop the drained applier: %w", err)
+	return haltApplier(ctx, w)
+}
+
+// haltApplier stops an applier that has done all that it is to do, while the receiver
+// stands still. Where that was stopped, or its upstream died, in the midst of a
+// transaction, the applier waits for the rest, which does not come from there any more: the
+// server lets it do so for a minute after STOP, and all that has to do with replication
+// waits as long. So its coordinator is ended, the half is rolled back, and the link is
+// forgotten together with the error that this leaves: it is about to be changed anyway.
+func haltApplier(ctx context.Context, w work) error {
+	const patience = 200 * time.Millisecond
+	beside, err := w.member.connect(ctx, forProbe)
+	if err != nil {
+		return err
 	}
-	return nil
+	defer beside.close()
+	stopped := make(chan error, 1)
+	go func() { stopped <- w.execute(ctx, w.link().stopApplier) }()
+	ended := false
+	for {
+		select {
+		case err := <-stopped:
+			if err == nil && ended {
+				err = w.execute(ctx, w.link().forget)
+			}
+			if err != nil {
+				return fmt.Errorf("stop the drained applier: %w", err)
+			}
+			return nil
+		case <-time.After(patience):
+			killed, _ := endHalf(ctx, beside) // if that fails, STOP says how it ended, within ctx
+			ended = ended || killed
+		}
+	}
+}
+
+// endHalf ends an applier that is in the midst of a transaction, while its receiver stands still.
+func endHalf(ctx context.Context, c *conn) (bool, error) {
+	t, err := c.query(ctx, `SELECT t.processlist_id FROM performance_schema.replication_applier_status_by_coordinator c
+		JOIN performance_schema.replication_connection_status s ON s.channel_name=c.channel_name AND s.service_state='OFF'
+		JOIN performance_schema.threads t ON t.thread_id=c.thread_id
+		WHERE EXISTS (SELECT 1 FROM performance_schema.replication_applier_status_by_worker w
+			WHERE w.channel_name=c.channel_name AND w.applying_transaction<>'')`)
+	if err != nil || len(t.rows) == 0 {
+		return false, err
+	}
+	err = c.execute(ctx, "KILL "+t.value())
+	return err == nil, err
 }
 
 func runDetachMySQL(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
 	if a.Full { // what it received is given up with the rest
 		if err := runStopReceiver(ctx, w, o, a); err != nil {
+			return err
+		}
+		if err := haltApplier(ctx, w); err != nil {
 			return err
 		}
 	} else if err := leave(ctx, w, o); err != nil {

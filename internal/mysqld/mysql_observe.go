@@ -52,7 +52,9 @@ const mysqlLinkStatement = `SELECT c.host, c.port, s.service_state, s.last_error
 		IFNULL((SELECT w.last_error_number FROM performance_schema.replication_applier_status_by_worker w
 			WHERE w.channel_name=c.channel_name AND w.last_error_number<>0 ORDER BY w.last_error_timestamp LIMIT 1), IFNULL(o.last_error_number, 0)),
 		IFNULL((SELECT w.last_error_message FROM performance_schema.replication_applier_status_by_worker w
-			WHERE w.channel_name=c.channel_name AND w.last_error_number<>0 ORDER BY w.last_error_timestamp LIMIT 1), IFNULL(o.last_error_message, ''))
+			WHERE w.channel_name=c.channel_name AND w.last_error_number<>0 ORDER BY w.last_error_timestamp LIMIT 1), IFNULL(o.last_error_message, '')),
+		c.auto_position, IFNULL((SELECT GROUP_CONCAT(f.filter_name, '=', f.filter_rule SEPARATOR ', ') FROM performance_schema.replication_applier_filters f WHERE f.channel_name=c.channel_name AND f.filter_rule<>''), ''),
+		(SELECT COUNT(*) FROM performance_schema.replication_connection_configuration d WHERE d.host<>'')
 	FROM performance_schema.replication_connection_configuration c
 	JOIN performance_schema.replication_connection_status s ON s.channel_name=c.channel_name
 	JOIN performance_schema.replication_applier_status a ON a.channel_name=c.channel_name
@@ -117,6 +119,7 @@ func readStateMySQL(state, variables table, c *conn, o *topology.Observation) er
 		o.ServerID = uint32(id)
 	}
 	o.Settings = v.settings()
+	o.Settings.ServerID = uint32(v.number("server_id"))
 	o.Settings.ReadOnlyInFile = closed && v.is("persisted_globals_load", "ON")
 	o.Domain = topology.SourceDomain(o.Settings.ServerUUID)
 	o.ReadOnly = v.is("read_only", "ON")
@@ -175,6 +178,7 @@ func readLinkMySQL(t table) (topology.Link, error) {
 		Upstream: net.JoinHostPort(row[0], row[1]),
 		Receiver: threadState(row[2]), ReceiverErrno: number(3), ReceiverError: row[4],
 		Applier: threadState(row[6]), Received: received,
+		Plain: row[9] == "0", Filters: row[10], Channels: number(11),
 	}
 	if link.Applier == topology.ThreadStopped {
 		link.ApplierErrno, link.ApplierError = number(7), row[8]

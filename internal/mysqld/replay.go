@@ -23,7 +23,9 @@ import (
 //   - replay_row.go: a row as statements: what it was before, and what it becomes.
 
 // replayedTable has the marks of what was replayed, by the numbers that it had on the
-// member (S55).
+// member (S55), and the identity that it was written under: on MySQL (domain: the digest
+// of the source) a member that was copied anew gives the numbers of what was replayed out
+// again, under another identity.
 const replayedTable = `CREATE TABLE IF NOT EXISTS sqlring.replayed (
 		domain INT UNSIGNED NOT NULL, server INT UNSIGNED NOT NULL, seq BIGINT UNSIGNED NOT NULL,
 		PRIMARY KEY (domain, server, seq)) ENGINE=InnoDB`
@@ -32,7 +34,15 @@ const replayedTable = `CREATE TABLE IF NOT EXISTS sqlring.replayed (
 const replayLock = "sqlring_replay"
 
 // replaySession: what is written is logged; a lock that somebody holds is not waited for.
-const replaySession = "SET NAMES utf8mb4; SET SESSION sql_log_bin=%d, time_zone='+00:00', sql_mode='NO_AUTO_VALUE_ON_ZERO', innodb_lock_wait_timeout=1, foreign_key_checks=1, unique_checks=1, max_statement_time=10, autocommit=1"
+const replaySession = "SET NAMES utf8mb4; SET SESSION sql_log_bin=%d, time_zone='+00:00', sql_mode='NO_AUTO_VALUE_ON_ZERO', innodb_lock_wait_timeout=1, foreign_key_checks=1, unique_checks=1, %s, autocommit=1"
+
+// replayPatience bounds a statement, as far as the flavour can.
+func replayPatience(f topology.Flavour) string {
+	if f == topology.FlavourMySQL {
+		return "max_execution_time=10000" // of a SELECT, which takes the locks
+	}
+	return "max_statement_time=10"
+}
 
 func runReplay(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
 	r, err := replayTail(ctx, w, o, a)
@@ -199,7 +209,7 @@ func (p *replayer) at(ctx context.Context, owner topology.ReplayOwner) (*replayA
 	} else if err := seizeLock(ctx, c, replayLock, p.w.member.term.Load()); err != nil {
 		return nil, fmt.Errorf("take the lock of replays on %s: %w", owner.Member, err)
 	}
-	if err := c.execute(ctx, fmt.Sprintf(replaySession, logged)); err != nil {
+	if err := c.execute(ctx, fmt.Sprintf(replaySession, logged, replayPatience(c.version.Flavour))); err != nil {
 		return nil, err
 	}
 	t, err := c.query(ctx, "SELECT @@global.read_only, (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='sqlring' AND table_name='replayed')")
@@ -266,7 +276,7 @@ func (p *replayer) attempt(ctx context.Context, t replayTxn) (string, error) {
 		}
 		statements = append(statements, more...)
 	}
-	return at.write(ctx, t.gtid, statements, p.order.Trial)
+	return at.write(ctx, t, statements, p.order.Trial)
 }
 
 // ownerOf returns the owner of all tables of a transaction.
@@ -287,7 +297,7 @@ func (p *replayer) ownerOf(t replayTxn) (topology.ReplayOwner, error) {
 
 // write runs the statements as one transaction, with the mark, which comes first: who
 // meets one that is there, does nothing.
-func (at *replayAt) write(ctx context.Context, g topology.GTID, statements []replayStatement, trial bool) (string, error) {
+func (at *replayAt) write(ctx context.Context, t replayTxn, statements []replayStatement, trial bool) (string, error) {
 	begin, undo, keep := "START TRANSACTION", "ROLLBACK", "COMMIT"
 	if trial {
 		begin, undo, keep = "SAVEPOINT one", "ROLLBACK TO SAVEPOINT one", "DO 1"
@@ -295,7 +305,7 @@ func (at *replayAt) write(ctx context.Context, g topology.GTID, statements []rep
 	if err := at.conn.execute(ctx, begin); err != nil {
 		return "", err
 	}
-	err := at.conn.execute(ctx, fmt.Sprintf("INSERT INTO sqlring.replayed VALUES (%d,%d,%d)", g.Domain, g.Server, g.Seq))
+	err := at.conn.execute(ctx, fmt.Sprintf("INSERT INTO sqlring.replayed VALUES (%d,%d,%d)", t.gtid.Domain, t.server, t.gtid.Seq))
 	if isNumber(err, errDuplicate) {
 		return fateAlready, at.conn.execute(ctx, undo)
 	}

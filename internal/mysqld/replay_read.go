@@ -20,6 +20,7 @@ var errReplayTooLarge = errors.New("the tail has more than 200000 rows, which is
 // replayTxn is one transaction of a tail.
 type replayTxn struct {
 	gtid    topology.GTID
+	server  uint32 // whose identity it was written under
 	changes []replayChange
 	refused string // why it is not replayed, whatever it does; empty: it may be
 }
@@ -60,13 +61,16 @@ type replayReader struct {
 	keys         tableInfo
 	transactions []replayTxn
 	total        int // rows
+	server       uint32
 }
+
+func (r *replayReader) begins(_ topology.GTID, server uint32) { r.server = server }
 
 func (r *replayReader) of(g topology.GTID) *replayTxn {
 	if n := len(r.transactions); n > 0 && r.transactions[n-1].gtid == g {
 		return &r.transactions[n-1]
 	}
-	r.transactions = append(r.transactions, replayTxn{gtid: g})
+	r.transactions = append(r.transactions, replayTxn{gtid: g, server: r.server})
 	return &r.transactions[len(r.transactions)-1]
 }
 

@@ -143,6 +143,9 @@ func (c replayColumn) literal(v any) (string, error) {
 		raw = append(raw, 0)
 	}
 	text := "X'" + hex.EncodeToString(raw) + "'"
+	if c.dataType == "json" {
+		return "CAST(_utf8mb4 " + text + " AS JSON)", nil
+	}
 	if c.charset != "" {
 		text = "_" + c.charset + " " + text + " COLLATE " + c.collation
 	}

@@ -84,6 +84,8 @@ func (j *judgement) warnings() string {
 	return more.String()
 }
 
+func (j *judgement) begins(topology.GTID, uint32) {}
+
 // statement takes in a statement event: DDL, or a change that was logged as text.
 // sqlring logs none.
 func (j *judgement) statement(ctx context.Context, g topology.GTID, schema, text string) error {

@@ -80,6 +80,8 @@ func readTail(ctx context.Context, w work, r tailRange, j tailSink) error {
 
 // tailSink takes in the transactions of a tail, in the order of the binlog.
 type tailSink interface {
+	// begins takes in the server_id of who wrote the transaction whose events follow.
+	begins(g topology.GTID, server uint32)
 	// statement takes in a statement event.
 	statement(ctx context.Context, g topology.GTID, schema, text string) error
 	// rows takes in a row event; kind is insert, update or delete.
@@ -142,7 +144,8 @@ func newSyncer(m *Member, flavour string) (*replication.BinlogSyncer, error) {
 		ServerID: tailReaderID, Flavor: flavour,
 		Host: host, Port: uint16(number), User: m.cfg.ManagerUser, Password: m.cfg.ManagerPassword,
 		Localhost: "sqlring", DisableRetrySync: true, TimestampStringLocation: time.UTC, VerifyChecksum: true,
-		ReadTimeout: m.cfg.Tail, HeartbeatPeriod: m.cfg.Probe,
+		RenderJSONAsMySQLText: true, // 1.0 stays a DOUBLE
+		ReadTimeout:           m.cfg.Tail, HeartbeatPeriod: m.cfg.Probe,
 		Logger: slog.New(slog.DiscardHandler), // errors are returned, not printed
 	}), nil
 }
@@ -246,6 +249,9 @@ func (r *tailReader) begin(s start, e *replication.BinlogEvent) error {
 	r.now, r.inside, r.alone, r.framed = s.gtid, true, s.alone, false
 	at, named := r.cut.Last(r.now.Domain)
 	r.wanted = named && r.now.Seq > at.Seq
+	if r.wanted {
+		r.judge.begins(r.now, e.Header.ServerID)
+	}
 	if r.wanted && s.twoPhase {
 		r.judge.twoPhase(r.now)
 	}

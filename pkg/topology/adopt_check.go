@@ -30,11 +30,11 @@ func CheckAdoption(members []Member, o Observations, boots bool) []CopyCheck {
 		return a.found
 	}
 	first, _ := o.Of(members[0].ID)
-	a.each("series", "all are of one release series of MariaDB", func(m Member, seen Observation) (string, string) {
+	a.each("series", "all are of one flavour and release series", func(m Member, seen Observation) (string, string) {
 		switch {
-		case seen.Version.Flavour != FlavourMariaDB || !seen.Version.fitsRing():
-			return fmt.Sprintf("%s is %s", m.ID, seen.Version), "circles of MariaDB 10.5 or later are adopted so far"
-		case seen.Version.Series() != first.Version.Series():
+		case !seen.Version.fitsRing():
+			return fmt.Sprintf("%s is %s", m.ID, seen.Version), "a ring is made of MariaDB 10.5, or MySQL 8.0.26, or later"
+		case seen.Version.Flavour != first.Version.Flavour || seen.Version.Series() != first.Version.Series():
 			return fmt.Sprintf("%s is %s, %s is %s", m.ID, seen.Version, members[0].ID, first.Version), "bring all to one release series first"
 		}
 		return "", ""
@@ -46,6 +46,9 @@ func CheckAdoption(members []Member, o Observations, boots bool) []CopyCheck {
 			return "", ""
 		}
 		remedy := "add the lines under [mariadbd], skip_slave_start too, and restart it in a quiet hour"
+		if seen.Version.Flavour == FlavourMySQL {
+			remedy = "set them under [mysqld], and restart it in a quiet hour"
+		}
 		if len(missing) == 1 && missing[0] == "read_only=1" {
 			remedy = "add it and skip_slave_start under [mariadbd]; without a restart that can not be seen: then say so (--boots-closed)"
 		}
@@ -84,9 +87,11 @@ func (a *adoption) links() {
 		case link.Upstream == "":
 			return fmt.Sprintf("%s follows nobody", m.ID), fmt.Sprintf("let it follow %s, by GTID; or make a ring of empty servers (ring init)", up.ID)
 		case link.Receiver != ThreadRunning || link.Applier != ThreadRunning:
-			return fmt.Sprintf("%s: its receiver is %s (%s), its applier %s (%s)", m.ID, link.Receiver, orNothing(link.ReceiverError), link.Applier, orNothing(link.ApplierError)), "mend that: START SLAVE, once its cause is gone"
-		case !slices.Contains(theirs.SemiSync.Replicas, seen.ServerID):
-			return fmt.Sprintf("%s (server_id %d) does not pull from %s, it follows %s", m.ID, seen.ServerID, up.ID, link.Upstream), "name the servers in the order of the circle: each pulls from the one named before it"
+			return fmt.Sprintf("%s: its receiver is %s (%s), its applier %s (%s)", m.ID, link.Receiver, orNothing(link.ReceiverError), link.Applier, orNothing(link.ApplierError)), "mend that: " + seen.replicaWords("START SLAVE") + ", once its cause is gone"
+		case link.Channels > 1:
+			return fmt.Sprintf("%s follows %d servers, by channels", m.ID, link.Channels), "end the replication that is not of the circle: RESET REPLICA ALL FOR CHANNEL 'its name'"
+		case !slices.Contains(theirs.SemiSync.Replicas, seen.replicaID()):
+			return fmt.Sprintf("%s (server_id %d) does not pull from %s, it follows %s", m.ID, seen.replicaID(), up.ID, link.Upstream), "name the servers in the order of the circle: each pulls from the one named before it"
 		}
 		return "", ""
 	})
@@ -97,6 +102,9 @@ func (a *adoption) links() {
 		return "", ""
 	})
 	a.each("gtid", "each link goes by GTID", func(m Member, seen Observation) (string, string) {
+		if seen.Link.Plain && seen.Version.Flavour == FlavourMySQL {
+			return fmt.Sprintf("%s follows by file and position", m.ID), "on it: STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_AUTO_POSITION=1; START REPLICA"
+		}
 		if seen.Link.Plain {
 			return fmt.Sprintf("%s follows by file and position", m.ID), "on it: STOP SLAVE; CHANGE MASTER TO MASTER_USE_GTID=slave_pos; START SLAVE; (its gtid_slave_pos has to be right before: SELECT BINLOG_GTID_POS on its upstream)"
 		}
@@ -113,14 +121,22 @@ func (a *adoption) links() {
 func (a *adoption) numbers(first Observation) {
 	ids, domains := map[uint32]MemberID{}, map[uint32]MemberID{}
 	a.each("ids", "each has a server_id of its own", func(m Member, seen Observation) (string, string) {
-		if other := ids[seen.ServerID]; other != "" {
-			return fmt.Sprintf("%s and %s have the server_id %d", other, m.ID, seen.ServerID), "give each its own, in its config file too"
+		if other := ids[seen.replicaID()]; other != "" {
+			return fmt.Sprintf("%s and %s have the server_id %d", other, m.ID, seen.replicaID()), "give each its own, in its config file too"
 		}
-		ids[seen.ServerID] = m.ID
+		ids[seen.replicaID()] = m.ID
+		for _, other := range a.members {
+			if other.ID != m.ID && other.Identity == seen.replicaID() && other.Identity != 0 {
+				return fmt.Sprintf("%s has the server_id %d, which %s is to get: one would take the other's rows for its own, and drop them", m.ID, other.Identity, other.ID),
+					fmt.Sprintf("give %s another one, of 100 at most, in its config file too; end the connections of before; wait until all have what it wrote", m.ID)
+			}
+		}
 		return "", ""
 	})
-	a.each("domains", "each has a gtid_domain_id of its own", func(m Member, seen Observation) (string, string) {
-		if other := domains[seen.Domain]; other != "" {
+	a.each("domains", "each numbers its transactions by itself", func(m Member, seen Observation) (string, string) {
+		if other := domains[seen.Domain]; other != "" && seen.Version.Flavour == FlavourMySQL {
+			return fmt.Sprintf("%s and %s have the server_uuid %s: one is a copy of the other", other, m.ID, seen.Settings.ServerUUID), fmt.Sprintf("on %s: stop it, remove auto.cnf from the data directory, start it", m.ID)
+		} else if other != "" {
 			return fmt.Sprintf("%s and %s number their transactions in one domain, %d: positions in it say nothing", other, m.ID, seen.Domain), fmt.Sprintf("on %s: SET GLOBAL gtid_domain_id=%d, in its config file too; end the connections of before; wait until all have the same of domain %d", m.ID, seen.ServerID, seen.Domain)
 		}
 		domains[seen.Domain] = m.ID
@@ -160,4 +176,20 @@ func AdoptedSlots(members []Member, o Observations) (stride int, slots []int, er
 		layouts, closed = append(layouts, seen.Layout), append(closed, seen.ReadOnly)
 	}
 	return autoinc.Adopt(layouts, closed)
+}
+
+// replicaID returns the server_id that a server replicates under, prepared or not.
+func (o Observation) replicaID() uint32 {
+	if o.ServerID == 0 {
+		return o.Settings.ServerID
+	}
+	return o.ServerID
+}
+
+// replicaWords returns a statement about replication in the words of the server's flavour.
+func (o Observation) replicaWords(statement string) string {
+	if o.Version.Flavour == FlavourMySQL {
+		return strings.ReplaceAll(statement, "SLAVE", "REPLICA")
+	}
+	return statement
 }

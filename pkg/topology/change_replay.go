@@ -22,8 +22,6 @@ func (b BeginReplay) apply(s *Snapshot, c Command) error {
 	switch {
 	case i < 0:
 		return fmt.Errorf("%w: %s is not a member", ErrStale, b.Member)
-	case s.Members[i].Source != "":
-		return fmt.Errorf("%w: %s is a MySQL: what only a MariaDB holds is replayed so far", ErrLaw, b.Member)
 	case s.Members[i].State != MemberQuarantined:
 		return fmt.Errorf("%w: %s is %s: what only a member in quarantine holds is replayed", ErrStale, b.Member, s.Members[i].State)
 	}

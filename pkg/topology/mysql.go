@@ -10,8 +10,8 @@ import (
 // ring is made. So a member that has lost transactions of its own can not go on in a
 // domain of its own, as a MariaDB does: it has to have them back first.
 
-// NoteSource notes the server_uuid of a member, while the ring is made, or the member is
-// filled with another one's data.
+// NoteSource notes the server_uuid of a member, while the ring is made or taken over, or the
+// member is filled with another one's data.
 type NoteSource struct {
 	Operation OperationID `json:"operation"`
 	Member    MemberID    `json:"member"`
@@ -24,13 +24,13 @@ type NoteSource struct {
 func (n NoteSource) String() string { return fmt.Sprintf("note %s of %s", n.Source, n.Member) }
 
 func (n NoteSource) apply(s *Snapshot, _ Command) error {
-	op, err := s.expect(n.Operation, InitPreflight) // which is AddPreflight too
+	op, err := s.expect(n.Operation, InitPreflight) // which is AddPreflight and AdoptPreflight too
 	if err != nil {
 		return err
 	}
 	i := s.memberIndex(n.Member)
 	switch {
-	case i < 0, op.Kind != OperationInit && !(op.copies() && op.Member == n.Member):
+	case i < 0, op.Kind != OperationInit && op.Kind != OperationAdopt && !(op.copies() && op.Member == n.Member):
 		return fmt.Errorf("%w: %s is not a member that is being set up", ErrStale, n.Member)
 	case !ValidSource(n.Source):
 		return fmt.Errorf("%w: %q is not a server_uuid", ErrLaw, n.Source)

@@ -61,10 +61,11 @@ type Link struct {
 	Lost          bool        `json:"lost,omitempty"` // it was seen to receive from this Upstream, and connects anew
 	ReceiverErrno int         `json:"receiver_errno,omitempty"`
 	ReceiverError string      `json:"receiver_error,omitempty"`
-	Applier       ThreadState `json:"applier"`           // the SQL thread
-	Plain         bool        `json:"plain,omitempty"`   // it goes by file and position, not by GTID
-	Filters       string      `json:"filters,omitempty"` // what it leaves out; empty: nothing
-	Halted        time.Time   `json:"halted,omitzero"`   // since when every probe has seen the applier stopped; zero: it runs
+	Applier       ThreadState `json:"applier"`            // the SQL thread
+	Plain         bool        `json:"plain,omitempty"`    // it goes by file and position, not by GTID
+	Filters       string      `json:"filters,omitempty"`  // what it leaves out; empty: nothing
+	Halted        time.Time   `json:"halted,omitzero"`    // since when every probe has seen the applier stopped; zero: it runs
+	Channels      int         `json:"channels,omitempty"` // MySQL: how many links there are; this is the first. 0 on MariaDB
 	ApplierErrno  int         `json:"applier_errno,omitempty"`
 	ApplierError  string      `json:"applier_error,omitempty"`
 	// Received is how far the receiver has come (Gtid_IO_Pos, Retrieved_Gtid_Set): drained means that
@@ -122,6 +123,8 @@ type Settings struct {
 	LogReplicaInFile bool   `json:"log_replica_in_file"`   // log_slave_updates comes from the config file
 	ConfigFile       string `json:"config_file,omitempty"` // where read_only was read from
 	ServerUUID       string `json:"server_uuid,omitempty"` // MySQL; empty on MariaDB
+	// ServerID is what a MySQL replicates under, prepared or not; 0 on MariaDB.
+	ServerID uint32 `json:"server_id,omitempty"`
 	// MySQL: a restart throws away what was received and not applied.
 	RelayRecovery bool `json:"relay_recovery,omitempty"`
 }

@@ -34,6 +34,12 @@ func nextAdopt(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 				return stuck("refused by the check %q: %s; %s; or: sqlring operation abort %s", check.Name, check.What, check.Remedy, op.ID)
 			}
 		}
+		for _, m := range s.Members {
+			seen, _ := o.Of(m.ID)
+			if step, ok := initSource(s, op, m, seen); !ok {
+				return step
+			}
+		}
 		return advance(op, AdoptSchema, "all %d servers answer, fit, and replicate in a circle", len(s.Members))
 	case AdoptSchema:
 		for _, m := range s.Members {
@@ -135,9 +141,10 @@ func adoptBack(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 			continue
 		case seen.SemiSync.Enabled:
 			return do(m.ID, Action{Kind: ActDisarm}, "nobody sees to its acker any more")
-		case (seen.ServerID == m.Identity || seen.Domain == m.Identity) && seen.Boot != m.Boot:
+		case (seen.ServerID == m.Identity || seen.Domain == m.Identity || seen.Link.Upstream == "" && seen.HasRing) && seen.Boot != m.Boot:
 			// Half taken over: under its new identity it does not know what it wrote before
-			// for its own, until that is noted as applied. So this is brought to its end.
+			// for its own, until that is noted as applied; or its link is forgotten, and it may not
+			// follow anybody without an identity. So this is brought to its end.
 			if step, done := drained(m, seen); !done {
 				return step
 			}
