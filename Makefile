@@ -19,7 +19,7 @@ servers: ## install the database servers that the tests start (asks apt, only if
 	./scripts/install-servers.sh
 
 test: servers ## all tests, on real servers too: rings of MariaDB 10.11, then those of MySQL 9.7
-	./scripts/test.sh ./... -- -timeout 20m && $(MAKE) --no-print-directory mysql
+	./scripts/test.sh ./... -- -timeout 30m && $(MAKE) --no-print-directory mysql
 
 # What the two flavours do not do alike, and every operation; rings of three and the rest: RUN=.
 MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDiesBetweenTwoStepsOf(ATakeover|ARemoval|AMaintenance|ADissolution)|TestNodeDiesWhile|TestAFailed|TestReadsSee|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands
