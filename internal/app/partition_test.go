@@ -42,7 +42,9 @@ func TestSitesArePartedFrom(t *testing.T) {
 		{name: "witness sees both, leader at the owner's", cut: [][2]int{{north, south}}, leads: north},
 		{name: "witness sees both, leader at the other", cut: [][2]int{{north, south}}, leads: south, moves: true},
 	} {
-		t.Run(p.name, func(t *testing.T) { p.play(t) })
+		if p.moves || os.Getenv("SQLRING_PARTITION") != "" { // make sites plays all
+			t.Run(p.name, func(t *testing.T) { p.play(t) })
+		}
 	}
 }
 
