@@ -40,6 +40,7 @@ func TestObserveFreshServer(t *testing.T) {
 	}
 	if isMySQL(t) { // semi-sync is not installed, and nothing is persisted
 		want.NetTimeout, want.ReadOnlyInFile, want.ServerUUID = 60, false, n.at(t, 0).Source
+		want.ServerID = 1
 	}
 	if o.Settings != want {
 		t.Errorf("settings\n got %+v\nwant %+v", o.Settings, want)
