@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes night
+.PHONY: disk grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes night
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ servers: ## install the database servers that the tests start (asks apt, only if
 	./scripts/install-servers.sh
 
 test: servers ## all tests, on real servers too: rings of MariaDB 10.11, then those of MySQL 9.7
-	./scripts/test.sh ./... -- -timeout 20m && $(MAKE) --no-print-directory mysql
+	./scripts/test.sh ./... -- -timeout 30m && $(MAKE) --no-print-directory mysql
 
 # What the two flavours do not do alike, and every operation; rings of three and the rest: RUN=.
 MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDiesBetweenTwoStepsOf(ATakeover|ARemoval|AMaintenance|ADissolution)|TestNodeDiesWhile|TestAFailed|TestReadsSee|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands
@@ -64,8 +64,11 @@ nodes: servers ## three nodes that are killed, frozen and left alone, on real se
 sites: servers ## two sites and a witness in network namespaces, parted for 43 s, four ways (root): prints figures of docs/reliability.md (6 min)
 	SQLRING_PARTITION=$(or $(PARTED),43s) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run TestSitesArePartedFrom -count=1 -timeout 1h -v | grep -aE "FIGURE|parted:|^ *---|FAIL|^ok"
 
-leader: servers ## the node that leads three is killed after each step of each operation; prints figures of docs/reliability.md (10 min)
-	SQLRING_LEADER_STEPS=1-60 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLeaderDiesBetweenTwoSteps|TestLeaderDiesWhile" -count=1 -timeout 1h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+disk: servers ## the disk of the owner, of its acker and of another member is full, and freed again (root); prints figures of docs/reliability.md (5 min)
+	SQLRING_DISK_HEALS=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run TestDiskFull -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+
+leader: servers ## the node that leads three is killed after each step of each operation; prints figures of docs/reliability.md (40 min)
+	SQLRING_LEADER_STEPS=1-60 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLeaderDiesBetweenTwoSteps|TestLeaderDiesWhile" -count=1 -timeout 2h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
 reads: servers ## reads of two members against one's (root, for the kernel's cpu controller), and PAIRS=100000 reads of what was just written (3 min); prints figures
 	SQLRING_FIGURES=1 SQLRING_READS_SCALE=1 SQLRING_READ_PAIRS=$(or $(PAIRS),100000) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestReadsScale|TestReadsSeeWhatTheirAccountWrote" -count=1 -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"

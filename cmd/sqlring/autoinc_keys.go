@@ -19,8 +19,11 @@ func (c *cli) autoincVerify() *cobra.Command {
 and compares them with what is meant. MySQL shows the variables of every session,
 and they are compared too; MariaDB shows a session's to nobody but itself.
 
-The exit code is 0 if all count as meant, and 2 if one does not or could not be
-asked.`,
+TABLE is the member's own copy of who has which slot (sqlring.slots there), against the
+replicated state; what differs is listed.
+
+The exit code is 0 if all count as meant and have the same table, and 2 if one does not
+or could not be asked.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.client()
 			if err != nil {
@@ -34,7 +37,7 @@ asked.`,
 			if err := c.print(r, func(w io.Writer) { verifyTable(w, r) }); err != nil {
 				return err
 			}
-			if r.OK == nil || !*r.OK {
+			if r.OK == nil || !*r.OK || r.Tables == nil || !*r.Tables {
 				return errDegraded
 			}
 			return nil
@@ -47,7 +50,7 @@ func verifyTable(w io.Writer, r api.VerifyReport) {
 		fmt.Fprintln(w, "no ring yet")
 		return
 	}
-	rows := [][]string{{"MEMBER", "MEANT", "GLOBAL", "SESSIONS", "OK"}}
+	rows := [][]string{{"MEMBER", "MEANT", "GLOBAL", "SESSIONS", "OK", "TABLE"}}
 	var notes []string
 	for _, m := range r.Members {
 		global, sessions := "unknown", "unknown"
@@ -60,9 +63,17 @@ func verifyTable(w io.Writer, r api.VerifyReport) {
 		case m.SessionsOpen != nil:
 			sessions = fmt.Sprintf("%d, not visible", *m.SessionsOpen)
 		}
-		rows = append(rows, []string{m.Name, m.Meant.String(), global, sessions, yesNo(m.OK)})
+		rows = append(rows, []string{m.Name, m.Meant.String(), global, sessions, yesNo(m.OK), tableState(m.Table)})
 		if m.What != "" {
 			notes = append(notes, m.Name+": "+m.What)
+		}
+		if m.Table != nil {
+			for _, line := range m.Table.Differs {
+				notes = append(notes, fmt.Sprintf("%s: table of slots: %s", m.Name, line))
+			}
+			if m.Table.What != "" {
+				notes = append(notes, fmt.Sprintf("%s: table of slots: %s", m.Name, m.Table.What))
+			}
 		}
 		for _, s := range m.Wrong {
 			notes = append(notes, fmt.Sprintf("%s: connection %d counts by %s", m.Name, s.Connection, s.Layout))
@@ -72,6 +83,13 @@ func verifyTable(w io.Writer, r api.VerifyReport) {
 	if len(notes) > 0 {
 		fmt.Fprintf(w, "\n%s\n", strings.Join(notes, "\n"))
 	}
+}
+
+func tableState(c *api.SlotCopy) string {
+	if c == nil {
+		return "-"
+	}
+	return c.State
 }
 
 func (c *cli) autoincHeadroom() *cobra.Command {

@@ -71,6 +71,21 @@ func lagTable(w io.Writer, r api.LagReport) {
 	if r.Hop != nil {
 		fmt.Fprintf(w, "\nthe hop to blame: %s\n", r.Hop.What)
 	}
+	admissionText(w, r.Admissions)
+}
+
+// admissionText says whose writes are held back because others lag.
+func admissionText(w io.Writer, list []api.Admission) {
+	for _, a := range list {
+		if a.SinceMS == nil {
+			continue
+		}
+		places := ""
+		if a.Places != nil {
+			places = fmt.Sprintf(", %d places at this node's gate", *a.Places)
+		}
+		fmt.Fprintf(w, "\nwrites at %s are held back for %s%s: %s\n", a.Member, spanOf(a.SinceMS), places, a.What)
+	}
 }
 
 func orUnknown[T any](v *T, format string) string {

@@ -75,6 +75,7 @@ func statusTable(w io.Writer, st api.Status) {
 			fmt.Fprintf(w, "  %s: %s\n", op.Cursor, op.Doing)
 		}
 	}
+	admissionText(w, st.Admissions)
 	if len(st.Reasons) > 0 {
 		fmt.Fprintf(w, "\nwhat is wrong:\n  %s\n", strings.Join(st.Reasons, "\n  "))
 	}

@@ -37,7 +37,7 @@ type Raft struct {
 	Committed  uint64 `json:"committed"`
 	Applied    uint64 `json:"applied"`
 	LogBytes   int64  `json:"log_bytes"`
-	Error      string `json:"error,omitempty" doc:"why this node has left raft"`
+	Error      string `json:"error,omitempty" doc:"why this node has left raft, or can not write its log"`
 	Isolation  string `json:"isolation" doc:"fence or continue"`
 	Peers      []Peer `json:"peers"`
 }

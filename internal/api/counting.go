@@ -33,6 +33,7 @@ type VerifyReport struct {
 	At      time.Time      `json:"at"`
 	OK      *bool          `json:"ok" doc:"whether all count as meant; null: something is not known"`
 	Members []VerifyMember `json:"members" doc:"in ring order"`
+	Tables  *bool          `json:"tables_ok" doc:"whether the table of slots on each member that is in the ring is that of the replicated state; null: something is not known"`
 }
 
 // VerifyMember is how one member counts.
@@ -45,6 +46,7 @@ type VerifyMember struct {
 	SessionsSeen *int            `json:"sessions_seen" doc:"sessions whose layout could be read; null: the server shows it to nobody"`
 	SessionsOpen *int            `json:"sessions_open" doc:"connections that are open, replication and sqlring's own aside; null: not known"`
 	Wrong        []WrongSession  `json:"wrong_sessions" doc:"sessions of another layout, 100 at most"`
+	Table        *SlotCopy       `json:"table" doc:"its own copy of the table of slots; null: it is not in the ring"`
 	What         string          `json:"what" doc:"what is wrong or not known, and what to do; empty: nothing"`
 }
 
@@ -83,6 +85,9 @@ func (s *Server) verify(ctx context.Context) VerifyReport {
 				counting, err = s.node.AskCounting(ctx, m)
 			}
 			r.Members[i] = l.verdictOf(m, counting, err)
+			if turn == nil {
+				r.Members[i].Table = s.slotCopy(ctx, l, m)
+			}
 			return nil
 		})
 	}
@@ -90,7 +95,9 @@ func (s *Server) verify(ctx context.Context) VerifyReport {
 	if turn == nil {
 		leave()
 	}
-	r.OK = allOf(r.Members)
+	if r.OK = allOf(r.Members); turn == nil {
+		r.Tables = copiesOf(r.Members)
+	}
 	return r
 }
 

@@ -158,3 +158,46 @@ func TestMetricsOfKeysWithAPast(t *testing.T) {
 		t.Errorf("the runway: %s", grep(body, "sqlring_autoinc"))
 	}
 }
+
+// A member's copy of the table of slots is held against the state; what differs is said.
+func TestVerifyHoldsTheCopiesAgainstTheState(t *testing.T) {
+	node := apitest.NewRingOf(topology.InitRing{}, "m1", "m2", "m3")
+	s := serve(t, node)
+	verify := func(edit func(*apitest.Node)) api.VerifyReport {
+		t.Helper()
+		node.Edit(edit)
+		r, err := s.tcp.VerifyAutoinc(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := verify(func(*apitest.Node) {})
+	if m := r.Members[0]; r.Tables == nil || !*r.Tables || m.Table == nil || m.Table.State != "same" || m.Table.What != "" || len(m.Table.Differs) != 0 {
+		t.Errorf("a ring that is well: %v, %+v", r.Tables, m.Table)
+	}
+	r = verify(func(n *apitest.Node) {
+		n.Tables = func(id topology.MemberID, table *topology.SlotTable) {
+			switch id {
+			case "m2":
+				table.Slots[0].Layout.Offset, table.Stride = 7, 8
+			case "m3":
+				*table = topology.SlotTable{}
+			}
+		}
+	})
+	if r.Tables == nil || *r.Tables || r.OK == nil || !*r.OK {
+		t.Errorf("two copies differ, all count as meant: tables %v, counting %v", r.Tables, r.OK)
+	}
+	if c := r.Members[1].Table; c.State != "differs" || len(c.Differs) != 2 || !strings.Contains(c.Differs[0], "stride there is 8, not 16") ||
+		!strings.Contains(c.Differs[1], "there m1 has slot 7/16") || c.What == "" {
+		t.Errorf("m2: %+v", c)
+	}
+	if c := r.Members[2].Table; c.State != "missing" {
+		t.Errorf("m3: %+v", c)
+	}
+	r = verify(func(n *apitest.Node) { n.Lost = map[topology.MemberID]bool{"m1": true} })
+	if c := r.Members[0].Table; r.Tables != nil || c.State != "unknown" || !strings.Contains(c.What, "refused") {
+		t.Errorf("m1 is not known, and all are %v: %+v", r.Tables, c)
+	}
+}

@@ -26,6 +26,7 @@ type Gate struct {
 	State      string            `json:"state" enum:"open,braked,saturated" doc:"braked: the member's own word, or the lag of others, holds it down"`
 	Mode       string            `json:"mode" enum:"absorb,shed"`
 	Limit      int               `json:"limit" doc:"places that there are now"`
+	Writes     int               `json:"writes" doc:"of them, those that writes may have: fewer while others lag behind the member"`
 	Taken      map[string]int    `json:"taken" doc:"places that are taken, by class"`
 	Idle       int               `json:"idle" doc:"of them, those whose transaction waits for its client"`
 	Waiting    map[string]int    `json:"waiting" doc:"statements that wait, by class"`
@@ -163,7 +164,7 @@ func (l look) gateReport() GateReport {
 
 func gateOf(g GateAt) Gate {
 	shown := Gate{
-		Member: string(g.Member), State: "open", Mode: g.Settings.Mode.String(), Limit: g.Limit, Idle: g.Idle, Bytes: g.Bytes,
+		Member: string(g.Member), State: "open", Mode: g.Settings.Mode.String(), Limit: g.Limit, Writes: g.Writes, Idle: g.Idle, Bytes: g.Bytes,
 		Taken: map[string]int{}, Waiting: map[string]int{}, Inflation: g.Inflation, ExpectedMS: g.Expected.Milliseconds(),
 		Waits: g.Counts.Waits, Refused: map[string]uint64{}, Gone: g.Counts.Gone, HotKeys: []HotKey{},
 		Granted: map[string]uint64{}, WaitedMS: g.Counts.WaitTime.Seconds() * 1000, Queues: []GateQueue{},

@@ -16,6 +16,7 @@ type LagReport struct {
 	Hop        *LagHop       `json:"hop" doc:"the hop that adds most lag; null: none adds enough to be told"`
 	Cells      []LagCell     `json:"cells" doc:"sorted by origin, then member"`
 	Thresholds LagThresholds `json:"thresholds" doc:"when a member is in which level"`
+	Admissions []Admission   `json:"admissions" doc:"which share of their places for writes the owners give away, in ring order"`
 }
 
 // MemberLevel is the lag level of one member.
@@ -58,7 +59,7 @@ type LagCell struct {
 func (l look) lagReport() LagReport {
 	r := LagReport{
 		At: l.now.UTC(), Members: []MemberLevel{}, Cells: make([]LagCell, 0, len(l.lags)),
-		Thresholds: thresholdsOf(l.snap.LagThresholds()),
+		Thresholds: thresholdsOf(l.snap.LagThresholds()), Admissions: l.admissions(),
 	}
 	if l.snap.Ring != nil {
 		r.Ring = l.snap.Ring.Name

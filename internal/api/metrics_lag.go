@@ -12,6 +12,7 @@ type lagDescs struct {
 	lagLevel, lagBehind, lagQueued         *prometheus.Desc
 	lagArrival, lagApply, lagETA, hop      *prometheus.Desc
 	checks, throttleRules, levelTransition *prometheus.Desc
+	admission                              *prometheus.Desc
 }
 
 func describeLag(d func(name, help string, labels ...string) *prometheus.Desc) lagDescs {
@@ -28,6 +29,8 @@ func describeLag(d func(name, help string, labels ...string) *prometheus.Desc) l
 		lagETA:     d("lag_catch_up_seconds", "Time until the member has caught up; absent if not known, or if it does not.", "origin", "member"),
 		hop:        d("lag_hop_seconds", "What the hop to blame adds, at least; absent if there is none.", "from", "to"),
 
+		admission: d("write_admission_ratio", "Share of its places for writes that the member gives away, 0.125 to 1: less while others lag behind it.", "member"),
+
 		checks:          d("throttle_checks_total", "Checks of applications, by the answer's status.", "code"),
 		throttleRules:   d("throttle_rules", "Rules that hold applications back now."),
 		levelTransition: d("lag_level_seconds", "For how long the member has been of its lag level; absent if not known.", "member"),
@@ -37,7 +40,7 @@ func describeLag(d func(name, help string, labels ...string) *prometheus.Desc) l
 func (d lagDescs) all() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		d.lagLow, d.lagHigh, d.lagKnown, d.lagLevel, d.lagBehind, d.lagQueued, d.lagArrival, d.lagApply, d.lagETA, d.hop,
-		d.checks, d.throttleRules, d.levelTransition,
+		d.checks, d.throttleRules, d.levelTransition, d.admission,
 	}
 }
 
@@ -80,6 +83,9 @@ func (c *collector) collectLevels(e emitter, l look) {
 		if now.SinceMS != nil {
 			e.gauge(c.descs.levelTransition, float64(*now.SinceMS)/1000, now.Name)
 		}
+	}
+	for _, a := range l.picture.Admissions {
+		e.gauge(c.descs.admission, a.Ratio(), string(a.Member))
 	}
 	if hop := l.picture.Hop; hop.To != "" {
 		e.gauge(c.descs.hop, hop.Adds.Seconds(), string(hop.From), string(hop.To))

@@ -73,6 +73,8 @@ type Node interface {
 	TestHook(ctx context.Context, name, by string) error
 	// AskCounting asks a member by what it gives out ids.
 	AskCounting(ctx context.Context, m topology.Member) (Counting, error)
+	// AskSlots reads a member's own copy of the table of slots; the zero table: none.
+	AskSlots(ctx context.Context, m topology.Member) (topology.SlotTable, error)
 	// AskColumns lists a member's AUTO_INCREMENT columns, the most used first.
 	AskColumns(ctx context.Context, m topology.Member) ([]autoinc.Column, error)
 	// Ties reads, on a member, what ties schemas together. It returns within the

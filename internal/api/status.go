@@ -24,6 +24,7 @@ type Status struct {
 	Step           *Step       `json:"step" doc:"what the controller decided last; null unless this node leads"`
 	Violations     []Violation `json:"violations" doc:"where what is seen breaks what is meant"`
 	Proxy          ProxyStats  `json:"proxy"`
+	Admissions     []Admission `json:"admissions" doc:"which share of their places for writes the owners give away: fewer while others lag"`
 	APISocket      string      `json:"api_socket" doc:"path of the unix socket that takes changes; empty: none"`
 	Next           []string    `json:"next" doc:"what to type, after what is wrong; a few blanks, then a word on it may follow"`
 }
@@ -40,7 +41,7 @@ type Violation struct {
 func (l look) status() Status {
 	s := Status{
 		Node: string(l.node), At: l.now.UTC(), Members: l.members(), Units: l.units(),
-		Step: l.lastStep(), Violations: l.violations(), Proxy: l.proxyStats(), APISocket: l.apiSocket,
+		Admissions: l.admissions(), Step: l.lastStep(), Violations: l.violations(), Proxy: l.proxyStats(), APISocket: l.apiSocket,
 	}
 	if l.hasLeader {
 		s.Leader = string(l.leader)

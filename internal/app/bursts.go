@@ -9,7 +9,6 @@ import (
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/gate"
-	"github.com/sqlring/sqlring/pkg/lagguard"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -67,19 +66,13 @@ func (p *pressures) ask(ctx context.Context) {
 	p.mu.Unlock()
 }
 
-// at returns what is known of a member: its own word, and whether another one lags behind
-// it so far that bulk writers are held back.
+// at returns what is known of a member: its own word, and how many writes fewer it is to
+// be given because others lag behind it.
 func (p *pressures) at(id topology.MemberID) gate.Pressure {
 	p.mu.Lock()
 	said := p.of[id]
 	p.mu.Unlock()
-	if picture := p.app.monitor.Picture(); picture != nil {
-		for _, pair := range picture.Pairs {
-			if level := pair.State.Level; pair.Origin == id && (level == lagguard.LevelThrottle || level == lagguard.LevelDrain) {
-				said.PeerLags = true
-			}
-		}
-	}
+	said.HeldBack = p.app.monitor.Picture().Admission(id).Held
 	return said
 }
 

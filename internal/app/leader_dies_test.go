@@ -29,6 +29,8 @@ type dying struct {
 	name  string
 	every []int // the steps that a short run dies after
 	begin func(t *testing.T, d *dies) (undo func())
+	// before is what has to be so before it, without a death; nil: nothing.
+	before func(t *testing.T, d *dies)
 }
 
 // TestLeaderDiesBetweenTwoSteps: an operation is ordered, and the node that leads three
@@ -47,13 +49,18 @@ func TestLeaderDiesBetweenTwoSteps(t *testing.T) {
 		loads = append(loads, d.startEpochLoad(t, h, i, 2))
 	}
 	for _, op := range []dying{
-		{"move", []int{3}, moveAway},
-		{"takeover and return", []int{4}, killOwner},
-		{"maintenance", []int{6}, maintain},
-		{"unit and its end", []int{2, 9}, divide},
-		{"removal and growth", []int{9}, removeAndAdd},
+		{"move", []int{3}, moveAway, nil},
+		{"takeover and return", []int{4}, killOwner, nil},
+		{"maintenance", []int{6}, maintain, nil},
+		{"end of maintenance", []int{3}, endMaintenance, maintained},
+		{"unit and its end", []int{2, 9}, divide, nil},
+		{"removal and growth", []int{9}, removeAndAdd, nil},
+		{"growth", nil, growBack, shrunk},
+		{"reclone", []int{5}, recloneOne, emptied},
 	} {
-		t.Run(op.name, func(t *testing.T) { d.play(t, op) })
+		if len(dyingSteps(t, op.every)) > 0 {
+			t.Run(op.name, func(t *testing.T) { d.play(t, op) })
+		}
 	}
 	for _, l := range loads {
 		l.end()
@@ -113,6 +120,9 @@ func (d *dies) play(t *testing.T, op dying) {
 // round orders op, has the leader die after n steps, and waits until all is well.
 func (d *dies) round(t *testing.T, op dying, n int) (undo func(), took time.Duration, died bool) {
 	t.Helper()
+	if op.before != nil {
+		op.before(t, d)
+	}
 	d.rounds++
 	deaths := 0
 	for _, p := range d.procs {

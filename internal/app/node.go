@@ -94,6 +94,10 @@ func (n node) AskCounting(ctx context.Context, m topology.Member) (api.Counting,
 	return api.Counting(c), err
 }
 
+func (n node) AskSlots(ctx context.Context, m topology.Member) (topology.SlotTable, error) {
+	return n.app.fleet.SlotTable(ctx, m)
+}
+
 func (n node) AskColumns(ctx context.Context, m topology.Member) ([]autoinc.Column, error) {
 	return n.app.fleet.Columns(ctx, m)
 }

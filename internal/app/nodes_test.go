@@ -60,6 +60,20 @@ func startNodesBefore(t *testing.T, servers []*mysqltest.Server, edit func(*app.
 // at in turn, if it has any.
 func startNodesAt(t *testing.T, like *rig, edit func(*app.Config), roles ...string) *nodesRig {
 	t.Helper()
+	n := startNodesAlone(t, like, edit, roles...)
+	lead := n.leader(t)
+	n.nodes[lead].initRing(t)
+	for i, r := range n.nodes {
+		if roles[i] != "witness" { // it looks at no member
+			r.untilHealthy(t, 10*time.Second)
+		}
+	}
+	return n
+}
+
+// startNodesAlone is startNodesAt without a ring.
+func startNodesAlone(t *testing.T, like *rig, edit func(*app.Config), roles ...string) *nodesRig {
+	t.Helper()
 	n := &nodesRig{servers: like.servers}
 	ca := t.TempDir()
 	if _, _, err := authority.Create(ca, "test", time.Now()); err != nil {
@@ -87,13 +101,6 @@ func startNodesAt(t *testing.T, like *rig, edit func(*app.Config), roles ...stri
 		edit(&r.cfg)
 		n.nodes = append(n.nodes, r)
 		n.procs = append(n.procs, r.startProcess(t, 0))
-	}
-	lead := n.leader(t)
-	n.nodes[lead].initRing(t)
-	for i, r := range n.nodes {
-		if roles[i] != "witness" { // it looks at no member
-			r.untilHealthy(t, 10*time.Second)
-		}
 	}
 	return n
 }

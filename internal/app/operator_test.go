@@ -2,14 +2,18 @@ package app_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/mysqltest"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // slip is something that a person does on a member by hand, past sqlring.
@@ -19,6 +23,8 @@ type slip struct {
 	types  string
 	within time.Duration
 	mended string // this is 1 again, at the same server
+
+	follows string // or it follows this port again
 }
 
 // slips are put right by themselves. m1 owns everything, m3 follows m2 follows m1 follows m3.
@@ -31,6 +37,8 @@ func slips() []slip {
 		{name: "the identity is changed", on: 1, types: "SET GLOBAL server_id=77", within: 10 * time.Second, mended: "@@global.server_id=102"},
 		{name: "replication is stopped", on: 1, types: "STOP SLAVE", within: 5 * time.Second, mended: "(SELECT COUNT(*)=2 FROM information_schema.processlist WHERE command IN ('Slave_IO', 'Slave_SQL'))"},
 		{name: "replication is forgotten", on: 1, types: "STOP SLAVE; RESET SLAVE ALL", within: 10 * time.Second, mended: "(SELECT COUNT(*)=2 FROM information_schema.processlist WHERE command IN ('Slave_IO', 'Slave_SQL'))"},
+		{name: "another upstream is followed", on: 1, types: "STOP SLAVE; CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=@m3; START SLAVE", within: 20 * time.Second, follows: "@m1"},
+		{name: "the owner follows another upstream", on: 0, types: "STOP SLAVE; CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=@m2; START SLAVE", within: 20 * time.Second, follows: "@m3"},
 		{name: "semi-sync of the owner is switched off", on: 0, types: "SET GLOBAL rpl_semi_sync_master_enabled=0", within: 5 * time.Second, mended: "@@global.rpl_semi_sync_master_enabled"},
 	}
 }
@@ -65,7 +73,7 @@ func TestOperatorErrors(t *testing.T) {
 func (r *rig) slips(t *testing.T, s slip) {
 	server := r.servers[s.on]
 	began := time.Now()
-	server.Exec(t, s.types)
+	server.Exec(t, r.withPorts(s.types))
 	var told []string // what status and the controller said meanwhile
 	eventually(t, s.within, s.name+": it is put right", func() error {
 		status, err := r.client.Status(t.Context())
@@ -75,6 +83,12 @@ func (r *rig) slips(t *testing.T, s slip) {
 		told = append(told, status.Reasons...)
 		if status.Step != nil && status.Step.Kind != "idle" {
 			told = append(told, status.Step.Why)
+		}
+		if s.follows != "" {
+			if port := upstreamPort(t, server); port != r.withPorts(s.follows) {
+				return fmt.Errorf("it follows port %s: %s", port, r.why(t))
+			}
+			return nil
 		}
 		var got string // the connection may be ended: it is one of an application
 		if err := server.DB().QueryRowContext(t.Context(), "SELECT "+s.mended).Scan(&got); err != nil || got != "1" {
@@ -114,4 +128,85 @@ func (r *rig) secondCluster(t *testing.T) {
 	}
 	t.Logf("a second cluster: %s", other.why(t))
 	r.untilHealthy(t, 20*time.Second)
+}
+
+// withPorts puts the ports of the members in the place of @m1, @m2 and so on.
+func (r *rig) withPorts(text string) string {
+	for _, s := range r.servers {
+		_, port, _ := net.SplitHostPort(s.Addr)
+		text = strings.ReplaceAll(text, "@"+s.Name, port)
+	}
+	return text
+}
+
+// TestBinlogIsEmptiedByHand types RESET MASTER at a member that owns nothing, and at the
+// owner, under load. The member is out within seconds, by name and with the way back, before
+// anything is acknowledged that it alone has; once it was copied anew the ring is whole.
+func TestBinlogIsEmptiedByHand(t *testing.T) {
+	r := startRig(t, 3)
+	w := r.startWorkload(t)
+	for _, from := range []int{1, 0} {
+		time.Sleep(time.Second)
+		victim := (r.owner(t) + from) % 3
+		name := r.servers[victim].Name
+		typed := "RESET MASTER"
+		if mysqltest.Flavour(t) == topology.FlavourMySQL {
+			typed = "RESET BINARY LOGS AND GTIDS"
+		}
+		at := time.Now()
+		r.servers[victim].Exec(t, typed)
+		eventually(t, 15*time.Second, name+" is out, and the way back is told", func() error {
+			m := memberOf(r.status(t), name)
+			if m.State != topology.MemberQuarantined.String() || !strings.Contains(r.why(t), "sqlring master reclone "+name) {
+				return fmt.Errorf("it is %s; %s", m.State, r.why(t))
+			}
+			return nil
+		})
+		out := time.Since(at)
+		eventually(t, 15*time.Second, "writes go on", func() error {
+			if w.outage(at.Add(50*time.Millisecond)) < 0 {
+				return errors.New("not every client has been served: " + r.why(t))
+			}
+			return nil
+		})
+		told := r.why(t)
+		eventually(t, 10*time.Second, "it is copied anew", func() error {
+			_, err := r.client.Reclone(t.Context(), name, api.RecloneRequest{Why: "its binlog was emptied"}, false)
+			return err
+		})
+		r.untilHealthy(t, 60*time.Second)
+		t.Logf("FIGURE slip     the binlog of a member %d behind the owner is emptied: it is out after %d ms, longest pause of a write %d ms; told: %s", from, out.Milliseconds(), w.longest(at).Milliseconds(), told)
+	}
+	w.end()
+	r.untilEqual(t, "faults.w", "faults.account", "faults.move")
+	for _, s := range r.servers {
+		w.account(t, s)
+	}
+	okN, failedN, unknownN, broken := w.counts()
+	t.Logf("FIGURE slip     binlogs emptied by hand: %d writes acknowledged, %d failed, %d unknown, %d connections broken", okN, failedN, unknownN, broken)
+}
+
+// upstreamPort is the port of the server that s follows.
+func upstreamPort(t *testing.T, s *mysqltest.Server) (port string) {
+	t.Helper()
+	rows, err := s.DB().QueryContext(t.Context(), "SHOW SLAVE STATUS")
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = rows.Close() }()
+	names, _ := rows.Columns()
+	values, into := make([]sql.NullString, len(names)), make([]any, len(names))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		port = values[slices.Index(names, "Master_Port")].String
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return port
 }

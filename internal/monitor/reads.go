@@ -80,6 +80,11 @@ func (m *Monitor) buildPicture(snap *topology.Snapshot, before *lagguard.Picture
 		}
 	}
 	p.Hop = lagguard.Blame(order, p.Pairs, p.Thresholds.Warn.Leave)
+	var was []lagguard.Admission
+	if before != nil {
+		was = before.Admissions
+	}
+	p.Admissions = lagguard.Admit(p, was, now)
 	return p
 }
 

@@ -26,6 +26,7 @@ type conn struct {
 	broken  bool
 
 	hadEvents bool // it was seen to have events: those at work are looked at
+	hasLayout bool // a copy of the table of slots was there, a round trip ago
 
 	// Where values come from, read when the connection was made: it is the same
 	// process as long as the connection answers. read_only counts as the file's

@@ -65,6 +65,9 @@ const (
 
 // Server errors by number (MariaDB manual, "MariaDB Error Codes").
 const (
+	errDiskFull           = 1021
+	errOnWrite            = 1026
+	errTableFull          = 1114
 	errTooManyConnections = 1040
 	errSchemaDenied       = 1044
 	errAccessDenied       = 1045

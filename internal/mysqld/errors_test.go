@@ -133,7 +133,7 @@ func TestGapInTheGTIDsIsNotFine(t *testing.T) {
 	const source = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 	state := table{rows: [][]string{{source + ":1-5:8-9", "0", "0", "1", "3"}}}
 	var o topology.Observation
-	err := readStateMySQL(state, table{}, &o)
+	err := readStateMySQL(state, table{}, &conn{}, &o)
 	if !errors.Is(err, ErrGaps) || reachOf(err) != topology.ReachUnknown {
 		t.Errorf("got %v, %s", err, reachOf(err))
 	}

@@ -66,6 +66,8 @@ func commonDeed(k topology.ActionKind) (deed, bool) {
 		return deed{lacksSlot, refuseSlot, runSlot}, true
 	case topology.ActEndOlder:
 		return deed{lacksNothing, refuseEndOlder, runEndOlder}, true
+	case topology.ActSlots:
+		return deed{lacksSlots, refuseSlots, runSlots}, true
 	case topology.ActSeize:
 		return deed{lacksNothing, refuseNothing, nil}, true // who acts has the hands
 	case topology.ActPrepare, topology.ActFollow, topology.ActDetach, topology.ActAdopt, topology.ActNone,

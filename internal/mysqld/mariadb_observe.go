@@ -67,12 +67,12 @@ const (
 
 func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) error {
 	first, err := c.batch(ctx, statusStatement+";"+stateStatement+";"+schemasStatement+";"+hostsStatement+
-		"; "+appsCount+connectedCondition, c.ours[0], c.ours[1])
+		"; "+appsCount+connectedCondition+"; "+roomStatement, c.ours[0], c.ours[1])
 	if err != nil {
 		return err
 	}
-	if len(first) != 5 || len(first[1].rows) != 1 {
-		return fmt.Errorf("the server gave %d of 5 results", len(first))
+	if len(first) != 6 || len(first[1].rows) != 1 {
+		return fmt.Errorf("the server gave %d of 6 results", len(first))
 	}
 	if err := readState(first[1], c, o); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) er
 	if o.SemiSync.Replicas, err = readHosts(first[3]); err != nil {
 		return err
 	}
-	if err := readApps(first[4], o); err != nil {
+	if err := errors.Join(readApps(first[4], o), observeRoom(ctx, c, first[5], o)); err != nil {
 		return err
 	}
 	return observeLink(ctx, c, o, linkStatement, readLink)
@@ -94,12 +94,7 @@ func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) er
 // observeLink is the second round trip: what has come from the others, and how.
 func observeLink(ctx context.Context, c *conn, o *topology.Observation, statement string, read func(table) (topology.Link, error)) error {
 	if o.HasRing {
-		beats, err := c.query(ctx, beatsStatement)
-		if isNumber(err, errNoSuchTable, errUnknownSchema) { // dropped since the first round trip
-			o.HasRing = false
-		} else if err != nil {
-			return err
-		} else if o.Beats, err = readBeats(beats); err != nil {
+		if err := observeBeats(ctx, c, o, c.hasLayout); err != nil {
 			return err
 		}
 	}
@@ -131,6 +126,7 @@ func readState(t table, c *conn, o *topology.Observation) error {
 	o.Applied, o.Binlog = r.position(), r.position()
 	o.HasRing = r.number() > 0
 	o.Renewed = readRenewal(&r)
+	c.hasLayout = r.flag()
 	return r.err
 }
 

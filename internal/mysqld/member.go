@@ -28,6 +28,7 @@ type Member struct {
 	copy copier
 
 	events atomic.Pointer[troubled] // nil: what was ordered last was done
+	slots  atomic.Pointer[troubled] // the same, of the table of slots
 }
 
 // New returns a handle on the member at addr (host:port). It opens no

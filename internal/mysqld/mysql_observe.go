@@ -63,15 +63,15 @@ const mysqlLinkStatement = `SELECT c.host, c.port, s.service_state, s.last_error
 
 func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) error {
 	first, err := c.batch(ctx, mysqlStatusStatement+";"+mysqlStateStatement+";"+mysqlVariablesStatement+";"+schemasStatement+";"+mysqlHostsStatement+
-		"; "+appsCount+mysqlConnectedCondition, c.ours[0], c.ours[1])
+		"; "+appsCount+mysqlConnectedCondition+"; "+mysqlRoomStatement, c.ours[0], c.ours[1])
 	if err != nil {
 		return err
 	}
-	if len(first) != 6 || len(first[1].rows) != 1 {
-		return fmt.Errorf("the server gave %d of 6 results", len(first))
+	if len(first) != 7 || len(first[1].rows) != 1 {
+		return fmt.Errorf("the server gave %d of 7 results", len(first))
 	}
 	readSemiSync(first[0], o)
-	if err := readStateMySQL(first[1], first[2], o); err != nil {
+	if err := readStateMySQL(first[1], first[2], c, o); err != nil {
 		return err
 	}
 	for _, row := range first[3].rows {
@@ -81,7 +81,7 @@ func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) erro
 	if o.SemiSync.Replicas, err = readHosts(first[4]); err != nil {
 		return err
 	}
-	if err := readApps(first[5], o); err != nil {
+	if err := errors.Join(readApps(first[5], o), observeRoom(ctx, c, first[6], o)); err != nil {
 		return err
 	}
 	return observeLink(ctx, c, o, mysqlLinkStatement, readLinkMySQL)
@@ -89,7 +89,7 @@ func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) erro
 
 // readStateMySQL fills in the columns of mysqlStateStatement, in their order, and the
 // variables.
-func readStateMySQL(state, variables table, o *topology.Observation) error {
+func readStateMySQL(state, variables table, c *conn, o *topology.Observation) error {
 	r := fieldReader{row: state.rows[0]}
 	executed := r.next()
 	if gap, err := topology.FirstGap(executed); err != nil {
@@ -107,6 +107,7 @@ func readStateMySQL(state, variables table, o *topology.Observation) error {
 	o.HasRing = r.number() > 0
 	closed := r.number() == 3
 	o.Renewed = readRenewal(&r)
+	c.hasLayout = r.flag()
 	if r.err != nil {
 		return r.err
 	}

@@ -26,6 +26,9 @@ func (m *Member) Observe(ctx context.Context) topology.Observation {
 		return seen
 	}
 	o.Reach, o.Error, o.At = reachOf(err), err.Error(), time.Now()
+	if roomless(err) {
+		o.Version, o.Apps, o.Room.Waiting = seen.Version, seen.Apps, max(1, seen.Room.Waiting)
+	}
 	return o
 }
 
@@ -77,6 +80,7 @@ func (m *Member) ask(ctx context.Context, c *conn, o topology.Observation) (topo
 	if trouble := m.events.Load(); trouble != nil {
 		o.Events.Trouble, o.Events.TroubleAt = trouble.why, trouble.at
 	}
+	m.slotTrouble(&o)
 	o.Tail, o.Copy, o.Replay = m.tail.Load(), m.copy.seen(), m.last.Load()
 	return o, nil
 }

@@ -28,9 +28,9 @@ const (
 	slotOffset = 2
 )
 
-// slotState are the columns that [readRenewal] reads.
+// slotState are the columns that [readRenewal] reads, and hasSlots.
 const slotState = `@@global.sqlring_slot_stride.key_cache_age_threshold, @@global.sqlring_slot_low.key_cache_age_threshold,
-		@@global.sqlring_slot_high.key_cache_age_threshold`
+		@@global.sqlring_slot_high.key_cache_age_threshold, ` + hasSlots
 
 // slotBelow is that id in SQL; 0 or less if there is none.
 const slotBelow = `((CAST(@@global.sqlring_slot_high.key_cache_age_threshold AS SIGNED) DIV 100 - 2) * 1000000

@@ -46,7 +46,7 @@ func (p *Proxy) Gates() []Gate {
 	return list
 }
 
-var gateColumns = []string{"member", "mode", "limit", "ceiling", "reads", "writes", "heavy", "admin", "idle", "waiting", "waits", "mean_wait_ms", "expected_ms", "inflation", "shed", "gone", "state"}
+var gateColumns = []string{"member", "mode", "limit", "ceiling", "reads", "writes", "heavy", "admin", "idle", "waiting", "waits", "mean_wait_ms", "expected_ms", "inflation", "shed", "gone", "state", "for_writes"}
 
 // showBursts are the answers that are about gates and lanes.
 func (s *session) showBursts(what string) (columns []string, rows [][]string, known bool) {
@@ -85,7 +85,7 @@ func (p *Proxy) showGates() [][]string {
 			strconv.Itoa(g.Taken[gate.Read]), strconv.Itoa(g.Taken[gate.Write]), strconv.Itoa(g.Taken[gate.Heavy]), strconv.Itoa(g.Taken[gate.Admin]),
 			strconv.Itoa(g.Idle), strconv.Itoa(waiting), strconv.FormatUint(g.Counts.Waits, 10), fmt.Sprintf("%.1f", mean),
 			strconv.FormatInt(g.Expected.Milliseconds(), 10), fmt.Sprintf("%.2f", g.Inflation), strconv.FormatUint(shed, 10),
-			strconv.FormatUint(g.Counts.Gone, 10), stateOf(g.State),
+			strconv.FormatUint(g.Counts.Gone, 10), stateOf(g.State), strconv.Itoa(g.Writes),
 		})
 	}
 	return rows

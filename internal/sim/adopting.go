@@ -34,6 +34,7 @@ type direct struct {
 	w    *World
 	i    int
 	s    *server
+	proc int // its process as this began
 	c    *conn
 	seq  int
 	over bool
@@ -60,7 +61,7 @@ func (d *direct) next() {
 			switch {
 			case r.err == nil:
 				d.told = append(d.told, t)
-			case errors.Is(r.err, errReadOnly):
+			case errors.Is(r.err, errReadOnly) && d.s.proc == d.proc: // one that was restarted boots closed
 				d.w.breach("I20", "%s refuses a direct write while it is adopted", d.s.id)
 			default:
 				d.c.leave()
@@ -76,7 +77,7 @@ func (d *direct) next() {
 func (w *World) adopt() {
 	var writers []*direct
 	for i, s := range w.servers {
-		d := &direct{w: w, i: i, s: s}
+		d := &direct{w: w, i: i, s: s, proc: s.proc}
 		writers = append(writers, d)
 		d.next()
 	}

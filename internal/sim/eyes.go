@@ -162,7 +162,7 @@ func (s *server) observe() topology.Observation {
 		Boot:    m.boot, ServerID: m.serverID, Domain: m.domain, ReadOnly: m.readOnly, Layout: m.layout, Settings: m.settings,
 		SemiSync: topology.SemiSyncStatus{Enabled: m.semi, On: m.semi, Ackers: s.ackers(), Acking: m.receiver.acking && m.receiver.state == topology.ThreadRunning},
 		Applied:  s.disk.slavePos, Binlog: s.disk.binlogPos,
-		Schemas: schemas, HasRing: s.disk.hasRing, Beats: s.disk.data.beats,
+		Schemas: schemas, HasRing: s.disk.hasRing, Slots: s.slotsSeen(), Beats: s.disk.data.beats,
 		Link: topology.Link{
 			Upstream: s.disk.upstream, Receiver: m.receiver.state, ReceiverError: m.receiver.errText, ReceiverErrno: m.receiver.errno,
 			Applier: m.applier.state, ApplierErrno: m.applier.errno, ApplierError: m.applier.errText,

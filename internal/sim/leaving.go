@@ -163,6 +163,6 @@ func refuseFollowing(d *deed, then func(error)) {
 }
 
 func retire(d *deed, then func(error)) {
-	d.s.disk.hasRing = false
+	d.s.disk.hasRing, d.s.disk.slots = false, topology.SlotTable{}
 	then(nil)
 }

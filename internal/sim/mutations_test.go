@@ -98,7 +98,7 @@ func mutants() []mutant {
 		{Mutation{Name: "proxy says that nothing is under way", AlwaysQuiet: true}, "I5", plannedUnits},
 		{Mutation{Name: "connections of the old owner are not ended", Act: skip(topology.ActExpel), Seen: sees(func(_ *World, o *topology.Observation) {
 			o.Apps = 0
-		})}, "I5", plannedUnits},
+		})}, "I5", hurriedUnits},
 		{Mutation{Name: "binlog of who leaves is not looked at", Seen: opened(leaverHasNothing)}, "I14", leavers},
 		{Mutation{Name: "events of the old owner are not disabled", Seen: sees(func(w *World, o *topology.Observation) {
 			if op, ok := w.log.snap.Running(); ok && op.Kind == topology.OperationMove && o.Member == op.Former {
@@ -119,6 +119,7 @@ func mutants() []mutant {
 		{Mutation{Name: "sessions of the earlier stride are not waited for", Act: skip(topology.ActEndOlder), Seen: sees(func(_ *World, o *topology.Observation) {
 			o.Renewed.Older = 0
 		})}, "I2", resizing},
+		{Mutation{Name: "who has which slot is not copied", Act: skip(topology.ActSlots)}, "I10", nil},
 		{Mutation{Name: "silence alone is proof", Seen: silenceIsProof}, "I11", nil},
 	}
 }
@@ -137,6 +138,13 @@ func planned(o *Options) {
 func plannedUnits(o *Options) {
 	o.Moves, o.Units, o.Members, o.Double, o.Every = true, maxUnits, 3, false, 500*time.Millisecond
 	o.Durability, o.Clients = topology.DurabilitySemiSync, 5
+}
+
+// hurriedUnits has them moved with hardly a pause, under more clients: a connection that is
+// left over writes only if its proxy has not cut it.
+func hurriedUnits(o *Options) {
+	plannedUnits(o)
+	o.Every, o.Clients = 250*time.Millisecond, 8
 }
 
 // resizing has several units in a ring that is resized and grows, so that an old session

@@ -181,6 +181,9 @@ func (w *World) unfit(m topology.Member) string {
 	case !owns && s.mem.semi:
 		return "owns nothing and is armed"
 	}
+	if lacks := w.unmirrored(s); lacks != "" {
+		return lacks
+	}
 	return w.unscheduled(s)
 }
 

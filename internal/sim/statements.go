@@ -61,6 +61,8 @@ func (d *deed) statements() []statement {
 		return []statement{replayTail}
 	case topology.ActStart:
 		return []statement{startBothAsTheyAre}
+	case topology.ActSlots:
+		return []statement{refuseStranger, copySlots}
 	case topology.ActSeize:
 		return []statement{}
 	case topology.ActNone:

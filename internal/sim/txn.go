@@ -98,6 +98,7 @@ type disk struct {
 	upstream  string                // master.info
 	base      basis                 // what the binlog begins after
 	events    []topology.EventState // sorted
+	slots     topology.SlotTable    // the copy of the table; zero: none
 }
 
 // log appends t to the binlog: from here on a crash keeps it.

@@ -33,8 +33,9 @@ func (s state) empty() bool { return s.last == 0 }
 // It implements raft.LogStore, raft.MonotonicLogStore and raft.StableStore, and
 // is safe for concurrent use.
 type logStore struct {
-	db    *bolt.DB
-	state atomic.Pointer[state] // as it is on disk
+	db      *bolt.DB
+	state   atomic.Pointer[state] // as it is on disk
+	trouble atomic.Pointer[error] // of the last write; nil: it worked
 
 	staged atomic.Uint64 // commit index to be written with the next entries
 	mu     sync.Mutex    // one writer at a time
@@ -114,10 +115,13 @@ func (s *logStore) updateLocked(next state, change func(*bolt.Tx) error) error {
 		}
 		return putRecord(tx.Bucket([]byte(bucketMeta)), keyState, next.encode())
 	})
-	if err == nil {
-		s.state.Store(&next)
+	if err != nil {
+		s.trouble.Store(&err) // a full disk may be all: raft tries again
+		return err
 	}
-	return err
+	s.state.Store(&next)
+	s.trouble.Store(nil)
+	return nil
 }
 
 // DeleteRange deletes the entries from lo to hi, both included. What is not in

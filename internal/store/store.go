@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -106,6 +107,8 @@ func (s *Store) Stats() Stats {
 	}
 	if err := s.Err(); err != nil {
 		st.Error = err.Error()
+	} else if trouble := s.disk.trouble.Load(); trouble != nil {
+		st.Error = fmt.Sprintf("its raft log can not be written, which is tried again (%v): it has no vote, and leads nobody, until there is room", *trouble)
 	}
 	return st
 }

@@ -2,23 +2,38 @@ package gate
 
 // Pressure is what a member says of itself, and its peers of it. What is not known is 0.
 type Pressure struct {
-	RunningThreads int  // Threads_running
-	RowLockWaits   int  // Innodb_row_lock_current_waits
-	PeerLags       bool // one that applies what the member writes lags so far that it is to be slowed
+	RunningThreads int // Threads_running
+	RowLockWaits   int // Innodb_row_lock_current_waits
+	// HeldBack is which share of the places for writes is to be left free, 0 to 1, because
+	// who applies what the member writes lags; 0: none. FewestWrites is always there.
+	HeldBack float64
 }
 
+// FewestWrites is the share of its places that a member gives to writes however far
+// others lag; one place at least.
+const FewestWrites = 0.125
+
 // brake holds the limit down while the member says that it has too much to do: by a third
-// at each word of it, and up again by a tenth.
+// at each word of it, and up again by a tenth. How many of the places are for writes
+// follows the lag of others as it is.
 type brake struct {
 	at     float64 // the limit is not above this
 	writes float64 // share of the places that are for writes; 0: no bound
 }
 
 const (
-	brakeDown   = 0.7
-	brakeUp     = 1.1
-	fewestWrite = 0.125
+	brakeDown = 0.7
+	brakeUp   = 1.1
 )
+
+// writes is how many of the places are for writes.
+func (l *limiter) writes() int {
+	places := l.places()
+	if l.brake.writes == 0 {
+		return places
+	}
+	return max(1, int(l.brake.writes*float64(places)))
+}
 
 // press takes in what was said.
 func (l *limiter) press(p Pressure, s Settings) {
@@ -28,14 +43,8 @@ func (l *limiter) press(p Pressure, s Settings) {
 	} else {
 		l.brake.at = min(l.ceilng, l.brake.at*brakeUp)
 	}
-	switch w := &l.brake.writes; {
-	case p.PeerLags && *w == 0:
-		*w = brakeDown
-	case p.PeerLags:
-		*w = max(fewestWrite, *w*brakeDown)
-	case *w > 0:
-		if *w *= brakeUp; *w >= 1 {
-			*w = 0
-		}
+	l.brake.writes = 0
+	if p.HeldBack > 0 {
+		l.brake.writes = max(FewestWrites, 1-p.HeldBack)
 	}
 }

@@ -208,9 +208,15 @@ func TestWritesAndReadsLeaveEachOtherAQuarter(t *testing.T) {
 
 func TestTheLagOfPeersHoldsWritesBack(t *testing.T) {
 	g := New(fixed(16, Absorb), at(0))
-	for range 40 {
-		g.Press(Pressure{PeerLags: true})
+	if s := g.State(); s.Writes != 16 || s.Braked {
+		t.Errorf("nobody lags: %d places for writes", s.Writes)
 	}
+	for held, want := range map[float64]int{0.25: 12, 0.5: 8, 0.875: 2, 1: 2} {
+		if g.Press(Pressure{HeldBack: held}); g.State().Writes != want || g.Limit() != 16 {
+			t.Errorf("with %.3f held back there are %d places for writes of %d, want %d of 16", held, g.State().Writes, g.Limit(), want)
+		}
+	}
+	g.Press(Pressure{HeldBack: 1})
 	entered := 0
 	for range 16 {
 		if g.Enter(Write) {
@@ -220,9 +226,7 @@ func TestTheLagOfPeersHoldsWritesBack(t *testing.T) {
 	if entered != 2 || !g.Enter(Read) || !g.State().Braked {
 		t.Errorf("%d writes have places, an eighth is left to them; reads have theirs", entered)
 	}
-	for range 60 {
-		g.Press(Pressure{})
-	}
+	g.Press(Pressure{})
 	if !g.Enter(Write) {
 		t.Error("the peers have caught up")
 	}
@@ -396,7 +400,7 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 					break
 				}
 			case 7:
-				g.Press(Pressure{PeerLags: r.IntN(9) == 0})
+				g.Press(Pressure{HeldBack: max(0, r.Float64()-0.7)})
 				g.Tick(now, r.IntN(4))
 			}
 			wake()

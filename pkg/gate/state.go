@@ -42,6 +42,7 @@ type State struct {
 	Bytes     int     // of those who wait
 	Inflation float64 // what statements take ÷ what is usual
 	Braked    bool    // the member's own word, or the lag of others, holds it down
+	Writes    int     // of the limit, how many are for writes: fewer while others lag
 	Saturated bool
 	Expected  time.Duration // how long one who comes now would wait
 	Counts    Counts
@@ -63,6 +64,7 @@ func (g *Gate) State() State {
 		Settings: g.set, Limit: g.lim.places(), Taken: g.taken, Bytes: g.bytes, Inflation: g.lim.inflation,
 		Braked: g.lim.brake.writes > 0 || g.lim.brake.at < g.lim.ceilng, Saturated: g.state.saturated, Expected: g.Expected(), Counts: g.counts,
 	}
+	s.Writes = g.lim.writes()
 	s.Counts.LaneWaits, s.Episode = g.lanes.waits, g.episode()
 	for c := range classes {
 		s.Waiting[c] = g.queues[c].count

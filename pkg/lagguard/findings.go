@@ -12,7 +12,8 @@ import (
 const unknownHold = 5 * time.Second
 
 // Findings returns what there is to tell of the levels: a finding for each member, in
-// ring order. That a member is fresh is one of urgency info.
+// ring order, then one for each whose writes are held back. That a member is fresh is one
+// of urgency info.
 func (p *Picture) Findings() []topology.Finding {
 	if p == nil {
 		return nil
@@ -36,7 +37,7 @@ func (p *Picture) Findings() []topology.Finding {
 		}
 		found = append(found, f)
 	}
-	return found
+	return append(found, p.admissionFindings()...)
 }
 
 func urgency(l Level) topology.Urgency {

@@ -38,6 +38,7 @@ type Picture struct {
 	Members    []MemberLag // the active ones, in ring order
 	Pairs      []PairLag   // of those, by origin, then member, in ring order
 	Hop        Hop         // the hop to blame; zero: none
+	Admissions []Admission // what lag does to the members' places for writes, in ring order
 }
 
 // Member returns what is known of one member.

@@ -89,12 +89,15 @@ const (
 	ActReplay
 	// ActStart starts both threads of whatever link the member has.
 	ActStart
+	// ActSlots writes Slots into the member's own copy of the table, in one transaction
+	// that is not logged (S61).
+	ActSlots
 )
 
 var actionNames = [...]string{
 	"none", "prepare", "follow", "stop receiver", "detach", "arm semi-sync", "disarm semi-sync",
 	"open for writes", "close for writes", "stamp", "expel applications", "read tail", "seize", "retire", "copy", "end copy", "set events", "set slot", "end older sessions",
-	"make schema", "take over", "replay", "start replication",
+	"make schema", "take over", "replay", "start replication", "write table of slots",
 }
 
 func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
@@ -128,6 +131,7 @@ type Action struct {
 	// something; the copy drops it.
 	Full   bool
 	Events EventOrder // ActEvents
+	Slots  SlotTable  // ActSlots
 }
 
 // String says the action in words, with its arguments.

@@ -144,6 +144,9 @@ func (a *adoption) numbers(first Observation) {
 	})
 	a.each("schema", "none has a schema sqlring", func(m Member, seen Observation) (string, string) {
 		if seen.HasRing {
+			if seen.Slots.Sum != 0 {
+				return fmt.Sprintf("%s is of the ring %q, of stride %d, by its table of slots", m.ID, seen.Slots.Ring, seen.Slots.Stride), "if nodes of that ring run, it is theirs; if it is gone, note what SELECT * FROM sqlring.slots says, then on each: SET SESSION sql_log_bin=0; DROP DATABASE sqlring"
+			}
 			return fmt.Sprintf("%s has the schema sqlring, of a ring of before", m.ID), "on each: SET SESSION sql_log_bin=0; DROP DATABASE sqlring"
 		}
 		return "", ""

@@ -126,6 +126,9 @@ func (j JudgeTail) apply(s *Snapshot, c Command) error {
 			tail.Transactions, tail.File, m.ID)
 		s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: %d transactions of %s are discarded, and kept in %s", op.ID, tail.Transactions, m.ID, tail.File))
 	}
+	if tail.File == "" && tail.Transactions == 0 && !op.Discard { // nothing was read: its binlog was emptied
+		m.Why = tail.Why
+	}
 	op.State, op.Ended = OperationDone, c.At.UTC()
 	return nil
 }

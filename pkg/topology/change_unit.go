@@ -162,7 +162,8 @@ func (d DrainMember) String() string { return fmt.Sprintf("drain %s", d.Member) 
 
 func (d DrainMember) apply(s *Snapshot, c Command) error { return s.drainMember(d.Member, true, c) }
 
-// ResumeMember takes DrainMember back. Units that have moved stay where they are.
+// ResumeMember takes DrainMember back, and that the member is to leave, if it has not.
+// Units that have moved stay where they are.
 type ResumeMember struct {
 	Member MemberID `json:"member"`
 }
@@ -183,9 +184,16 @@ func (s *Snapshot) drainMember(id MemberID, drained bool, c Command) error {
 	if op, ok := s.Running(); ok && op.leaves() && op.Member == id {
 		return fmt.Errorf("%w: %s (%s) is taking %s out: sqlring operation abort %s", ErrStale, op.ID, op.Kind, id, op.ID)
 	}
-	s.Members[i].Drained = drained
-	if m := s.Members[i]; !drained && m.State == MemberActive {
-		s.Members[i].Leaving = nil
+	m := &s.Members[i]
+	m.Drained = drained
+	switch {
+	case drained || m.Leaving == nil:
+	case m.State == MemberMaintained || m.State == MemberLeaving: // it is out already; when it is back it is not drained
+		leaving := *m.Leaving
+		leaving.Drained = false
+		m.Leaving = &leaving
+	default: // it is to stay, also where it was lost before it had left
+		m.Leaving = nil
 	}
 	if _, takes := s.nearest(id, +1, Member.takesUnits); drained && !takes {
 		return fmt.Errorf("%w: no other member is in the ring and not drained, somebody has to serve", ErrLaw)

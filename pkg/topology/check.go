@@ -49,9 +49,15 @@ func Check(s *Snapshot, o Observations, now time.Time) []Violation {
 		if !ok {
 			found = append(found, Violation{
 				Rule: "answers", Severity: SeverityBroken, Member: m.ID,
-				What: "it does not answer: " + describeReach(seen, now),
+				What: "it does not answer: " + describeReach(seen, now), Remedy: roomRemedy(seen),
 			})
 			continue
+		}
+		if seen.Room.Waiting > 0 {
+			found = append(found, Violation{
+				Rule: "disk", Severity: SeverityBroken, Member: m.ID,
+				What: fmt.Sprintf("its disk is full: %d of its threads wait for space", seen.Room.Waiting), Remedy: makeRoom,
+			})
 		}
 		if m.State == MemberActive {
 			found = append(found, checkMember(s, m, seen)...)
@@ -138,5 +144,5 @@ func checkMember(s *Snapshot, m Member, seen Observation) []Violation {
 			Remedy: fmt.Sprintf("add the lines under [%s]; a restart without them would come up open", seen.Version.Section()),
 		})
 	}
-	return found
+	return append(found, checkSlots(s, m, seen)...)
 }

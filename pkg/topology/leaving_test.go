@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -39,5 +40,28 @@ func TestASlotOfOneWhoLeft(t *testing.T) {
 	s.Ring.Stride = 6
 	if slot, err := s.FreeSlot(); err != nil || slot != 4 {
 		t.Errorf("slot %d, %v; want 4, which nobody had", slot, err)
+	}
+}
+
+// TestOneThatIsResumedStays: whoever was told to leave and is resumed stays, also where it was
+// lost before it had left. Else it comes back, is given a unit, and neither leaves nor stays.
+func TestOneThatIsResumedStays(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		state MemberState
+		stays bool
+	}{{MemberActive, true}, {MemberDown, true}, {MemberReturning, true}, {MemberMaintained, false}} {
+		s, _ := ringOfThree(t, now)
+		c := *s
+		c.Members = slices.Clone(s.Members)
+		m := &c.Members[2]
+		m.State, m.Drained, m.Leaving = tt.state, true, &Leaving{Until: now.Add(time.Hour), Drained: true}
+		after, err := Apply(&c, Command{Index: c.Index + 1, At: now, By: "test", Change: ResumeMember{Member: m.ID}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := after.Members[2]; got.Drained || (got.Leaving == nil) != tt.stays || got.Leaving != nil && got.Leaving.Drained {
+			t.Errorf("%s: drained %v, leaving %+v", tt.state, got.Drained, got.Leaving)
+		}
 	}
 }

@@ -64,6 +64,7 @@ type Link struct {
 	Applier       ThreadState `json:"applier"`            // the SQL thread
 	Plain         bool        `json:"plain,omitempty"`    // it goes by file and position, not by GTID
 	Filters       string      `json:"filters,omitempty"`  // what it leaves out; empty: nothing
+	Halted        time.Time   `json:"halted,omitzero"`    // since when every probe has seen the applier stopped; zero: it runs
 	Channels      int         `json:"channels,omitempty"` // MySQL: how many links there are; this is the first. 0 on MariaDB
 	ApplierErrno  int         `json:"applier_errno,omitempty"`
 	ApplierError  string      `json:"applier_error,omitempty"`
@@ -73,12 +74,18 @@ type Link struct {
 }
 
 // lasting returns l with Since: that of the link seen before if it was in the same
-// state, else now; and with Lost.
+// state, else now; with Halted, and with Lost.
 func (l Link) lasting(before Link, now time.Time) Link {
 	l.Since = now
 	same := before.Upstream == l.Upstream
 	if same && before.Receiver == l.Receiver && !before.Since.IsZero() {
 		l.Since = before.Since
+	}
+	l.Halted = time.Time{}
+	if l.Applier == ThreadStopped {
+		if l.Halted = now; same && before.Applier == ThreadStopped && !before.Halted.IsZero() {
+			l.Halted = before.Halted
+		}
 	}
 	l.Lost = same && l.Receiver == ThreadConnecting && (before.Receiver == ThreadRunning || before.Lost)
 	return l
@@ -172,6 +179,8 @@ type Observation struct {
 	Replay   *Replay        `json:"replay,omitempty"` // what came of the last one that this node did
 	Copy     *CopyProgress  `json:"copy,omitempty"`   // the copy into it that this node makes, or made
 	Events   EventsSeen     `json:"events,omitzero"`
+	Slots    SlotsSeen      `json:"slots,omitzero"`
+	Room     Room           `json:"room,omitzero"` // of its disk
 
 	// Earlier is the position in the probe before, and EarlierAt when that was
 	// complete; empty if the member did not answer it. Where one position has to be
@@ -246,6 +255,7 @@ func (o Observation) PositionBefore(now time.Time) (p Position, at time.Time, ok
 func (o Observation) After(before Observation) Observation {
 	o.Link = o.Link.lasting(before.Link, o.At)
 	o.Still = o.At
+	o.Room = o.Room.lasting(before, o)
 	if before.Reach == ReachAnswers {
 		o.Earlier, o.EarlierAt = before.Position(), before.At
 		if p := o.Position(); !before.Still.IsZero() && p.Covers(o.Earlier) && o.Earlier.Covers(p) {

@@ -168,6 +168,9 @@ func (a adding) preflight() Step {
 			return step
 		}
 	case m.Copy.Discard || m.Copy.From != "" || seen.ServerID == m.Identity: // what it holds is given up, or of a copy
+	case a.s.SlotTable().Strange(seen.Slots) != "":
+		return stuck("member %s belongs to a ring: %s; if that ring is gone: sqlring operation abort %s, then SET SESSION sql_log_bin=0; DROP DATABASE sqlring on it",
+			m.ID, a.s.SlotTable().Strange(seen.Slots), a.op.ID)
 	case len(seen.Schemas) > 0:
 		return stuck("member %s is not empty, it has the schema %s; if that is not needed: sqlring operation abort %s, then sqlring master add %s … --discard-data",
 			m.ID, strings.Join(seen.Schemas, ", "), a.op.ID, m.ID)

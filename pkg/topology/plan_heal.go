@@ -97,7 +97,7 @@ func (h heal) freeze() Step {
 		if seen.Link.Upstream != h.lost.Addr || seen.Link.Receiver == ThreadStopped {
 			continue
 		}
-		if seen.Link.Applier == ThreadStopped && seen.Link.ApplierErrno != 0 {
+		if seen.Link.Applier == ThreadStopped && seen.Link.ApplierErrno != 0 && !outOfRoom(seen.Link.ApplierErrno) {
 			return applierFailed(m, seen)
 		}
 		if seen.Link.Applier == ThreadStopped && len(seen.Unapplied()) > 0 {

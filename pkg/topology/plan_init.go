@@ -63,6 +63,9 @@ func initPreflight(s *Snapshot, op Operation, o Observations) Step {
 		if missing := unsafeStatics(seen); len(missing) > 0 {
 			return stuck("member %s: its config file lacks %s; add the lines under [%s] and restart it", m.ID, strings.Join(missing, ", "), seen.Version.Section())
 		}
+		if strange := s.SlotTable().Strange(seen.Slots); strange != "" {
+			return stuck("member %s belongs to a ring: %s; if that ring is gone: SET SESSION sql_log_bin=0; DROP DATABASE sqlring on it", m.ID, strange)
+		}
 		if step, ok := initSource(s, op, m, seen); !ok {
 			return step
 		}

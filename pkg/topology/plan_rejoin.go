@@ -41,6 +41,9 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		}
 		return meanwhile(s, m, unheard(m.ID, seen, now), o, now)
 	}
+	if seen.Room.full(now) {
+		return commit(GiveUpRejoin{Operation: op.ID}, "the disk of member %s is full", m.ID)
+	}
 	alive, step, ok := roll(s, o, now)
 	if !ok {
 		return step
@@ -92,7 +95,13 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 		held = held.Union(theirs.Position())
 	}
 	cut, end := above(held, seen.Binlog, alive)
-	if step, ok := shut(m, seen); !ok {
+	own := known(m, o)
+	step, isShut := shut(m, seen)
+	if has := seen.Binlog.Seq(m.Domain()); op.Same && has < own && m.Regain.Seq(m.Domain()) < own && seen.Carries(m) && (isShut || step.Kind == StepStuck) {
+		// Its disk is not an older one: it runs on. What it applies breaks at its own transactions.
+		return commit(JudgeTail{Operation: op.ID, Tail: emptiedTail(m, has, own)}, "its binlog was emptied by hand")
+	}
+	if !isShut {
 		if applierBroke(seen) && len(cut) > 0 && held.Covers(seen.Unapplied()) {
 			return do(m.ID, Action{Kind: ActStopReceiver, Elsewhere: held}, "its applier stopped at what only it holds: that is judged; what it received, the ring has")
 		}
@@ -100,12 +109,6 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 	}
 	if seen.Boot != m.Boot {
 		return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "what is judged is this process: another one would have to be judged again")
-	}
-	var own uint64 // how far anybody has come with its transactions
-	for _, other := range o.Members {
-		if other.Reach == ReachAnswers && other.Member != m.ID {
-			own = max(own, other.Position().Seq(m.Domain()))
-		}
 	}
 	if m.Source != "" && seen.Domain != m.Domain() {
 		return wait("member %s is another server: its server_uuid is %s, it was %s; bring the one back that it was", m.ID, seen.Settings.ServerUUID, m.Source)

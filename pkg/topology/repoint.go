@@ -61,7 +61,9 @@ func pull(s *Snapshot, m, upstream Member, acker bool, o Observations, now time.
 	start := "" // why the receiver is to be started where it stands already
 	if link.Upstream == upstream.Addr {
 		switch {
-		case link.Applier == ThreadStopped && link.ApplierErrno != 0:
+		case link.Applier == ThreadStopped && outOfRoom(link.ApplierErrno) && now.Sub(link.Halted) < retryAfter:
+			return wait("member %s: its applier found no room (error %d: %s), and is started again every %s: %s", m.ID, link.ApplierErrno, link.ApplierError, retryAfter, makeRoom), false
+		case link.Applier == ThreadStopped && link.ApplierErrno != 0 && !outOfRoom(link.ApplierErrno):
 			return applierFailed(m, seen), false
 		case link.Receiver == ThreadStopped && refusedBy(link.ReceiverErrno) && now.Sub(link.Since) < retryAfter:
 			return wait("member %s: its receiver stopped with error %d: %s; it is started again every %s", m.ID, link.ReceiverErrno, link.ReceiverError, retryAfter), false
@@ -140,7 +142,7 @@ func drained(m Member, seen Observation) (Step, bool) {
 	switch {
 	case !receives && (seen.Drained() || link.Upstream == "" || link.Applier == ThreadStopped):
 		return Step{}, true
-	case link.Applier == ThreadStopped && link.ApplierErrno != 0:
+	case link.Applier == ThreadStopped && link.ApplierErrno != 0 && !outOfRoom(link.ApplierErrno):
 		return applierFailed(m, seen), false
 	case receives && link.Applier != ThreadRunning:
 		return do(m.ID, Action{Kind: ActFollow, Upstream: link.Upstream, Acker: seen.Settings.AckerEnabled}, "its applier must run before its receiver is stopped"), false
@@ -225,9 +227,10 @@ func shut(m Member, seen Observation) (Step, bool) {
 	return do(m.ID, Action{Kind: ActStopReceiver}, "it is out of the ring and must not acknowledge to anybody"), false
 }
 
-// applierBroke reports whether the applier stopped at something that it can not apply.
+// applierBroke reports whether the applier stopped at something that it can not apply;
+// whose disk was full can, later.
 func applierBroke(seen Observation) bool {
-	return seen.Link.Applier == ThreadStopped && seen.Link.ApplierErrno != 0 && len(seen.Unapplied()) > 0
+	return !outOfRoom(seen.Link.ApplierErrno) && seen.Link.Applier == ThreadStopped && seen.Link.ApplierErrno != 0 && len(seen.Unapplied()) > 0
 }
 
 func orNothing(text string) string {

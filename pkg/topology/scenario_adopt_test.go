@@ -58,6 +58,8 @@ func (sc *scenario) moreEffect(seen Observation, a Action) Observation {
 		seen.Beats = append(seen.Beats, Beat{Origin: seen.Member, Node: "n1", Seq: 1})
 	case ActStart:
 		seen.Link.Receiver, seen.Link.Applier = ThreadRunning, ThreadRunning
+	case ActSlots:
+		seen.Slots = SlotsSeen{Looked: true, Sum: a.Slots.Sum(), Ring: a.Slots.Ring, Stride: a.Slots.Stride, Next: a.Slots.Next}
 	case ActReplay:
 		seen.Replay = &Replay{Operation: a.Replay.Operation, Cut: a.After, End: seen.Binlog, Sum: sc.sum}
 	}

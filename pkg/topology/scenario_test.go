@@ -310,6 +310,8 @@ func (sc *scenario) see(t *testing.T, id MemberID, args map[string]string) {
 			seen.Link.Received = position(t, value)
 		case "older": // connections from before the layout was set
 			seen.Renewed.Older = number(t, value)
+		case "waits": // so many threads wait for space on its disk
+			seen.Room.Waiting = number(t, value)
 		case "busy":
 			seen.Busy = number(t, value)
 		case "apps":
@@ -506,7 +508,7 @@ func (sc *scenario) effect(seen Observation, a Action) Observation {
 	case ActEvents:
 		seen.Events = eventsAfter(seen.Events, a.Events)
 	case ActNone:
-	case ActSchema, ActAdopt, ActStart, ActReplay:
+	case ActSchema, ActAdopt, ActStart, ActReplay, ActSlots:
 		return sc.moreEffect(seen, a)
 	}
 	return seen

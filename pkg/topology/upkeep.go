@@ -60,6 +60,9 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 			waiting = step
 		}
 	}
+	if step := tendSlots(s, o, now); step.Kind == StepDo {
+		return step
+	}
 	if needsPerson.Why != "" {
 		return needsPerson
 	}
@@ -166,6 +169,8 @@ func upkeepOut(s *Snapshot, m Member, o Observations, now time.Time) (step Step,
 		return maintained(m, seen, good, now), true
 	case m.State == MemberDown && m.Leaving.forAWhile():
 		return commit(MaintainMember{Member: m.ID}, "it is out already"), true
+	case m.State == MemberDown && seen.Room.Waiting > 0 && now.Sub(seen.At) <= MaxAge:
+		return fullOut(m), true
 	case m.State == MemberDown && good:
 		if _, step, known := roll(s, o, now); !known {
 			return step, true
@@ -224,6 +229,8 @@ func describeReach(seen Observation, now time.Time) string {
 		return "not probed yet"
 	case seen.Reach == ReachAnswers:
 		return fmt.Sprintf("its last answer is %s old", now.Sub(seen.At).Round(time.Millisecond))
+	case seen.Reach == ReachDenied && seen.Room.Waiting > 0:
+		return fmt.Sprintf("its disk is full: %s", seen.Error)
 	case seen.Reach == ReachDenied:
 		return fmt.Sprintf("it refuses our login (%s): check the manager's account there and the node's manager.password_file; after a change of the file, restart the node", seen.Error)
 	case seen.Error != "":

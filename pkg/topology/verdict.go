@@ -38,10 +38,15 @@ func judge(s *Snapshot, m Member, o Observations, now time.Time) judgement {
 	seen, _ := o.Of(m.ID)
 	fresh := now.Sub(seen.At) <= MaxAge
 	switch {
+	case fresh && seen.Reach == ReachDenied && seen.Room.Waiting > 0:
+		return judgeRoom(s, m, seen, o, now)
 	case !fresh || seen.Reach == ReachUnknown || seen.Reach == ReachDenied:
 		return judgement{why: fmt.Sprintf("member %s does not answer: %s", m.ID, describeReach(seen, now))}
 	case seen.Reach == ReachAnswers && seen.Boot == m.Boot:
-		return judgement{why: fmt.Sprintf("member %s answers", m.ID)}
+		if emptied, is := judgeBinlog(s, m, seen, o, now); is {
+			return emptied
+		}
+		return judgeRoom(s, m, seen, o, now)
 	case seen.Reach == ReachAnswers:
 		return judgement{lost: true, why: fmt.Sprintf("member %s was restarted", m.ID), evidence: []string{
 			fmt.Sprintf("%s answers with boot token %d, it was admitted with %d: another process", m.ID, seen.Boot, m.Boot),
@@ -109,7 +114,7 @@ func (l Link) lost(now time.Time) bool {
 }
 
 // firstLost returns the active member whose loss is to be healed first: one that
-// was restarted, which is a fact, before one that does not answer.
+// was restarted, or whose disk is full, which are facts, before one that does not answer.
 func firstLost(s *Snapshot, o Observations, now time.Time) (Member, judgement, bool) {
 	for _, restarted := range []bool{true, false} {
 		for _, m := range s.Members {

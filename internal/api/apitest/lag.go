@@ -43,6 +43,8 @@ func (n *Node) Picture() *lagguard.Picture {
 			p.Pairs = append(p.Pairs, pair)
 		}
 	}
+	p.Admissions = lagguard.Admit(p, nil, now.Add(-time.Second))
+	p.Admissions = lagguard.Admit(p, p.Admissions, now)
 	return p
 }
 

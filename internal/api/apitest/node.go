@@ -45,6 +45,8 @@ type Node struct {
 	Columns []autoinc.Column
 	// Counts changes what a member says of how it counts; nil leaves it as meant.
 	Counts func(id topology.MemberID, c *api.Counting)
+	// Tables changes a member's copy of the table of slots; nil leaves it as meant.
+	Tables func(id topology.MemberID, t *topology.SlotTable)
 
 	Costs   []api.DigestAt   // of statements
 	Clients []api.Session    // of the proxy
@@ -248,6 +250,20 @@ func (n *Node) AskCounting(_ context.Context, m topology.Member) (api.Counting, 
 		n.Counts(m.ID, &c)
 	}
 	return c, nil
+}
+
+// AskSlots implements api.Node: a member that is not lost has the table of the state.
+func (n *Node) AskSlots(_ context.Context, m topology.Member) (topology.SlotTable, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.Lost[m.ID] {
+		return topology.SlotTable{}, fmt.Errorf("read the table of slots of %s: connection refused", m.ID)
+	}
+	t := n.State.SlotTable()
+	if n.Tables != nil {
+		n.Tables(m.ID, &t)
+	}
+	return t, nil
 }
 
 // AskColumns implements api.Node.
