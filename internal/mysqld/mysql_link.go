@@ -96,7 +96,7 @@ func haltApplier(ctx context.Context, w work) error {
 	stopped := make(chan error, 1)
 	go func() { stopped <- w.execute(ctx, w.link().stopApplier) }()
 	ended := false
-	for {
+	for tries := 1; ; tries++ {
 		select {
 		case err := <-stopped:
 			if err == nil && ended {
@@ -107,19 +107,21 @@ func haltApplier(ctx context.Context, w work) error {
 			}
 			return nil
 		case <-time.After(patience):
-			killed, _ := endHalf(ctx, beside) // if that fails, STOP says how it ended, within ctx
+			killed, _ := endHalf(ctx, beside, tries > 5) // if that fails, STOP says how it ended, within ctx
 			ended = ended || killed
 		}
 	}
 }
 
-// endHalf ends an applier that is in the midst of a transaction, while its receiver stands still.
-func endHalf(ctx context.Context, c *conn) (bool, error) {
+// endHalf ends an applier that is in the midst of a transaction, while its receiver stands
+// still. A coordinator that has read no more than the beginning has given it to no worker. With
+// anyway it is ended whatever it says of itself: it has had a second, and nothing whole to apply.
+func endHalf(ctx context.Context, c *conn, anyway bool) (bool, error) {
 	t, err := c.query(ctx, `SELECT t.processlist_id FROM performance_schema.replication_applier_status_by_coordinator c
 		JOIN performance_schema.replication_connection_status s ON s.channel_name=c.channel_name AND s.service_state='OFF'
 		JOIN performance_schema.threads t ON t.thread_id=c.thread_id
-		WHERE EXISTS (SELECT 1 FROM performance_schema.replication_applier_status_by_worker w
-			WHERE w.channel_name=c.channel_name AND w.applying_transaction<>'')`)
+		WHERE ? OR c.processing_transaction<>'' OR EXISTS (SELECT 1 FROM performance_schema.replication_applier_status_by_worker w
+			WHERE w.channel_name=c.channel_name AND w.applying_transaction<>'')`, anyway)
 	if err != nil || len(t.rows) == 0 {
 		return false, err
 	}
