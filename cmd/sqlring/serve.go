@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"runtime"
 	"time"
 
@@ -63,16 +62,11 @@ func serve(ctx context.Context, cfg app.Config, logger *slog.Logger) error {
 	return errors.Join(err, node.Stop(sctx))
 }
 
-// useCores has Go code run on n cores at once; 0: on half of those that there are, if the
-// environment does not say GOMAXPROCS. A relay waits most of the time: with a thread for each
-// core they wake each other for every answer, which costs more than the work
-// (docs/adr/0061).
+// useCores has Go code run on n cores at once; 0: as the runtime has it, on all that the
+// kernel gives it, or GOMAXPROCS in the environment (docs/adr/0061).
 func useCores(n int) {
-	switch {
-	case n > 0:
+	if n > 0 {
 		runtime.GOMAXPROCS(n)
-	case os.Getenv("GOMAXPROCS") == "":
-		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
 	}
 }
 

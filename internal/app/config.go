@@ -25,8 +25,8 @@ type Config struct {
 	// Site is where the node stands, by the name that members' sites have: reads go
 	// to members there first. Empty: they go to all alike.
 	Site string `yaml:"site,omitempty"`
-	// Cores is on how many cores the node works at once; 0: half of those that there are,
-	// at least one. GOMAXPROCS in the environment counts where it is 0.
+	// Cores is on how many cores the node works at once; 0: all that there are, or
+	// GOMAXPROCS in the environment.
 	Cores       int           `yaml:"cores"`
 	Proxy       ProxyConfig   `yaml:"proxy"`       // where applications connect; 127.0.0.1:3406 and DIR/sql.sock
 	API         APIConfig     `yaml:"api"`         // 127.0.0.1:8406 and DIR/api.sock

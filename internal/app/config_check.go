@@ -70,7 +70,7 @@ func (c Config) faults() []fault {
 		l.check("site", topology.ValidName(c.Site))
 	}
 	if c.Cores < 0 || c.Cores > 1024 {
-		l.add("cores", "%d: use a number of cores, or 0 for half of those that there are", c.Cores)
+		l.add("cores", "%d: use a number of cores, or 0 for all that there are", c.Cores)
 	}
 	c.listenFaults(&l)
 	c.raftFaults(&l)

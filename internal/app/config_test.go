@@ -186,7 +186,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 			`6: proxy.consistency[0].reads: consistency "some" is not one of eventual, session, account, strong`,
 		}},
 		{"site with a blank", "node: n1\ndir: $DIR\nsite: New York\nmanager: {password_file: $DIR/pw}\n", []string{`3: site: name "New York"`}},
-		{"cores", least + "cores: -1\n", []string{"4: cores: -1: use a number of cores, or 0 for half of those that there are"}},
+		{"cores", least + "cores: -1\n", []string{"4: cores: -1: use a number of cores, or 0 for all that there are"}},
 		{"relative dir", "node: n1\ndir: state\nmanager: {password_file: $DIR/pw}\n", []string{`2: dir: "state" is relative`}},
 		{"bad address", least + "proxy: {listen: 3406}\n", []string{"4: proxy.listen: text is expected here, \"3406\" is a number"}},
 		{"no port", least + "proxy: {listen: 127.0.0.1}\n", []string{`4: proxy.listen: address "127.0.0.1" is not of the form host:port: write it as`}},

@@ -130,6 +130,9 @@ func (g *Gate) Wait(w *Waiter, now Instant) Refusal {
 	}
 	g.queues[w.Class].push(w)
 	g.accounts[w.Account]++
+	if len(g.accounts) > 1 {
+		g.lim.rivals = now
+	}
 	g.waiting++
 	g.bytes += w.Bytes
 	if w.Class != Admin {

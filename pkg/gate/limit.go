@@ -19,11 +19,12 @@ type limiter struct {
 	took, usual   float64 // sums, in nanoseconds
 	samples       int
 	sure          reference
-	left          int  // places given back in the window
-	asked         bool // somebody had to wait in it
-	peak          int  // places taken in it at once, at the most
-	growing       bool // nothing has stood against growth for long
-	quiet         int  // windows in which nobody had to wait
+	left          int     // places given back in the window
+	asked         bool    // somebody had to wait in it
+	rivals        Instant // when several accounts waited last
+	peak          int     // places taken in it at once, at the most
+	growing       bool    // nothing has stood against growth for long
+	quiet         int     // windows in which nobody had to wait
 	probe         probe
 	brake         brake
 	floor, ceilng float64
@@ -144,12 +145,15 @@ func (r *reference) close(now Instant) bool {
 func (r *reference) known(now Instant) bool { return r.ratio > 0 && now.Sub(r.ended) <= referenceLasts }
 
 // measured returns how much longer statements took in the window than usual, and whether
-// that is sure; ok is false if nothing is known of it.
+// that is sure; ok is false if nothing is known of it. What is sure counts while several
+// accounts want the member: then one's statements are in the way of another's. Of one alone
+// the search for places finds out what carries most.
 func (l *limiter) measured(now Instant) (ratio float64, sure, ok bool) {
-	switch {
-	case l.sure.close(now):
+	contested := l.rivals != 0 && now.Sub(l.rivals) <= referenceLasts
+	switch fresh := l.sure.close(now); {
+	case contested && fresh:
 		return l.sure.ratio, true, true
-	case l.sure.known(now) || l.samples == 0:
+	case contested && l.sure.known(now) || l.samples == 0:
 		return 0, false, false
 	}
 	return l.took / l.usual, false, true
