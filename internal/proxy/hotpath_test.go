@@ -4,6 +4,7 @@ import (
 	"io"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/sqlring/sqlring/internal/wire"
 )
@@ -144,5 +145,14 @@ func BenchmarkRelayThousandRows(b *testing.B) {
 	b.SetBytes(int64(len(m.answer)))
 	for b.Loop() {
 		m.turn(b)
+	}
+}
+
+// TestSizeOfASession: an idle client is to cost 8 KiB at the most. A session of a byte more than
+// this is given the next size that the allocator has, 256 bytes larger.
+func TestSizeOfASession(t *testing.T) {
+	const class = 1792
+	if size := unsafe.Sizeof(session{}); size > class {
+		t.Errorf("a session has %d bytes, more than %d: put small fields side by side", size, class)
 	}
 }

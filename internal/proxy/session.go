@@ -48,10 +48,11 @@ type session struct {
 	attrs       string               // its connection attributes
 	account     *token               // what its account has written
 	written     token                // what it has written itself
-	consistency balancer.Consistency // of its reads
 	wroteAt     topology.MemberID    // where it wrote last
 	aiming                           // which units the command under way is about
 	elsewhere   bool                 // the command under way was tried at another member than the owner
+	asker       bool                 // its account is known to ask for what the last statement has left
+	consistency balancer.Consistency // of its reads
 	drawn       uint32               // tick of draws
 	draws       [2]uint64
 	gates       [2]*memberGate // that it has been at last
@@ -63,7 +64,6 @@ type session struct {
 	sampled     uint32         // counts statements
 	weighed     uint32         // sampled, when one was measured last
 	took        time.Duration  // by the last one that was measured
-	asker       bool           // its account is known to ask for what the last statement has left
 	generation  uint64         // of the accounts, when it logged in
 
 	// Of the command under way:
