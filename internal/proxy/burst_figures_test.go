@@ -113,12 +113,14 @@ func (l load) connect(t *testing.T, until time.Time) *raw {
 	if err != nil {
 		return nil
 	}
-	_ = conn.SetDeadline(until.Add(3 * time.Second)) // who waits as this ends is served: a crowd that hangs up is one without patience
+	_ = conn.SetDeadline(until.Add(10 * time.Millisecond))
 	c := &raw{t: t, conn: conn, own: wire.NewConn(conn, 1<<24)}
 	if err := c.login(l.user, appPassword, rawCaps); err != nil {
 		_ = conn.Close()
 		return nil
 	}
+	// Who waits as this ends is served: a crowd that hangs up is one without patience.
+	_ = conn.SetDeadline(until.Add(3 * time.Second))
 	return c
 }
 
