@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # test.sh PACKAGE... [-- FLAG...]: go test, on real servers. Many tests kill and freeze
 # things under load and then look at a clock, beside other packages' tests on the same
-# cores. So what failed is run once more when all else has ended, if at most six tests
-# did (a subtest counts), and the run is green if they pass; they are named at the end, for each is a fault of
-# the test or of the code that somebody has to find. A test that says DATA: (a write that
-# was lost or is there twice, a stale read) is never given a second run.
+# cores. So what failed is run once more when all else has ended, if at most six tests did
+# (a subtest counts), and the run is green if they pass. They are named at the end: each is a
+# fault of the test or of the code that somebody has to find. A test that says DATA: (a write
+# that was lost or is there twice, a stale read, members that stay unequal) is never given a
+# second run; and one that was skipped for want of a server makes the run red.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 packages=()
@@ -16,16 +17,21 @@ again=$(mktemp "$root/bin/again-XXXXXX.txt")
 trap 'rm -f "$events" "$again"' EXIT
 export SQLRING_REQUIRE_SERVERS=1
 status=0
-go tool -modfile="$root/tools/go.mod" gotestsum --format pkgname-and-test-fails --hide-summary=skipped \
+go tool -modfile="$root/tools/go.mod" gotestsum --format pkgname-and-test-fails \
   --jsonfile "$events" --rerun-fails=1 --rerun-fails-max-failures=6 --rerun-fails-run-root-test --rerun-fails-report "$again" \
   --packages "${packages[*]}" -- "$@" || status=$?
 if [[ -s $again ]]; then
   echo "these failed beside the others, and were run again alone:"
   cat "$again"
 fi
-if grep -aq '"Output":".*DATA: ' "$events"; then
-  echo "a test found data that is not as it should be; that is not run again:" >&2
-  grep -ao 'DATA: [^"]*' "$events" | sort -u >&2
-  exit 1
-fi
+# refuse WHAT PATTERN: if a test has printed that, say so, and be red.
+refuse() {
+  if grep -aq "\"Output\":\".*$2: " "$events"; then
+    echo "$1:" >&2
+    grep -ao "$2: [^\"]*" "$events" | sort -u >&2
+    status=1
+  fi
+}
+refuse "a test found data that is not as it should be; that is not run again" DATA
+refuse "a test was skipped that needs a server" SKIPPED-NO-SERVER
 exit "$status"

@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,9 +16,7 @@ import (
 // changes are ordered. Another one leads, and changes go on; the node says by name what it
 // lacks; once there is room it is one of three again, with a log that is whole.
 func TestDiskFullOfANode(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED-NO-SERVER: mounting a file system needs root")
-	}
+	mysqltest.NeedRoot(t, "mounting a file system")
 	disks := map[string]*mysqltest.Disk{}
 	n := startNodesWith(t, func(cfg *app.Config) {
 		disks[string(cfg.Node)] = mysqltest.MountDisk(t, filepath.Join(cfg.Dir, "raft"))

@@ -254,7 +254,7 @@ func (h *history) linearizable(t *testing.T) {
 	}
 	grants := linear.Inferred(writes)
 	if err := linear.Check(grants, writes, 2*time.Minute); err != nil {
-		t.Errorf("%d writes in %d epochs: %v", len(writes), len(grants), err)
+		t.Errorf("DATA: %d writes in %d epochs: %v", len(writes), len(grants), err)
 	}
 	t.Logf("FIGURE linearizable: %d writes in %d epochs", len(writes), len(grants))
 }

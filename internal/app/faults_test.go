@@ -221,7 +221,7 @@ func (r *rig) copyAnewAs(t *testing.T, i int, word api.RejoinRequest) {
 func (r *rig) untilEqual(t *testing.T, tables ...string) {
 	t.Helper()
 	for _, table := range tables {
-		eventually(t, 15*time.Second, table+" is equal everywhere", func() error {
+		eventually(t, time.Minute, "DATA: "+table+" is equal everywhere", func() error {
 			want := checksum(t, r.servers[0], table)
 			for _, s := range r.servers[1:] {
 				if got := checksum(t, s, table); got != want {

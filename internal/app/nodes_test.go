@@ -483,7 +483,7 @@ func (n *nodesRig) owner(t *testing.T, r *rig) *mysqltest.Server {
 // same waits until all servers hold the same rows.
 func (n *nodesRig) same(t *testing.T) {
 	t.Helper()
-	eventually(t, 20*time.Second, "all hold the same", func() error {
+	eventually(t, time.Minute, "DATA: all hold the same", func() error {
 		for _, table := range []string{"steady.w", "steady.e"} {
 			for _, s := range n.servers[1:] {
 				if checksum(t, n.servers[0], table) != checksum(t, s, table) {

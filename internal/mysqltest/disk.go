@@ -23,14 +23,11 @@ type Disk struct {
 const diskSize = "size=640m"
 
 // StartOnSmallDisks is StartRing with each server on a disk of its own, all but its
-// temporary files. It needs root;
-// elsewhere the test is skipped loudly, or fails if servers are required.
+// temporary files ([NeedRoot]).
 func StartOnSmallDisks(t testing.TB, n int) ([]*Server, []*Disk) {
 	t.Helper()
 	bin := binariesOf(t, Flavour(t))
-	if os.Geteuid() != 0 {
-		missing(t, "mounting a file system needs root")
-	}
+	NeedRoot(t, "mounting a file system")
 	disks, temp := make([]*Disk, n), t.TempDir()
 	servers := start(t, bin, n, func(cfg *demo.ServerConfig, i int) {
 		disks[i] = MountDisk(t, cfg.Dir)

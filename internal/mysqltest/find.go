@@ -67,6 +67,15 @@ func binaries(t testing.TB) demo.Binaries {
 	return demo.Binaries{}
 }
 
+// NeedRoot ends a test that is not run by root, who alone may do what: it is skipped loudly, or
+// fails if servers are required.
+func NeedRoot(t testing.TB, what string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, what+" needs root")
+	}
+}
+
 // missing ends a test that can not run here: it fails if servers are required.
 func missing(t testing.TB, what string) {
 	t.Helper()

@@ -23,9 +23,7 @@ type Network struct {
 func StartIsolatedRing(t testing.TB, n int) ([]*Server, *Network) {
 	t.Helper()
 	bin := binariesOf(t, Flavour(t)) // before anything is made that would have to be undone
-	if os.Geteuid() != 0 {
-		missing(t, "network namespaces need root")
-	}
+	NeedRoot(t, "making network namespaces")
 	net := newNetwork(t, n)
 	servers := start(t, bin, n, func(cfg *demo.ServerConfig, i int) {
 		cfg.Host, cfg.Namespace = address(i+1), net.hosts[i]

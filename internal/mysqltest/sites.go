@@ -1,7 +1,6 @@
 package mysqltest
 
 import (
-	"os"
 	"os/exec"
 	"testing"
 
@@ -20,9 +19,7 @@ type Sites struct {
 func StartSites(t testing.TB, sites int, at ...int) ([]*Server, *Sites) {
 	t.Helper()
 	bin := binariesOf(t, Flavour(t))
-	if os.Geteuid() != 0 {
-		missing(t, "network namespaces need root")
-	}
+	NeedRoot(t, "making network namespaces")
 	s := &Sites{newNetwork(t, sites)}
 	servers := start(t, bin, len(at), func(cfg *demo.ServerConfig, i int) {
 		cfg.Host, cfg.Namespace = s.Host(at[i]), s.network.hosts[at[i]]

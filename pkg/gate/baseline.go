@@ -50,10 +50,10 @@ func (b *baselines) usual(digest uint64) time.Duration {
 }
 
 // learn takes a statement's time in. calm says that the member had little to do; else
-// inflation is by how much all take longer now, and known that digests say so that were
-// seen while it was calm. It returns what was usual before, 0 if that is not known yet, and
+// inflation is by how much all take longer now, and known by how much those do that were
+// seen while it was calm, 0 if that is not known. It returns what was usual before, 0 if that is not known yet, and
 // whether that was learned in calm.
-func (b *baselines) learn(digest uint64, took time.Duration, calm bool, inflation float64, known bool) (usual float64, sure bool) {
+func (b *baselines) learn(digest uint64, took time.Duration, calm bool, inflation, known float64) (usual float64, sure bool) {
 	t := max(float64(took), 1000)
 	e := b.find(digest)
 	if e == nil {
@@ -70,9 +70,7 @@ func (b *baselines) learn(digest uint64, took time.Duration, calm bool, inflatio
 	case calm:
 		e.usual += (t - e.usual) * share
 	case e.seen < memory && !sure:
-		if known { // it is no measure itself
-			t /= max(inflation, 1)
-		}
+		t /= max(known, 1) // it is no measure itself
 		e.usual += (t - e.usual) * share
 	case e.recent < e.usual*clearly: // it can not have been usual
 		e.usual += (e.recent - e.usual) / 16

@@ -102,17 +102,14 @@ func (g *Gate) room(c Class) bool {
 		}
 		return g.taken[Heavy] < shared
 	case Write:
-		return g.mayWrite(limit) && (g.queues[Read].count == 0 || g.taken[Write] < shared)
+		return g.mayWrite() && (g.queues[Read].count == 0 || g.taken[Write] < shared)
 	case Read, Admin:
 	}
-	return g.queues[Write].count == 0 || !g.mayWrite(limit) || g.taken[Read] < shared
+	return g.queues[Write].count == 0 || !g.mayWrite() || g.taken[Read] < shared
 }
 
 // mayWrite reports whether the lag of others leaves a place for one more write.
-func (g *Gate) mayWrite(limit int) bool {
-	share := g.lim.brake.writes
-	return share == 0 || g.taken[Write] < max(1, int(share*float64(limit)))
-}
+func (g *Gate) mayWrite() bool { return g.taken[Write] < g.lim.writes() }
 
 // Wait has w wait for a place, or says why it may not. w.Until is set: the caller drops
 // it then, if Next has not returned it.
@@ -310,7 +307,7 @@ func (g *Gate) late(w *Waiter, now Instant) Refusal {
 // when its answer began. A caller may sample.
 func (g *Gate) Sample(digest uint64, took time.Duration, now Instant) {
 	calm := g.lim.calm(g.Taken())
-	usual, sure := g.usual.learn(digest, took, calm, g.lim.inflation, g.lim.sure.known(now))
+	usual, sure := g.usual.learn(digest, took, calm, g.lim.inflation, g.lim.sure.now(now))
 	if time.Duration(usual) < g.set.HeavyAfter {
 		g.lim.sample(took, usual, sure)
 	}

@@ -141,8 +141,13 @@ func (r *reference) close(now Instant) bool {
 	return enough
 }
 
-// known reports whether the ratio is of now.
-func (r *reference) known(now Instant) bool { return r.ratio > 0 && now.Sub(r.ended) <= referenceLasts }
+// now returns the ratio, 0 if it is not of now.
+func (r *reference) now(now Instant) float64 {
+	if now.Sub(r.ended) > referenceLasts {
+		return 0
+	}
+	return r.ratio
+}
 
 // measured returns how much longer statements took in the window than usual, and whether
 // that is sure; ok is false if nothing is known of it. What is sure counts while several
@@ -153,7 +158,7 @@ func (l *limiter) measured(now Instant) (ratio float64, sure, ok bool) {
 	switch fresh := l.sure.close(now); {
 	case contested && fresh:
 		return l.sure.ratio, true, true
-	case contested && l.sure.known(now) || l.samples == 0:
+	case contested && l.sure.now(now) > 0 || l.samples == 0:
 		return 0, false, false
 	}
 	return l.took / l.usual, false, true
