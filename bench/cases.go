@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -67,9 +68,29 @@ func byName(o options, name string) bcase {
 	return bcase{}
 }
 
+// links returns how many connections to one member sqlring may have in a case: as many as
+// the other peers have.
+func (o options) links(name string) int {
+	switch {
+	case o.Links > 0:
+		return o.Links
+	case name == "busy":
+		return backends
+	}
+	return max(slices.Max(o.Clients), o.Storm) + spareLinks
+}
+
+// spareLinks are for sessions that come before those of the last case have gone.
+const spareLinks = 44
+
 // measure runs one cell against one peer.
 func (w *world) measure(ctx context.Context, c cell, p *peer, round int) sample {
 	b, s := byName(w.o, c.Case), newSample(c, p, round)
+	if links := w.o.links(c.Case); p.Name == sqlring && links != w.node.links {
+		if err := errors.Join(w.node.configure(links), p.restart(ctx)); err != nil {
+			return s.fail(err)
+		}
+	}
 	if b.Load == nil {
 		return b.Run(ctx, w, p, s)
 	}

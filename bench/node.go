@@ -16,12 +16,15 @@ import (
 
 // node is the sqlring node under test.
 type node struct {
-	argv []string // command and arguments, with the configuration's path
-	env  []string
-	dir  string
-	addr string // of the proxy
-	api  string // path of the API's socket
-	proc *process
+	argv  []string // command and arguments, with the configuration's path
+	text  string   // of the configuration, without a number of links
+	at    string   // path of the configuration
+	links int      // connections to one member
+	env   []string
+	dir   string
+	addr  string // of the proxy
+	api   string // path of the API's socket
+	proc  *process
 
 	starter *starter
 }
@@ -59,13 +62,12 @@ func (w *world) startNode(context.Context) error {
 	if err != nil {
 		return err
 	}
-	text := strings.NewReplacer("@DIR@", dir, "@PORT@", ports[0], "@RAFT@", ports[1], "@MANAGER@", managerUser, "@LINKS@", strconv.Itoa(w.o.Links)).Replace(nodeConfig)
+	text := strings.NewReplacer("@DIR@", dir, "@PORT@", ports[0], "@RAFT@", ports[1], "@MANAGER@", managerUser).Replace(nodeConfig)
 	if w.o.NodeYAML != "" {
 		text += w.o.NodeYAML + "\n"
 	}
 	config := filepath.Join(dir, "sqlring.yaml")
-	if err := errors.Join(os.WriteFile(config, []byte(text), 0o600),
-		os.WriteFile(filepath.Join(dir, "manager.password"), []byte(managerPassword+"\n"), 0o600)); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "manager.password"), []byte(managerPassword+"\n"), 0o600); err != nil {
 		return err
 	}
 	argv := []string{w.o.Binary, "serve", "--config", config}
@@ -73,10 +75,19 @@ func (w *world) startNode(context.Context) error {
 		argv = append(append([]string(nil), w.o.NodeCommand...), config)
 	}
 	w.node = &node{
-		argv: argv, env: w.o.NodeEnv, dir: dir, starter: w.starter,
+		argv: argv, env: w.o.NodeEnv, text: text, at: config, dir: dir, starter: w.starter,
 		addr: net.JoinHostPort(loopback, ports[0]), api: filepath.Join(dir, "api.sock"),
 	}
+	if err := w.node.configure(w.o.links("")); err != nil {
+		return err
+	}
 	return w.node.start()
+}
+
+// configure writes the configuration, for the next start.
+func (n *node) configure(links int) error {
+	n.links = links
+	return os.WriteFile(n.at, []byte(strings.ReplaceAll(n.text, "@LINKS@", strconv.Itoa(links))), 0o600)
 }
 
 func (n *node) start() (err error) {

@@ -37,7 +37,7 @@ type options struct {
 	Unpacked   string        // HAProxy that scripts/install-bench.sh has unpacked
 	Work       string        // where the servers live
 	Out        string        // JSON
-	Links      int           // connections of sqlring to one member: proxy.member_links
+	Links      int           // connections of sqlring to one member, proxy.member_links; 0: what each case has
 	NodeYAML   string        // further lines of the node's configuration
 	Messages   io.Writer
 
@@ -65,7 +65,7 @@ func standard() options {
 		Rounds: 3, Seconds: 5, Clients: []int{1, 16, 64, 256}, Storm: 16, Idle: []int{9000, 15000}, Busy: []int{backends, 2000},
 		Rows: 100_000, BigRows: 100_000, PoolMiB: 512, Durability: "async", Seed: 1,
 		Pause: 3 * time.Second, Settle: 3 * time.Second, Ramp: 3 * time.Second,
-		Links: backends, Peers: peerNames(), Binary: "bin/sqlring", Work: workDir(), Out: "bench/results/latest.json",
+		Peers: peerNames(), Binary: "bin/sqlring", Work: workDir(), Out: "bench/results/latest.json",
 	}
 }
 
@@ -102,7 +102,7 @@ func parse(args []string, messages io.Writer) (options, error) {
 	f.StringVar(&o.Binary, "bin", o.Binary, "the sqlring to measure")
 	f.StringVar(&o.Work, "work", o.Work, "directory for the servers while it runs")
 	f.StringVar(&o.Out, "o", o.Out, "where to write the JSON; the table is written beside it")
-	f.IntVar(&o.Links, "links", o.Links, "connections of sqlring to one member")
+	f.IntVar(&o.Links, "links", o.Links, "connections of sqlring to one member, in all cases; 0: 20 in busy, else one for each client, as the others have")
 	f.StringVar(&o.NodeYAML, "node-yaml", "", "further lines of the node's configuration")
 	if err := f.Parse(args); err != nil {
 		return o, err

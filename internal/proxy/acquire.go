@@ -95,10 +95,11 @@ func (lp *linkPool) discard(l *link) {
 
 // patience is how long the command may still wait in all.
 func (s *session) patience() time.Duration {
-	if s.until.IsZero() {
-		s.until = time.Now().Add(s.p.cfg.QueueTimeout)
+	now := s.p.now()
+	if s.until == 0 {
+		s.until = now.Add(s.p.cfg.QueueTimeout)
 	}
-	return time.Until(s.until)
+	return s.until.Sub(now)
 }
 
 // linksTo returns the pool of a member, nil if the member is not what it was any more.

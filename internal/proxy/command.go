@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
@@ -50,7 +49,7 @@ func readCommand(b []byte) (c command, complete bool, err error) {
 
 // execute does what the client asked for.
 func (s *session) execute(c command) error {
-	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, time.Time{}
+	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, 0
 	s.next, s.refused, s.renumber, s.retell, s.plan, s.instead = 1, 0, nil, nil, nil, nil
 	s.own, s.elsewhere, s.beginning, s.rows, s.meant = own{}, false, nil, nil, nil
 	s.sees, s.hint = s.consistency, balancer.Hint{}

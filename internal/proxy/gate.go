@@ -162,7 +162,9 @@ func (s *session) leaveGate() {
 	g.mu.Lock()
 	g.gate.Leave(class)
 	if g.gate.Waiting() > 0 {
-		g.wake(g.p.now())
+		now := g.p.now()
+		s.errand.Rests(class, now)
+		g.wake(now)
 	}
 	g.mu.Unlock()
 }

@@ -43,7 +43,7 @@ type whereto struct {
 // queue waits for a place at a gate, whose lock the caller has and which is given back.
 func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.Error) {
 	now := s.p.now()
-	r.Account, r.Bytes = s.as.login.User, s.in.len()
+	r.Account, r.Bytes, r.Since = s.as.login.User, s.in.len(), s.errand.Goes(now)
 	s.urgency(&r, now)
 	w := s.p.newGateWaiter()
 	w.Request = r
@@ -85,6 +85,15 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 		return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
 	}
 	return told
+}
+
+// gaveUp tells the gate that the session was at last that its client has hung up.
+func (s *session) gaveUp() {
+	if g := s.gates[0]; g != nil {
+		g.mu.Lock()
+		g.gate.ClientLeft(s.as.login.User, &s.errand, s.p.now())
+		g.mu.Unlock()
+	}
 }
 
 // departs says why the session leaves the queue.

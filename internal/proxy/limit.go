@@ -204,7 +204,7 @@ func (p *Proxy) lookAfterLimits() {
 	if rules == nil || !slices.ContainsFunc(rules.rules, func(l *limit) bool { return l.IdleTransaction > 0 || l.LongStatement > 0 }) {
 		return
 	}
-	now := time.Now()
+	now := p.now()
 	for _, s := range p.all() {
 		s.overstays(rules, now)
 	}
@@ -228,7 +228,7 @@ func (p *Proxy) stopStatement(s *session, phase uint32) {
 
 // overstays ends the session's transaction or statement if a rule says so. It is called by
 // the watch, which looks at what it has seen before.
-func (s *session) overstays(rules *limits, now time.Time) {
+func (s *session) overstays(rules *limits, now gate.Instant) {
 	phase := s.phase.Load()
 	if phase != s.stayed {
 		s.stayed, s.stayedSince = phase, now

@@ -120,10 +120,7 @@ func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal)
 		p.count.queuedTotal.Add(1)
 		s.queued = true
 	}
-	if s.until.IsZero() {
-		s.until = time.Now().Add(p.cfg.QueueTimeout)
-	}
-	left := time.Until(s.until)
+	left := s.patience()
 	if left <= 0 {
 		p.count.refuse(or.why)
 		return or.told

@@ -58,6 +58,7 @@ type session struct {
 	gates       [2]*memberGate // that it has been at last
 	admitted    admission      // its place at one of them
 	urgent      urgent
+	errand      gate.Errand // what its client does by several statements while others wait
 	visit       *gate.Visit // what its transaction has of hot keys; nil: nothing
 	visitAt     *memberGate
 	within      []*limitCounts // rules that its command, or transaction, counts in
@@ -94,7 +95,7 @@ type session struct {
 	renumber  *wire.Renumber       // nil: its result has no connection ids
 	retell    *wire.Retell         // nil: its result says nothing of the connection
 	queued    bool                 // it waits for an owner
-	until     time.Time            // how long it may wait in all; zero: it did not have to yet
+	until     gate.Instant         // how long it may wait in all; 0: it did not have to yet
 
 	was      topology.MemberID // where the last link led to
 	lastTick uint32            // of the proxy, when the last command ended
@@ -108,7 +109,7 @@ type session struct {
 	waits        atomic.Pointer[string]        // what its command waits for, for others; nil: nothing
 	stayed       uint32                        // phase when limit.go looked last; the watch's own
 	stayedKilled uint32
-	stayedSince  time.Time
+	stayedSince  gate.Instant
 
 	strikes  strikes              // KILLs of what runs here, counted by others
 	atMember atomic.Pointer[link] // link, for others
@@ -150,6 +151,9 @@ func (s *session) entered(err error) bool {
 
 // left says why the client is served no more, unless it left in an orderly way.
 func (s *session) left(err error) {
+	if s.code != wire.ComQuit && s.ctx.Err() == nil {
+		s.gaveUp()
+	}
 	if !errors.Is(err, io.EOF) {
 		s.p.log.Debug("session ended", "session", s.id, "user", s.as.login.User, "from", s.host(), "error", err)
 	}

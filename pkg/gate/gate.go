@@ -115,12 +115,12 @@ func (g *Gate) mayWrite() bool { return g.taken[Write] < g.lim.writes() }
 // it then, if Next has not returned it.
 func (g *Gate) Wait(w *Waiter, now Instant) Refusal {
 	g.tick(now)
+	w.At, w.Result = now, Granted
 	if r := g.refuses(w, now); r != Granted {
 		g.counts.Refused[r]++
 		g.state.shed++
 		return r
 	}
-	w.At, w.Result = now, Granted
 	w.Until = now.Add(g.longest())
 	if w.Deadline != 0 {
 		w.Until = min(w.Until, w.Deadline)
@@ -146,11 +146,11 @@ func (g *Gate) refuses(w *Waiter, now Instant) Refusal {
 	switch {
 	case g.waiting >= g.set.MaxQueue || g.bytes+w.Bytes > g.set.QueueBytes:
 		return FullQueue
-	case g.accounts[w.Account] >= max(1, g.set.MaxQueue-g.set.MaxQueue/4):
+	case w.Since == 0 && g.accounts[w.Account] >= max(1, g.set.MaxQueue-g.set.MaxQueue/4):
 		return FullAccount
 	case g.past(w, now):
 		return PastDeadline
-	case g.set.Mode == Shed && g.patience.exceeded(w.Account, g.Expected()):
+	case w.Since == 0 && g.set.Mode == Shed && g.patience.exceeded(w.Account, g.Expected()):
 		return Impatient
 	}
 	return Granted
@@ -206,7 +206,7 @@ func (g *Gate) Drop(w *Waiter, now Instant, why Departure) bool {
 		return true
 	case why == ClientGone:
 		g.counts.Gone++
-		g.patience.left(w.Account, w.Waited(now))
+		g.patience.left(w.Account, w.underWay(now))
 		return true
 	case w.Deadline != 0 && now >= w.Deadline:
 		w.Result = PastDeadline
@@ -269,7 +269,7 @@ func (g *Gate) hopeless(w *Waiter, now Instant) bool {
 	if g.set.Mode == Shed {
 		return g.standing.stands(now)
 	}
-	return g.patience.exceeded(w.Account, w.Waited(now)*4/3)
+	return g.patience.exceeded(w.Account, w.underWay(now)*4/3)
 }
 
 // pick returns whose turn it is of those for whom there is a place: of a higher priority

@@ -6,7 +6,7 @@ type queue struct {
 	count  int
 }
 
-// level is a priority: accounts, the one whose turn it is first. An account's tag is when
+// level is a priority, or the errands of one that go on: accounts, the one whose turn it is first. An account's tag is when
 // its turn is in a time that goes on by one at each turn (start-time fair queueing): one
 // that has asked for little is served before one that has asked for much.
 type level struct {
@@ -40,7 +40,7 @@ const maxIdleAccounts = 256
 
 // push appends w.
 func (q *queue) push(w *Waiter) {
-	lv := &q.levels[w.Priority.level()]
+	lv := &q.levels[w.level()]
 	a := lv.account(w.Account)
 	f := a.flows[w.Digest]
 	if f == nil {

@@ -44,7 +44,7 @@ const (
 	Normal     Priority = 0
 	High       Priority = 1
 	Urgent     Priority = 2
-	levels              = 4
+	levels              = 2 * 4 // of each, errands that go on come first
 )
 
 // level is the index of a priority, the first to be served at 0.
@@ -100,6 +100,7 @@ type Request struct {
 	Digest   uint64
 	Bytes    int     // of its command
 	Deadline Instant // it is of no use to be begun after this; 0: none
+	Since    Instant // of an errand that goes on: when its first statement began to wait; 0: it is the first
 }
 
 // Refusal is why a statement gets no place.
@@ -154,3 +155,20 @@ type Waiter struct {
 
 // Waited returns how long it has waited.
 func (w *Waiter) Waited(now Instant) time.Duration { return now.Sub(w.At) }
+
+// underWay returns since when its client waits for what it wants, the statements before this
+// one included.
+func (w *Waiter) underWay(now Instant) time.Duration {
+	if w.Since != 0 {
+		return now.Sub(w.Since)
+	}
+	return w.Waited(now)
+}
+
+// level is the index of the level of the queue that it waits at, the first to be served at 0.
+func (r *Request) level() int {
+	if r.Since != 0 {
+		return 2 * r.Priority.level()
+	}
+	return 2*r.Priority.level() + 1
+}

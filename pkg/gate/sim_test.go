@@ -15,6 +15,7 @@ type member struct {
 	service     time.Duration // of a statement that is alone
 	running     map[*job]float64
 	pace        float64 // what others on its machine leave to it, 0 to 1; 0: all
+	steps       int     // statements of what a client wants, one after the other; 0: one
 }
 
 type job struct {
@@ -22,6 +23,8 @@ type job struct {
 	class  Class
 	began  Instant
 	waiter *Waiter
+	errand Errand
+	steps  int // that are left after this one
 }
 
 // speed is how much of a statement each of n is done in a time in which one that is alone
@@ -59,7 +62,7 @@ func simulate(t *testing.T, s *Settings, m member, times float64, patience time.
 	const step, lasts, warm = 100 * time.Microsecond, 14 * time.Second, 6 * time.Second
 	m.running = make(map[*job]float64)
 	r := rand.New(rand.NewPCG(8, uint64(times*10)))
-	capacity := m.cores / m.service.Seconds()
+	capacity := m.cores / m.service.Seconds() / float64(max(1, m.steps))
 	now := at(0)
 	var g *Gate
 	if s != nil {
@@ -82,28 +85,30 @@ func simulate(t *testing.T, s *Settings, m member, times float64, patience time.
 			delete(waiting, w)
 		}
 	}
+	come := func(j *job) {
+		switch {
+		case g == nil:
+			if len(m.running) < 500 {
+				begin(j)
+			}
+		case g.Enter(Read):
+			begin(j)
+		default:
+			j.waiter = &Waiter{Request: Request{Account: "web", Digest: 1, Bytes: 100, Since: j.errand.Goes(now)}}
+			if g.Wait(j.waiter, now) == Granted {
+				waiting[j.waiter] = j
+			} else {
+				out.shed++
+			}
+		}
+	}
 	credit := 0.0
 	for now.Sub(at(0)) < lasts {
 		now = now.Add(step)
 		measured := now.Sub(at(0)) > warm
 		for credit += times * capacity * step.Seconds() * 2 * r.Float64(); credit >= 1; credit-- {
 			out.intents++
-			j := &job{meant: now, class: Read}
-			switch {
-			case g == nil:
-				if len(m.running) < 500 {
-					begin(j)
-				}
-			case g.Enter(Read):
-				begin(j)
-			default:
-				j.waiter = &Waiter{Request: Request{Account: "web", Digest: 1, Bytes: 100}}
-				if g.Wait(j.waiter, now) == Granted {
-					waiting[j.waiter] = j
-				} else {
-					out.shed++
-				}
-			}
+			come(&job{meant: now, class: Read, steps: max(1, m.steps) - 1})
 		}
 		speed := m.speed()
 		for j, left := range m.running {
@@ -112,12 +117,23 @@ func simulate(t *testing.T, s *Settings, m member, times float64, patience time.
 				continue
 			}
 			delete(m.running, j)
-			if measured && now.Sub(j.meant) <= patience {
-				out.good++
-			}
 			if g != nil {
 				g.Sample(1, now.Sub(j.began), now)
 				g.Leave(Read)
+				if g.Waiting() > 0 {
+					j.errand.Rests(Read, now)
+				}
+			}
+			switch late := now.Sub(j.meant) > patience; {
+			case late:
+				if g != nil {
+					g.ClientLeft("web", &j.errand, now)
+				}
+			case j.steps > 0:
+				j.steps--
+				come(j)
+			case measured:
+				out.good++
 			}
 		}
 		if g == nil {
@@ -153,16 +169,24 @@ func TestGoodputStaysPastSaturation(t *testing.T) {
 		name     string
 		mode     Mode
 		patience time.Duration
-	}{{"shed, clients wait for a second", Shed, time.Second}, {"absorb, clients wait for a minute", Absorb, time.Minute}, {"absorb, clients wait for 3 s", Absorb, 3 * time.Second}} {
+		steps    int
+	}{
+		{"shed, clients wait for a second", Shed, time.Second, 1},
+		{"absorb, clients wait for a minute", Absorb, time.Minute, 1},
+		{"absorb, clients wait for 3 s", Absorb, 3 * time.Second, 1},
+		{"shed, pages of five statements", Shed, time.Second, 5},
+		{"absorb, pages of five statements", Absorb, 3 * time.Second, 5},
+	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, times := range []float64{1, 2, 4, 10} {
-				s := Settings{Mode: c.mode}
+				s, small := Settings{Mode: c.mode}, small
+				small.steps = c.steps
 				o := simulate(t, &s, small, times, c.patience)
 				t.Logf("%g times: goodput %.2f, limit %d, %d shed of %d", times, o.good, o.limit, o.shed, o.intents)
 				if o.good < 0.9 {
 					t.Errorf("%g times saturation: goodput is %.2f of what the member can do", times, o.good)
 				}
-				if o.sent > o.intents*12/10 {
+				if o.sent > o.intents*c.steps*12/10 {
 					t.Errorf("%g times: %d statements for %d intents", times, o.sent, o.intents)
 				}
 			}

@@ -54,14 +54,17 @@ func (s *standing) count(left int, lasted time.Duration) {
 // time-outs are found out.
 type patiences struct{ of map[string]*patience }
 
+// patience is about the shortest and about the longest time: low is followed fast when one
+// has gone sooner, high when one has gone later.
 type patience struct {
-	least time.Duration // about the shortest
-	seen  int
+	low, high time.Duration
+	seen      int
 }
 
 const (
 	patienceSeen = 8    // departures from when on one is to be believed
 	patienceMost = 1024 // accounts that are remembered
+	near, far    = 4, 32
 )
 
 // left takes in that a client has gone.
@@ -74,20 +77,26 @@ func (p *patiences) left(account string, waited time.Duration) {
 		if p.of == nil {
 			p.of = make(map[string]*patience)
 		}
-		at = &patience{least: waited}
+		at = &patience{low: waited, high: waited}
 		p.of[account] = at
 	}
 	at.seen++
-	if waited < at.least {
-		at.least += (waited - at.least) / 4
-	} else {
-		at.least += (waited - at.least) / 32
+	at.low += (waited - at.low) / speed(waited < at.low)
+	at.high += (waited - at.high) / speed(waited > at.high)
+}
+
+func speed(outside bool) time.Duration {
+	if outside {
+		return near
 	}
+	return far
 }
 
 // exceeded reports whether clients of an account have always left before they would have
-// waited for so long.
+// waited for so long. A time-out of theirs is about the same for all; of clients that have
+// left after any time at all (their server was restarted, people have had enough) nothing
+// is learnt.
 func (p *patiences) exceeded(account string, wait time.Duration) bool {
 	at := p.of[account]
-	return at != nil && at.seen >= patienceSeen && wait > at.least
+	return at != nil && at.seen >= patienceSeen && wait > at.low && at.low >= at.high/2
 }

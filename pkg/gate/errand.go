@@ -1,0 +1,53 @@
+package gate
+
+import "time"
+
+// Errand is what a client does by several statements, one right after the other and outside
+// of a transaction: a page is made of twenty. Whose first one was let in comes before those
+// who are new with the next ones, since what was done for him is wasted if he loses patience
+// on the way (session-based admission control; Cherkasova and Phaal, 2002). An errand ends
+// with a write, a pause, or after some statements: who never pauses is not to be served for
+// ever. The zero value is a client that has asked for nothing.
+type Errand struct {
+	since, left Instant
+	steps       uint8
+}
+
+const (
+	errandPause = 10 * time.Millisecond // who asks nothing for so long has begun something new
+	errandSteps = 8                     // statements that do not wait with those who are new
+)
+
+// Rests takes in that a place of class c is given back while others wait.
+func (e *Errand) Rests(c Class, now Instant) {
+	e.left = now
+	if c == Write {
+		e.steps = errandSteps
+	}
+}
+
+// Goes returns what Request.Since is of a statement that has to wait now.
+func (e *Errand) Goes(now Instant) Instant {
+	if e.underWay(now) > 0 && e.steps < errandSteps {
+		e.steps++
+		return e.since
+	}
+	e.since, e.steps = now, 0
+	return 0
+}
+
+// underWay returns for how long the client has waited for what it wants; 0: it has not.
+func (e *Errand) underWay(now Instant) time.Duration {
+	if e.since == 0 || e.left < e.since || now.Sub(e.left) > errandPause {
+		return 0
+	}
+	return now.Sub(e.since)
+}
+
+// ClientLeft takes in that a client has hung up that did not wait at the gate: perhaps while
+// its statement was at the member, since it could not wait any longer.
+func (g *Gate) ClientLeft(account string, e *Errand, now Instant) {
+	if lasted := e.underWay(now); lasted > 0 {
+		g.patience.left(account, lasted)
+	}
+}
