@@ -1,10 +1,8 @@
 package app_test
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -267,7 +265,7 @@ func (r *rig) checks(t *testing.T, want ...int) {
 			client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
 			for range each {
 				began := time.Now()
-				status, err := frenoHead(t.Context(), client, "http://"+r.app.APIAddr()+"/freno/check/gh-ost/mysql/test")
+				status, err := askCheck(t.Context(), client, http.MethodHead, "http://"+r.app.APIAddr()+"/freno/check/gh-ost/mysql/test")
 				if err != nil || !slices.Contains(want, status) {
 					t.Errorf("check: %d %v, want %d", status, err, want)
 					return
@@ -291,16 +289,3 @@ func (r *rig) checks(t *testing.T, want ...int) {
 	t.Logf("FIGURE check over HTTP, 4 clients: p50 %s, p99 %s", p50.Round(time.Microsecond), p99.Round(time.Microsecond))
 }
 
-func frenoHead(ctx context.Context, client *http.Client, url string) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, url, nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	_, err = io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode, err
-}
