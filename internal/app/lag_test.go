@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -80,6 +81,28 @@ func holdApplier(t *testing.T, s *mysqltest.Server) (before, after time.Time, re
 	return before, time.Now(), func() { mustExec(t, conn, "ROLLBACK") }
 }
 
+// withinTruth reads the lag of m2 behind m1 ten times, and returns the widest bounds. The
+// applier of m2 has stood still since a moment between before and after.
+func (r *rig) withinTruth(t *testing.T, before, after time.Time) (widest time.Duration) {
+	t.Helper()
+	for range 10 {
+		time.Sleep(300 * time.Millisecond)
+		asked := time.Now()
+		c := cell(t, r.lags(t), "m1", "m2")
+		if c.LowMS == nil || c.AgeMS == nil {
+			t.Fatalf("%+v", c)
+		}
+		low, high := time.Duration(*c.LowMS)*time.Millisecond, time.Duration(*c.HighMS)*time.Millisecond
+		const hop = 100 * time.Millisecond // the last beat before it may have been on its way
+		age := time.Duration(*c.AgeMS)*time.Millisecond + 300*time.Millisecond
+		if low > time.Since(before) || high+hop < asked.Sub(after)-age {
+			t.Errorf("still for %s to %s, read %s to %s, %s ago", asked.Sub(after), time.Since(before), low, high, age)
+		}
+		widest = max(widest, high-low)
+	}
+	return widest
+}
+
 func mustExec(t *testing.T, conn *sql.Conn, statements ...string) {
 	t.Helper()
 	for _, statement := range statements {
@@ -106,22 +129,7 @@ func TestLagWithWrongClocksBehindASlowLink(t *testing.T) {
 		}
 	}
 	before, after, release := holdApplier(t, r.servers[1])
-	widest := time.Duration(0)
-	for range 10 {
-		time.Sleep(300 * time.Millisecond)
-		asked := time.Now()
-		c := cell(t, r.lags(t), "m1", "m2")
-		if c.LowMS == nil || c.AgeMS == nil {
-			t.Fatalf("%+v", c)
-		}
-		low, high := time.Duration(*c.LowMS)*time.Millisecond, time.Duration(*c.HighMS)*time.Millisecond
-		const hop = 100 * time.Millisecond // the last beat before the lock may have been on its way
-		age := time.Duration(*c.AgeMS)*time.Millisecond + 300*time.Millisecond
-		if low > time.Since(before) || high+hop < asked.Sub(after)-age {
-			t.Errorf("held for %s to %s, read %s to %s, %s ago", asked.Sub(after), time.Since(before), low, high, age)
-		}
-		widest = max(widest, high-low)
-	}
+	widest := r.withinTruth(t, before, after)
 	t.Logf("FIGURE lag is known to %s on a machine with other work", widest.Round(time.Millisecond))
 	took := r.untilLevel(t, 30*time.Second, "m2", "throttle")
 	t.Logf("FIGURE throttle %s after the lock (3 s for 1 s are asked for)", (took + 3*time.Second).Round(100*time.Millisecond))
@@ -176,8 +184,19 @@ func TestAFailedApplierIsBroken(t *testing.T) {
 	}
 	r.untilLevel(t, 20*time.Second, "m2", "fresh")
 	mustExec(t, other, "SET SESSION sql_log_bin=0", "DROP TABLE shop.t")
+	before := time.Now()
 	mustExec(t, owner, "INSERT INTO shop.t VALUES (1)")
+	eventually(t, 10*time.Second, "the applier of m2 has stopped", func() error {
+		for _, m := range r.status(t).Members {
+			if m.Name == "m2" && m.Link != nil && m.Link.Applier == "stopped" {
+				return nil
+			}
+		}
+		return errors.New("it runs")
+	})
+	after := time.Now()
 	t.Logf("FIGURE broken %s after the applier failed (1 s is asked for)", r.untilLevel(t, 20*time.Second, "m2", "broken").Round(10*time.Millisecond))
+	t.Logf("FIGURE lag of a stopped applier: bounds %s wide at most", r.withinTruth(t, before, after).Round(time.Millisecond))
 	if m := level(r.lags(t), "m2"); m.Read || m.Behind != "" || !strings.Contains(m.Why, "its applier stopped with error 1146") {
 		t.Errorf("%+v", m)
 	}
@@ -189,6 +208,66 @@ func TestAFailedApplierIsBroken(t *testing.T) {
 	mustExec(t, other, "CREATE TABLE shop.t (id INT PRIMARY KEY)", mysqltest.Words(t, "START SLAVE SQL_THREAD"))
 	r.untilLevel(t, 60*time.Second, "m2", "fresh")
 	r.untilHealthy(t, 30*time.Second)
+}
+
+// A member's level says where reads go from now on; a read that is at work there, and one
+// that waits there, goes on and gets its rows.
+func TestAReadThatIsAtWorkIsNotEndedByItsMembersLevel(t *testing.T) {
+	r := startRig(t, 2)
+	db := r.takeoverPool(t)
+	for _, statement := range []string{"CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.untilLevel(t, 20*time.Second, "m2", "fresh")
+	conn, err := r.servers[1].DB().Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	eventually(t, 10*time.Second, "m2 has the row", func() error {
+		var id int
+		return conn.QueryRowContext(t.Context(), "SELECT id FROM cards.t").Scan(&id)
+	})
+	mustExec(t, conn, "LOCK TABLES cards.t WRITE") // readers wait, and so does the applier
+	const readers = 12 // of which some go to m2
+	read := make(chan error, readers)
+	for range readers {
+		go func() {
+			var id int
+			err := db.QueryRowContext(t.Context(), "SELECT /* sqlring consistency=eventual */ id FROM t").Scan(&id)
+			if err == nil && id != 1 {
+				err = fmt.Errorf("read %d", id)
+			}
+			read <- err
+		}()
+	}
+	waiting := func() string {
+		return r.servers[1].Query(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT % id FROM t' AND state LIKE 'Waiting for table%'")
+	}
+	eventually(t, 10*time.Second, "a read is at work at m2", func() error {
+		if waiting() == "0" {
+			return fmt.Errorf("none is, and %d have ended", len(read))
+		}
+		return nil
+	})
+	if _, err := db.ExecContext(t.Context(), "INSERT INTO t VALUES (2)"); err != nil {
+		t.Fatal(err)
+	}
+	r.untilLevel(t, 30*time.Second, "m2", "throttle")
+	r.neverReadsFrom(t, "m2")
+	before := waiting()
+	if before == "0" {
+		t.Error("the reads at m2 were ended when it became throttle")
+	}
+	mustExec(t, conn, "UNLOCK TABLES")
+	for range readers {
+		if err := <-read; err != nil {
+			t.Errorf("a read that was begun before: %v", err)
+		}
+	}
+	t.Logf("%s of %d reads were at work at m2 when it became throttle", before, readers)
 }
 
 func orNil[T any](v *T) any {
@@ -288,4 +367,3 @@ func (r *rig) checks(t *testing.T, want ...int) {
 	p50, p99 := took[len(took)/2], took[len(took)*99/100]
 	t.Logf("FIGURE check over HTTP, 4 clients: p50 %s, p99 %s", p50.Round(time.Microsecond), p99.Round(time.Microsecond))
 }
-
