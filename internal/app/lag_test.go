@@ -210,6 +210,49 @@ func TestAFailedApplierIsBroken(t *testing.T) {
 	r.untilHealthy(t, 30*time.Second)
 }
 
+// A lag that swings about the threshold of warn, ten times: the level is entered once, and
+// nobody is told more.
+func TestASwingingLagIsToldOnce(t *testing.T) {
+	r := startRig(t, 2)
+	r.untilLevel(t, 20*time.Second, "m2", "fresh")
+	r.untilOpen(t)
+	changes := func() (found []string) {
+		events, err := r.client.AllEvents(t.Context(), 512)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.Kind == "lag" && e.Member == "m2" {
+				found = append(found, e.From+" -> "+e.To)
+			}
+		}
+		return found
+	}
+	before, swings := len(changes()), 0
+	for range 10 {
+		_, _, release := holdApplier(t, r.servers[1])
+		time.Sleep(2500 * time.Millisecond)
+		if low := cell(t, r.lags(t), "m1", "m2").LowMS; low != nil && *low > 1000 {
+			swings++
+		}
+		release()
+		eventually(t, 5*time.Second, "the lag is over", func() error {
+			if high := cell(t, r.lags(t), "m1", "m2").HighMS; high == nil || *high >= 900 {
+				return fmt.Errorf("it is %v ms at most", orNil(high))
+			}
+			return nil
+		})
+	}
+	told := changes()[before:]
+	t.Logf("FIGURE lag that swung about a second %d times: %d changes of level: %v", swings, len(told), told)
+	if swings < 8 {
+		t.Errorf("it was above a second %d times of 10: this proves nothing", swings)
+	}
+	if len(told) != 1 || !strings.HasSuffix(told[0], "-> warn") {
+		t.Errorf("told of %v", told)
+	}
+}
+
 // A member's level says where reads go from now on; a read that is at work there, and one
 // that waits there, goes on and gets its rows.
 func TestAReadThatIsAtWorkIsNotEndedByItsMembersLevel(t *testing.T) {
