@@ -285,7 +285,7 @@ func TestPageOfARing(t *testing.T) {
 	eventually(t, 30*time.Second, "the ring is drawn", func() error {
 		return shows(`class="pill ok"`, "Ring demo of 3 members", "m2 follows m1, at most", "m1 owns *", `<th scope="row">m3`, "m1: all places for writes, ")
 	})
-	if size := screenshot(t, ready.API, "light", filepath.Join(dir, "page-light.png")); size < 30_000 || size > 150_000 {
+	if size := screenshot(t, ready.API, "light", filepath.Join(dir, "page-light.png")); size < 30_000 || size > 200_000 {
 		t.Errorf("the picture has %d bytes", size)
 	}
 	if err := syscall.Kill(ready.Members[0].PID, syscall.SIGKILL); err != nil {
@@ -294,7 +294,7 @@ func TestPageOfARing(t *testing.T) {
 	eventually(t, 30*time.Second, "the loss is drawn", func() error {
 		return errors.Join(shows(`class="pill warn"`, "member m1 is down", "m1 is taken out", `class="pill bad">down`, "m2 follows m3, at most"))
 	})
-	if size := screenshot(t, ready.API, "dark", filepath.Join(dir, "page-dark.png")); size < 30_000 || size > 150_000 {
+	if size := screenshot(t, ready.API, "dark", filepath.Join(dir, "page-dark.png")); size < 30_000 || size > 200_000 {
 		t.Errorf("the picture has %d bytes", size)
 	}
 }
