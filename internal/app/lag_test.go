@@ -274,7 +274,7 @@ func TestAReadThatIsAtWorkIsNotEndedByItsMembersLevel(t *testing.T) {
 		return conn.QueryRowContext(t.Context(), "SELECT id FROM cards.t").Scan(&id)
 	})
 	mustExec(t, conn, "LOCK TABLES cards.t WRITE") // readers wait, and so does the applier
-	const readers = 12 // of which some go to m2
+	const readers = 12                             // of which some go to m2
 	read := make(chan error, readers)
 	for range readers {
 		go func() {
