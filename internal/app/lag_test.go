@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/mysqltest"
 	"github.com/sqlring/sqlring/pkg/balancer"
@@ -273,13 +275,14 @@ func TestAReadThatIsAtWorkIsNotEndedByItsMembersLevel(t *testing.T) {
 		var id int
 		return conn.QueryRowContext(t.Context(), "SELECT id FROM cards.t").Scan(&id)
 	})
-	mustExec(t, conn, "LOCK TABLES cards.t WRITE") // readers wait, and so does the applier
-	const readers = 12                             // of which some go to m2
+	mustExec(t, conn, "LOCK TABLES cards.t WRITE")                                                                     // readers wait, and so does the applier
+	const readers = 12                                                                                                 // of which some go to m2
+	readersDB := r.pool(t, func(c *mysql.Config) { c.User, c.Passwd, c.DBName = "writer", takeoverPassword, "cards" }) // as patient as need be
 	read := make(chan error, readers)
 	for range readers {
 		go func() {
 			var id int
-			err := db.QueryRowContext(t.Context(), "SELECT /* sqlring consistency=eventual */ id FROM t").Scan(&id)
+			err := readersDB.QueryRowContext(t.Context(), "SELECT /* sqlring consistency=eventual */ id FROM t").Scan(&id)
 			if err == nil && id != 1 {
 				err = fmt.Errorf("read %d", id)
 			}
