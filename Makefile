@@ -70,7 +70,7 @@ disk: servers ## the disk of the owner, of its acker and of another member is fu
 leader: servers ## the node that leads three is killed after each step of each operation; prints figures of docs/reliability.md (40 min)
 	SQLRING_LEADER_STEPS=1-60 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLeaderDiesBetweenTwoSteps|TestLeaderDiesWhile" -count=1 -timeout 2h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
-lag: servers ## lag by a lock, a stopped applier, a narrow link and load, held against the truth; how soon reads follow; fewer writes; prints figures of docs/lag.md (4 min)
+lag: servers ## lag by a lock, a stopped applier, a narrow link and load, held against the truth; how soon reads follow; fewer writes; prints figures of docs/lag.md (3 min)
 	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLag[WUBI]|TestAFailedApplier|TestWritesAreHeldBack|TestASwingingLag|TestAReadThatIsAtWork" -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
 hooks: servers ## hooks beside others that hang and fail, the leader killed as a level is entered and as a member is lost: told within 2 s, with one id; prints figures of docs/hooks.md (2 min)
