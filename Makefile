@@ -73,7 +73,7 @@ leader: servers ## the node that leads three is killed after each step of each o
 lag: servers ## lag by a lock, a stopped applier, a narrow link and load, held against the truth; how soon reads follow; fewer writes; prints figures of docs/lag.md (3 min)
 	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLag[WUBI]|TestAFailedApplier|TestWritesAreHeldBack|TestASwingingLag|TestAReadThatIsAtWork" -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
-hooks: servers ## hooks beside others that hang and fail, the leader killed as a level is entered and as a member is lost: told within 2 s, with one id; prints figures of docs/hooks.md (2 min)
+hooks: servers ## hooks beside others that hang and fail, the leader killed as a level is entered and as a member is lost: told within 2 s, with one id; prints figures of docs/hooks.md (1 min)
 	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestATakeoverIsTold|TestALevelIsTold" -count=1 -timeout 10m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
 checks: servers ## /check of freno's paths, N=10000 of each of three nodes, beside a light load: p99 below 5 ms; prints figures of docs/lag.md (1 min)
