@@ -21,7 +21,7 @@
 //	route.go      the way to the owner, and waiting for one
 //	link.go       the connection to a member; setup.go: slot, tracking
 //	confined.go   sessions that have to change their password first
-//	session.go    one command after the other (command.go)
+//	session.go    one command after the other (command.go); underway.go: what is known of one
 //	relay.go      command there, response back; stream.go: the system calls
 //	large.go      commands of any size; file.go: the file of LOAD DATA LOCAL
 //	track.go      what the session is, read off its OK packets; collation.go

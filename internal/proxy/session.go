@@ -38,7 +38,7 @@ type session struct {
 	plugins bool            // the client can be asked to authenticate by another method
 	place   place           // in the proxy's census
 	denied  int             // changes of user that failed
-	in, out buffer          // from the client; from the member
+	in      buffer          // from the client
 	mem     memory
 	link    *link          // that it has; nil: none at present
 	kept    [2]kept        // that it has given back: for reads elsewhere the second
@@ -67,35 +67,18 @@ type session struct {
 	took        time.Duration  // by the last one that was measured
 	generation  uint64         // of the accounts, when it logged in
 
-	// Of the command under way:
+	*underway // of its command; nil while it waits for the client: underway.go
+
+	// Of the command under way, or of the last one:
 	code      wire.Command
-	response  wire.Response
-	current   balancer.Statement   // what it is
-	sees      balancer.Consistency // what it has to see, if it is a read
-	hint      balancer.Hint        // of its text
-	plan      *balancer.Plan       // what it does; nil: it has no text, or its end is not there yet
-	beginning *balancer.Plan       // of what stands before the first value of a text whose end is not there yet
-	rows      *balancer.Rows       // it is taken for an INSERT of rows, whose rest is still to be read; nil: it is not
-	rowsFrom  int                  // where of its text that rest begins
-	meant     *prepared            // the statement that it is about, from the start
-	before    int                  // bytes of attributes in front of its text
-	instead   []byte               // sent in its place; nil: it is sent as it came
-	target    *prepared            // the statement that it is about, if it is about one
-	binding   wire.Binding         // if it executes target
-	preparing []byte               // its text, if it prepares a statement; nil: too long
-	held      int                  // bytes at the front of in that are its own, kept to be sent again
-	runs      int                  // how often it was sent
-	delivered bool                 // some of its response has reached the client
-	midway    bool                 // it was begun, and its response has not ended
-	leaving   bool                 // it was refused in the midst of it: the session ends
-	expired   bool                 // its answer came when the lease was over, or behind a KILL QUERY
-	own       own                  // what it has to do with the connection itself
-	next      byte                 // sequence number of the packet that the client expects
-	refused   uint16               // number of the last error in its response; 0: none
-	renumber  *wire.Renumber       // nil: its result has no connection ids
-	retell    *wire.Retell         // nil: its result says nothing of the connection
-	queued    bool                 // it waits for an owner
-	until     gate.Instant         // how long it may wait in all; 0: it did not have to yet
+	delivered bool   // some of its response has reached the client
+	midway    bool   // it was begun, and its response has not ended
+	leaving   bool   // it was refused in the midst of it: the session ends
+	expired   bool   // its answer came when the lease was over, or behind a KILL QUERY
+	own       own    // what it has to do with the connection itself
+	next      byte   // sequence number of the packet that the client expects
+	refused   uint16 // number of the last error in its response; 0: none
+	queued    bool   // it waits for an owner
 
 	was      topology.MemberID // where the last link led to
 	lastTick uint32            // of the proxy, when the last command ended
@@ -127,7 +110,8 @@ type session struct {
 func newSession(p *Proxy, conn net.Conn) *session {
 	s := &session{p: p, as: &nobody, conn: conn, from: addressOf(conn), client: newStream(conn), began: time.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.in.pool, s.out.pool = &p.buffers, &p.buffers
+	s.in.pool = &p.buffers
+	s.takeUp()
 	return s
 }
 
@@ -179,13 +163,14 @@ func (s *session) end() {
 	}
 	s.surrender()
 	s.in.drop()
-	s.out.drop()
+	s.layDown()
 }
 
 // serve passes one command after the other. It always returns an error, io.EOF
 // if the client left in an orderly way.
 func (s *session) serve() error {
 	s.publish()
+	s.layDown()
 	s.mark(false)
 	for {
 		s.begin()
@@ -194,6 +179,7 @@ func (s *session) serve() error {
 			return err
 		}
 		s.mark(true)
+		s.takeUp()
 		s.goOnInPlace()
 		s.p.count.bytesIn.Add(uint64(len(c.packet)))
 		if err := s.execute(c); err != nil {
@@ -208,6 +194,7 @@ func (s *session) serve() error {
 		s.answeredInPlace()
 		s.publish()
 		s.answered()
+		s.layDown()
 		s.mark(false)
 	}
 }
