@@ -336,7 +336,7 @@ func (s *session) reset(c command) error {
 	s.p.count.queries.Add(1)
 	s.midway = true
 	var payload []byte
-	err := s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
+	err := s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
 		if payload, err = s.link.setup(true); err != nil {
 			return err
 		}

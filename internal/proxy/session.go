@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -29,23 +28,21 @@ type session struct {
 	shown  *x509.Certificate
 	packed *packedStream // client, if it is compressed; else nil
 	from   netip.Addr
-	ctx    context.Context // ends when the client has gone or the proxy stops
-	cancel context.CancelFunc
+	ctx    lifetime // ends when the client has gone or the proxy stops; anybody may end it
 
 	as      *caller         // who it is; it is not changed, but replaced
 	caps    wire.Capability // agreed with the client
 	salt    wire.Salt       // of its last login
 	plugins bool            // the client can be asked to authenticate by another method
+	denied  uint8           // changes of user that failed
+	latest  uint8           // of kept, what was given back last
 	place   place           // in the proxy's census
-	denied  int             // changes of user that failed
 	in      buffer          // from the client
 	mem     memory
 	link    *link          // that it has; nil: none at present
 	kept    [2]kept        // that it has given back: for reads elsewhere the second
-	latest  int            // which of them was given back last
 	view    *balancer.View // the one that link was chosen or confirmed by
 
-	attrs       string               // its connection attributes
 	account     *token               // what its account has written
 	written     token                // what it has written itself
 	wroteAt     topology.MemberID    // where it wrote last
@@ -86,7 +83,7 @@ type session struct {
 	looked       atomic.Uint32                 // phase at the watch's last look
 	eye          atomic.Uint32                 // whether its client is still there: watch.go
 	lookedAt     atomic.Int64                  // when the watch first saw that, unix nanoseconds; 0: never
-	began        time.Time                     // when its client connected
+	began        int64                         // when its client connected, unix nanoseconds
 	profile      atomic.Pointer[profile]       // for others: sessions.go; nil: it is not logged in
 	doing        atomic.Pointer[balancer.Plan] // what its command does, for others
 	waits        atomic.Pointer[string]        // what its command waits for, for others; nil: nothing
@@ -108,8 +105,7 @@ type session struct {
 }
 
 func newSession(p *Proxy, conn net.Conn) *session {
-	s := &session{p: p, as: &nobody, conn: conn, from: addressOf(conn), client: newStream(conn), began: time.Now()}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s := &session{p: p, as: &nobody, conn: conn, from: addressOf(conn), client: newStream(conn), began: time.Now().UnixNano()}
 	s.in.pool = &p.buffers
 	s.takeUp()
 	return s
@@ -152,7 +148,7 @@ func (s *session) end() {
 	defer s.idle()
 	defer s.leavePlace()
 	s.abandon()
-	s.cancel()
+	s.ctx.end()
 	s.p.hangups.forget(s)
 	s.leave()
 	if l := s.link; l != nil && s.midway {
