@@ -122,7 +122,8 @@ func (p *Proxy) admit(conn net.Conn) {
 		_ = conn.SetDeadline(time.Now().Add(pauseForOneWrite))
 		_, _ = conn.Write(packet)
 		_ = conn.Close()
-		s.cancel()
+		s.ctx.end()
+		s.layDown()
 		return
 	}
 	p.running.Go(func() {

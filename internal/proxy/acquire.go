@@ -19,9 +19,9 @@ func (s *session) acquire(route balancer.Route, changed <-chan struct{}, reading
 	if pool == nil {
 		return nil, errPoolClosed
 	}
-	want := wanted{key: s.as.key(), born: s.generation, schema: s.mem.schema, settings: s.mem.settingsFor(reading), attrs: s.attrs, who: s}
+	want := wanted{key: s.as.key(), born: s.generation, schema: s.mem.schema, settings: s.mem.settingsFor(reading), attrs: s.as.login.Attributes, who: s}
 	for {
-		l, err := pool.take(s.ctx, want, s.patience(), changed)
+		l, err := pool.take(&s.ctx, want, s.patience(), changed)
 		if err != nil {
 			return nil, err
 		}
@@ -53,7 +53,7 @@ func (s *session) makeOwn(l *link, reading bool) error {
 		l.reading.Store(reading)
 		return errors.Join(l.inherit(s), l.adopt(&s.mem))
 	}
-	return l.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
+	return l.within(&s.ctx, s.p.cfg.BackendTimeout, func() error {
 		if err := l.inherit(s); err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func (s *session) openIn(pool *linkPool, route balancer.Route, reading bool) (*l
 		s.mem.layout, s.mem.violated = route.Member.Layout, false
 		return l, nil
 	}
-	err = l.within(s.ctx, s.p.cfg.BackendTimeout, func() error { return l.adopt(&s.mem) })
+	err = l.within(&s.ctx, s.p.cfg.BackendTimeout, func() error { return l.adopt(&s.mem) })
 	if err != nil {
 		pool.active.Add(-1)
 		pool.discard(l)

@@ -13,7 +13,7 @@ import (
 // shown with it; the rest is asked for over own. It returns what a link is opened
 // by, or the error that the client gets.
 func (s *session) authenticate(own *wire.Conn, login wire.Login, by proof) (caller, error) {
-	ctx := &lateContext{Context: s.ctx, until: time.Now().Add(s.p.cfg.LoginTimeout)}
+	ctx := &lateContext{Context: &s.ctx, until: time.Now().Add(s.p.cfg.LoginTimeout)}
 	defer ctx.end()
 	if s.p.guard.blocked(s.from, time.Now()) {
 		s.p.count.refuse(RefusedRate)
@@ -48,7 +48,7 @@ func (s *session) authenticate(own *wire.Conn, login wire.Login, by proof) (call
 	if told := s.entitled(v); told != nil {
 		return caller{}, told
 	}
-	login.Token = nil
+	login.Token, login.Plugin = nil, "" // a link answers its member's greeting
 	return caller{login: login, secret: v.secret}, nil
 }
 
@@ -136,7 +136,7 @@ func (s *session) refuseLogin(login wire.Login, v verdict, by proof) *wire.Error
 	if v.why == RefusedPlugin {
 		level = slog.LevelInfo
 	}
-	s.p.log.Log(s.ctx, level, "login refused", "reason", v.why.String(), "user", shorten(login.User), "from", s.host(), "plugin", v.account.Plugin)
+	s.p.log.Log(&s.ctx, level, "login refused", "reason", v.why.String(), "user", shorten(login.User), "from", s.host(), "plugin", v.account.Plugin)
 	if v.why == RefusedUnknown && !topology.HostAllowed(s.p.accounts.Accounts(), s.from) {
 		return wire.NewError(wire.HostNotAllowed, "Host '%s' is not allowed to connect to this %s server", s.host(), s.p.brand())
 	}

@@ -70,7 +70,7 @@ func (s *session) pack() bool {
 	}
 	var set string
 	s.mem.hasLast, s.mem.hasFound, s.mem.hasWarnings = false, false, false
-	err := l.within(s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
+	err := l.within(&s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
 		if s.mem.holdsInsertID(l) {
 			if s.mem.insertID, err = l.readInsertID(); err != nil {
 				return err
@@ -97,7 +97,7 @@ func (s *session) unpack() error {
 		return nil
 	}
 	if b.set != "" {
-		err := s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
+		err := s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error {
 			if err := s.link.own.Send(wire.Query(b.set)); err != nil {
 				return err
 			}

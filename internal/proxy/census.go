@@ -20,8 +20,8 @@ type census struct {
 type place struct {
 	conn    net.Conn      // the socket itself
 	pending *list.Element // nil: it has logged in
-	address netip.Addr    // that it is counted by; the zero Addr: by none
 	account string        // that it is counted by
+	located bool          // it is counted by its client's address
 	evicted atomic.Bool   // newer clients have pushed it out
 }
 
@@ -53,8 +53,8 @@ func (c *census) loggedIn(s *session) {
 
 func (c *census) leave(s *session) {
 	c.loggedIn(s)
-	if s.place.address.IsValid() {
-		take(c.addresses, s.place.address)
+	if s.place.located {
+		take(c.addresses, group(s.from))
 	}
 	if s.place.account != "" {
 		take(c.accounts, s.place.account)
@@ -80,7 +80,7 @@ func (p *Proxy) locate(s *session) bool {
 		return false
 	}
 	p.census.addresses[address]++
-	s.place.address = address
+	s.place.located = true
 	return true
 }
 

@@ -53,7 +53,6 @@ func (s *session) becomes(own *wire.Conn, login wire.Login) error {
 	was, schema, account := s.as, s.mem.schema, s.account
 	s.as, s.mem.schema = &as, login.Database
 	s.generation = s.p.generation.Load()
-	s.attrs = string(as.login.Attributes)
 	s.account, s.consistency, s.written = s.p.tokens.of(as.login.User), s.p.cfg.consistencyOf(as.login.User), token{}
 	_, s.asker = s.p.askers.Load(as.login.User)
 	s.clearDeadline()
@@ -97,7 +96,7 @@ func (s *session) identifyAgain(own *wire.Conn, login wire.Login) (caller, error
 	if login.Charset == 0 {
 		login.Charset = s.as.login.Charset
 	}
-	if len(login.Attributes) == 0 {
+	if login.Attributes == "" {
 		login.Attributes = s.as.login.Attributes
 	}
 	login.MaxPacket = s.as.login.MaxPacket

@@ -66,7 +66,7 @@ func (s *session) after() error {
 	read := s.current.Kind == balancer.KindRead
 	s.current = balancer.Statement{}
 	s.mem.hasLast = false // it is about what we ask now
-	err := s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
+	err := s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error {
 		if s.mem.askCollation {
 			if err := s.link.learnCollation(&s.mem); err != nil {
 				return err

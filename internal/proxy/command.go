@@ -49,10 +49,8 @@ func readCommand(b []byte) (c command, complete bool, err error) {
 
 // execute does what the client asked for.
 func (s *session) execute(c command) error {
-	s.code, s.current, s.target, s.preparing, s.until = c.code, balancer.Statement{}, nil, nil, 0
-	s.next, s.refused, s.renumber, s.retell, s.plan, s.instead = 1, 0, nil, nil, nil, nil
-	s.own, s.elsewhere, s.beginning, s.rows, s.meant = own{}, false, nil, nil, nil
-	s.sees, s.hint = s.consistency, balancer.Hint{}
+	s.code, s.next, s.refused = c.code, 1, 0
+	s.own, s.elsewhere, s.sees = own{}, false, s.consistency
 	s.strikes.begin()
 	switch c.code {
 	case wire.ComQuit:
@@ -338,7 +336,7 @@ func (s *session) reset(c command) error {
 	s.p.count.queries.Add(1)
 	s.midway = true
 	var payload []byte
-	err := s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
+	err := s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
 		if payload, err = s.link.setup(true); err != nil {
 			return err
 		}

@@ -55,7 +55,7 @@ func (s *session) release() error {
 	if s.refused != 0 {
 		return nil
 	}
-	err := s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
+	err := s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error {
 		if _, err := s.link.setup(false); err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@
 //	route.go      the way to the owner, and waiting for one
 //	link.go       the connection to a member; setup.go: slot, tracking
 //	confined.go   sessions that have to change their password first
-//	session.go    one command after the other (command.go)
+//	session.go    one command after the other (command.go); underway.go: what is known of one
 //	relay.go      command there, response back; stream.go: the system calls
 //	large.go      commands of any size; file.go: the file of LOAD DATA LOCAL
 //	track.go      what the session is, read off its OK packets; collation.go
@@ -46,7 +46,7 @@
 //	watch.go      clients that hang up while their query runs
 //	sessions.go   what others may know of a session; end.go: ending one from outside
 //	kill.go       who ends whom; strikes.go: and no commit by it; threads.go: their ids
-//	memory.go     what a client that does nothing costs
+//	memory.go     what a client that does nothing costs; lifetime.go: its context
 //	drain.go      the end; fault.go: by a fault of ours
 //
 // # Invariants
@@ -80,8 +80,8 @@
 //     64 MiB. The file of LOAD DATA LOCAL gets its last packet only while the link
 //     is that of the owner.
 //   - Nobody waits at a gate inside of an open transaction, nor for long for a lane (S24).
-//   - An idle session holds no buffer. One at work holds its command until some of
-//     the response has come.
+//   - An idle session holds no buffer, and nothing of its last command. One at work holds
+//     its command until some of the response has come.
 //
 // # A takeover, as clients feel it
 //

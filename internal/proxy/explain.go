@@ -44,7 +44,7 @@ func (p *Proxy) Explain(q Question) (Explanation, error) {
 	if strings.TrimSpace(q.Statement) == "" {
 		return Explanation{}, errors.New("there is no statement to be explained")
 	}
-	s := &session{p: p, account: new(token), consistency: p.cfg.consistencyOf(q.User)}
+	s := &session{p: p, underway: new(underway), account: new(token), consistency: p.cfg.consistencyOf(q.User)}
 	if known, ok := p.tokens.users.Load(q.User); ok {
 		s.account = known.(*token)
 	}

@@ -37,7 +37,7 @@ func (m *memory) learnInsertID(id uint64) {
 func (s *session) knowInsertID() error {
 	if l := s.link; l != nil && s.mem.holdsInsertID(l) {
 		s.mem.hasLast, s.mem.hasFound = false, false
-		return l.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
+		return l.within(&s.ctx, s.p.cfg.BackendTimeout, func() error {
 			id, err := l.readInsertID()
 			if err == nil {
 				s.mem.learnInsertID(id)
@@ -184,7 +184,7 @@ func (s *session) settleDebt(c command) error {
 		return nil
 	}
 	s.mem.hasLast = false
-	return s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error { return s.link.setInsertID(s.mem.insertID) })
+	return s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error { return s.link.setInsertID(s.mem.insertID) })
 }
 
 // mayHaveSetID notes that a statement was answered which may have set what LAST_INSERT_ID()

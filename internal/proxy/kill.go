@@ -57,7 +57,7 @@ func (s *session) killByText(c command) error {
 func (s *session) variable(c command, name []byte) (n uint64, ok, lost bool, err error) {
 	s.delivered, s.midway, s.runs = false, true, maxRuns
 	var row []string
-	err = s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
+	err = s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
 		if err = s.link.own.Send(wire.Query("SELECT " + string(name))); err == nil {
 			row, _, err = s.link.own.Result(s.link.caps, setupBudget)
 		}
@@ -132,7 +132,7 @@ func (s *session) kill(c command, k killing) (err error) {
 		if k.query {
 			announce = target.strikes.strike
 		}
-		landed, ok := announce(s.ctx)
+		landed, ok := announce(&s.ctx)
 		if !ok {
 			if s.ctx.Err() != nil {
 				return s.ctx.Err()
@@ -195,7 +195,7 @@ func (s *session) standIn(target *session) (l *link, done func(killed bool), err
 	if as == nil {
 		return nil, nil, errLinkGone
 	}
-	if l, err = s.p.dial(s.ctx, s.link.route, *as, ""); err != nil {
+	if l, err = s.p.dial(&s.ctx, s.link.route, *as, ""); err != nil {
 		return nil, nil, err
 	}
 	return l, func(bool) { l.close() }, nil

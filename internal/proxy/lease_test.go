@@ -75,7 +75,7 @@ func TestWriteWithoutGTID(t *testing.T) {
 		{"a change of nothing", wire.ComQuery, balancer.KindChange, wire.OK{Status: wire.StatusAutocommit}, false},
 		{"INSERT … RETURNING", wire.ComStmtExecute, balancer.KindChange, eof, true},
 	} {
-		s := &session{p: f.Proxy, link: f.all()[0].at(), code: tt.code, current: balancer.Statement{Kind: tt.kind}}
+		s := &session{p: f.Proxy, link: f.all()[0].at(), code: tt.code, underway: &underway{current: balancer.Statement{Kind: tt.kind}}}
 		s.ObserveOK(&tt.ok)
 		if got := f.writer(t).Since.After(since); got != tt.want {
 			t.Errorf("%s: acked is incomplete: %v", tt.name, got)

@@ -213,7 +213,7 @@ func (p *Proxy) lookAfterLimits() {
 // stopStatement has the member stop what a session runs; its client gets 1317 from the
 // member. One that commits is left alone (strikes.go), and so is one that has ended.
 func (p *Proxy) stopStatement(s *session, phase uint32) {
-	ctx, cancel := context.WithTimeout(s.ctx, p.cfg.BackendTimeout)
+	ctx, cancel := context.WithTimeout(&s.ctx, p.cfg.BackendTimeout)
 	defer cancel()
 	landed, ok := s.strikes.strike(ctx)
 	if !ok {

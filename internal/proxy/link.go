@@ -106,7 +106,7 @@ func (p *Proxy) open(ctx context.Context, route balancer.Route, as caller, schem
 	if err != nil {
 		return nil, err
 	}
-	l.attrs = string(as.login.Attributes)
+	l.attrs = as.login.Attributes
 	l.key, l.born, l.opened, l.at.schema = as.key(), born, time.Now(), schema
 	err = l.within(ctx, p.cfg.BackendTimeout, func() error {
 		_, err := l.setup(false)

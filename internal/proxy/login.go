@@ -38,7 +38,6 @@ func (s *session) login() error {
 	}
 	s.p.settled(s)
 	s.as, s.caps, s.generation = &as, as.login.Capabilities, s.p.generation.Load()
-	s.attrs = string(as.login.Attributes)
 	s.account, s.consistency = s.p.tokens.of(as.login.User), s.p.cfg.consistencyOf(as.login.User)
 	s.urgent = urgent{}
 	_, s.asker = s.p.askers.Load(as.login.User)
@@ -114,7 +113,6 @@ func (s *session) identify(own *wire.Conn) (caller, error) {
 	}
 	login.Capabilities &= greeting.Capabilities
 	login.Token = append([]byte(nil), login.Token...)
-	login.Attributes = append([]byte(nil), login.Attributes...)
 	if !login.Capabilities.Has(wire.SecureConn) {
 		s.p.count.refuse(RefusedHandshake)
 		return caller{}, oldClient()

@@ -9,7 +9,9 @@ import (
 // when it logged in. The stack has grown to 8 KiB then, for the login and the first
 // command; the collector halves it when less than a quarter is in use, so the frames of a
 // session that waits (run, serve, await and those of the poller) have to stay below
-// 2048 bytes, of which the runtime counts 800 as its own (runtime.shrinkstack).
+// 2048 bytes, of which the runtime counts 800 as its own (runtime.shrinkstack). The session
+// keeps nothing of its last command (underway.go), and what it could be waited for by is made
+// when somebody waits (lifetime.go); its size is one of the allocator's (TestSizeOfASession).
 
 const (
 	// wave is how many clients more than before are worth a collection that nobody asked

@@ -142,13 +142,13 @@ func (s *session) lastWords(l *link) bool {
 		l.will = nil
 	}
 	if k := &s.kept[s.slot(l)]; k.will != nil && k.link != l && !s.mem.holdsInsertID(l) {
-		_ = s.knowFrom(s.slot(l)) // the session has ended, if that is an error
+		_ = s.knowFrom(int(s.slot(l))) // the session has ended, if that is an error
 	}
 	return true
 }
 
 // slot returns where a link is kept: one for reads at other members, one for all else.
-func (s *session) slot(l *link) int {
+func (s *session) slot(l *link) uint8 {
 	if l.reading.Load() {
 		return 1
 	}
@@ -190,13 +190,13 @@ func (s *session) regain(id topology.MemberID, reading bool) error {
 		return nil
 	}
 	for i := range s.kept {
-		k := s.kept[i]
-		if k.link == nil || id == "" && i != s.latest || id != "" && (k.link.route.Member.ID != id || k.link.reading.Load() != reading) {
+		k, latest := s.kept[i], i == int(s.latest)
+		if k.link == nil || id == "" && !latest || id != "" && (k.link.route.Member.ID != id || k.link.reading.Load() != reading) {
 			continue
 		}
 		s.kept[i] = kept{}
 		if k.link.pool.regain(k.link, k.held) {
-			s.takeBack(k.link, i == s.latest)
+			s.takeBack(k.link, latest)
 			return nil
 		}
 		s.resting.CompareAndSwap(k.link, nil)

@@ -54,13 +54,13 @@ func (m *memory) parsing() parsing {
 type statements struct {
 	prepared   map[uint32]*prepared
 	last       uint32 // prepared last; 0: that failed, or it is closed
-	size       int    // bytes kept
 	generation uint32 // of links
+	size       int    // bytes kept
 	pending    int    // statements that were not prepared on this generation's link
 
 	asking  int            // of prepared, those that ask for what the last statement has left
-	judged  bool           // the rest is so since nothing has changed
 	setting string         // memory.settings
+	judged  bool           // the rest is so since nothing has changed
 	why     balancer.Stick // what stick returned
 }
 
@@ -189,7 +189,7 @@ func (s *session) prepareAgain(p *prepared) (err error) {
 			p.at = id
 			break
 		}
-		err = s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error { return s.prepareIn(p, elsewhere) })
+		err = s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error { return s.prepareIn(p, elsewhere) })
 	}
 	if err == nil {
 		p.on = st.generation

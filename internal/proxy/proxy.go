@@ -72,6 +72,7 @@ type Proxy struct {
 	gates    map[topology.MemberID]*memberGate // never taken out
 
 	reader      reader
+	commands    sync.Pool                       // of *underway
 	waiters     sync.Pool                       // of *linkWaiter
 	gateWaiters sync.Pool                       // of *gateWaiter
 	limited     atomic.Pointer[limits]          // nil: nobody is held back

@@ -64,7 +64,7 @@ func (s *session) cleanse() error {
 	}
 	s.mem.statements.moved()
 	s.mem.left()
-	return s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
+	return s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error {
 		if _, err := s.link.setup(true); err != nil {
 			return err
 		}

@@ -83,7 +83,7 @@ func (s *session) connect() (told *wire.Error, err error) {
 
 // open opens a link that a cut can give up.
 func (s *session) open(route balancer.Route, reading bool) (*link, error) {
-	ctx, cancel := context.WithCancel(s.ctx)
+	ctx, cancel := context.WithCancel(&s.ctx)
 	defer cancel()
 	s.opening.Store(&attempt{route.Member, reading, s.aimed, cancel})
 	defer s.opening.Store(nil)

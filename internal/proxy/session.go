@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -29,23 +28,21 @@ type session struct {
 	shown  *x509.Certificate
 	packed *packedStream // client, if it is compressed; else nil
 	from   netip.Addr
-	ctx    context.Context // ends when the client has gone or the proxy stops
-	cancel context.CancelFunc
+	ctx    lifetime // ends when the client has gone or the proxy stops; anybody may end it
 
 	as      *caller         // who it is; it is not changed, but replaced
 	caps    wire.Capability // agreed with the client
 	salt    wire.Salt       // of its last login
 	plugins bool            // the client can be asked to authenticate by another method
+	denied  uint8           // changes of user that failed
+	latest  uint8           // of kept, what was given back last
 	place   place           // in the proxy's census
-	denied  int             // changes of user that failed
-	in, out buffer          // from the client; from the member
+	in      buffer          // from the client
 	mem     memory
 	link    *link          // that it has; nil: none at present
 	kept    [2]kept        // that it has given back: for reads elsewhere the second
-	latest  int            // which of them was given back last
 	view    *balancer.View // the one that link was chosen or confirmed by
 
-	attrs       string               // its connection attributes
 	account     *token               // what its account has written
 	written     token                // what it has written itself
 	wroteAt     topology.MemberID    // where it wrote last
@@ -67,35 +64,18 @@ type session struct {
 	took        time.Duration  // by the last one that was measured
 	generation  uint64         // of the accounts, when it logged in
 
-	// Of the command under way:
+	*underway // of its command; nil while it waits for the client: underway.go
+
+	// Of the command under way, or of the last one:
 	code      wire.Command
-	response  wire.Response
-	current   balancer.Statement   // what it is
-	sees      balancer.Consistency // what it has to see, if it is a read
-	hint      balancer.Hint        // of its text
-	plan      *balancer.Plan       // what it does; nil: it has no text, or its end is not there yet
-	beginning *balancer.Plan       // of what stands before the first value of a text whose end is not there yet
-	rows      *balancer.Rows       // it is taken for an INSERT of rows, whose rest is still to be read; nil: it is not
-	rowsFrom  int                  // where of its text that rest begins
-	meant     *prepared            // the statement that it is about, from the start
-	before    int                  // bytes of attributes in front of its text
-	instead   []byte               // sent in its place; nil: it is sent as it came
-	target    *prepared            // the statement that it is about, if it is about one
-	binding   wire.Binding         // if it executes target
-	preparing []byte               // its text, if it prepares a statement; nil: too long
-	held      int                  // bytes at the front of in that are its own, kept to be sent again
-	runs      int                  // how often it was sent
-	delivered bool                 // some of its response has reached the client
-	midway    bool                 // it was begun, and its response has not ended
-	leaving   bool                 // it was refused in the midst of it: the session ends
-	expired   bool                 // its answer came when the lease was over, or behind a KILL QUERY
-	own       own                  // what it has to do with the connection itself
-	next      byte                 // sequence number of the packet that the client expects
-	refused   uint16               // number of the last error in its response; 0: none
-	renumber  *wire.Renumber       // nil: its result has no connection ids
-	retell    *wire.Retell         // nil: its result says nothing of the connection
-	queued    bool                 // it waits for an owner
-	until     gate.Instant         // how long it may wait in all; 0: it did not have to yet
+	delivered bool   // some of its response has reached the client
+	midway    bool   // it was begun, and its response has not ended
+	leaving   bool   // it was refused in the midst of it: the session ends
+	expired   bool   // its answer came when the lease was over, or behind a KILL QUERY
+	own       own    // what it has to do with the connection itself
+	next      byte   // sequence number of the packet that the client expects
+	refused   uint16 // number of the last error in its response; 0: none
+	queued    bool   // it waits for an owner
 
 	was      topology.MemberID // where the last link led to
 	lastTick uint32            // of the proxy, when the last command ended
@@ -103,7 +83,7 @@ type session struct {
 	looked       atomic.Uint32                 // phase at the watch's last look
 	eye          atomic.Uint32                 // whether its client is still there: watch.go
 	lookedAt     atomic.Int64                  // when the watch first saw that, unix nanoseconds; 0: never
-	began        time.Time                     // when its client connected
+	began        int64                         // when its client connected, unix nanoseconds
 	profile      atomic.Pointer[profile]       // for others: sessions.go; nil: it is not logged in
 	doing        atomic.Pointer[balancer.Plan] // what its command does, for others
 	waits        atomic.Pointer[string]        // what its command waits for, for others; nil: nothing
@@ -125,9 +105,9 @@ type session struct {
 }
 
 func newSession(p *Proxy, conn net.Conn) *session {
-	s := &session{p: p, as: &nobody, conn: conn, from: addressOf(conn), client: newStream(conn), began: time.Now()}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.in.pool, s.out.pool = &p.buffers, &p.buffers
+	s := &session{p: p, as: &nobody, conn: conn, from: addressOf(conn), client: newStream(conn), began: time.Now().UnixNano()}
+	s.in.pool = &p.buffers
+	s.takeUp()
 	return s
 }
 
@@ -165,7 +145,7 @@ func (s *session) end() {
 	defer s.idle()
 	defer s.leavePlace()
 	s.abandon()
-	s.cancel()
+	s.ctx.end()
 	s.p.hangups.forget(s)
 	s.leave()
 	if l := s.link; l != nil && s.midway {
@@ -176,13 +156,14 @@ func (s *session) end() {
 	}
 	s.surrender()
 	s.in.drop()
-	s.out.drop()
+	s.layDown()
 }
 
 // serve passes one command after the other. It always returns an error, io.EOF
 // if the client left in an orderly way.
 func (s *session) serve() error {
 	s.publish()
+	s.layDown()
 	s.mark(false)
 	for {
 		s.begin()
@@ -191,6 +172,7 @@ func (s *session) serve() error {
 			return err
 		}
 		s.mark(true)
+		s.takeUp()
 		s.goOnInPlace()
 		s.p.count.bytesIn.Add(uint64(len(c.packet)))
 		if err := s.execute(c); err != nil {
@@ -205,6 +187,7 @@ func (s *session) serve() error {
 		s.answeredInPlace()
 		s.publish()
 		s.answered()
+		s.layDown()
 		s.mark(false)
 	}
 }

@@ -118,7 +118,7 @@ func (p *Proxy) queuedForLinks() map[*session]topology.MemberID {
 // "" for none.
 func (s *session) describe(now time.Time, link topology.MemberID) Session {
 	as, profile, phase := s.known.Load(), s.profile.Load(), s.phase.Load()
-	d := Session{ID: s.id, Connected: s.began, Since: s.since(now, phase), From: "localhost"}
+	d := Session{ID: s.id, Connected: time.Unix(0, s.began), Since: s.since(now, phase), From: "localhost"}
 	if as == nil {
 		if tcp, ok := s.conn.RemoteAddr().(*net.TCPAddr); ok { // what a PROXY header says is not known yet
 			d.From = tcp.AddrPort().Addr().Unmap().String()
@@ -161,7 +161,7 @@ func (s *session) since(now time.Time, phase uint32) time.Time {
 	case at != 0:
 		return time.Unix(0, at)
 	}
-	return s.began
+	return time.Unix(0, s.began)
 }
 
 // abridge cuts a text that is too long to be shown.

@@ -211,7 +211,7 @@ func (s *session) awaits(id topology.MemberID, p topology.Position) bool {
 		text = fmt.Sprintf("SELECT WAIT_FOR_EXECUTED_GTID_SET('%s', %g)", p, tokenWait.Seconds())
 	}
 	s.mem.hasLast, s.mem.hasFound = false, false
-	err := s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
+	err := s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
 		if err = s.link.own.Send(wire.Query(text)); err == nil {
 			row, _, err = s.link.own.Result(s.link.caps, setupBudget)
 		}

@@ -76,26 +76,48 @@ func (s *plainStream) peek() (pending, gone bool) {
 // scheduler's bookkeeping around each call, about a fifth of the whole price of
 // relaying. RawSyscall is fair because the calls never block.
 //
-// The callbacks are made once; what they work on is in the fields.
+// The poller's callback is made once; what it does, and works on, is in the fields.
 type rawStream struct {
-	raw                 syscall.RawConn
-	reader, writer, ask func(fd uintptr) bool
+	raw syscall.RawConn
+	try func(fd uintptr) bool // one of those below
 
 	into *buffer
 	out  []byte
-	sent bool
 	err  error
+	at   trial
+	sent bool
 }
+
+// trial is what a rawStream is at.
+type trial uint8
+
+const (
+	trialRead trial = iota
+	trialWrite
+	trialExchange
+)
 
 func newRawStream(raw syscall.RawConn) *rawStream {
 	s := &rawStream{raw: raw}
-	s.reader, s.writer, s.ask = s.tryRead, s.tryWrite, s.tryExchange
+	s.try = s.tries
 	return s
 }
 
+// tries does what can be done now; false means to wait until more can be.
+func (s *rawStream) tries(fd uintptr) bool {
+	switch s.at {
+	case trialWrite:
+		return s.tryWrite(fd)
+	case trialExchange:
+		return s.tryExchange(fd)
+	case trialRead:
+	}
+	return s.tryRead(fd)
+}
+
 func (s *rawStream) fill(b *buffer) error {
-	s.into, s.err = b, nil
-	err := s.raw.Read(s.reader)
+	s.at, s.into, s.err = trialRead, b, nil
+	err := s.raw.Read(s.try)
 	s.into = nil
 	if err != nil {
 		b.release()
@@ -128,8 +150,8 @@ func (s *rawStream) tryRead(fd uintptr) bool {
 }
 
 func (s *rawStream) write(p []byte) error {
-	s.out, s.err = p, nil
-	err := s.raw.Write(s.writer)
+	s.at, s.out, s.err = trialWrite, p, nil
+	err := s.raw.Write(s.try)
 	s.out = nil
 	if err != nil {
 		return err
@@ -156,8 +178,8 @@ func (s *rawStream) tryWrite(fd uintptr) bool {
 }
 
 func (s *rawStream) exchange(p []byte, b *buffer) (bool, error) {
-	s.into, s.out, s.sent, s.err = b, p, false, nil
-	err := s.raw.Read(s.ask)
+	s.at, s.into, s.out, s.sent, s.err = trialExchange, b, p, false, nil
+	err := s.raw.Read(s.try)
 	rest := s.out
 	s.into, s.out = nil, nil
 	switch {

@@ -15,50 +15,51 @@ import (
 // what another connection would have to be given to go on in its place.
 type memory struct {
 	status    wire.Status
+	wrote     bool // lastGTID is of the statement under way
+	charset   bool // the last changes had the connection's character set among them
+	collated  bool // and its collation
 	schema    string
 	variables map[string]string // changed since the session began
 	option    []byte            // what COM_SET_OPTION said last; nil: nothing
 	lastGTID  []byte            // of its last write; the member's own notation
-	wrote     bool              // lastGTID is of the statement under way
-	charset   bool              // the last changes had the connection's character set among them
-	collated  bool              // and its collation
 
 	askCollation bool             // it was changed, and not reported
 	stick        balancer.Stick   // why it can not leave its connection
-	pins         balancer.Effects // why it does not, even where it could in an emergency
-	unparsed     balancer.Effects // pins as they were before the statement under way
 	vague        bool             // something else than user variables may have been changed unnamed
+	begun        bool             // the next three are known, and status
+	settled      bool             // setting is right
+	violated     bool             // another slot than layout was reported
+	shown        bool             // the link has wants itself, for the command under way
+	mode         string           // sql_mode that it began with
+	charset0     string           // and character_set_client
+	setting      string           // see settings
+	settingReads string           // the same on a link for reads; "" if setting has changed
+	pins         balancer.Effects // why it does not leave, even where it could in an emergency
+	unparsed     balancer.Effects // pins as they were before the statement under way
 	luggage      *luggage         // user variables that no link has at present; nil: none
 	statements
 
-	begun          bool           // the next three are known, and status
-	mode, charset0 string         // sql_mode and character_set_client that it began with
-	setting        string         // see settings
-	settingReads   string         // the same on a link for reads; "" if setting has changed
-	settled        bool           // setting is right
-	insertID       uint64         // what LAST_INSERT_ID() gives it
-	unsure         bool           // or what it gave before: the link knows
-	idLost         bool           // it may be lostInsertID
-	hasLast        bool           // the session's link is that of its last statement
-	hasWarnings    bool           // and its warnings, or that there are none
-	hasFound       bool           // and that of the last one that FOUND_ROWS() is about
-	once           balancer.Stick // why it can not leave its connection before the statement has ended
-	calculates     bool           // the statement under way has SQL_CALC_FOUND_ROWS
-	asks           bool           // there is something that the client may want to know of the last statement
-	rowCount       int64          // what ROW_COUNT() gives
+	insertID    uint64         // what LAST_INSERT_ID() gives it
+	unsure      bool           // or what it gave before: the link knows
+	idLost      bool           // it may be lostInsertID
+	hasLast     bool           // the session's link is that of its last statement
+	hasWarnings bool           // and its warnings, or that there are none
+	hasFound    bool           // and that of the last one that FOUND_ROWS() is about
+	once        balancer.Stick // why it can not leave its connection before the statement has ended
+	calculates  bool           // the statement under way has SQL_CALC_FOUND_ROWS
+	asks        bool           // there is something that the client may want to know of the last statement
+	rowCount    int64          // what ROW_COUNT() gives
 
-	layout   autoinc.Layout // that the member's sessions have to have
-	violated bool           // another one was reported
-	wants    subscription
-	shown    bool // the link has wants itself, for the command under way
-	scratch  []byte
+	layout  autoinc.Layout // that the member's sessions have to have
+	wants   subscription
+	scratch []byte
 }
 
 // subscription is which changes the client has asked to be told of. What the
 // proxy has switched on beyond that is taken out of the client's packets.
 type subscription struct {
-	capable   bool   // CLIENT_SESSION_TRACK
 	variables string // session_track_system_variables as the client knows it
+	capable   bool   // CLIENT_SESSION_TRACK
 	schema    bool   // session_track_schema
 	state     bool   // session_track_state_change
 	gtids     bool   // session_track_gtids

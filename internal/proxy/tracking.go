@@ -67,7 +67,7 @@ func (s *session) showTracking() error {
 	if s.link.version.Flavour == topology.FlavourMySQL {
 		set += ", session_track_gtids='" + map[bool]string{true: "OWN_GTID", false: "OFF"}[w.gtids] + "'"
 	}
-	return s.link.within(s.ctx, s.p.cfg.BackendTimeout, func() error {
+	return s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error {
 		if err := s.link.own.Send(wire.Query(set)); err != nil {
 			return err
 		}

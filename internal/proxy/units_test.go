@@ -320,7 +320,7 @@ func TestSessionThatStays(t *testing.T) {
 // With one unit nothing is allocated to find out where a statement goes.
 func TestAimOfOneUnitCostsNothing(t *testing.T) {
 	f := startFaked(t, Config{}, nil)
-	s, view := &session{p: f.Proxy}, f.view.Load()
+	s, view := &session{p: f.Proxy, underway: new(underway)}, f.view.Load()
 	if n := testing.AllocsPerRun(100, func() { s.aim(view) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -85,7 +85,7 @@ func (s *session) hangsUp() {
 // anybody.
 func (s *session) interrupt() {
 	s.interrupted.Store(true)
-	s.cancel()
+	s.ctx.end()
 	_ = s.conn.SetDeadline(time.Unix(1, 0))
 	if l := s.atMember.Load(); l != nil {
 		l.cut()

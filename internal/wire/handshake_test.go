@@ -56,7 +56,7 @@ func TestGreetingThatRefuses(t *testing.T) {
 func TestLoginRoundTrip(t *testing.T) {
 	full := Login{
 		Capabilities: Offered &^ PluginAuthLen, MaxPacket: 1 << 24, Charset: 45, User: "app", Token: bytes.Repeat([]byte{3}, 20),
-		Database: "shop", Plugin: PluginNative, Attributes: []byte("\x04_pid\x017"),
+		Database: "shop", Plugin: PluginNative, Attributes: "\x04_pid\x017",
 	}
 	bare := Login{Capabilities: Protocol41 | SecureConn, User: "app"}
 	for _, l := range []Login{full, bare} {
@@ -65,7 +65,7 @@ func TestLoginRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.User != l.User || !bytes.Equal(got.Token, l.Token) || got.Database != l.Database || got.Plugin != l.Plugin ||
-			!bytes.Equal(got.Attributes, l.Attributes) || got.Charset != l.Charset || got.Capabilities != l.Capabilities {
+			got.Attributes != l.Attributes || got.Charset != l.Charset || got.Capabilities != l.Capabilities {
 			t.Errorf("%+v came back as %+v", l, got)
 		}
 	}
@@ -310,7 +310,7 @@ func TestFaults(t *testing.T) {
 }
 
 func FuzzParseLogin(f *testing.F) {
-	l := Login{Capabilities: Offered, User: "app", Token: []byte("12345678901234567890"), Database: "shop", Plugin: PluginNative, Attributes: []byte("\x01a\x01b")}
+	l := Login{Capabilities: Offered, User: "app", Token: []byte("12345678901234567890"), Database: "shop", Plugin: PluginNative, Attributes: "\x01a\x01b"}
 	f.Add(l.Append(nil))
 	f.Add([]byte("\x85\xa6\x03\x00\x00\x00\x01app\x00"))
 	f.Fuzz(func(t *testing.T, payload []byte) {

@@ -15,7 +15,7 @@ type Login struct {
 	Token        []byte // answer to the salt by Plugin's rules
 	Database     string
 	Plugin       string // empty if the client does not know of plugins
-	Attributes   []byte // connection attributes as they came, without their length
+	Attributes   string // connection attributes as they came, without their length
 	ZstdLevel    byte   // 1 to 22; 0 without ZstdCompress
 }
 
@@ -86,7 +86,7 @@ func (l *Login) tail(r *Reader) {
 		l.Plugin = string(r.CString())
 	}
 	if l.Capabilities.Has(ConnectAttrs) && r.Len() > 0 {
-		l.Attributes = r.Bytes()
+		l.Attributes = string(r.Bytes())
 	}
 }
 
@@ -96,7 +96,7 @@ func (l *Login) Append(dst []byte) []byte {
 	if l.Database == "" {
 		caps &^= ConnectWithDB
 	}
-	if len(l.Attributes) == 0 {
+	if l.Attributes == "" {
 		caps &^= ConnectAttrs
 	}
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(caps))
