@@ -19,13 +19,15 @@ type Past struct {
 
 // with returns p with what o adds. Another process, or identity, begins anew.
 func (p Past) with(o Observation) Past {
+	same := o.Boot != 0 && p.Boot == o.Boot && p.ServerID == o.ServerID
+	if source, is := beheaded(o.Gap); is && same && p.Emptied.IsZero() && p.Binlog.Seq(source) > 0 {
+		p.Emptied = o.At
+	}
 	switch {
-	case o.Reach != ReachAnswers:
+	case o.Reach != ReachAnswers || same && !p.Emptied.IsZero():
 		return p
-	case o.Boot == 0 || p.Boot != o.Boot || p.ServerID != o.ServerID:
+	case !same:
 		return Past{Boot: o.Boot, ServerID: o.ServerID, Since: o.At, Binlog: o.Binlog}
-	case !p.Emptied.IsZero():
-		return p
 	}
 	for _, g := range o.Binlog.Missing(p.Binlog) {
 		if has := o.Binlog.Seq(g.Domain); has == 0 || g.Domain == o.Domain {
@@ -35,6 +37,28 @@ func (p Past) with(o Observation) Past {
 	}
 	p.Binlog = p.Binlog.Union(o.Binlog)
 	return p
+}
+
+// beheaded returns the source of which a gap is the beginning: a MySQL that had any of it
+// has had that.
+func beheaded(gap string) (domain uint32, is bool) {
+	if gap == "" {
+		return 0, false
+	}
+	found, err := ranges(gap)
+	if err != nil || found[0].first != 1 {
+		return 0, false
+	}
+	return SourceDomain(found[0].source), true
+}
+
+// refill is what has to be done at a MySQL whose binlog was emptied, before anything can be
+// done with it, "" if nothing: what it has executed since leaves a gap.
+func refill(m Member, seen Observation) string {
+	if seen.Gap == "" || seen.Past.Emptied.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("; its binlog was emptied by hand: STOP REPLICA; RESET BINARY LOGS AND GTIDS there, then sqlring master reclone %s", m.ID)
 }
 
 // judgeBinlog is the verdict on an active member that answers, with the process that was

@@ -34,6 +34,20 @@ func TestABinlogNeverHasLessThanItHad(t *testing.T) {
 			t.Errorf("%s: emptied %t, want %t", tt.name, got, tt.want)
 		}
 	}
+	const uuidC = "cccccccc-0000-0000-0000-00000000000c"
+	mysql := Observation{Member: "m3", Reach: ReachAnswers, At: at, Boot: 3, ServerID: 103, Domain: SourceDomain(uuidB), Binlog: position(t, uuidA+":1-9,"+uuidB+":1-2")}
+	for gap, want := range map[string]bool{uuidA + ":1-9": true, uuidA + ":6-7": false, uuidC + ":1-2": false, "": false} {
+		lacks := Observation{Member: "m3", Reach: ReachUnknown, At: at.Add(time.Second), Boot: 3, ServerID: 103, Domain: mysql.Domain, Gap: gap}
+		seen := lacks.After(mysql.After(Observation{}))
+		if got := !seen.Past.Emptied.IsZero(); got != want {
+			t.Errorf("a MySQL that lacks %q: emptied %t, want %t", gap, got, want)
+		}
+		s := &Snapshot{Members: []Member{{ID: "m1", State: MemberActive, Identity: 101, Boot: 1, Source: uuidA}, {ID: "m3", State: MemberActive, Identity: 103, Boot: 3, Source: uuidB}}}
+		o := Observations{}.With(seen).With(Observation{Member: "m1", Reach: ReachAnswers, Asked: at, At: at, Boot: 1, Past: Past{Boot: 1}})
+		if got := judge(s, s.Members[1], o, lacks.At); got.lost != want {
+			t.Errorf("a MySQL that lacks %q: %+v", gap, got)
+		}
+	}
 	renewed := answer(3, "101-101-9,103-103-2")
 	next := answer(3, "101-101-9")
 	next.ServerID, next.Domain = 104, 104

@@ -190,6 +190,9 @@ type Observation struct {
 	// Still is since when every probe has found this very Position.
 	Still time.Time `json:"still,omitzero"`
 	Past  Past      `json:"past,omitzero"` // of its binlog, by all probes; told whatever Reach is
+	// Gap is what the GTIDs lack that a MySQL has executed ([FirstGap]). Then Reach is
+	// ReachUnknown, and besides this only who it is is told: Boot, ServerID and Domain.
+	Gap string `json:"gap,omitempty"`
 }
 
 // TailVerdict is what the transactions that only a returning member holds allow.
