@@ -58,7 +58,7 @@ func refill(m Member, seen Observation) string {
 	if seen.Gap == "" || seen.Past.Emptied.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("; its binlog was emptied by hand: STOP REPLICA; RESET BINARY LOGS AND GTIDS there, then sqlring master reclone %s", m.ID)
+	return fmt.Sprintf("its binlog was emptied by hand: STOP REPLICA; RESET BINARY LOGS AND GTIDS there (8.0: RESET MASTER), then sqlring master reclone %s", m.ID)
 }
 
 // judgeBinlog is the verdict on an active member that answers, with the process that was

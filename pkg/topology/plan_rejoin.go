@@ -33,6 +33,9 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		if now.Sub(seen.Since) > silentFor && (seen.Reach == ReachRefused || seen.Reach == ReachSilent) {
 			return commit(GiveUpRejoin{Operation: op.ID}, "member %s is lost again: %s", m.ID, describeReach(seen, now))
 		}
+		if todo := refill(m, seen); todo != "" {
+			return commit(GiveUpRejoin{Operation: op.ID}, "%s", todo)
+		}
 		if seen.Reach == ReachDenied && now.Sub(seen.Since) > unheardFor {
 			return commit(GiveUpRejoin{Operation: op.ID}, "member %s can not be acted on: %s", m.ID, describeReach(seen, now))
 		}

@@ -184,7 +184,10 @@ func upkeepOut(s *Snapshot, m Member, o Observations, now time.Time) (step Step,
 		}
 		return commit(BeginRejoin{Member: m.ID, Same: seen.Boot == m.Boot}, "member %s answers again", m.ID), true
 	case m.State == MemberDown:
-		return wait("member %s is out: %s%s%s", m.ID, describeReach(seen, now), refill(m, seen), goneForGood(m)), true
+		if todo := refill(m, seen); todo != "" {
+			return stuck("member %s is out: %s; %s", m.ID, describeReach(seen, now), todo), true
+		}
+		return wait("member %s is out: %s%s", m.ID, describeReach(seen, now), goneForGood(m)), true
 	case m.State == MemberHeld && good:
 		if step, closed := shut(m, seen); !closed {
 			return step, true
