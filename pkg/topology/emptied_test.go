@@ -100,3 +100,21 @@ func TestABinlogThatWasEmptiedIsALoss(t *testing.T) {
 		}
 	}
 }
+
+// TestNobodyReadsFromAnEmptiedBinlog: a lost member that answers is read from, unless its
+// binlog was emptied.
+func TestNobodyReadsFromAnEmptiedBinlog(t *testing.T) {
+	now := time.Unix(100, 0)
+	lost, heir := Member{ID: "m2", Addr: "m2:3306", State: MemberDown, Identity: 102, Boot: 2}, Member{ID: "m1", Addr: "m1:3306", State: MemberActive, Identity: 101, Boot: 1}
+	for _, emptied := range []bool{false, true} {
+		back := Observation{Member: "m2", Reach: ReachAnswers, Asked: now, At: now, Boot: 2, ServerID: 102, Domain: 102, Binlog: position(t, "102-102-9")}
+		if emptied {
+			back.Past = Past{Boot: 2, ServerID: 102, Binlog: position(t, "102-102-8"), Emptied: now}
+		}
+		o := Observations{}.With(back).With(Observation{Member: "m1", Reach: ReachAnswers, Asked: now, At: now, Boot: 1, Applied: position(t, "102-102-8"), Past: Past{Boot: 1}})
+		h := heal{s: &Snapshot{Ring: &Ring{}, Members: []Member{heir, lost}}, lost: lost, alive: []Member{heir}, o: o, now: now}
+		if step, fed := h.feed(); fed != emptied {
+			t.Errorf("emptied %t: nothing is left to read %t: %s", emptied, fed, step)
+		}
+	}
+}
