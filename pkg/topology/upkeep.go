@@ -118,7 +118,7 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	case inherits && refuses && m.SemiSync != SemiSyncArmed && semi.Kind == StepStuck:
 		return semi
 	case inherits && refuses && m.SemiSync != SemiSyncArmed:
-		return wait("%s has no acker, and degraded is refuse: writes wait until it has one", m.ID)
+		return wait("%s has no acker, and degraded is refuse: writes wait until it has one%s", m.ID, roomOrStop(s, o, now))
 	case inherits && !seen.ReadOnly:
 		if step, over := leasesOver(s, o, now); !over {
 			return step
