@@ -150,11 +150,11 @@ func (n *night) mode(t *testing.T, mode string) {
 }
 
 // TestFigureMidnight is the site's midnight over a ring of two in absorb, and at one server:
-// the rate goes up to one and a half times of what the ring can do, and for a moment to
-// seven times.
+// the rate goes up to 1.2 times of what the ring can do, and for a moment to
+// six times.
 func TestFigureMidnight(t *testing.T) {
 	n := startNight(t)
-	shape, _ := burst.Named("midnight", 0.15*n.rate)
+	shape, _ := burst.Named("midnight", 0.12*n.rate)
 	for _, way := range []string{"ring", "direct"} {
 		addr := n.r.proxyAddr()
 		if way == "direct" {

@@ -23,21 +23,21 @@ func TestFigureProcess(t *testing.T) {
 	var l struct {
 		Addr, User, Columns string
 		Clients             int
-		Lasts               time.Duration
+		Lasts, After        time.Duration
 	}
 	if err := json.Unmarshal([]byte(of), &l); err != nil {
 		t.Fatal(err)
 	}
-	f := load{addr: l.Addr, user: l.User, clients: l.Clients, lasts: l.Lasts, texts: func() []string {
+	f := load{addr: l.Addr, user: l.User, clients: l.Clients, lasts: l.Lasts, after: l.After, texts: func() []string {
 		return []string{fmt.Sprintf("SELECT %s FROM shop.t WHERE id=%d", l.Columns, 1+rand.IntN(10000))}
 	}}.run(t)
 	fmt.Printf("RESULT %.0f %d %d %d\n", f.rate, f.p50, f.p99, f.errors)
 }
 
 // clientsOf starts the process, and returns what came of it once it has ended.
-func clientsOf(t *testing.T, addr, user, columns string, clients int, lasts time.Duration) func() figure {
+func clientsOf(t *testing.T, addr, user, columns string, clients int, lasts, after time.Duration) func() figure {
 	t.Helper()
-	of, err := json.Marshal(map[string]any{"Addr": addr, "User": user, "Columns": columns, "Clients": clients, "Lasts": lasts})
+	of, err := json.Marshal(map[string]any{"Addr": addr, "User": user, "Columns": columns, "Clients": clients, "Lasts": lasts + after, "After": after})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestFigureQuietAccount(t *testing.T) {
 			((d.ServerTime - before.ServerTime) / time.Duration(n)).Round(10*time.Microsecond), d.Longest.Round(100*time.Microsecond), g.Limit, g.Inflation)
 	}
 	const quiet = "k AS quiet"
-	alone := clientsOf(t, r.Addr(), "quiet", quiet, 5, lasts)()
+	alone := clientsOf(t, r.Addr(), "quiet", quiet, 5, lasts, 0)()
 	show("alone:", alone, Digest{})
 	var before Digest
 	for _, d := range r.Digests(50) {
@@ -97,9 +97,8 @@ func TestFigureQuietAccount(t *testing.T) {
 			before = d
 		}
 	}
-	noisy := clientsOf(t, r.Addr(), "app", "k", 1500, lasts+4*time.Second)
-	time.Sleep(3 * time.Second)
-	beside := clientsOf(t, r.Addr(), "quiet", quiet, 5, lasts)()
+	noisy := clientsOf(t, r.Addr(), "app", "k", 1500, lasts+settles+time.Second, 0)
+	beside := clientsOf(t, r.Addr(), "quiet", quiet, 5, lasts, settles)()
 	show("beside 1500 clients:", beside, before)
 	f := noisy()
 	t.Logf("FIGURE a noisy account of 1500 clients: %.0f/s, p50 %s, p99 %s; the quiet one's p99 is %.1f times what it is alone", f.rate, f.p50.Round(time.Millisecond), f.p99.Round(time.Millisecond), float64(beside.p99)/float64(alone.p99))

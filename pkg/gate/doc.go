@@ -6,7 +6,8 @@
 // each digest against itself), what the member says of itself (brake.go), and a search for
 // the fewest places that carry as much (probe.go). Who finds no place waits in a queue
 // (queue.go): by priority, then fair between accounts (start-time fair queueing, Goyal 1996)
-// and between the digests of an account, first come, first served within one. How long
+// and between the digests of an account, first come, first served within one; who has waited
+// for the first statement of an [Errand] does not for the next ones (errand.go). How long
 // is a matter of the mode: in [Absorb] up to a set time, in [Shed] no longer than a standing
 // queue allows (sojourn.go, after Facebook's controlled delay and adaptive LIFO).
 //
@@ -25,6 +26,8 @@
 //   - A waiter leaves once: granted, shed or dropped.
 //   - No account, digest or class starves while others are served: each waits for at most one
 //     turn of the others at its priority, and every eighth turn is that of a lower priority.
+//     Within an account an errand that goes on comes first, for eight statements, and every
+//     eighth turn is that of who is new.
 //   - Count, bytes and time of those who wait are bounded.
 //   - One that finds a free place costs no memory.
 //

@@ -493,3 +493,69 @@ func TestASlowMemberIsNotStarved(t *testing.T) {
 		t.Errorf("the limit was %d at the least and is %d: it is lowered, and comes back when that was in vain", fewest, g.Limit())
 	}
 }
+
+// TestAnErrandComesFirstWithinItsAccount: whose errand goes on is served before those of its
+// account who came sooner and are new, but not before another account's.
+func TestAnErrandComesFirstWithinItsAccount(t *testing.T) {
+	g, now := New(Settings{Floor: 1, Ceiling: 1}, at(0)), at(0)
+	g.Enter(Read)
+	waiter := func(account string, since Instant) *Waiter {
+		now = now.Add(time.Millisecond)
+		w := &Waiter{Request: Request{Class: Read, Account: account, Digest: 1, Since: since}}
+		mustWait(t, g, w, now)
+		return w
+	}
+	first, second := waiter("crowd", 0), waiter("crowd", 0)
+	on, also := waiter("crowd", at(0)+1), waiter("crowd", at(0)+1)
+	quiet := waiter("quiet", 0)
+	for i, want := range []*Waiter{on, quiet, also, first, second} {
+		g.Leave(Read)
+		if w := g.Next(now); w != want {
+			t.Fatalf("turn %d is that of %+v, not of %+v", i, w, want)
+		}
+	}
+}
+
+// TestAnErrandEnds: with a write, with a pause, and after some statements.
+func TestAnErrandEnds(t *testing.T) {
+	var e Errand
+	now := at(0)
+	if since := e.Goes(now); since != 0 {
+		t.Fatalf("the first statement goes on since %d", since)
+	}
+	began := now
+	for i := range errandSteps {
+		now = now.Add(time.Millisecond)
+		e.Rests(Read, now)
+		if since := e.Goes(now); since != began {
+			t.Fatalf("statement %d: since %d, not %d", i, since, began)
+		}
+	}
+	e.Rests(Read, now)
+	if since := e.Goes(now); since != 0 {
+		t.Errorf("it is served for ever")
+	}
+	e.Rests(Write, now)
+	if since := e.Goes(now); since != 0 {
+		t.Errorf("it goes on after a write")
+	}
+	e.Rests(Read, now)
+	if since := e.Goes(now.Add(errandPause + 1)); since != 0 {
+		t.Errorf("it goes on after a pause")
+	}
+}
+
+// TestWhoHangsUpAtAnyTimeTeachesNothing: a crowd that leaves after any time has no time-out.
+func TestWhoHangsUpAtAnyTimeTeachesNothing(t *testing.T) {
+	var p patiences
+	for i := range 100 {
+		p.left("all", time.Duration(i%10)*time.Second)
+		p.left("five", 5*time.Second+time.Duration(i%10)*10*time.Millisecond)
+	}
+	if p.exceeded("all", time.Minute) {
+		t.Error("clients that left after 0 to 9 s are taken for ones with a time-out")
+	}
+	if !p.exceeded("five", 6*time.Second) || p.exceeded("five", 4*time.Second) {
+		t.Error("a time-out of 5 s is not found")
+	}
+}

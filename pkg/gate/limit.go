@@ -40,6 +40,7 @@ const (
 	forgets       = 50   // windows in which nobody waits, after which it grows fast again
 	unchanged     = 0.85
 	forgiving     = 0.998 // of what is normal, how much is left after a window
+	disproved     = 4     // a part of how much less than normal was measured, by which that is lowered
 	calmPlaces    = 4     // as many statements at once are few
 	longestRatio  = 32    // one statement that takes longer than that counts as if it did not
 )
@@ -168,6 +169,9 @@ func (l *limiter) measured(now Instant) (ratio float64, sure, ok bool) {
 // measured may itself be unusual.
 func (l *limiter) follow(ratio float64, sure, demand bool) {
 	l.normal = 1 + (l.normal-1)*forgiving
+	if l.inflation < l.normal { // then it was no such thing
+		l.normal = max(1, l.normal+(l.inflation-l.normal)/disproved)
+	}
 	gradient := min(max(tolerance*l.normal/max(l.inflation, 0.01), 0.5), 1)
 	if l.vain(gradient, ratio) {
 		return

@@ -6,7 +6,7 @@ type queue struct {
 	count  int
 }
 
-// level is a priority, or the errands of one that go on: accounts, the one whose turn it is first. An account's tag is when
+// level is a priority: accounts, the one whose turn it is first. An account's tag is when
 // its turn is in a time that goes on by one at each turn (start-time fair queueing): one
 // that has asked for little is served before one that has asked for much.
 type level struct {
@@ -24,6 +24,7 @@ type account struct {
 	waiting int
 	flows   map[uint64]*flow
 	turn    *flow // of a ring: who is next
+	errands flow  // those whose errand goes on, of all digests: they come before the ring
 }
 
 // flow is those of one digest of an account who wait, in order.
@@ -40,14 +41,9 @@ const maxIdleAccounts = 256
 
 // push appends w.
 func (q *queue) push(w *Waiter) {
-	lv := &q.levels[w.level()]
+	lv := &q.levels[w.Priority.level()]
 	a := lv.account(w.Account)
-	f := a.flows[w.Digest]
-	if f == nil {
-		f = &flow{digest: w.Digest, account: a, level: lv}
-		a.flows[w.Digest] = f
-		f.join(a)
-	}
+	f := a.flow(w)
 	w.flow, w.prev, w.next, w.queued = f, f.last, nil, true
 	if f.last == nil {
 		f.first = w
@@ -82,7 +78,7 @@ func (q *queue) remove(w *Waiter) {
 	w.prev, w.next, w.flow, w.queued = nil, nil, nil, false
 	q.count--
 	a.waiting--
-	if f.first == nil {
+	if f.first == nil && f != &a.errands {
 		f.leave(a)
 		delete(a.flows, f.digest)
 	}
@@ -108,7 +104,7 @@ func (q *queue) head(turn uint64) *Waiter {
 			break
 		}
 	}
-	return found.heap[0].turn.first
+	return found.heap[0].head(turn)
 }
 
 // served takes w out as one whose turn it was: its account and digest are next after the
@@ -118,7 +114,9 @@ func (q *queue) served(w *Waiter) {
 	a, lv := f.account, f.level
 	lv.now = a.tag
 	a.tag++
-	a.turn = f.next
+	if f != &a.errands {
+		a.turn = f.next
+	}
 	q.remove(w)
 	if a.at >= 0 {
 		lv.seq++
@@ -134,9 +132,33 @@ func (lv *level) account(name string) *account {
 			lv.accounts = make(map[string]*account)
 		}
 		a = &account{name: name, at: -1, flows: make(map[uint64]*flow)}
+		a.errands = flow{account: a, level: lv}
 		lv.accounts[name] = a
 	}
 	return a
+}
+
+// flow returns where w is to wait.
+func (a *account) flow(w *Waiter) *flow {
+	if w.Since != 0 {
+		return &a.errands
+	}
+	f := a.flows[w.Digest]
+	if f == nil {
+		f = &flow{digest: w.Digest, account: a, level: a.errands.level}
+		a.flows[w.Digest] = f
+		f.join(a)
+	}
+	return f
+}
+
+// head returns whose turn it is of an account's who wait. Of the turns, every eighth is that
+// of who is new.
+func (a *account) head(turn uint64) *Waiter {
+	if a.errands.first != nil && (a.turn == nil || turn%8 != 7) {
+		return a.errands.first
+	}
+	return a.turn.first
 }
 
 // forget drops accounts that have nobody waiting and are owed no patience, once there are

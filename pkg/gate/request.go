@@ -44,7 +44,7 @@ const (
 	Normal     Priority = 0
 	High       Priority = 1
 	Urgent     Priority = 2
-	levels              = 2 * 4 // of each, errands that go on come first
+	levels              = 4
 )
 
 // level is the index of a priority, the first to be served at 0.
@@ -163,12 +163,4 @@ func (w *Waiter) underWay(now Instant) time.Duration {
 		return now.Sub(w.Since)
 	}
 	return w.Waited(now)
-}
-
-// level is the index of the level of the queue that it waits at, the first to be served at 0.
-func (r *Request) level() int {
-	if r.Since != 0 {
-		return 2 * r.Priority.level()
-	}
-	return 2*r.Priority.level() + 1
 }
