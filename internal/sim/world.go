@@ -34,7 +34,8 @@ type World struct {
 	calm    bool // faults have ended
 	past    int  // writes that came past every proxy
 
-	eventsMade bool
+	eventsMade  bool
+	eventsKnown bool // every server knows which are disabled
 }
 
 // event is something that happens at a moment; of two at the same moment the
