@@ -39,7 +39,7 @@ func (w *World) runEvents() {
 	if !w.eventsMade && len(w.log.snap.Units) > 0 {
 		w.makeEvents()
 	}
-	w.eventsKnown = w.eventsKnown || w.eventsMade && w.allKnow()
+	w.eventsKnown = w.eventsKnown || w.eventsMade && w.toBeKnown()
 	for _, s := range w.servers {
 		for _, e := range s.disk.events {
 			if s.power == running && s.mem.scheduler == topology.SchedulerOn && e.Status == topology.EventEnabled {
@@ -50,10 +50,16 @@ func (w *World) runEvents() {
 	w.after(fireEvery, w.runEvents)
 }
 
-// allKnow reports whether every server knows that the DBA has disabled an event. A server
-// that dies before anybody has looked at it takes that with it: others were sent the event
-// as one that is another's.
-func (w *World) allKnow() bool {
+// soonKnown is how long the rest of the ring may take to look at an event that was made.
+const soonKnown = 3 * time.Second
+
+// toBeKnown reports whether every server knows that the DBA has disabled an event, or has
+// had the time to, with the server that it was made on. One that dies before anybody has
+// looked at it takes that with it: others were sent the event as one that is another's.
+func (w *World) toBeKnown() bool {
+	if w.now-w.eventsAt > soonKnown && w.eventsOn.proc == w.eventsProc {
+		return true
+	}
 	for _, s := range w.servers {
 		for _, e := range s.disk.events {
 			if e.Name == neverEvent && e.Status != topology.EventDisabled {
@@ -70,7 +76,8 @@ func (w *World) makeEvents() {
 	if owner == "" {
 		return
 	}
-	w.eventsMade = true
+	w.eventsMade, w.eventsAt, w.eventsOn = true, w.now, w.server(owner)
+	w.eventsProc = w.eventsOn.proc
 	for _, s := range w.servers {
 		for _, schema := range w.schemas() {
 			never, tick := topology.EventReplica, topology.EventReplica

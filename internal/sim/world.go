@@ -35,7 +35,10 @@ type World struct {
 	past    int  // writes that came past every proxy
 
 	eventsMade  bool
-	eventsKnown bool // every server knows which are disabled
+	eventsKnown bool          // every server knows which are disabled
+	eventsAt    time.Duration // when they were made, and on which process of which server
+	eventsOn    *server
+	eventsProc  int
 }
 
 // event is something that happens at a moment; of two at the same moment the
