@@ -23,7 +23,7 @@ test: servers ## all tests, on real servers too: rings of MariaDB 10.11, then th
 
 # What the two flavours do not do alike, and every operation; rings of three and the rest: RUN=.
 MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDiesBetweenTwoStepsOf(ATakeover|ARemoval|AMaintenance|ADissolution)|TestNodeDiesWhile|TestAFailed|TestReadsSee|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands
-MYSQL_RUN := $(MYSQL_RUN)|TestGrow|TestServersDie|TestReclone|TestInitFromData|TestRemove|TestMaintenance|TestDiscard|TestDissolve|TestDamagedRows|TestCopy|TestSnapshot|TestRetire|TestASlot|TestSessionsOverAResize|TestWhoIsStill|TestCycles|TestReplay|TestNodeDiesInTheMidstOfAReplay|TestAdopt|TestNodeDiesBetweenTwoStepsOfAnAdoption
+MYSQL_RUN := $(MYSQL_RUN)|TestGrow|TestServersDie|TestReclone|TestInitFromData|TestRemove|TestMaintenance|TestDiscard|TestDissolve|TestDamagedRows|TestCopy|TestSnapshot|TestRetire|TestASlot|TestSessionsOverAResize|TestWhoIsStill|TestCycles|TestReplay|TestNodeDiesInTheMidstOfAReplay|TestBinlogIsEmptied|TestAnAcker|TestAdopt|TestNodeDiesBetweenTwoStepsOfAnAdoption
 
 mysql: servers ## the ring's tests on MySQL 9.7; RUN=pattern: others (10 min)
 	SQLRING_TEST_FLAVOUR=mysql ./scripts/test.sh ./internal/mysqld ./internal/app -- -timeout 30m -run "$(or $(RUN),$(MYSQL_RUN))"

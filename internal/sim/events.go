@@ -57,7 +57,7 @@ const soonKnown = 3 * time.Second
 // had the time to, with the server that it was made on. One that dies before anybody has
 // looked at it takes that with it: others were sent the event as one that is another's.
 func (w *World) toBeKnown() bool {
-	if w.now-w.eventsAt > soonKnown && w.eventsOn.proc == w.eventsProc {
+	if w.now-w.eventsAt > soonKnown && w.eventsOn.power == running && w.eventsOn.proc == w.eventsProc {
 		return true
 	}
 	for _, s := range w.servers {
