@@ -46,8 +46,8 @@ sim: ## 20 000 simulated rings with faults
 faults: servers ## 20 rounds of each fault on real servers, 15 minutes of load; prints the figures of docs/reliability.md (40 min)
 	SQLRING_FIGURES=1 SQLRING_FAULT_ROUNDS=20 SQLRING_QUIET=15m SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestFaults|TestMove|TestNodeDies|TestLagging|TestNoNeedless" -timeout 4h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
-crashes: servers ## the node killed -9 after every step of each operation, on real servers (40 min)
-	SQLRING_FAULT_ROUNDS=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodeDies|TestLeaderDies" -count=1 -timeout 4h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+crashes: servers ## the node killed -9 after every step of each operation, on real servers; FLAVOUR=mysql (40 min)
+	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_FAULT_ROUNDS=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodeDies|TestLeaderDies" -count=1 -timeout 4h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
 verify: servers ## rows damaged under load are found, repaired and equal; checks of a ring that is made wrong; prints figures of docs/reliability.md (2 min)
 	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestDamagedRows|TestChecksOfARing" -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
@@ -67,8 +67,8 @@ sites: servers ## two sites and a witness in network namespaces, parted for 43 s
 disk: servers ## the disk of the owner, of its acker and of another member is full, and freed again (root); prints figures of docs/reliability.md (5 min)
 	SQLRING_DISK_HEALS=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run TestDiskFull -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
-leader: servers ## the node that leads three is killed after each step of each operation; prints figures of docs/reliability.md (40 min)
-	SQLRING_LEADER_STEPS=1-60 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLeaderDiesBetweenTwoSteps|TestLeaderDiesWhile" -count=1 -timeout 2h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+leader: servers ## the node that leads three is killed after each step of each operation; FLAVOUR=mysql; prints figures of docs/reliability.md (40 min)
+	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_LEADER_STEPS=1-60 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLeaderDiesBetweenTwoSteps|TestLeaderDiesWhile" -count=1 -timeout 2h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
 reads: servers ## reads of two members against one's (root, for the kernel's cpu controller), and PAIRS=100000 reads of what was just written (3 min); prints figures
 	SQLRING_FIGURES=1 SQLRING_READS_SCALE=1 SQLRING_READ_PAIRS=$(or $(PAIRS),100000) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestReadsScale|TestReadsSeeWhatTheirAccountWrote" -count=1 -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
