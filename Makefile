@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: disk grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes night
+.PHONY: checks lag hooks disk grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes night
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,15 @@ disk: servers ## the disk of the owner, of its acker and of another member is fu
 
 leader: servers ## the node that leads three is killed after each step of each operation; FLAVOUR=mysql; prints figures of docs/reliability.md (40 min)
 	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_LEADER_STEPS=1-60 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLeaderDiesBetweenTwoSteps|TestLeaderDiesWhile" -count=1 -timeout 2h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+
+lag: servers ## lag by a lock, a stopped applier, a narrow link and load, held against the truth; how soon reads follow; fewer writes; prints figures of docs/lag.md (3 min)
+	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLag[WUBI]|TestAFailedApplier|TestWritesAreHeldBack|TestASwingingLag|TestAReadThatIsAtWork" -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+
+hooks: servers ## hooks beside others that hang and fail, the leader killed as a level is entered and as a member is lost: told within 2 s, with one id; prints figures of docs/hooks.md (1 min)
+	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestATakeoverIsTold|TestALevelIsTold" -count=1 -timeout 10m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+
+checks: servers ## /check of freno's paths, N=10000 of each of three nodes, beside a light load: p99 below 5 ms; prints figures of docs/lag.md (1 min)
+	SQLRING_CHECKS=$(or $(N),10000) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run TestChecksAreAnsweredByEveryNode -count=1 -timeout 10m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
 reads: servers ## reads of two members against one's (root, for the kernel's cpu controller), and PAIRS=100000 reads of what was just written (3 min); prints figures
 	SQLRING_FIGURES=1 SQLRING_READS_SCALE=1 SQLRING_READ_PAIRS=$(or $(PAIRS),100000) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestReadsScale|TestReadsSeeWhatTheirAccountWrote" -count=1 -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"

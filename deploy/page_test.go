@@ -23,6 +23,8 @@ import (
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/api/apitest"
+	"github.com/sqlring/sqlring/pkg/gate"
+	"github.com/sqlring/sqlring/pkg/lagguard"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -168,6 +170,34 @@ func TestPageShowsTextAsText(t *testing.T) {
 	}
 }
 
+// How many of its places for writes the owner gives away is on the page, and because of
+// whom they are fewer; that nothing is known of it, too.
+func TestPageShowsWhoseWritesAreHeldBack(t *testing.T) {
+	at := func(lag lagguard.Lag, gates ...api.GateAt) string {
+		node := apitest.NewRing()
+		node.Lag, node.Stats.Gates = lag, gates
+		return html.UnescapeString(browse(t, serveNode(t, node), "--dump-dom"))
+	}
+	near := lagguard.Lag{Known: true, Low: 3 * time.Millisecond, High: 7 * time.Millisecond}
+	far := lagguard.Lag{Known: true, Low: 4 * time.Second, High: 4100 * time.Millisecond}
+	places := api.GateAt{Member: "m1", State: gate.State{Writes: 48}}
+	for _, c := range []struct {
+		name, want string
+		document   string
+	}{
+		{"nobody lags", `<li class="muted">m1: all places for writes, 48 at this node's gate.</li>`, at(near, places)},
+		{"m2 lags", `: </b>50 % of the places for writes: the lag of m2 behind m1 is 4000 ms (+100); 48 at this node's gate.</li>`, at(far, places)},
+		{"nobody has come", `the lag of m2 behind m1 is 4000 ms (+100); nobody has come to this node's gate yet.</li>`, at(far)},
+	} {
+		if !strings.Contains(c.document, c.want) {
+			t.Errorf("%s: %q is not on the page: %s", c.name, c.want, regexp.MustCompile(`(?s)id="admissions".*?</ul>`).FindString(c.document))
+		}
+		if held := strings.Contains(c.document, "Fewer writes are let in at m1, for "); held != (c.name != "nobody lags") {
+			t.Errorf("%s: that writes are held back is said: %v", c.name, held)
+		}
+	}
+}
+
 // When the node does not answer any more, the page says so, and what it had is grey.
 func TestPageSaysThatItIsOld(t *testing.T) {
 	f := &front{limit: 10}
@@ -241,7 +271,7 @@ func TestPageOfARing(t *testing.T) {
 	if dir == "" {
 		dir = t.TempDir()
 	} else {
-		time.Sleep(4 * time.Minute) // so that the pictures have a past
+		time.Sleep(3 * time.Minute) // so that the pictures have a past
 	}
 	shows := func(wants ...string) error {
 		document := browse(t, ready.API, "--dump-dom")
@@ -253,9 +283,9 @@ func TestPageOfARing(t *testing.T) {
 		return nil
 	}
 	eventually(t, 30*time.Second, "the ring is drawn", func() error {
-		return shows(`class="pill ok"`, "Ring demo of 3 members", "m2 follows m1, at most", "m1 owns *", `<th scope="row">m3`)
+		return shows(`class="pill ok"`, "Ring demo of 3 members", "m2 follows m1, at most", "m1 owns *", `<th scope="row">m3`, "m1: all places for writes, ")
 	})
-	if size := screenshot(t, ready.API, "light", filepath.Join(dir, "page-light.png")); size < 30_000 || size > 150_000 {
+	if size := screenshot(t, ready.API, "light", filepath.Join(dir, "page-light.png")); size < 30_000 || size > 200_000 {
 		t.Errorf("the picture has %d bytes", size)
 	}
 	if err := syscall.Kill(ready.Members[0].PID, syscall.SIGKILL); err != nil {
@@ -264,7 +294,7 @@ func TestPageOfARing(t *testing.T) {
 	eventually(t, 30*time.Second, "the loss is drawn", func() error {
 		return errors.Join(shows(`class="pill warn"`, "member m1 is down", "m1 is taken out", `class="pill bad">down`, "m2 follows m3, at most"))
 	})
-	if size := screenshot(t, ready.API, "dark", filepath.Join(dir, "page-dark.png")); size < 30_000 || size > 150_000 {
+	if size := screenshot(t, ready.API, "dark", filepath.Join(dir, "page-dark.png")); size < 30_000 || size > 200_000 {
 		t.Errorf("the picture has %d bytes", size)
 	}
 }

@@ -196,15 +196,23 @@ type panel struct {
 	Targets []struct{ Expr string } `json:"targets"`
 }
 
-func TestDashboardAsksForWhatIsServed(t *testing.T) {
-	var board struct {
-		Title       string                                 `json:"title"`
-		Panels      []panel                                `json:"panels"`
-		Annotations struct{ List []struct{ Expr string } } `json:"annotations"`
-	}
+type dashboard struct {
+	Title       string                                 `json:"title"`
+	Panels      []panel                                `json:"panels"`
+	Annotations struct{ List []struct{ Expr string } } `json:"annotations"`
+}
+
+func readDashboard(t *testing.T) dashboard {
+	t.Helper()
+	var board dashboard
 	if err := json.Unmarshal([]byte(read(t, "grafana/sqlring.json")), &board); err != nil {
 		t.Fatal(err)
 	}
+	return board
+}
+
+func TestDashboardAsksForWhatIsServed(t *testing.T) {
+	board := readDashboard(t)
 	all := served(t)
 	ids, queries := map[int]bool{}, 0
 	for _, p := range board.Panels {
@@ -225,6 +233,92 @@ func TestDashboardAsksForWhatIsServed(t *testing.T) {
 	}
 	if queries < 20 {
 		t.Errorf("the dashboard has %d queries", queries)
+	}
+	if text := read(t, "grafana/sqlring.json"); !strings.Contains(text, "sqlring_write_admission_ratio") {
+		t.Error("the dashboard does not show how many writes are let in")
+	}
+}
+
+// query returns the only query of a panel, as Grafana would ask it.
+func (d dashboard) query(t *testing.T, title string) string {
+	t.Helper()
+	for _, p := range d.Panels {
+		if p.Title == title && len(p.Targets) == 1 {
+			return asked(p.Targets[0].Expr)
+		}
+	}
+	t.Fatalf("the dashboard has no panel %q with one query", title)
+	return ""
+}
+
+// asked puts Grafana's variables in.
+func asked(expr string) string {
+	return strings.NewReplacer("$job", "sqlring", "$__rate_interval", "1m").Replace(expr)
+}
+
+// TestPromtoolReadsTheDashboard has Debian's promtool read every query, and ask those
+// about writes that are held back: m2 lags behind m1, and is not to be blamed for what m3
+// lags, which stands still.
+func TestPromtoolReadsTheDashboard(t *testing.T) {
+	promtool := tool(t, "SQLRING_PROMETHEUS", "usr/bin/promtool")
+	board, dir := readDashboard(t), t.TempDir()
+	type record struct {
+		Record string `yaml:"record"`
+		Expr   string `yaml:"expr"`
+	}
+	var records []record
+	for _, p := range board.Panels {
+		for i, target := range p.Targets {
+			records = append(records, record{fmt.Sprintf("panel:%d:%d", p.ID, i), asked(target.Expr)})
+		}
+	}
+	share, why := board.query(t, "Share of the places for writes that there is"), board.query(t, "Why: the lag behind members whose writes are held back")
+	series := func(name, labels, values string) map[string]string {
+		return map[string]string{"series": name + `{job="sqlring",` + labels + "}", "values": values}
+	}
+	expects := func(expr, at string, want ...map[string]any) map[string]any {
+		return map[string]any{"expr": expr, "eval_time": at, "exp_samples": want}
+	}
+	sample := func(labels string, value float64) map[string]any {
+		return map[string]any{"labels": labels, "value": value}
+	}
+	behind := func(origin, member string) string { return fmt.Sprintf(`origin="%s",member="%s"`, origin, member) }
+	write := func(file string, content any) string {
+		t.Helper()
+		text, err := yaml.Dump(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, file)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	rules := write("rules.yml", map[string]any{"groups": []any{map[string]any{"name": "dashboard", "rules": records}}})
+	tests := write("tests.yml", map[string]any{"evaluation_interval": "1m", "tests": []any{map[string]any{
+		"interval": "1m",
+		"input_series": []any{
+			series("sqlring_write_admission_ratio", `instance="n1",member="m1"`, "1 0.25"),
+			series("sqlring_write_admission_ratio", `instance="n2",member="m1"`, "1 0.5"),
+			series("sqlring_write_admission_ratio", `instance="n1",member="m2"`, "1 1"),
+			series("sqlring_lag_low_seconds", behind("m1", "m2"), "0 3"),
+			series("sqlring_lag_low_seconds", behind("m1", "m3"), "0 60"),
+			series("sqlring_lag_low_seconds", behind("m2", "m1"), "0 1"),
+			series("sqlring_lag_level", `member="m3",level="broken"`, "0 1"),
+			series("sqlring_lag_level", `member="m2",level="broken"`, "0 0"),
+		},
+		"promql_expr_test": []any{
+			expects(share, "0m", sample(`{member="m1"}`, 1), sample(`{member="m2"}`, 1)),
+			expects(why, "0m"),
+			expects(share, "1m", sample(`{member="m1"}`, 0.25), sample(`{member="m2"}`, 1)),
+			expects(why, "1m", sample("{"+behind("m1", "m2")+"}", 3)),
+		},
+	}}})
+	for _, args := range [][]string{{"check", "rules", rules}, {"test", "rules", tests}} {
+		if out, err := exec.CommandContext(t.Context(), promtool, args...).CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
 	}
 }
 

@@ -60,6 +60,10 @@ func nodeChanges() map[string]func(n *apitest.Node) {
 				Why: "its lag has been at least 3s for 1s", Evidence: []string{"behind m1: 4000 ms (+100)"},
 			}}
 		},
+		"holds-writes": func(n *apitest.Node) {
+			n.Lag = lagguard.Lag{Known: true, Low: 4 * time.Second, High: 4100 * time.Millisecond}
+			n.Stats.Gates = []api.GateAt{{Member: "m1", State: gate.State{Writes: 48}}}
+		},
 		"holds-archive": func(n *apitest.Node) { // the fake's commands are of long ago
 			n.State.Throttles = []topology.ThrottleRule{{App: "archive", Ratio: 1, Until: time.Now().Add(time.Hour), By: "dba@n1", Why: "backup"}}
 		},

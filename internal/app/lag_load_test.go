@@ -19,7 +19,33 @@ import (
 func TestLagUnderLoadIsReadBackWithinItsBound(t *testing.T) {
 	r := startRig(t, 2)
 	r.untilLevel(t, 20*time.Second, "m2", "fresh")
-	load := r.startHeavyLoad(t)
+	load := r.startHeavyLoad(t, heapLoad(t))
+	load.heldAgainst(t, r, "under load")
+	r.untilLevel(t, 120*time.Second, "m2", "fresh")
+	if got := r.servers[1].Query(t, "SELECT MAX(seq) FROM load_test.mark"); got != fmt.Sprint(load.written()) {
+		t.Errorf("m2 has %s of %d transactions", got, load.written())
+	}
+}
+
+// More is written than the link to a member carries: its applier waits for nothing but what
+// comes, and what comes is late.
+func TestLagBehindANarrowLinkIsReadBackWithinItsBound(t *testing.T) {
+	servers := mysqltest.StartRing(t, 2)
+	servers[0].Addr = mysqltest.NarrowLink(t, servers[0].Addr, 256<<10)
+	r := openRig(t, &rig{servers: servers, durability: "async"}) // or commits would wait for the link
+	r.untilLevel(t, 20*time.Second, "m2", "fresh")
+	load := r.startHeavyLoad(t, heavyWork{rows: 1, statement: "UPDATE load_test.heap SET v=v+1, wide=REPEAT(CHAR(97 + v % 20), 200000)"})
+	load.heldAgainst(t, r, "behind a narrow link")
+	r.untilLevel(t, 120*time.Second, "m2", "fresh")
+	if got := r.servers[1].Query(t, "SELECT MAX(seq) FROM load_test.mark"); got != fmt.Sprint(load.written()) {
+		t.Errorf("m2 has %s of %d transactions", got, load.written())
+	}
+}
+
+// heldAgainst holds what the node says of the lag of m2 against the truth until that was a
+// second and more, and ends the load.
+func (l *heavyLoad) heldAgainst(t *testing.T, r *rig, what string) {
+	t.Helper()
 	worst, compared, widest := time.Duration(0), 0, time.Duration(0)
 	for began := time.Now(); time.Since(began) < 60*time.Second && (compared < 25 || worst < time.Second); time.Sleep(150 * time.Millisecond) {
 		asked := time.Now()
@@ -32,7 +58,7 @@ func TestLagUnderLoadIsReadBackWithinItsBound(t *testing.T) {
 		age := time.Duration(*c.AgeMS) * time.Millisecond
 		// The reading is of a moment between these two; a millisecond is rounding.
 		from, to := asked.Add(-age-time.Millisecond), answered.Add(-age)
-		least, most, ok := load.truth(from, to)
+		least, most, ok := l.truth(from, to)
 		if !ok {
 			continue // nothing was read of the member at that time
 		}
@@ -44,25 +70,37 @@ func TestLagUnderLoadIsReadBackWithinItsBound(t *testing.T) {
 			t.Errorf("the truth lies between %s and %s, read %s to %s", least, most, low, high)
 		}
 	}
-	load.end()
-	if load.err != nil {
-		t.Fatal(load.err)
+	l.end()
+	if l.err != nil {
+		t.Fatal(l.err)
 	}
-	t.Logf("FIGURE lag under load: %d readings held against the truth, up to %s; bounds %s wide at most; %d transactions of %d rows",
-		compared, worst.Round(time.Millisecond), widest.Round(time.Millisecond), load.written(), load.rows)
+	t.Logf("FIGURE lag %s: %d readings held against the truth, up to %s; bounds %s wide at most; %d transactions of %d rows",
+		what, compared, worst.Round(time.Millisecond), widest.Round(time.Millisecond), l.written(), l.rows)
 	if compared < 25 || worst < time.Second {
 		t.Errorf("%d readings up to %s: the member hardly lagged, this proves nothing", compared, worst)
 	}
-	r.untilLevel(t, 120*time.Second, "m2", "fresh")
-	if got := r.servers[1].Query(t, "SELECT MAX(seq) FROM load_test.mark"); got != fmt.Sprint(load.written()) {
-		t.Errorf("m2 has %s of %d transactions", got, load.written())
+}
+
+// heavyWork is what is written again and again: a statement on load_test.heap, of so many
+// rows.
+type heavyWork struct {
+	rows      int
+	statement string
+}
+
+// heapLoad is quick to write and slow to apply.
+func heapLoad(t *testing.T) heavyWork {
+	w := heavyWork{2500, "UPDATE load_test.heap SET v=v+1"}
+	if mysqltest.Flavour(t) == topology.FlavourMySQL {
+		w.rows = 8000 // its applier searches for all rows of an event at a time
 	}
+	return w
 }
 
 // heavyLoad writes at the owner what is quick there and slow to apply, and reads on m2 how
 // far that is.
 type heavyLoad struct {
-	rows int // of each transaction
+	heavyWork
 
 	stop context.CancelFunc
 	wait sync.WaitGroup
@@ -81,26 +119,23 @@ type look struct {
 	began    time.Time
 }
 
-func (r *rig) startHeavyLoad(t *testing.T) *heavyLoad {
+func (r *rig) startHeavyLoad(t *testing.T, work heavyWork) *heavyLoad {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	l := &heavyLoad{rows: 2500, stop: stop}
-	if mysqltest.Flavour(t) == topology.FlavourMySQL {
-		l.rows = 8000 // its applier searches for all rows of an event at a time
-	}
+	l := &heavyLoad{heavyWork: work, stop: stop}
 	db := r.pool(t, nil)
 	db.SetMaxOpenConns(1)
 	for _, statement := range []string{
-		"CREATE DATABASE load_test", "CREATE TABLE load_test.heap (v INT, pad VARCHAR(100))",
+		"CREATE DATABASE load_test", "CREATE TABLE load_test.heap (v INT, pad VARCHAR(100), wide MEDIUMTEXT)",
 		"CREATE TABLE load_test.mark (seq INT PRIMARY KEY, began DATETIME(6))",
-		"INSERT INTO load_test.heap VALUES (0, REPEAT('x', 80))",
+		"INSERT INTO load_test.heap VALUES (0, REPEAT('x', 80), NULL)",
 	} {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
 	for n := 1; n < l.rows; n *= 2 {
-		if _, err := db.ExecContext(ctx, fmt.Sprintf("INSERT INTO load_test.heap SELECT v, pad FROM load_test.heap LIMIT %d", l.rows-n)); err != nil {
+		if _, err := db.ExecContext(ctx, fmt.Sprintf("INSERT INTO load_test.heap SELECT v, pad, wide FROM load_test.heap LIMIT %d", l.rows-n)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -145,7 +180,7 @@ func (l *heavyLoad) transaction(ctx context.Context, db *sql.DB, seq int) error 
 		return err
 	}
 	for _, statement := range []string{
-		"UPDATE load_test.heap SET v=v+1", fmt.Sprintf("INSERT INTO load_test.mark VALUES (%d, UTC_TIMESTAMP(6))", seq),
+		l.statement, fmt.Sprintf("INSERT INTO load_test.mark VALUES (%d, UTC_TIMESTAMP(6))", seq),
 	} {
 		if _, err := tx.ExecContext(context.WithoutCancel(ctx), statement); err != nil {
 			return errors.Join(err, tx.Rollback())

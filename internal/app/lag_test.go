@@ -1,16 +1,17 @@
 package app_test
 
 import (
-	"context"
 	"database/sql"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/mysqltest"
@@ -82,6 +83,28 @@ func holdApplier(t *testing.T, s *mysqltest.Server) (before, after time.Time, re
 	return before, time.Now(), func() { mustExec(t, conn, "ROLLBACK") }
 }
 
+// withinTruth reads the lag of m2 behind m1 ten times, and returns the widest bounds. The
+// applier of m2 has stood still since a moment between before and after.
+func (r *rig) withinTruth(t *testing.T, before, after time.Time) (widest time.Duration) {
+	t.Helper()
+	for range 10 {
+		time.Sleep(300 * time.Millisecond)
+		asked := time.Now()
+		c := cell(t, r.lags(t), "m1", "m2")
+		if c.LowMS == nil || c.AgeMS == nil {
+			t.Fatalf("%+v", c)
+		}
+		low, high := time.Duration(*c.LowMS)*time.Millisecond, time.Duration(*c.HighMS)*time.Millisecond
+		const hop = 100 * time.Millisecond // the last beat before it may have been on its way
+		age := time.Duration(*c.AgeMS)*time.Millisecond + 300*time.Millisecond
+		if low > time.Since(before) || high+hop < asked.Sub(after)-age {
+			t.Errorf("still for %s to %s, read %s to %s, %s ago", asked.Sub(after), time.Since(before), low, high, age)
+		}
+		widest = max(widest, high-low)
+	}
+	return widest
+}
+
 func mustExec(t *testing.T, conn *sql.Conn, statements ...string) {
 	t.Helper()
 	for _, statement := range statements {
@@ -108,22 +131,7 @@ func TestLagWithWrongClocksBehindASlowLink(t *testing.T) {
 		}
 	}
 	before, after, release := holdApplier(t, r.servers[1])
-	widest := time.Duration(0)
-	for range 10 {
-		time.Sleep(300 * time.Millisecond)
-		asked := time.Now()
-		c := cell(t, r.lags(t), "m1", "m2")
-		if c.LowMS == nil || c.AgeMS == nil {
-			t.Fatalf("%+v", c)
-		}
-		low, high := time.Duration(*c.LowMS)*time.Millisecond, time.Duration(*c.HighMS)*time.Millisecond
-		const hop = 100 * time.Millisecond // the last beat before the lock may have been on its way
-		age := time.Duration(*c.AgeMS)*time.Millisecond + 300*time.Millisecond
-		if low > time.Since(before) || high+hop < asked.Sub(after)-age {
-			t.Errorf("held for %s to %s, read %s to %s, %s ago", asked.Sub(after), time.Since(before), low, high, age)
-		}
-		widest = max(widest, high-low)
-	}
+	widest := r.withinTruth(t, before, after)
 	t.Logf("FIGURE lag is known to %s on a machine with other work", widest.Round(time.Millisecond))
 	took := r.untilLevel(t, 30*time.Second, "m2", "throttle")
 	t.Logf("FIGURE throttle %s after the lock (3 s for 1 s are asked for)", (took + 3*time.Second).Round(100*time.Millisecond))
@@ -178,8 +186,19 @@ func TestAFailedApplierIsBroken(t *testing.T) {
 	}
 	r.untilLevel(t, 20*time.Second, "m2", "fresh")
 	mustExec(t, other, "SET SESSION sql_log_bin=0", "DROP TABLE shop.t")
+	before := time.Now()
 	mustExec(t, owner, "INSERT INTO shop.t VALUES (1)")
+	eventually(t, 10*time.Second, "the applier of m2 has stopped", func() error {
+		for _, m := range r.status(t).Members {
+			if m.Name == "m2" && m.Link != nil && m.Link.Applier == "stopped" {
+				return nil
+			}
+		}
+		return errors.New("it runs")
+	})
+	after := time.Now()
 	t.Logf("FIGURE broken %s after the applier failed (1 s is asked for)", r.untilLevel(t, 20*time.Second, "m2", "broken").Round(10*time.Millisecond))
+	t.Logf("FIGURE lag of a stopped applier: bounds %s wide at most", r.withinTruth(t, before, after).Round(time.Millisecond))
 	if m := level(r.lags(t), "m2"); m.Read || m.Behind != "" || !strings.Contains(m.Why, "its applier stopped with error 1146") {
 		t.Errorf("%+v", m)
 	}
@@ -193,6 +212,110 @@ func TestAFailedApplierIsBroken(t *testing.T) {
 	r.untilHealthy(t, 30*time.Second)
 }
 
+// A lag that swings about the threshold of warn, ten times: the level is entered once, and
+// nobody is told more.
+func TestASwingingLagIsToldOnce(t *testing.T) {
+	r := startRig(t, 2)
+	r.untilLevel(t, 20*time.Second, "m2", "fresh")
+	r.untilOpen(t)
+	changes := func() (found []string) {
+		events, err := r.client.AllEvents(t.Context(), 512)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.Kind == "lag" && e.Member == "m2" {
+				found = append(found, e.From+" -> "+e.To)
+			}
+		}
+		return found
+	}
+	before, swings := len(changes()), 0
+	for range 10 {
+		_, _, release := holdApplier(t, r.servers[1])
+		time.Sleep(2500 * time.Millisecond)
+		if low := cell(t, r.lags(t), "m1", "m2").LowMS; low != nil && *low > 1000 {
+			swings++
+		}
+		release()
+		eventually(t, 5*time.Second, "the lag is over", func() error {
+			if high := cell(t, r.lags(t), "m1", "m2").HighMS; high == nil || *high >= 900 {
+				return fmt.Errorf("it is %v ms at most", orNil(high))
+			}
+			return nil
+		})
+	}
+	told := changes()[before:]
+	t.Logf("FIGURE lag that swung about a second %d times: %d changes of level: %v", swings, len(told), told)
+	if swings < 8 {
+		t.Errorf("it was above a second %d times of 10: this proves nothing", swings)
+	}
+	if len(told) != 1 || !strings.HasSuffix(told[0], "-> warn") {
+		t.Errorf("told of %v", told)
+	}
+}
+
+// A member's level says where reads go from now on; a read that is at work there, and one
+// that waits there, goes on and gets its rows.
+func TestAReadThatIsAtWorkIsNotEndedByItsMembersLevel(t *testing.T) {
+	r := startRig(t, 2)
+	db := r.takeoverPool(t)
+	for _, statement := range []string{"CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.untilLevel(t, 20*time.Second, "m2", "fresh")
+	conn, err := r.servers[1].DB().Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	eventually(t, 10*time.Second, "m2 has the row", func() error {
+		var id int
+		return conn.QueryRowContext(t.Context(), "SELECT id FROM cards.t").Scan(&id)
+	})
+	mustExec(t, conn, "LOCK TABLES cards.t WRITE")                                                                     // readers wait, and so does the applier
+	const readers = 12                                                                                                 // of which some go to m2
+	readersDB := r.pool(t, func(c *mysql.Config) { c.User, c.Passwd, c.DBName = "writer", takeoverPassword, "cards" }) // as patient as need be
+	read := make(chan error, readers)
+	for range readers {
+		go func() {
+			var id int
+			err := readersDB.QueryRowContext(t.Context(), "SELECT /* sqlring consistency=eventual */ id FROM t").Scan(&id)
+			if err == nil && id != 1 {
+				err = fmt.Errorf("read %d", id)
+			}
+			read <- err
+		}()
+	}
+	waiting := func() string {
+		return r.servers[1].Query(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT % id FROM t' AND state LIKE 'Waiting for table%'")
+	}
+	eventually(t, 10*time.Second, "a read is at work at m2", func() error {
+		if waiting() == "0" {
+			return fmt.Errorf("none is, and %d have ended", len(read))
+		}
+		return nil
+	})
+	if _, err := db.ExecContext(t.Context(), "INSERT INTO t VALUES (2)"); err != nil {
+		t.Fatal(err)
+	}
+	r.untilLevel(t, 30*time.Second, "m2", "throttle")
+	r.neverReadsFrom(t, "m2")
+	before := waiting()
+	if before == "0" {
+		t.Error("the reads at m2 were ended when it became throttle")
+	}
+	mustExec(t, conn, "UNLOCK TABLES")
+	for range readers {
+		if err := <-read; err != nil {
+			t.Errorf("a read that was begun before: %v", err)
+		}
+	}
+	t.Logf("%s of %d reads were at work at m2 when it became throttle", before, readers)
+}
+
 func orNil[T any](v *T) any {
 	if v == nil {
 		return nil
@@ -204,8 +327,8 @@ func orNil[T any](v *T) any {
 func (r *rig) neverReadsFrom(t *testing.T, member string) {
 	t.Helper()
 	eyes := r.app.Eyes()
-	worst := time.Duration(0)
-	for range 100 {
+	worst, last := time.Duration(0), time.Now()
+	for samples := 0; samples < 100; {
 		<-eyes.ReadsChanged()
 		now, newest := time.Now(), time.Time{}
 		for _, m := range eyes.Picture().Members {
@@ -213,7 +336,10 @@ func (r *rig) neverReadsFrom(t *testing.T, member string) {
 				newest = m.Seen
 			}
 		}
-		worst = max(worst, now.Sub(newest))
+		if newest.After(last) { // else it is because of something else: a change of the state
+			worst, last = max(worst, now.Sub(newest)), newest
+			samples++
+		}
 		ask := balancer.Ask{Owner: "m1", Now: now, Draws: [2]uint64{uint64(now.UnixNano()), 1}, Consistency: balancer.ConsistencyEventual}
 		if to, why, ok := eyes.Reads().Choose(ask); string(to.ID) == member || !ok {
 			t.Fatalf("a read goes to %s: %s\n%+v", to.ID, why, eyes.Reads().Explain(ask))
@@ -267,7 +393,7 @@ func (r *rig) checks(t *testing.T, want ...int) {
 			client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
 			for range each {
 				began := time.Now()
-				status, err := frenoHead(t.Context(), client, "http://"+r.app.APIAddr()+"/freno/check/gh-ost/mysql/test")
+				status, err := askCheck(t.Context(), client, http.MethodHead, "http://"+r.app.APIAddr()+"/freno/check/gh-ost/mysql/test")
 				if err != nil || !slices.Contains(want, status) {
 					t.Errorf("check: %d %v, want %d", status, err, want)
 					return
@@ -289,18 +415,4 @@ func (r *rig) checks(t *testing.T, want ...int) {
 	}
 	p50, p99 := took[len(took)/2], took[len(took)*99/100]
 	t.Logf("FIGURE check over HTTP, 4 clients: p50 %s, p99 %s", p50.Round(time.Microsecond), p99.Round(time.Microsecond))
-}
-
-func frenoHead(ctx context.Context, client *http.Client, url string) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, url, nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	_, err = io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode, err
 }

@@ -136,7 +136,7 @@ type nodeProcess struct {
 // the first heal. A supervisor starts it again, and then it lives.
 func (r *rig) startProcess(t *testing.T, die int) *nodeProcess {
 	t.Helper()
-	r.cfg.Proxy.Listen, r.cfg.API.Listen = r.addrAt(t, r.site), "127.0.0.1:0"
+	r.cfg.Proxy.Listen = r.addrAt(t, r.site)
 	text, err := r.cfg.YAML()
 	if err != nil {
 		t.Fatal(err)

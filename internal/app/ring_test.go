@@ -29,6 +29,7 @@ type rig struct {
 	app     *app.App
 	client  *api.Client
 
+	durability  string           // of the ring; "": semisync
 	stride      int              // of the ring; 0: the default
 	sites       *mysqltest.Sites // where servers and nodes stand, if that matters
 	site        int              // of the node
@@ -70,7 +71,7 @@ func openRig(t *testing.T, r *rig) *rig {
 // initRing orders the ring of all servers, and waits until it is open.
 func (r *rig) initRing(t *testing.T) {
 	t.Helper()
-	request := api.InitRequest{Name: "test", Durability: "semisync", Degraded: cmp.Or(r.degraded, "allow"), Stride: r.stride, Why: "test"}
+	request := api.InitRequest{Name: "test", Durability: cmp.Or(r.durability, "semisync"), Degraded: cmp.Or(r.degraded, "allow"), Stride: r.stride, Why: "test"}
 	for i, s := range r.servers {
 		m := api.InitMember{ID: s.Name, Addr: s.Addr}
 		if i < len(r.memberSites) {

@@ -24,12 +24,15 @@ func (m *Member) Execute(ctx context.Context, a topology.Action) error {
 	if a.Kind == topology.ActReadTail || a.Kind == topology.ActReplay {
 		limit = m.cfg.Tail
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := m.hands.enter(ctx)
+	err := m.hands.enter(bounded)
 	if err == nil {
 		defer m.hands.leave()
-		err = m.execute(ctx, a)
+		err = m.execute(bounded, a)
+	}
+	if a.Kind == topology.ActSlots {
+		m.noteSlots(ctx, err)
 	}
 	if err != nil {
 		return fmt.Errorf("%s on %s: %w", a, m.id, err)

@@ -1,6 +1,22 @@
 package mysqld
 
-import "strconv"
+import (
+	"context"
+	"strconv"
+)
+
+// HandsAnswer asks a question on the connection that acts.
+func (m *Member) HandsAnswer(ctx context.Context, question string) (string, error) {
+	if err := m.hands.enter(ctx); err != nil {
+		return "", err
+	}
+	defer m.hands.leave()
+	if err := m.takeHands(ctx); err != nil {
+		return "", err
+	}
+	t, err := m.hands.conn.query(ctx, question)
+	return t.value(), err
+}
 
 // NotedID is a connection id, written into a server's memory and read back.
 func NotedID(id uint64) uint64 {

@@ -85,23 +85,38 @@ func refuseSlots(o topology.Observation, a topology.Action) string {
 const slotsPatience = 1 // s
 
 func runSlots(ctx context.Context, w work, _ topology.Observation, a topology.Action) error {
-	err := writeSlots(ctx, w.conn, a.Slots)
-	if err != nil {
-		err = fmt.Errorf("write sqlring.slots: %w", err)
-		w.member.slots.Store(&troubled{err.Error(), time.Now()})
-		return err
+	if err := writeSlots(ctx, w.conn, a.Slots); err != nil {
+		return fmt.Errorf("write sqlring.slots: %w", err)
 	}
-	w.member.slots.Store(nil)
 	return nil
 }
 
-func writeSlots(ctx context.Context, c *conn, t topology.SlotTable) error {
+// noteSlots notes why the copy could not be written, wherever that failed: what is not
+// noted is tried again at the next tick. Who gives it up for something more urgent, or no
+// longer leads, has found no trouble there.
+func (m *Member) noteSlots(ctx context.Context, err error) {
+	switch {
+	case err == nil:
+		m.slots.Store(nil)
+	case !errors.Is(ctx.Err(), context.Canceled) && !errors.Is(err, ErrDeposed):
+		m.slots.Store(&troubled{err.Error(), time.Now()})
+	}
+}
+
+// writeSlots leaves the hands as it found them: what they do else may wait for a row as
+// long as the server has it.
+func writeSlots(ctx context.Context, c *conn, t topology.SlotTable) (err error) {
 	if err := c.execute(ctx, slotTables); err != nil {
 		return err
 	}
 	if err := c.execute(ctx, fmt.Sprintf("SET SESSION innodb_lock_wait_timeout=%d", slotsPatience)); err != nil {
 		return err
 	}
+	defer func() {
+		if !c.broken {
+			err = errors.Join(err, c.execute(ctx, "SET SESSION innodb_lock_wait_timeout=DEFAULT"))
+		}
+	}()
 	text := "START TRANSACTION; DELETE FROM sqlring.slots"
 	for i, l := range t.Slots {
 		head := ","
@@ -111,7 +126,7 @@ func writeSlots(ctx context.Context, c *conn, t topology.SlotTable) error {
 		text += head + slotRow(l)
 	}
 	text += fmt.Sprintf("; REPLACE INTO sqlring.layout VALUES (1,%s,%d,%d,%d,UTC_TIMESTAMP()); COMMIT", quote(t.Ring), t.Stride, t.Next, t.Sum())
-	err := c.execute(ctx, text)
+	err = c.execute(ctx, text)
 	if err != nil && !c.broken {
 		err = errors.Join(err, c.execute(ctx, "ROLLBACK"))
 	}

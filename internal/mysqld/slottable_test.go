@@ -1,6 +1,8 @@
 package mysqld_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +71,7 @@ func TestTheTableOfSlotsIsWrittenUnlogged(t *testing.T) {
 	if told := want.Differences(found); err != nil || len(told) != 1 || !strings.Contains(told[0], "m1 has slot 9/16") {
 		t.Errorf("after somebody has changed a row: %q, %v", told, err)
 	}
+	n.do(t, write) // the sum still stands, so nothing is written
 	n.Exec(t, "SET SESSION sql_log_bin=0; DROP TABLE sqlring.layout")
 	if o := n.see(t); !o.HasRing || o.Slots.Sum != 0 || len(o.Slots.Trouble) > 0 {
 		t.Errorf("without sqlring.layout: %t, %+v", o.HasRing, o.Slots)
@@ -81,8 +84,20 @@ func TestTheTableOfSlotsIsWrittenUnlogged(t *testing.T) {
 func TestATableOfSlotsThatIsLockedIsTold(t *testing.T) {
 	n := world(t, 1)[0]
 	n.do(t, n.prepare())
+	patience := func(when string) string {
+		t.Helper()
+		text, err := n.HandsAnswer(t.Context(), "SELECT CONCAT(@@session.innodb_lock_wait_timeout, ' of ', @@global.innodb_lock_wait_timeout)")
+		if err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		return text
+	}
+	before := patience("before")
 	write := topology.Action{Kind: topology.ActSlots, Identity: n.identity, Slots: someSlots()}
 	n.do(t, write)
+	if after := patience("written"); after != before || strings.HasPrefix(before, "1 ") {
+		t.Errorf("the hands wait for a row for %s s, before they had written for %s", after, before)
+	}
 	conn, err := n.DB().Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -101,6 +116,9 @@ func TestATableOfSlotsThatIsLockedIsTold(t *testing.T) {
 	if o := n.see(t); !strings.Contains(o.Slots.Trouble, "sqlring.slots") || o.Slots.Next != 104 {
 		t.Errorf("%+v", o.Slots)
 	}
+	if after := patience("it was locked"); after != before {
+		t.Errorf("the hands wait for a row for %s s, before they had tried for %s", after, before)
+	}
 	n.do(t, open(5)) // nothing is left of the transaction
 	if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
 		t.Fatal(err)
@@ -108,5 +126,44 @@ func TestATableOfSlotsThatIsLockedIsTold(t *testing.T) {
 	n.do(t, write)
 	if o := n.see(t); o.Slots.Trouble != "" || o.Slots.Sum != write.Slots.Sum() {
 		t.Errorf("%+v", o.Slots)
+	}
+}
+
+// Whatever keeps the copy from being written is told, so that it is left alone for a while;
+// but who was called away, or deposed, has nothing to tell.
+func TestATableOfSlotsThatIsNotEvenTriedIsTold(t *testing.T) {
+	n := world(t, 1)[0]
+	n.do(t, n.prepare())
+	write := topology.Action{Kind: topology.ActSlots, Identity: n.identity, Slots: someSlots()}
+	away, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := n.Member.Execute(away, write); err == nil {
+		t.Fatal("it was written by who was called away")
+	}
+	if o := n.see(t); o.Slots.Trouble != "" {
+		t.Errorf("it was given up: %+v", o.Slots)
+	}
+	stranger := write
+	stranger.Identity++
+	n.refused(t, stranger, mysqld.ErrPrecondition)
+	if o := n.see(t); !strings.Contains(o.Slots.Trouble, "its server_id is") || o.Slots.TroubleAt.IsZero() {
+		t.Errorf("it was refused before it ran: %+v", o.Slots)
+	}
+	n.do(t, write)
+	if o := n.see(t); o.Slots.Trouble != "" || o.Slots.Sum != write.Slots.Sum() {
+		t.Errorf("it is written: %+v", o.Slots)
+	}
+	earlier, later := handle(t, n.Server, config()), handle(t, n.Server, config())
+	earlier.Lead(6)
+	later.Lead(7)
+	if err := later.Execute(t.Context(), topology.Action{Kind: topology.ActSeize}); err != nil {
+		t.Fatal(err)
+	}
+	write.Slots.Next++
+	if err := earlier.Execute(t.Context(), write); !errors.Is(err, mysqld.ErrDeposed) {
+		t.Fatalf("got %v, want ErrDeposed", err)
+	}
+	if o := earlier.Observe(t.Context()); o.Reach != topology.ReachAnswers || o.Slots.Trouble != "" {
+		t.Errorf("it was deposed: %s, %+v", o.Reach, o.Slots)
 	}
 }

@@ -14,11 +14,25 @@ import (
 // bandwidth of the machine, loses nothing, and ends with the test.
 func SlowLink(t testing.TB, target string, delay time.Duration) string {
 	t.Helper()
+	return startLink(t, &slowLink{target: target, delay: delay})
+}
+
+// NarrowLink returns an address on loopback from which target is reached over a link that
+// carries no more than rate bytes a second, on each connection, from target to who has
+// connected: what follows a member behind it gets its binlog late, and who asks it little
+// notices nothing. It ends with the test.
+func NarrowLink(t testing.TB, target string, rate int) string {
+	t.Helper()
+	return startLink(t, &slowLink{target: target, rate: rate})
+}
+
+func startLink(t testing.TB, link *slowLink) string {
+	t.Helper()
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := &slowLink{target: target, delay: delay, open: map[net.Conn]bool{}}
+	link.open = map[net.Conn]bool{}
 	link.running.Go(func() { link.accept(l) })
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -31,6 +45,7 @@ func SlowLink(t testing.TB, target string, delay time.Duration) string {
 type slowLink struct {
 	target  string
 	delay   time.Duration
+	rate    int // bytes a second from the target; 0: as many as come
 	running sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
@@ -61,8 +76,8 @@ func (s *slowLink) carry(near net.Conn) {
 	}
 	defer s.drop(near, far)
 	var both sync.WaitGroup
-	both.Go(func() { s.pass(far, near) })
-	both.Go(func() { s.pass(near, far) })
+	both.Go(func() { s.pass(far, near, 0) })
+	both.Go(func() { s.pass(near, far, s.rate) })
 	both.Wait()
 }
 
@@ -72,17 +87,26 @@ type chunk struct {
 	at   time.Time
 }
 
-// pass copies bytes, each delay after it came; the end of the one side, or an error,
-// closes the other after the delay.
-func (s *slowLink) pass(to, from net.Conn) {
+// pass copies bytes, each delay after it came, and rate a second if that is not 0; the end
+// of the one side, or an error, closes the other after the delay.
+func (s *slowLink) pass(to, from net.Conn, rate int) {
 	const inFlight = 1024 // chunks: what a link of this length holds
 	chunks := make(chan chunk, inFlight)
 	go func() { // ends with from, which is closed at the latest when the test ends
 		defer close(chunks)
+		var last time.Time // when what came before has arrived
 		for {
 			buffer := make([]byte, 32<<10)
 			n, err := from.Read(buffer)
-			chunks <- chunk{buffer[:n], time.Now().Add(s.delay)}
+			at := time.Now().Add(s.delay)
+			if rate > 0 {
+				if last.After(at) {
+					at = last
+				}
+				at = at.Add(time.Duration(n) * time.Second / time.Duration(rate))
+				last = at
+			}
+			chunks <- chunk{buffer[:n], at}
 			if err != nil {
 				return
 			}

@@ -136,6 +136,7 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 	class := g.gate.Class(s.class(), digest)
 	if g.gate.Enter(class) {
 		g.mu.Unlock()
+		s.errand = gate.Errand{}
 		s.admitted = admission{gate: g, class: class}
 		return nil
 	}
@@ -159,12 +160,21 @@ func (s *session) leaveGate() {
 	s.goOnInPlace()
 	class := s.admitted.class
 	s.admitted = admission{}
-	g.mu.Lock()
-	g.gate.Leave(class)
-	if g.gate.Waiting() > 0 {
+	if g.waiting.Load() == 0 {
+		g.mu.Lock()
+		g.gate.Leave(class)
+	} else {
 		now := g.p.now()
+		gone := s.gaveUp(class, now)
 		s.errand.Rests(class, now)
-		g.wake(now)
+		g.mu.Lock()
+		g.gate.Leave(class)
+		if gone {
+			g.gate.ClientLeft(s.as.login.User, &s.errand, now)
+		}
+	}
+	if g.gate.Waiting() > 0 {
+		g.wake(g.p.now())
 	}
 	g.mu.Unlock()
 }

@@ -87,13 +87,15 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 	return told
 }
 
-// gaveUp tells the gate that the session was at last that its client has hung up.
-func (s *session) gaveUp() {
-	if g := s.gates[0]; g != nil {
-		g.mu.Lock()
-		g.gate.ClientLeft(s.as.login.User, &s.errand, s.p.now())
-		g.mu.Unlock()
+// gaveUp reports whether its client, which had waited for its place, has gone while its
+// statement was at the member. It is looked at only where that is a time-out's length.
+func (s *session) gaveUp(class gate.Class, now gate.Instant) bool {
+	const impatient = 100 * time.Millisecond
+	if class == gate.Write || s.errand.Lasts(now) < impatient {
+		return false
 	}
+	_, gone := s.client.peek()
+	return gone
 }
 
 // departs says why the session leaves the queue.

@@ -151,9 +151,6 @@ func (s *session) entered(err error) bool {
 
 // left says why the client is served no more, unless it left in an orderly way.
 func (s *session) left(err error) {
-	if s.code != wire.ComQuit && s.ctx.Err() == nil {
-		s.gaveUp()
-	}
 	if !errors.Is(err, io.EOF) {
 		s.p.log.Debug("session ended", "session", s.id, "user", s.as.login.User, "from", s.host(), "error", err)
 	}

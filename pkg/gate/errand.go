@@ -28,7 +28,7 @@ func (e *Errand) Rests(c Class, now Instant) {
 
 // Goes returns what Request.Since is of a statement that has to wait now.
 func (e *Errand) Goes(now Instant) Instant {
-	if e.underWay(now) > 0 && e.steps < errandSteps {
+	if e.since != 0 && e.steps < errandSteps && e.left >= e.since && now.Sub(e.left) <= errandPause {
 		e.steps++
 		return e.since
 	}
@@ -36,18 +36,19 @@ func (e *Errand) Goes(now Instant) Instant {
 	return 0
 }
 
-// underWay returns for how long the client has waited for what it wants; 0: it has not.
-func (e *Errand) underWay(now Instant) time.Duration {
-	if e.since == 0 || e.left < e.since || now.Sub(e.left) > errandPause {
+// Lasts returns how long ago it began to wait; 0: it has not. Who enters without waiting has
+// a new one.
+func (e *Errand) Lasts(now Instant) time.Duration {
+	if e.since == 0 {
 		return 0
 	}
 	return now.Sub(e.since)
 }
 
-// ClientLeft takes in that a client has hung up that did not wait at the gate: perhaps while
-// its statement was at the member, since it could not wait any longer.
+// ClientLeft takes in that a client has gone while its statement was at the member: it could
+// not wait any longer.
 func (g *Gate) ClientLeft(account string, e *Errand, now Instant) {
-	if lasted := e.underWay(now); lasted > 0 {
+	if lasted := e.Lasts(now); lasted > 0 {
 		g.patience.left(account, lasted)
 	}
 }

@@ -97,7 +97,7 @@ func (l *limiter) close(now Instant, taken, atMember int) {
 	case ok:
 		l.inflation += (ratio - l.inflation) / 2
 		if full {
-			l.follow(ratio, sure, demand)
+			l.follow(now, ratio, sure, demand)
 		}
 		if sure && (l.limit < falls*was || l.descent.stands()) {
 			l.probe.rest(now) // what fewer places are worth is being measured
@@ -167,13 +167,13 @@ func (l *limiter) measured(now Instant) (ratio float64, sure, ok bool) {
 
 // follow moves the limit by what the window has shown; by half of it where all that was
 // measured may itself be unusual.
-func (l *limiter) follow(ratio float64, sure, demand bool) {
+func (l *limiter) follow(now Instant, ratio float64, sure, demand bool) {
 	l.normal = 1 + (l.normal-1)*forgiving
 	if l.inflation < l.normal { // then it was no such thing
 		l.normal = max(1, l.normal+(l.inflation-l.normal)/disproved)
 	}
 	gradient := min(max(tolerance*l.normal/max(l.inflation, 0.01), 0.5), 1)
-	if l.vain(gradient, ratio) {
+	if l.vain(now, gradient, ratio) {
 		return
 	}
 	target := l.limit * gradient
@@ -190,10 +190,11 @@ func (l *limiter) follow(ratio float64, sure, demand bool) {
 }
 
 // descent is where the limit has begun to be lowered, and what was measured since it has
-// stood at half of that: not in the first window, when those are measured still who had a
-// place before, and not in one alone, for a few statements say little.
+// stood at half of that: not at first, when those are measured still who had a place before,
+// and not in one window alone, for a few statements say little.
 type descent struct {
 	limit, inflation float64
+	from             Instant // when those have left; 0: it is not at half yet
 	stood            int
 	sum              float64
 }
@@ -204,12 +205,12 @@ const (
 )
 
 // stands reports whether the limit stands at half to be measured there.
-func (d *descent) stands() bool { return d.limit > 0 && d.stood > 0 && d.stood <= standsFor }
+func (d *descent) stands() bool { return d.limit > 0 && d.from != 0 && d.stood < standsFor }
 
 // vain reports whether the limit is to be let alone. If half of the places have changed
 // nothing it is not because of us that statements take longer (a backup, DDL, more data than
 // there was), and the places are given back.
-func (l *limiter) vain(gradient, ratio float64) bool {
+func (l *limiter) vain(now Instant, gradient, ratio float64) bool {
 	d := &l.descent
 	switch {
 	case gradient == 1:
@@ -218,10 +219,15 @@ func (l *limiter) vain(gradient, ratio float64) bool {
 		*d = descent{limit: l.limit, inflation: ratio}
 	case l.limit > d.limit/2:
 		d.inflation = max(d.inflation, ratio) // it rises still
-	case d.stood <= standsFor:
-		if d.stood++; d.stood > 1 {
-			d.sum += ratio
-		}
+	case d.from == 0:
+		took := time.Duration(l.took / float64(max(l.samples, 1)))
+		d.from = now.Add(min(max(window, 2*took), time.Second))
+		return true
+	case now < d.from:
+		return true
+	case d.stood < standsFor:
+		d.stood++
+		d.sum += ratio
 		return true
 	case d.sum/standsFor > unchanged*d.inflation && d.sum/standsFor < longestRatio/2:
 		l.normal, l.limit = d.sum/standsFor, d.limit

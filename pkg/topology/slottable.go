@@ -146,8 +146,10 @@ func (t SlotTable) Strange(seen SlotsSeen) string {
 const whoseSlots = "if other nodes of that ring run, it is theirs: stop these. If this state was restored and is right: SET SESSION sql_log_bin=0; DROP TABLE sqlring.layout, sqlring.slots on the member; it is written anew"
 
 // tendSlots has the members' copies be the table that follows from the state. It comes
-// after everything else: a copy that can not be written is told, and stops nothing.
-func tendSlots(s *Snapshot, o Observations, now time.Time) Step {
+// after everything else: a copy that can not be written is told, stops nothing and hides
+// nothing. again says whether it is tried again later; while something needs a person it
+// is not, since that is what this node has to say.
+func tendSlots(s *Snapshot, o Observations, now time.Time, again bool) Step {
 	if len(s.ownerless()) > 0 {
 		return idle("writes wait: the slots are copied later")
 	}
@@ -160,7 +162,7 @@ func tendSlots(s *Snapshot, o Observations, now time.Time) Step {
 		if !in || !slots.Looked || slots.Sum == sum || table.Strange(slots) != "" {
 			continue
 		}
-		if slots.Trouble != "" && now.Sub(slots.TroubleAt) < troubledFor {
+		if slots.Trouble != "" && (!again || now.Sub(slots.TroubleAt) < troubledFor) {
 			continue
 		}
 		return do(m.ID, Action{Kind: ActSlots, Identity: m.Identity, Slots: table}, "who has which slot is to stand on %s too", m.ID)
@@ -177,7 +179,7 @@ func checkSlots(s *Snapshot, m Member, seen Observation) []Violation {
 	case strange != "":
 		v.What, v.Remedy = strange+"; it is left as it is", whoseSlots
 	case seen.Slots.Looked && seen.Slots.Sum != table.Sum() && seen.Slots.Trouble != "":
-		v.What, v.Remedy = "its table of slots can not be written: "+seen.Slots.Trouble, "mend that (disk, locks on sqlring.slots, the manager's privileges); it is tried again every 30 s"
+		v.What, v.Remedy = "its table of slots can not be written: "+seen.Slots.Trouble, "mend that (disk, locks on sqlring.slots, the manager's privileges); it is tried again every 30 s while nothing else needs a person"
 	default:
 		return nil
 	}

@@ -140,8 +140,45 @@ func TestUpkeepWritesTheCopiesLast(t *testing.T) {
 	}
 	heir := s.clone()
 	heir.Units[0] = Unit{ID: UnitRest, Epoch: 2, Heir: "m1"}
-	if step := tendSlots(heir, o, now); step.Kind != StepIdle {
+	if step := tendSlots(heir, o, now, true); step.Kind != StepIdle {
 		t.Errorf("a unit has no owner: %s", step)
+	}
+}
+
+// What needs a person, or is waited for, is said while the copies are written too; one that
+// can not be written does not take the word from it.
+func TestACopyHidesNothingThatNeedsAPerson(t *testing.T) {
+	now := time.Date(2026, 11, 27, 10, 0, 0, 0, time.UTC)
+	s, o := slotsWorld(now)
+	ailing := edited(o, "m2", func(x *Observation) {
+		x.Link.Applier, x.Link.ApplierErrno, x.Link.ApplierError, x.Link.Since = ThreadStopped, 1062, "Duplicate entry", now.Add(-time.Minute)
+		x.Slots = seenSlots(s.SlotTable())
+	})
+	written := edited(ailing, "m1", func(x *Observation) { x.Slots = seenSlots(s.SlotTable()) })
+	person := Next(s, written, now)
+	if person.Kind != StepStuck || !strings.Contains(person.Why, "1062") {
+		t.Fatalf("an applier that failed: %s", person)
+	}
+	if step := Next(s, ailing, now); step.Action.Kind != ActSlots || !strings.Contains(step.Why, person.Why) {
+		t.Errorf("m1 lacks its copy: %s", step)
+	}
+	failed := edited(ailing, "m1", func(x *Observation) { x.Slots.Trouble, x.Slots.TroubleAt = "disk full", now.Add(-time.Hour) })
+	if step := Next(s, failed, now); step.Kind != StepStuck || step.Why != person.Why {
+		t.Errorf("it can not be written there: %s", step)
+	}
+
+	out := s.clone()
+	out.Members[1].State, out.Members[1].Why = MemberQuarantined, "its tail"
+	alone := edited(o, "m1", func(x *Observation) { x.Link = Link{} })
+	if step := Next(out, alone, now); step.Action.Kind != ActSlots || !strings.Contains(step.Why, "in quarantine") {
+		t.Errorf("m2 is in quarantine, m1 lacks its copy: %s", step)
+	}
+	tried := edited(alone, "m1", func(x *Observation) { x.Slots.Trouble, x.Slots.TroubleAt = "disk full", now.Add(-29*time.Second) })
+	if step := Next(out, tried, now); step.Kind != StepWait || !strings.Contains(step.Why, "in quarantine") {
+		t.Errorf("it could not be written there lately: %s", step)
+	}
+	if step := Next(out, edited(tried, "m1", func(x *Observation) { x.Slots.TroubleAt = now.Add(-31 * time.Second) }), now); step.Action.Kind != ActSlots {
+		t.Errorf("it is tried again after 30 s: %s", step)
 	}
 }
 

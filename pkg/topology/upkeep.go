@@ -60,21 +60,41 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 			waiting = step
 		}
 	}
-	if step := tendSlots(s, o, now); step.Kind == StepDo {
+	return lastly(s, o, now, unsettled{needsPerson, waiting})
+}
+
+// unsettled is what upkeep can not put right by itself; the zero steps: nothing.
+type unsettled struct{ needsPerson, waiting Step }
+
+// why says it, "" if there is nothing.
+func (u unsettled) why() string {
+	if u.needsPerson.Why != "" {
+		return u.needsPerson.Why
+	}
+	return u.waiting.Why
+}
+
+// lastly is what upkeep comes to when there is nothing else to be done: the copies of the
+// table of slots, which hide nothing of what is unsettled, and else that.
+func lastly(s *Snapshot, o Observations, now time.Time, u unsettled) Step {
+	if step := tendSlots(s, o, now, u.needsPerson.Why == ""); step.Kind == StepDo {
+		if why := u.why(); why != "" {
+			step.Why += "; besides: " + why
+		}
 		return step
 	}
-	if needsPerson.Why != "" {
-		return needsPerson
+	if u.needsPerson.Why != "" {
+		return u.needsPerson
 	}
-	if waiting.Why == "" {
+	if u.waiting.Why == "" {
 		return untended(s, o, now)
 	}
 	for _, m := range s.Members {
 		if out := heldOut(m); len(s.ownerless()) > 0 && out != "" {
-			return stuck("%s; and %s", waiting.Why, out)
+			return stuck("%s; and %s", u.waiting.Why, out)
 		}
 	}
-	return waiting
+	return u.waiting
 }
 
 func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {

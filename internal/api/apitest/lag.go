@@ -34,7 +34,7 @@ func (n *Node) Picture() *lagguard.Picture {
 			if origin.ID == m.ID || origin.State != topology.MemberActive {
 				continue
 			}
-			pair := lagguard.PairLag{Origin: origin.ID, Member: m.ID, Lag: n.Lag, State: lagguard.State{Level: lag.Level}}
+			pair := lagguard.PairLag{Origin: origin.ID, Member: m.ID, Lag: n.lagAt(now), State: lagguard.State{Level: lag.Level}}
 			pair.Flow = lagguard.Flow{Known: true, Arrival: 100, Apply: 100}
 			if ok {
 				pair.Flow = lagguard.Flow{Known: true, Behind: 400, Queued: 390, Arrival: 100, Apply: 200, ETA: 4 * time.Second}
@@ -46,6 +46,15 @@ func (n *Node) Picture() *lagguard.Picture {
 	p.Admissions = lagguard.Admit(p, nil, now.Add(-time.Second))
 	p.Admissions = lagguard.Admit(p, p.Admissions, now)
 	return p
+}
+
+// lagAt is the lag of every pair, as it is at now unless the test has said when it was.
+func (n *Node) lagAt(now time.Time) lagguard.Lag {
+	lag := n.Lag
+	if lag.Known && lag.At.IsZero() {
+		lag.At = now
+	}
+	return lag
 }
 
 // Transitions implements api.Node.

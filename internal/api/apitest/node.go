@@ -200,11 +200,7 @@ func (n *Node) Lags() []lagguard.Cell {
 			if origin.ID == member.ID {
 				continue
 			}
-			lag := n.Lag
-			if lag.Known && lag.At.IsZero() {
-				lag.At = time.Now()
-			}
-			cells = append(cells, lagguard.Cell{Origin: origin.ID, Member: member.ID, Lag: lag})
+			cells = append(cells, lagguard.Cell{Origin: origin.ID, Member: member.ID, Lag: n.lagAt(time.Now())})
 		}
 	}
 	return cells

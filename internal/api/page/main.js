@@ -48,6 +48,7 @@ function draw(status, map, heal) {
   show(byID("members"), { members: status.members.map(({ age_ms, reach_since_ms, lag, ...m }) => ({ ...m, level: lag.level, level_why: lag.why })), stride: status.stride }, panels.members);
   show(byID("units"), status.units, panels.units);
   show(byID("events"), state.events, panels.events);
+  show(byID("admissions"), { list: status.admissions, owned: status.units.some((u) => u.owner) }, panels.admissions);
   drawLoad(status.proxy);
   drawLags(map.edges);
 }

@@ -19,6 +19,16 @@ export function numbers(list) {
   return list.map(([value, label, kind]) => h("div", { class: kind }, h("dt", {}, label), h("dd", {}, value)));
 }
 
+// admissions says how many of their places for writes the owners give away, and why fewer.
+export function admissions({ list, owned }) {
+  if (list.length === 0) return owned && h("li", { class: "warn-text" }, "How many writes are let in is not known.");
+  return list.map((a) => {
+    const here = a.places === null ? "nobody has come to this node's gate yet" : `${a.places} at this node's gate`;
+    if (a.since_ms === null) return h("li", { class: "muted" }, `${a.member}: ${a.what}, ${here}.`);
+    return h("li", { class: "held" }, h("b", {}, `Fewer writes are let in at ${a.member}, for ${span(a.since_ms)}: `), `${a.what}; ${here}.`);
+  });
+}
+
 export function operation({ operation: op, step, heal }) {
   if (!op) {
     return [h("p", { class: "empty" }, "None runs."), step && step.kind !== "idle" ? why(step) : step && h("p", { class: "why muted" }, `The controller: ${step.why}.`)];
