@@ -23,7 +23,7 @@ test: servers ## all tests, on real servers too: rings of MariaDB 10.11, then th
 
 # What the two flavours do not do alike, and every operation; rings of three and the rest: RUN=.
 MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDiesBetweenTwoStepsOf(ATakeover|ARemoval|AMaintenance|ADissolution)|TestNodeDiesWhile|TestAFailed|TestReadsSee|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands
-MYSQL_RUN := $(MYSQL_RUN)|TestGrow|TestServersDie|TestReclone|TestInitFromData|TestRemove|TestMaintenance|TestDiscard|TestDissolve|TestDamagedRows|TestCopy|TestSnapshot|TestRetire|TestASlot|TestSessionsOverAResize|TestWhoIsStill|TestCycles|TestReplay|TestNodeDiesInTheMidstOfAReplay|TestAdopt|TestNodeDiesBetweenTwoStepsOfAnAdoption
+MYSQL_RUN := $(MYSQL_RUN)|TestGrow|TestServersDie|TestReclone|TestInitFromData|TestRemove|TestMaintenance|TestDiscard|TestDissolve|TestDamagedRows|TestCopy|TestSnapshot|TestRetire|TestASlot|TestSessionsOverAResize|TestWhoIsStill|TestCycles|TestReplay|TestNodeDiesInTheMidstOfAReplay|TestBinlogIsEmptied|TestAnAcker|TestAdopt|TestNodeDiesBetweenTwoStepsOfAnAdoption
 
 mysql: servers ## the ring's tests on MySQL 9.7; RUN=pattern: others (10 min)
 	SQLRING_TEST_FLAVOUR=mysql ./scripts/test.sh ./internal/mysqld ./internal/app -- -timeout 30m -run "$(or $(RUN),$(MYSQL_RUN))"
@@ -46,8 +46,8 @@ sim: ## 20 000 simulated rings with faults
 faults: servers ## 20 rounds of each fault on real servers, 15 minutes of load; prints the figures of docs/reliability.md (40 min)
 	SQLRING_FIGURES=1 SQLRING_FAULT_ROUNDS=20 SQLRING_QUIET=15m SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestFaults|TestMove|TestNodeDies|TestLagging|TestNoNeedless" -timeout 4h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
-crashes: servers ## the node killed -9 after every step of each operation, on real servers (40 min)
-	SQLRING_FAULT_ROUNDS=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodeDies|TestLeaderDies" -count=1 -timeout 4h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+crashes: servers ## the node killed -9 after every step of each operation, on real servers; FLAVOUR=mysql (40 min)
+	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_FAULT_ROUNDS=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodeDies|TestLeaderDies" -count=1 -timeout 4h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
 verify: servers ## rows damaged under load are found, repaired and equal; checks of a ring that is made wrong; prints figures of docs/reliability.md (2 min)
 	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestDamagedRows|TestChecksOfARing" -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
@@ -58,8 +58,8 @@ grow: servers ## a ring of 2 grows to 4 under load: rate of the copy and longest
 cycles: servers ## a ring goes 2-3-4-3-2 under 300 writes/s and reads, members come and go, of MariaDB, then of MySQL: CYCLES=3, MB=20; prints figures of docs/reliability.md (3 min)
 	for flavour in $(or $(FLAVOUR),mariadb mysql); do SQLRING_TEST_FLAVOUR=$$flavour SQLRING_FIGURES=1 SQLRING_CYCLES=$(or $(CYCLES),3) SQLRING_GROW_MB=$(or $(MB),20) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestCycles$$" -count=1 -timeout 30m -v | grep -aE "FIGURE|^ *---|FAIL|^ok" || exit 1; done
 
-nodes: servers ## three nodes that are killed, frozen and left alone, on real servers: ROUNDS=5; prints figures of docs/reliability.md (6 min)
-	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodes|TestNoQuorum" -count=$(or $(ROUNDS),5) -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+nodes: servers ## three nodes in network namespaces (root) that are killed, frozen, left alone, all dead: ROUNDS=5; prints figures of docs/reliability.md (6 min)
+	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodes|TestNoQuorum|TestNoVoters" -count=$(or $(ROUNDS),5) -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
 sites: servers ## two sites and a witness in network namespaces, parted for 43 s, four ways (root): prints figures of docs/reliability.md (6 min)
 	SQLRING_PARTITION=$(or $(PARTED),43s) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run TestSitesArePartedFrom -count=1 -timeout 1h -v | grep -aE "FIGURE|parted:|^ *---|FAIL|^ok"
@@ -67,8 +67,8 @@ sites: servers ## two sites and a witness in network namespaces, parted for 43 s
 disk: servers ## the disk of the owner, of its acker and of another member is full, and freed again (root); prints figures of docs/reliability.md (5 min)
 	SQLRING_DISK_HEALS=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run TestDiskFull -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
-leader: servers ## the node that leads three is killed after each step of each operation; prints figures of docs/reliability.md (40 min)
-	SQLRING_LEADER_STEPS=1-60 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLeaderDiesBetweenTwoSteps|TestLeaderDiesWhile" -count=1 -timeout 2h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+leader: servers ## the node that leads three is killed after each step of each operation; FLAVOUR=mysql; prints figures of docs/reliability.md (40 min)
+	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_LEADER_STEPS=1-60 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLeaderDiesBetweenTwoSteps|TestLeaderDiesWhile" -count=1 -timeout 2h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
 lag: servers ## lag by a lock, a stopped applier, a narrow link and load, held against the truth; how soon reads follow; fewer writes; prints figures of docs/lag.md (3 min)
 	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLag[WUBI]|TestAFailedApplier|TestWritesAreHeldBack|TestASwingingLag|TestAReadThatIsAtWork" -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"

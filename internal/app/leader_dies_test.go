@@ -55,7 +55,7 @@ func TestLeaderDiesBetweenTwoSteps(t *testing.T) {
 		{"end of maintenance", []int{3}, endMaintenance, maintained},
 		{"unit and its end", []int{2, 9}, divide, nil},
 		{"removal and growth", []int{9}, removeAndAdd, nil},
-		{"growth", nil, growBack, shrunk},
+		{"growth", []int{7}, growBack, shrunk},
 		{"reclone", []int{5}, recloneOne, emptied},
 	} {
 		if len(dyingSteps(t, op.every)) > 0 {

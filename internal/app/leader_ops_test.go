@@ -9,7 +9,6 @@ import (
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/app"
 	"github.com/sqlring/sqlring/internal/mysqltest"
-	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // maintained takes the member behind the owner out for a while.
@@ -78,12 +77,7 @@ func (d *dies) adds(t *testing.T, s *mysqltest.Server) {
 func emptied(t *testing.T, d *dies) {
 	_, i := d.ownerIs(t)
 	victim := d.servers[(i+1)%len(d.servers)]
-	time.Sleep(4 * time.Second) // one that was let in a moment ago has given out too few numbers to be seen (docs/reliability.md)
-	typed := "RESET MASTER"
-	if mysqltest.Flavour(t) == topology.FlavourMySQL {
-		typed = "RESET BINARY LOGS AND GTIDS"
-	}
-	victim.Exec(t, typed)
+	emptyBinlog(t, victim)
 	eventually(t, 20*time.Second, victim.Name+" is in quarantine", func() error { return d.memberIs(t, victim.Name, "quarantined") })
 }
 

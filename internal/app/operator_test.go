@@ -13,7 +13,6 @@ import (
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/mysqltest"
-	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // slip is something that a person does on a member by hand, past sqlring.
@@ -137,53 +136,6 @@ func (r *rig) withPorts(text string) string {
 		text = strings.ReplaceAll(text, "@"+s.Name, port)
 	}
 	return text
-}
-
-// TestBinlogIsEmptiedByHand types RESET MASTER at a member that owns nothing, and at the
-// owner, under load. The member is out within seconds, by name and with the way back, before
-// anything is acknowledged that it alone has; once it was copied anew the ring is whole.
-func TestBinlogIsEmptiedByHand(t *testing.T) {
-	r := startRig(t, 3)
-	w := r.startWorkload(t)
-	for _, from := range []int{1, 0} {
-		time.Sleep(time.Second)
-		victim := (r.owner(t) + from) % 3
-		name := r.servers[victim].Name
-		typed := "RESET MASTER"
-		if mysqltest.Flavour(t) == topology.FlavourMySQL {
-			typed = "RESET BINARY LOGS AND GTIDS"
-		}
-		at := time.Now()
-		r.servers[victim].Exec(t, typed)
-		eventually(t, 15*time.Second, name+" is out, and the way back is told", func() error {
-			m := memberOf(r.status(t), name)
-			if m.State != topology.MemberQuarantined.String() || !strings.Contains(r.why(t), "sqlring master reclone "+name) {
-				return fmt.Errorf("it is %s; %s", m.State, r.why(t))
-			}
-			return nil
-		})
-		out := time.Since(at)
-		eventually(t, 15*time.Second, "writes go on", func() error {
-			if w.outage(at.Add(50*time.Millisecond)) < 0 {
-				return errors.New("not every client has been served: " + r.why(t))
-			}
-			return nil
-		})
-		told := r.why(t)
-		eventually(t, 10*time.Second, "it is copied anew", func() error {
-			_, err := r.client.Reclone(t.Context(), name, api.RecloneRequest{Why: "its binlog was emptied"}, false)
-			return err
-		})
-		r.untilHealthy(t, 60*time.Second)
-		t.Logf("FIGURE slip     the binlog of a member %d behind the owner is emptied: it is out after %d ms, longest pause of a write %d ms; told: %s", from, out.Milliseconds(), w.longest(at).Milliseconds(), told)
-	}
-	w.end()
-	r.untilEqual(t, "faults.w", "faults.account", "faults.move")
-	for _, s := range r.servers {
-		w.account(t, s)
-	}
-	okN, failedN, unknownN, broken := w.counts()
-	t.Logf("FIGURE slip     binlogs emptied by hand: %d writes acknowledged, %d failed, %d unknown, %d connections broken", okN, failedN, unknownN, broken)
 }
 
 // upstreamPort is the port of the server that s follows.

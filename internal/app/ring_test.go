@@ -37,6 +37,7 @@ type rig struct {
 	memberSites []string         // names of the servers' sites, as the ring is told
 
 	patience time.Duration // how long the ring may take to be made, if above 30 s
+	degraded string        // what an owner without an acker does; "": allow
 }
 
 // startRig starts n servers and a node, makes a ring of them and waits until it
@@ -70,7 +71,7 @@ func openRig(t *testing.T, r *rig) *rig {
 // initRing orders the ring of all servers, and waits until it is open.
 func (r *rig) initRing(t *testing.T) {
 	t.Helper()
-	request := api.InitRequest{Name: "test", Durability: cmp.Or(r.durability, "semisync"), Degraded: "allow", Stride: r.stride, Why: "test"}
+	request := api.InitRequest{Name: "test", Durability: cmp.Or(r.durability, "semisync"), Degraded: cmp.Or(r.degraded, "allow"), Stride: r.stride, Why: "test"}
 	for i, s := range r.servers {
 		m := api.InitMember{ID: s.Name, Addr: s.Addr}
 		if i < len(r.memberSites) {

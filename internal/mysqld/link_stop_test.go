@@ -169,3 +169,66 @@ func TestLinkIsLeftInTheMidstOfATransaction(t *testing.T) {
 		})
 	}
 }
+
+// TestHandsOfWhoDiedInTheMidstOfAStop: a node dies while its STOP of an applier waits for the
+// rest of a transaction, which the server lets it do for a minute, with the hands in its hand.
+// The next one has them within seconds, and leaves the link, which it finds with an error.
+func TestHandsOfWhoDiedInTheMidstOfAStop(t *testing.T) {
+	up, down := mysqlPair(t)
+	up.Exec(t, "CREATE TABLE shop.big (id INT AUTO_INCREMENT PRIMARY KEY, v LONGTEXT)")
+	down.caughtUp(t, up)
+	const rows, tries = 30, 5
+	written, stands := 0, false
+	for range tries {
+		up.Exec(t, fmt.Sprintf("INSERT INTO shop.big (v) SELECT REPEAT('x', %d) FROM information_schema.columns LIMIT %d", 1<<20, rows))
+		written += rows
+		for down.Query(t, "SELECT COUNT(*) FROM performance_schema.replication_connection_status WHERE queueing_transaction<>''") == "0" {
+			time.Sleep(time.Millisecond)
+		}
+		down.Exec(t, "STOP REPLICA IO_THREAD")
+		dead := holdHands(t, down)
+		stopped := make(chan struct{})
+		ctx := context.WithoutCancel(t.Context())
+		go func() {
+			defer close(stopped)
+			_, _ = dead.ExecContext(ctx, "STOP REPLICA SQL_THREAD")
+		}()
+		defer func() { <-stopped }()
+		select {
+		case <-stopped: // all of it had come, or nothing
+			_ = dead.Close()
+			down.do(t, follow(up))
+			down.caughtUp(t, up)
+			continue
+		case <-time.After(time.Second):
+		}
+		stands = true
+		break
+	}
+	if !stands {
+		t.Fatalf("in %d tries no STOP waited for the rest of a transaction: nothing is shown", tries)
+	}
+	next := handle(t, down.Server, config())
+	next.Lead(2)
+	began := time.Now()
+	if err := next.Execute(t.Context(), kind(topology.ActSeize)); err != nil {
+		t.Fatalf("after %s: %v", time.Since(began), err)
+	}
+	took := time.Since(began)
+	if took > 4*time.Second {
+		t.Errorf("the hands were taken after %s", took)
+	}
+	before := down.see(t).Link
+	for _, a := range []topology.Action{kind(topology.ActDetach), follow(up)} {
+		if err := next.Execute(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("the hands were taken after %s; the link was left with error %d: %s", took, before.ApplierErrno, before.ApplierError)
+	mysqltest.Eventually(t, "it is applied", func() error {
+		if got := down.Query(t, "SELECT COUNT(*) FROM shop.big"); got != fmt.Sprint(written) {
+			return fmt.Errorf("%s rows, not %d", got, written)
+		}
+		return nil
+	})
+}

@@ -85,8 +85,6 @@ func (mySQL) beatWaits(ctx context.Context, c *conn, connection uint64) (bool, e
 	return t.value() != "0", err
 }
 
-func (mySQL) seize(ctx context.Context, c *conn, term uint64) error { return seize(ctx, c, term) }
-
 func (mySQL) disarm(ctx context.Context, c *conn) error { return switchSemiSync(ctx, c, false) }
 
 func (d mySQL) act(ctx context.Context, w work, a topology.Action) error {

@@ -2,6 +2,7 @@ package mysqld
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -85,7 +86,8 @@ func leave(ctx context.Context, w work, o topology.Observation) error {
 // transaction, the applier waits for the rest, which does not come from there any more: the
 // server lets it do so for a minute after STOP, and all that has to do with replication
 // waits as long. So its coordinator is ended, the half is rolled back, and the link is
-// forgotten together with the error that this leaves: it is about to be changed anyway.
+// forgotten together with the error that this leaves, by whoever had it ended (S71, S83): it
+// is about to be changed anyway.
 func haltApplier(ctx context.Context, w work) error {
 	const patience = 200 * time.Millisecond
 	beside, err := w.member.connect(ctx, forProbe)
@@ -95,22 +97,31 @@ func haltApplier(ctx context.Context, w work) error {
 	defer beside.close()
 	stopped := make(chan error, 1)
 	go func() { stopped <- w.execute(ctx, w.link().stopApplier) }()
-	ended := false
 	for tries := 1; ; tries++ {
 		select {
 		case err := <-stopped:
-			if err == nil && ended {
-				err = w.execute(ctx, w.link().forget)
+			if err == nil {
+				err = forgetFailed(ctx, w)
 			}
 			if err != nil {
 				return fmt.Errorf("stop the drained applier: %w", err)
 			}
 			return nil
 		case <-time.After(patience):
-			killed, _ := endHalf(ctx, beside, tries > 5) // if that fails, STOP says how it ended, within ctx
-			ended = ended || killed
+			_, _ = endHalf(ctx, beside, tries > 5) // if that fails, STOP says how it ended, within ctx
 		}
 	}
+}
+
+// forgetFailed forgets a link whose applier, which stands still and has done all that it
+// is to do, has left an error.
+func forgetFailed(ctx context.Context, w work) error {
+	failed, err := w.query(ctx, `SELECT (SELECT COUNT(*) FROM performance_schema.replication_applier_status_by_coordinator WHERE last_error_number<>0)
+		+(SELECT COUNT(*) FROM performance_schema.replication_applier_status_by_worker WHERE last_error_number<>0)`)
+	if err != nil || failed.value() == "0" {
+		return err
+	}
+	return w.execute(ctx, w.link().forget)
 }
 
 // endHalf ends an applier that is in the midst of a transaction, while its receiver stands
@@ -127,6 +138,27 @@ func endHalf(ctx context.Context, c *conn, anyway bool) (bool, error) {
 	}
 	err = c.execute(ctx, "KILL "+t.value())
 	return err == nil, err
+}
+
+// seize takes the hands also of who died, or was deposed, in the midst of haltApplier: its
+// connection is ended by then, but STOP goes on in the server, and holds the lock, for a
+// minute. The server says what it stands in, and that nothing which was received whole is
+// left to apply: so the applier is ended in its place (S83).
+func (mySQL) seize(ctx context.Context, c *conn, term uint64) error {
+	busy := seize(ctx, c, term)
+	if !errors.Is(busy, ErrHandsBusy) {
+		return busy
+	}
+	stands, err := c.query(ctx, `SELECT COUNT(*) FROM performance_schema.processlist p
+		JOIN performance_schema.replication_connection_status s ON s.service_state='OFF' AND GTID_SUBSET(s.received_transaction_set, @@global.gtid_executed)
+		WHERE p.id=IS_USED_LOCK('`+handsLock+`') AND p.info=?`, c.link().stopApplier)
+	if err != nil || stands.value() == "0" {
+		return busy
+	}
+	if ended, err := endHalf(ctx, c, true); err != nil || !ended {
+		return busy
+	}
+	return seize(ctx, c, term)
 }
 
 func runDetachMySQL(ctx context.Context, w work, o topology.Observation, a topology.Action) error {

@@ -88,25 +88,32 @@ func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) erro
 }
 
 // readStateMySQL fills in the columns of mysqlStateStatement, in their order, and the
-// variables.
+// variables. If the GTIDs have a gap, who it is is told all the same.
 func readStateMySQL(state, variables table, c *conn, o *topology.Observation) error {
 	r := fieldReader{row: state.rows[0]}
 	executed := r.next()
-	if gap, err := topology.FirstGap(executed); err != nil {
+	gap, err := topology.FirstGap(executed)
+	if err != nil {
 		return err
-	} else if gap != "" {
-		return fmt.Errorf("%w: %s", ErrGaps, gap)
 	}
 	position, err := topology.ParsePosition(executed)
 	if err != nil {
 		return err
 	}
+	err = readRestMySQL(&r, variables, c, o)
+	if o.Gap = gap; gap != "" {
+		return fmt.Errorf("%w: %s", ErrGaps, gap)
+	}
 	o.Applied, o.Binlog = position, position
+	return err
+}
+
+func readRestMySQL(r *fieldReader, variables table, c *conn, o *topology.Observation) error {
 	boot, identity := r.number(), r.number()
 	o.Boot = boot / cacheUnit
 	o.HasRing = r.number() > 0
 	closed := r.number() == 3
-	o.Renewed = readRenewal(&r)
+	o.Renewed = readRenewal(r)
 	c.hasLayout = r.flag()
 	if r.err != nil {
 		return r.err

@@ -73,6 +73,9 @@ func TestMySQLWithAGapIsNotWell(t *testing.T) {
 	if o.Reach != topology.ReachUnknown || !strings.Contains(o.Error, other+":1-2") {
 		t.Errorf("%s: %s", o.Reach, o.Error)
 	}
+	if o.Gap != other+":1-2" || o.Boot != 7 || o.ServerID != up.identity || o.Domain != up.domain(t) || len(o.Position()) > 0 {
+		t.Errorf("gap %q of boot %d, server %d, domain %d; position %s", o.Gap, o.Boot, o.ServerID, o.Domain, o.Position())
+	}
 	if err := up.Execute(t.Context(), kind(topology.ActClose)); !errors.Is(err, mysqld.ErrGaps) {
 		t.Errorf("an action: %v", err)
 	}

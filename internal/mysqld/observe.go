@@ -26,6 +26,9 @@ func (m *Member) Observe(ctx context.Context) topology.Observation {
 		return seen
 	}
 	o.Reach, o.Error, o.At = reachOf(err), err.Error(), time.Now()
+	if errors.Is(err, ErrGaps) {
+		o.Gap, o.Boot, o.ServerID, o.Domain = seen.Gap, seen.Boot, seen.ServerID, seen.Domain
+	}
 	if roomless(err) {
 		o.Version, o.Apps, o.Room.Waiting = seen.Version, seen.Apps, max(1, seen.Room.Waiting)
 	}

@@ -95,6 +95,8 @@ func (w *World) adopt() {
 				return ""
 			})
 			w.await("I20", initWithin, func() string { return w.circling(writers) })
+			w.runUntil(w.now + time.Second)
+			w.await("I20", initWithin, w.beating)
 			for _, s := range w.servers { // as the check "schema" says
 				s.disk.hasRing = false
 				s.disk.data.beats = nil
@@ -202,4 +204,15 @@ func startBothAsTheyAre(d *deed, then func(error)) {
 	d.s.startApplier()
 	d.s.startReceiver()
 	then(nil)
+}
+
+// beating says whose applier has heartbeats to come, "" if nobody's has: their table is not
+// dropped before.
+func (w *World) beating() string {
+	for _, s := range w.servers {
+		if slices.ContainsFunc(s.mem.applier.relay, func(t *txn) bool { return t.ours }) {
+			return string(s.id) + " has received heartbeats of before, and not applied them"
+		}
+	}
+	return ""
 }

@@ -39,6 +39,7 @@ func (w *World) runEvents() {
 	if !w.eventsMade && len(w.log.snap.Units) > 0 {
 		w.makeEvents()
 	}
+	w.eventsKnown = w.eventsKnown || w.eventsMade && w.toBeKnown()
 	for _, s := range w.servers {
 		for _, e := range s.disk.events {
 			if s.power == running && s.mem.scheduler == topology.SchedulerOn && e.Status == topology.EventEnabled {
@@ -49,13 +50,34 @@ func (w *World) runEvents() {
 	w.after(fireEvery, w.runEvents)
 }
 
+// soonKnown is how long the rest of the ring may take to look at an event that was made.
+const soonKnown = 3 * time.Second
+
+// toBeKnown reports whether every server knows that the DBA has disabled an event, or has
+// had the time to, with the server that it was made on. One that dies before anybody has
+// looked at it takes that with it: others were sent the event as one that is another's.
+func (w *World) toBeKnown() bool {
+	if w.now-w.eventsAt > soonKnown && w.eventsOn.power == running && w.eventsOn.proc == w.eventsProc {
+		return true
+	}
+	for _, s := range w.servers {
+		for _, e := range s.disk.events {
+			if e.Name == neverEvent && e.Status != topology.EventDisabled {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // makeEvents has the DBA make the events at the owner. Replication tells of both alike.
 func (w *World) makeEvents() {
 	owner := w.log.snap.Units[0].Owner
 	if owner == "" {
 		return
 	}
-	w.eventsMade = true
+	w.eventsMade, w.eventsAt, w.eventsOn = true, w.now, w.server(owner)
+	w.eventsProc = w.eventsOn.proc
 	for _, s := range w.servers {
 		for _, schema := range w.schemas() {
 			never, tick := topology.EventReplica, topology.EventReplica
@@ -113,7 +135,7 @@ func (l *laws) fired(s *server, e topology.EventState) {
 	if m.State != topology.MemberActive || s.mem.boot != m.Boot {
 		return
 	}
-	if e.Name == neverEvent {
+	if e.Name == neverEvent && l.w.eventsKnown {
 		l.w.breach("I16", "%s runs %s.%s, which the DBA has disabled", s.id, e.Schema, e.Name)
 	}
 	if u.Owner != "" && u.Owner != s.id {
@@ -140,7 +162,7 @@ func (w *World) unscheduled(s *server) string {
 	for _, e := range s.disk.events {
 		mine := w.laws.unitOfSchema(e.Schema).Owner == s.id
 		switch {
-		case e.Name == neverEvent && e.Status != topology.EventDisabled:
+		case e.Name == neverEvent && e.Status != topology.EventDisabled && w.eventsKnown:
 			return fmt.Sprintf("says of %s.%s that it is %s", e.Schema, e.Name, e.Status)
 		case e.Name == tickEvent && mine && (e.Status != topology.EventEnabled || s.mem.scheduler != topology.SchedulerOn):
 			return fmt.Sprintf("does not run %s.%s, which is %s, scheduler %s", e.Schema, e.Name, e.Status, s.mem.scheduler)

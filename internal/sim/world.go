@@ -34,7 +34,11 @@ type World struct {
 	calm    bool // faults have ended
 	past    int  // writes that came past every proxy
 
-	eventsMade bool
+	eventsMade  bool
+	eventsKnown bool          // every server knows which are disabled
+	eventsAt    time.Duration // when they were made, and on which process of which server
+	eventsOn    *server
+	eventsProc  int
 }
 
 // event is something that happens at a moment; of two at the same moment the

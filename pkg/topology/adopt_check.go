@@ -147,7 +147,7 @@ func (a *adoption) numbers(first Observation) {
 			if seen.Slots.Sum != 0 {
 				return fmt.Sprintf("%s is of the ring %q, of stride %d, by its table of slots", m.ID, seen.Slots.Ring, seen.Slots.Stride), "if nodes of that ring run, it is theirs; if it is gone, note what SELECT * FROM sqlring.slots says, then on each: SET SESSION sql_log_bin=0; DROP DATABASE sqlring"
 			}
-			return fmt.Sprintf("%s has the schema sqlring, of a ring of before", m.ID), "on each: SET SESSION sql_log_bin=0; DROP DATABASE sqlring"
+			return fmt.Sprintf("%s has the schema sqlring, of a ring of before", m.ID), "once each has applied what it received, or its applier stops at a heartbeat of before, on each: SET SESSION sql_log_bin=0; DROP DATABASE sqlring"
 		}
 		return "", ""
 	})

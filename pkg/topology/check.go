@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -49,7 +50,7 @@ func Check(s *Snapshot, o Observations, now time.Time) []Violation {
 		if !ok {
 			found = append(found, Violation{
 				Rule: "answers", Severity: SeverityBroken, Member: m.ID,
-				What: "it does not answer: " + describeReach(seen, now), Remedy: roomRemedy(seen),
+				What: "it does not answer: " + describeReach(seen, now), Remedy: cmp.Or(refill(m, seen), roomRemedy(seen)),
 			})
 			continue
 		}

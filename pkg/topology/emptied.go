@@ -5,12 +5,86 @@ import (
 	"time"
 )
 
+// Past is what one node has seen of the binlog of a member's process under one identity:
+// a binlog never has less than it had, unless somebody empties it. The zero value: nothing.
+type Past struct {
+	Boot     uint64    `json:"boot"`
+	ServerID uint32    `json:"server_id"`
+	Since    time.Time `json:"since"`  // when that process was first seen with that identity
+	Binlog   Position  `json:"binlog"` // the most that it was seen to have
+	// Emptied is when it was first seen to have less: of its own, or nothing at all from a
+	// source of which it had something. Zero: never.
+	Emptied time.Time `json:"emptied,omitzero"`
+}
+
+// with returns p with what o adds. Another process, or identity, begins anew.
+func (p Past) with(o Observation) Past {
+	same := o.Boot != 0 && p.Boot == o.Boot && p.ServerID == o.ServerID
+	if source, is := beheaded(o.Gap); is && same && p.Emptied.IsZero() && p.Binlog.Seq(source) > 0 {
+		p.Emptied = o.At
+	}
+	switch {
+	case o.Reach != ReachAnswers || same && !p.Emptied.IsZero():
+		return p
+	case !same:
+		return Past{Boot: o.Boot, ServerID: o.ServerID, Since: o.At, Binlog: o.Binlog}
+	}
+	for _, g := range o.Binlog.Missing(p.Binlog) {
+		if has := o.Binlog.Seq(g.Domain); has == 0 || g.Domain == o.Domain {
+			p.Emptied = o.At
+			return p
+		}
+	}
+	p.Binlog = p.Binlog.Union(o.Binlog)
+	return p
+}
+
+// beheaded returns the source of which a gap is the beginning: a MySQL that had any of it
+// has had that.
+func beheaded(gap string) (domain uint32, is bool) {
+	if gap == "" {
+		return 0, false
+	}
+	found, err := ranges(gap)
+	if err != nil || found[0].first != 1 {
+		return 0, false
+	}
+	return SourceDomain(found[0].source), true
+}
+
+// refill is what has to be done at a MySQL whose binlog was emptied, before anything can be
+// done with it, "" if nothing: what it has executed since leaves a gap.
+func refill(m Member, seen Observation) string {
+	if seen.Gap == "" || seen.Past.Emptied.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("its binlog was emptied by hand: STOP REPLICA; RESET BINARY LOGS AND GTIDS there (8.0: RESET MASTER), then sqlring master reclone %s", m.ID)
+}
+
 // judgeBinlog is the verdict on an active member that answers, with the process that was
-// admitted, and whose binlog lacks transactions of its own that another one was seen to
-// have before: somebody has emptied it (RESET MASTER, RESET BINARY LOGS AND GTIDS). It gives
-// out their numbers again, and what it writes under them is passed over by the others: so it
-// is out at once, before its commits are let go without an acker (S81).
+// admitted, and whose binlog lacks what it had: somebody has emptied it (RESET MASTER, RESET
+// BINARY LOGS AND GTIDS). It gives out the numbers of its own transactions again, and what it
+// writes under them is passed over by the others: so it is out at once, before its commits are
+// let go without an acker (S81).
+//
+// That others have more of a MySQL's own than itself proves nothing while it works: it
+// counts a transaction once that is committed, and sends it before, whoever acknowledges it.
 func judgeBinlog(s *Snapshot, m Member, seen Observation, o Observations, now time.Time) (judgement, bool) {
+	why, is := hadMore(s, m, seen, o, now)
+	if !is && m.Source == "" {
+		why, is = othersHaveMore(s, m, seen, o, now)
+	}
+	if !is {
+		return judgement{}, false
+	}
+	return judgement{lost: true, why: fmt.Sprintf("the binlog of member %s was emptied by hand", m.ID), evidence: []string{
+		why + ": RESET MASTER was typed there, or RESET BINARY LOGS AND GTIDS",
+	}}, true
+}
+
+// othersHaveMore says that another member was seen to have more of m's own before m was
+// asked, without which m would not have it again (S81).
+func othersHaveMore(s *Snapshot, m Member, seen Observation, o Observations, now time.Time) (why string, is bool) {
 	own := seen.Binlog.Seq(m.Domain())
 	for _, other := range s.Members {
 		theirs, good := o.Good(other.ID, now)
@@ -18,20 +92,35 @@ func judgeBinlog(s *Snapshot, m Member, seen Observation, o Observations, now ti
 			continue
 		}
 		if has := theirs.Position().Seq(m.Domain()); has > own && m.Regain.Seq(m.Domain()) < has {
-			return judgement{lost: true, why: fmt.Sprintf("the binlog of member %s was emptied by hand", m.ID), evidence: []string{
-				fmt.Sprintf("%s has its own transactions up to %d, and %s had them up to %d before: RESET MASTER was typed there, or RESET BINARY LOGS AND GTIDS", m.ID, own, other.ID, has),
-			}}, true
+			return fmt.Sprintf("%s has its own transactions up to %d, and %s had them up to %d before", m.ID, own, other.ID, has), true
 		}
 	}
-	return judgement{}, false
+	return "", false
+}
+
+// hadMore says that m itself was seen to have more than it had in the probe after that,
+// however much it may have again by now (S82). Another member was there already: who is
+// added later is copied from what m has.
+func hadMore(s *Snapshot, m Member, seen Observation, o Observations, now time.Time) (why string, is bool) {
+	past := seen.Past
+	if past.Emptied.IsZero() || past.Boot != m.Boot || past.ServerID != m.Identity || !seen.Carries(m) {
+		return "", false
+	}
+	for _, other := range s.Members {
+		theirs, good := o.Good(other.ID, now)
+		if other.ID != m.ID && other.State == MemberActive && good && theirs.Past.Boot == other.Boot && theirs.Past.Since.Before(past.Emptied) {
+			return fmt.Sprintf("%s had %s in its binlog, and less at %s", m.ID, past.Binlog, past.Emptied.UTC().Format("15:04:05.000 UTC")), true
+		}
+	}
+	return "", false
 }
 
 // emptiedTail is what stands of a member whose binlog was emptied while it ran: what it
 // holds that the ring lacks can not be told from it.
-func emptiedTail(m Member, own, has uint64) Tail {
+func emptiedTail(m Member, why string) Tail {
 	return Tail{
 		Cut: m.Cut, Verdict: TailConflict,
-		Why: fmt.Sprintf("its binlog was emptied by hand: it has its own transactions up to %d, the ring has them up to %d; what else it holds can not be told; its data anew: sqlring master reclone %s", own, has, m.ID),
+		Why: fmt.Sprintf("its binlog was emptied by hand: %s; what else it holds can not be told; its data anew: sqlring master reclone %s", why, m.ID),
 	}
 }
 

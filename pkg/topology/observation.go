@@ -189,6 +189,10 @@ type Observation struct {
 	EarlierAt time.Time `json:"earlier_at,omitzero"`
 	// Still is since when every probe has found this very Position.
 	Still time.Time `json:"still,omitzero"`
+	Past  Past      `json:"past,omitzero"` // of its binlog, by all probes; told whatever Reach is
+	// Gap is what the GTIDs lack that a MySQL has executed ([FirstGap]). Then Reach is
+	// ReachUnknown, and besides this only who it is is told: Boot, ServerID and Domain.
+	Gap string `json:"gap,omitempty"`
 }
 
 // TailVerdict is what the transactions that only a returning member holds allow.
@@ -256,6 +260,7 @@ func (o Observation) After(before Observation) Observation {
 	o.Link = o.Link.lasting(before.Link, o.At)
 	o.Still = o.At
 	o.Room = o.Room.lasting(before, o)
+	o.Past = before.Past.with(o)
 	if before.Reach == ReachAnswers {
 		o.Earlier, o.EarlierAt = before.Position(), before.At
 		if p := o.Position(); !before.Still.IsZero() && p.Covers(o.Earlier) && o.Earlier.Covers(p) {

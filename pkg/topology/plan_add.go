@@ -35,7 +35,8 @@ func nextAdd(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	}
 	if op.suspendable() || op.Cursor == AddBack {
 		// The ring comes first: whatever it needs, this gives way to it.
-		if step := upkeep(s, o, now); step.Kind == StepDo || step.Kind == StepCommit {
+		step := upkeep(s, o, now)
+		if step.Kind == StepDo || step.Kind == StepCommit && (op.Cursor != AddBack || !waitsForOthers(step.Change)) {
 			return step
 		}
 	} else if step, lost := lostMeanwhile(s, op, o, now); lost {
@@ -331,4 +332,14 @@ func upkeepCopying(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		}
 	}
 	return commit(ResumeCopying{Member: m.ID}, "nothing else is under way")
+}
+
+// waitsForOthers reports whether a change begins an operation that nothing gives way to
+// which is on its way back: it begins after that.
+func waitsForOthers(c Change) bool {
+	switch c.(type) {
+	case BeginRejoin, BeginMove, BeginLeave:
+		return true
+	}
+	return false
 }

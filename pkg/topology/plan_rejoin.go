@@ -33,6 +33,9 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		if now.Sub(seen.Since) > silentFor && (seen.Reach == ReachRefused || seen.Reach == ReachSilent) {
 			return commit(GiveUpRejoin{Operation: op.ID}, "member %s is lost again: %s", m.ID, describeReach(seen, now))
 		}
+		if todo := refill(m, seen); todo != "" {
+			return commit(GiveUpRejoin{Operation: op.ID}, "%s", todo)
+		}
 		if seen.Reach == ReachDenied && now.Sub(seen.Since) > unheardFor {
 			return commit(GiveUpRejoin{Operation: op.ID}, "member %s can not be acted on: %s", m.ID, describeReach(seen, now))
 		}
@@ -97,9 +100,14 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 	cut, end := above(held, seen.Binlog, alive)
 	own := known(m, o)
 	step, isShut := shut(m, seen)
-	if has := seen.Binlog.Seq(m.Domain()); op.Same && has < own && m.Regain.Seq(m.Domain()) < own && seen.Carries(m) && (isShut || step.Kind == StepStuck) {
-		// Its disk is not an older one: it runs on. What it applies breaks at its own transactions.
-		return commit(JudgeTail{Operation: op.ID, Tail: emptiedTail(m, has, own)}, "its binlog was emptied by hand")
+	if op.Same && (isShut || step.Kind == StepStuck) {
+		why, emptied := othersHaveMore(s, m, seen, o, now)
+		if !emptied {
+			why, emptied = hadMore(s, m, seen, o, now)
+		}
+		if emptied { // its disk is not an older one: it runs on. What it applies breaks at its own transactions
+			return commit(JudgeTail{Operation: op.ID, Tail: emptiedTail(m, why)}, "its binlog was emptied by hand")
+		}
 	}
 	if !isShut {
 		if applierBroke(seen) && len(cut) > 0 && held.Covers(seen.Unapplied()) {

@@ -50,7 +50,7 @@ func nextReplay(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	case ReplayJudge:
 		return advance(op, ReplayWrite, "it is shut: what it holds does not grow")
 	case ReplayWrite:
-		return replayWrite(s, op, m, seen, cut, end)
+		return replayWrite(s, op, seen, cut, end, now)
 	}
 	return stuck("operation %s stands at %q, which is not a step of replay", op.ID, op.Cursor)
 }
@@ -84,7 +84,11 @@ func ReplayTrial(s *Snapshot, id MemberID, o Observations, now time.Time) (a Act
 	return Action{Kind: ActReplay, Identity: m.Identity, Retired: m.Retired, After: cut, Replay: order}, ""
 }
 
-func replayWrite(s *Snapshot, op Operation, m Member, seen Observation, cut, end Position) Step {
+// ownerlessFor is how long a replay waits for an owner.
+const ownerlessFor = 30 * time.Second
+
+func replayWrite(s *Snapshot, op Operation, seen Observation, cut, end Position, now time.Time) Step {
+	m, _ := s.Member(op.Member)
 	if len(cut) == 0 {
 		return commit(EndReplay{Operation: op.ID}, "the ring has everything that it has")
 	}
@@ -92,7 +96,11 @@ func replayWrite(s *Snapshot, op Operation, m Member, seen Observation, cut, end
 		return commit(EndReplay{Operation: op.ID, Sum: r.Sum}, "%s", r.Sum)
 	}
 	order, lacks := ReplayOrderOf(s, op.ID)
-	if lacks != "" {
+	switch {
+	case lacks != "" && now.Sub(op.Moved) > ownerlessFor:
+		// Under degraded refuse, in a ring of two, it is m that is waited for.
+		return commit(AbortOperation{Operation: op.ID}, "unit %s has had no owner for %s, and may get none before %s is back: sqlring master reclone %s, and what only it holds is kept; or: sqlring master rejoin %s --let-flow", lacks, ownerlessFor, m.ID, m.ID, m.ID)
+	case lacks != "":
 		return wait("unit %s has no owner at present", lacks)
 	}
 	return do(m.ID, Action{Kind: ActReplay, Identity: m.Identity, Retired: m.Retired, After: cut, Replay: order},

@@ -63,7 +63,7 @@ func pull(s *Snapshot, m, upstream Member, acker bool, o Observations, now time.
 		switch {
 		case link.Applier == ThreadStopped && outOfRoom(link.ApplierErrno) && now.Sub(link.Halted) < retryAfter:
 			return wait("member %s: its applier found no room (error %d: %s), and is started again every %s: %s", m.ID, link.ApplierErrno, link.ApplierError, retryAfter, makeRoom), false
-		case link.Applier == ThreadStopped && link.ApplierErrno != 0 && !outOfRoom(link.ApplierErrno):
+		case link.Applier == ThreadStopped && link.ApplierErrno != 0 && !outOfRoom(link.ApplierErrno) && !endedInHalf(seen):
 			return applierFailed(m, seen), false
 		case link.Receiver == ThreadStopped && refusedBy(link.ReceiverErrno) && now.Sub(link.Since) < retryAfter:
 			return wait("member %s: its receiver stopped with error %d: %s; it is started again every %s", m.ID, link.ReceiverErrno, link.ReceiverError, retryAfter), false
@@ -231,6 +231,13 @@ func shut(m Member, seen Observation) (Step, bool) {
 // whose disk was full can, later.
 func applierBroke(seen Observation) bool {
 	return !outOfRoom(seen.Link.ApplierErrno) && seen.Link.Applier == ThreadStopped && seen.Link.ApplierErrno != 0 && len(seen.Unapplied()) > 0
+}
+
+// endedInHalf reports whether the applier of a MySQL left an error without anything that it
+// could not apply: it was ended while it waited for the rest of a transaction (S71, S83). It
+// is started again; what is meant by an error that stays is said when that fails.
+func endedInHalf(seen Observation) bool {
+	return seen.Version.Flavour == FlavourMySQL && seen.Drained()
 }
 
 func orNothing(text string) string {

@@ -99,3 +99,16 @@ func fullAcker(s *Snapshot, owner Observation, acker Member, o Observations) Mem
 // The errors of an applier that found no room: ER_DISK_FULL, ER_ERROR_ON_WRITE,
 // ER_RECORD_FILE_FULL. It is started again every retryAfter.
 func outOfRoom(errno int) bool { return errno == 1021 || errno == 1026 || errno == 1114 }
+
+// roomOrStop says what to do about a member that is out since its disk is full: it is
+// connected as one that acknowledges until it is stopped, or has room, and no other one
+// counts beside it (S6). "" if there is none.
+func roomOrStop(s *Snapshot, o Observations, now time.Time) string {
+	for _, m := range s.Members {
+		seen, _ := o.Of(m.ID)
+		if m.State == MemberDown && seen.Room.Waiting > 0 && now.Sub(seen.At) <= MaxAge {
+			return fmt.Sprintf("; make room at %s, whose disk is full, or stop that server", m.ID)
+		}
+	}
+	return ""
+}

@@ -225,3 +225,18 @@ func TestMySQLThatLeavesIsRememberedByItsSource(t *testing.T) {
 		t.Errorf("discard: %v, %+v: it gives the numbers of what it drops out again, so all others are asked", err, s.Members[0])
 	}
 }
+
+// TestMySQLApplierThatWasEndedInHalfIsStarted: an error that stands beside nothing unapplied
+// is that of an applier which was ended while it waited for the rest of a transaction.
+func TestMySQLApplierThatWasEndedInHalfIsStarted(t *testing.T) {
+	now := time.Unix(100, 0)
+	up, m := Member{ID: "m1", Addr: "m1:3306", State: MemberActive, Source: uuidA}, Member{ID: "m2", Addr: "m2:3306", State: MemberActive, Source: uuidB}
+	for received, want := range map[string]StepKind{uuidA + ":1-5": StepDo, uuidA + ":1-6": StepStuck} {
+		seen := Observation{Member: "m2", Reach: ReachAnswers, At: now, Asked: now, Version: ServerVersion{Flavour: FlavourMySQL}, Applied: position(t, uuidA+":1-5")}
+		seen.Link = Link{Upstream: "m1:3306", Receiver: ThreadStopped, Applier: ThreadStopped, ApplierErrno: 13121, Received: position(t, received)}
+		o := Observations{}.With(seen).With(Observation{Member: "m1", Reach: ReachAnswers, At: now, Asked: now})
+		if step, _ := pull(&Snapshot{Members: []Member{up, m}}, m, up, false, o, now); step.Kind != want {
+			t.Errorf("with %s received: %s", received, step)
+		}
+	}
+}

@@ -138,7 +138,7 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	case inherits && refuses && m.SemiSync != SemiSyncArmed && semi.Kind == StepStuck:
 		return semi
 	case inherits && refuses && m.SemiSync != SemiSyncArmed:
-		return wait("%s has no acker, and degraded is refuse: writes wait until it has one", m.ID)
+		return wait("%s has no acker, and degraded is refuse: writes wait until it has one%s", m.ID, roomOrStop(s, o, now))
 	case inherits && !seen.ReadOnly:
 		if step, over := leasesOver(s, o, now); !over {
 			return step
@@ -204,6 +204,9 @@ func upkeepOut(s *Snapshot, m Member, o Observations, now time.Time) (step Step,
 		}
 		return commit(BeginRejoin{Member: m.ID, Same: seen.Boot == m.Boot}, "member %s answers again", m.ID), true
 	case m.State == MemberDown:
+		if todo := refill(m, seen); todo != "" {
+			return stuck("member %s is out: %s; %s", m.ID, describeReach(seen, now), todo), true
+		}
 		return wait("member %s is out: %s%s", m.ID, describeReach(seen, now), goneForGood(m)), true
 	case m.State == MemberHeld && good:
 		if step, closed := shut(m, seen); !closed {

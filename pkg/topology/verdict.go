@@ -40,6 +40,11 @@ func judge(s *Snapshot, m Member, o Observations, now time.Time) judgement {
 	switch {
 	case fresh && seen.Reach == ReachDenied && seen.Room.Waiting > 0:
 		return judgeRoom(s, m, seen, o, now)
+	case fresh && seen.Reach == ReachUnknown && seen.Gap != "" && seen.Boot == m.Boot:
+		if emptied, is := judgeBinlog(s, m, seen, o, now); is {
+			return emptied
+		}
+		return judgement{why: fmt.Sprintf("member %s does not answer: %s", m.ID, describeReach(seen, now))}
 	case !fresh || seen.Reach == ReachUnknown || seen.Reach == ReachDenied:
 		return judgement{why: fmt.Sprintf("member %s does not answer: %s", m.ID, describeReach(seen, now))}
 	case seen.Reach == ReachAnswers && seen.Boot == m.Boot:
@@ -203,6 +208,7 @@ func roll(s *Snapshot, o Observations, now time.Time) (alive []Member, step Step
 		switch {
 		case good && seen.Boot == m.Boot:
 			alive = append(alive, m)
+		case !good && now.Sub(seen.At) <= MaxAge && judge(s, m, o, now).lost && seen.Gap != "": // S82: nothing can be done there
 		case !good && !failing(seen, now):
 			return nil, unheard(m.ID, seen, now), false
 		}

@@ -1,0 +1,120 @@
+package topology
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestABinlogNeverHasLessThanItHad(t *testing.T) {
+	at := time.Unix(100, 0)
+	answer := func(boot uint64, binlog string) Observation {
+		at = at.Add(250 * time.Millisecond)
+		return Observation{Member: "m3", Reach: ReachAnswers, At: at, Boot: boot, ServerID: 103, Domain: 103, Binlog: position(t, binlog)}
+	}
+	for _, tt := range []struct {
+		name   string
+		probes []Observation
+		want   bool
+	}{
+		{"it grows", []Observation{answer(3, "101-101-9,103-103-2"), answer(3, "101-101-9,103-103-3"), answer(3, "101-101-10,102-102-1,103-103-3")}, false},
+		{"fewer of its own", []Observation{answer(3, "101-101-9,103-103-2"), answer(3, "101-101-10,103-103-1")}, true},
+		{"as many of its own again, but nothing of another source", []Observation{answer(3, "101-101-9,102-102-4,103-103-2"), answer(3, "101-101-10,103-103-3")}, true},
+		{"and all of it again in the next probe", []Observation{answer(3, "101-101-9,102-102-4,103-103-2"), answer(3, "101-101-10,103-103-3"), answer(3, "101-101-12,102-102-5,103-103-4")}, true},
+		{"silent meanwhile", []Observation{answer(3, "101-101-9,103-103-2"), {Member: "m3", Reach: ReachSilent}, answer(3, "103-103-3")}, true},
+		{"fewer of another source: it has been passed over by hand", []Observation{answer(3, "101-101-9,103-103-2"), answer(3, "101-101-8,103-103-2")}, false},
+		{"another process", []Observation{answer(3, "101-101-9,103-103-2"), answer(4, "101-101-9,103-103-1")}, false},
+		{"nobody's process", []Observation{answer(0, "101-101-9,103-103-2"), answer(0, "")}, false},
+	} {
+		var seen Observation
+		for _, o := range tt.probes {
+			seen = o.After(seen)
+		}
+		if got := !seen.Past.Emptied.IsZero(); got != tt.want {
+			t.Errorf("%s: emptied %t, want %t", tt.name, got, tt.want)
+		}
+	}
+	const uuidC = "cccccccc-0000-0000-0000-00000000000c"
+	mysql := Observation{Member: "m3", Reach: ReachAnswers, At: at, Boot: 3, ServerID: 103, Domain: SourceDomain(uuidB), Binlog: position(t, uuidA+":1-9,"+uuidB+":1-2")}
+	for gap, want := range map[string]bool{uuidA + ":1-9": true, uuidA + ":6-7": false, uuidC + ":1-2": false, "": false} {
+		lacks := Observation{Member: "m3", Reach: ReachUnknown, At: at.Add(time.Second), Boot: 3, ServerID: 103, Domain: mysql.Domain, Gap: gap}
+		seen := lacks.After(mysql.After(Observation{}))
+		if got := !seen.Past.Emptied.IsZero(); got != want {
+			t.Errorf("a MySQL that lacks %q: emptied %t, want %t", gap, got, want)
+		}
+		s := &Snapshot{Members: []Member{{ID: "m1", State: MemberActive, Identity: 101, Boot: 1, Source: uuidA}, {ID: "m3", State: MemberActive, Identity: 103, Boot: 3, Source: uuidB}}}
+		o := Observations{}.With(seen).With(Observation{Member: "m1", Reach: ReachAnswers, Asked: at, At: at, Boot: 1, Past: Past{Boot: 1}})
+		if got := judge(s, s.Members[1], o, lacks.At); got.lost != want {
+			t.Errorf("a MySQL that lacks %q: %+v", gap, got)
+		}
+	}
+	renewed := answer(3, "101-101-9,103-103-2")
+	next := answer(3, "101-101-9")
+	next.ServerID, next.Domain = 104, 104
+	if o := next.After(renewed.After(Observation{})); !o.Past.Emptied.IsZero() || o.Past.ServerID != 104 {
+		t.Errorf("under another identity its past is %+v", o.Past)
+	}
+}
+
+// TestABinlogThatWasEmptiedIsALoss: whoever has given out its own numbers again before a
+// probe came is lost by what it had itself. What a MySQL's acker has, and it does not count
+// yet, is no proof.
+func TestABinlogThatWasEmptiedIsALoss(t *testing.T) {
+	now := time.Unix(100, 0)
+	maria := []Member{{ID: "m1", State: MemberActive, Identity: 101, Boot: 1}, {ID: "m3", State: MemberActive, Identity: 103, Boot: 3}}
+	mysql := []Member{{ID: "m1", State: MemberActive, Identity: 101, Boot: 1, Source: uuidA}, {ID: "m3", State: MemberActive, Identity: 103, Boot: 3, Source: uuidB}}
+	emptied := func(since, when time.Duration) (p, other Past) {
+		return Past{Boot: 3, ServerID: 103, Since: now.Add(-time.Hour), Binlog: position(t, "101-101-9,103-103-2"), Emptied: now.Add(-when)}, Past{Boot: 1, ServerID: 101, Since: now.Add(-since)}
+	}
+	for _, tt := range []struct {
+		name         string
+		members      []Member
+		own, theirs  string
+		past, others Past
+		want         string // in the evidence; "": it is not lost
+	}{
+		{name: "all is there", members: maria, own: "103-103-7", theirs: "103-103-7"},
+		{name: "the other one has more of it", members: maria, own: "103-103-1", theirs: "103-103-7", want: "m1 had them up to 7 before"},
+		{name: "the acker of a MySQL has what that still commits", members: mysql, own: uuidB + ":1-6", theirs: uuidB + ":1-7"},
+		{name: "a MySQL had more itself", members: mysql, own: uuidB + ":1-9", theirs: uuidB + ":1-7", want: "and less at"},
+		{name: "it has as much again", members: maria, own: "103-103-9", theirs: "103-103-7", want: "m3 had 101-101-9,103-103-2 in its binlog, and less at"},
+		{name: "the other one was added after that", members: maria, own: "103-103-9", theirs: "103-103-7"},
+		{name: "what was seen is of an earlier process", members: maria, own: "103-103-9", theirs: "103-103-7"},
+	} {
+		switch {
+		case strings.Contains(tt.want, "and less at"):
+			tt.past, tt.others = emptied(time.Minute, time.Second)
+		case strings.Contains(tt.name, "added after"):
+			tt.past, tt.others = emptied(time.Second, time.Minute)
+		case strings.Contains(tt.name, "earlier process"):
+			tt.past, tt.others = emptied(time.Minute, time.Second)
+			tt.past.Boot = 2
+		}
+		s := &Snapshot{Members: tt.members}
+		m := tt.members[1]
+		seen := Observation{Member: "m3", Reach: ReachAnswers, Asked: now, At: now, Boot: 3, ServerID: 103, Domain: m.Domain(), Binlog: position(t, tt.own), Past: tt.past}
+		o := Observations{}.With(seen).With(Observation{Member: "m1", Reach: ReachAnswers, Asked: now.Add(-2 * time.Millisecond), At: now.Add(-time.Millisecond), Boot: 1, Applied: position(t, tt.theirs), Past: tt.others})
+		got := judge(s, m, o, now)
+		if got.lost != (tt.want != "") || !strings.Contains(strings.Join(got.evidence, "; "), tt.want) {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+	}
+}
+
+// TestNobodyReadsFromAnEmptiedBinlog: a lost member that answers is read from, unless its
+// binlog was emptied.
+func TestNobodyReadsFromAnEmptiedBinlog(t *testing.T) {
+	now := time.Unix(100, 0)
+	lost, heir := Member{ID: "m2", Addr: "m2:3306", State: MemberDown, Identity: 102, Boot: 2}, Member{ID: "m1", Addr: "m1:3306", State: MemberActive, Identity: 101, Boot: 1}
+	for _, emptied := range []bool{false, true} {
+		back := Observation{Member: "m2", Reach: ReachAnswers, Asked: now, At: now, Boot: 2, ServerID: 102, Domain: 102, Binlog: position(t, "102-102-9")}
+		if emptied {
+			back.Past = Past{Boot: 2, ServerID: 102, Binlog: position(t, "102-102-8"), Emptied: now}
+		}
+		o := Observations{}.With(back).With(Observation{Member: "m1", Reach: ReachAnswers, Asked: now, At: now, Boot: 1, Applied: position(t, "102-102-8"), Past: Past{Boot: 1}})
+		h := heal{s: &Snapshot{Ring: &Ring{}, Members: []Member{heir, lost}}, lost: lost, alive: []Member{heir}, o: o, now: now}
+		if step, fed := h.feed(); fed != emptied {
+			t.Errorf("emptied %t: nothing is left to read %t: %s", emptied, fed, step)
+		}
+	}
+}
