@@ -132,7 +132,7 @@ func idsThrough(t *testing.T, x ids) {
 		_, err := r.client.AddMember(t.Context(), api.AddRequest{InitMember: api.InitMember{ID: servers[2].Name, Addr: servers[2].Addr}, Why: "test"}, false)
 		return err
 	})
-	r.untilIn(t, servers[2].Name, 2*time.Minute)
+	r.untilIn(t, servers[2].Name, 2*time.Minute+time.Duration(x.rows)*time.Millisecond/2) // its data is copied beside all that
 	r.servers = servers
 	third.Store(true)
 	load.until(t, x.rows)

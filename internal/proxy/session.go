@@ -146,6 +146,9 @@ func (s *session) end() {
 	defer s.leavePlace()
 	s.abandon()
 	s.ctx.end()
+	if _, gone := s.client.peek(); !gone || !s.midway {
+		s.errand = gate.Errand{} // it did not go for want of patience
+	}
 	s.p.hangups.forget(s)
 	s.leave()
 	if l := s.link; l != nil && s.midway {

@@ -7,7 +7,8 @@
 // the fewest places that carry as much (probe.go). Who finds no place waits in a queue
 // (queue.go): by priority, then fair between accounts (start-time fair queueing, Goyal 1996)
 // and between the digests of an account, first come, first served within one; who has waited
-// for the first statement of an [Errand] does not for the next ones (errand.go). How long
+// for the first statement of an [Errand] is with the next ones before those of his account
+// who are new (errand.go). How long
 // is a matter of the mode: in [Absorb] up to a set time, in [Shed] no longer than a standing
 // queue allows (sojourn.go, after Facebook's controlled delay and adaptive LIFO).
 //
@@ -27,7 +28,7 @@
 //   - No account, digest or class starves while others are served: each waits for at most one
 //     turn of the others at its priority, and every eighth turn is that of a lower priority.
 //     Within an account an errand that goes on comes first, for eight statements, and every
-//     eighth turn is that of who is new.
+//     eighth turn of an account is that of who is new.
 //   - Count, bytes and time of those who wait are bounded.
 //   - One that finds a free place costs no memory.
 //

@@ -3,11 +3,12 @@ package gate
 import "time"
 
 // Errand is what a client does by several statements, one right after the other and outside
-// of a transaction: a page is made of twenty. Whose first one was let in comes before those
-// who are new with the next ones, since what was done for him is wasted if he loses patience
-// on the way (session-based admission control; Cherkasova and Phaal, 2002). An errand ends
-// with a write, a pause, or after some statements: who never pauses is not to be served for
-// ever. The zero value is a client that has asked for nothing.
+// of a transaction: a page is made of twenty. Who has waited for the first one comes before
+// those of his account who are new with the next ones, since what was done for him is wasted
+// if he loses patience on the way (session-based admission control; Cherkasova and Phaal,
+// 2002). An errand ends with a write, a pause, or after some statements: who never pauses is
+// not to be served for ever. The zero value is a client that has asked for nothing; the
+// caller sets it when a statement enters without waiting.
 type Errand struct {
 	since, left Instant
 	steps       uint8
@@ -36,8 +37,7 @@ func (e *Errand) Goes(now Instant) Instant {
 	return 0
 }
 
-// Lasts returns how long ago it began to wait; 0: it has not. Who enters without waiting has
-// a new one.
+// Lasts returns how long ago it began to wait; 0: it has not.
 func (e *Errand) Lasts(now Instant) time.Duration {
 	if e.since == 0 {
 		return 0

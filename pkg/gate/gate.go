@@ -282,7 +282,7 @@ func (g *Gate) pick() (Class, *Waiter) {
 		if q.count == 0 || !g.room(c) {
 			continue
 		}
-		w := q.head(g.turns)
+		w := q.head()
 		if found == nil || w.Priority > found.Priority && g.turns%8 != 7 || w.Priority == found.Priority && w.At < found.At {
 			class, found = c, w
 		}

@@ -559,3 +559,30 @@ func TestWhoHangsUpAtAnyTimeTeachesNothing(t *testing.T) {
 		t.Error("a time-out of 5 s is not found")
 	}
 }
+
+// TestANewcomerHasAnEighthOfHisAccountsTurns: whoever else is served in between.
+func TestANewcomerHasAnEighthOfHisAccountsTurns(t *testing.T) {
+	for name, others := range map[string]Request{
+		"another account":   {Class: Read, Account: "b", Digest: 2},
+		"a lower priority":  {Class: Read, Account: "b", Digest: 2, Priority: Background},
+		"nobody else waits": {},
+	} {
+		g, now := New(Settings{Floor: 1, Ceiling: 1}, at(0)), at(0)
+		g.Enter(Read)
+		want := &Waiter{Request: Request{Class: Read, Account: "a", Digest: 1}}
+		mustWait(t, g, want, now)
+		turns := 0
+		for served := (*Waiter)(nil); served != want; turns++ {
+			if turns > 20 {
+				t.Fatalf("%s: not served in %d turns", name, turns)
+			}
+			mustWait(t, g, &Waiter{Request: Request{Class: Read, Account: "a", Digest: 1, Since: at(0) + 1}}, now)
+			if others.Account != "" {
+				w := &Waiter{Request: others}
+				mustWait(t, g, w, now)
+			}
+			g.Leave(Read)
+			served = g.Next(now)
+		}
+	}
+}

@@ -40,7 +40,7 @@ const (
 	forgets       = 50   // windows in which nobody waits, after which it grows fast again
 	unchanged     = 0.85
 	forgiving     = 0.998 // of what is normal, how much is left after a window
-	disproved     = 4     // a part of how much less than normal was measured, by which that is lowered
+	disproved     = 4     // divides the step from what is normal down to less that was measured
 	calmPlaces    = 4     // as many statements at once are few
 	longestRatio  = 32    // one statement that takes longer than that counts as if it did not
 )
@@ -194,7 +194,7 @@ func (l *limiter) follow(now Instant, ratio float64, sure, demand bool) {
 // and not in one window alone, for a few statements say little.
 type descent struct {
 	limit, inflation float64
-	from             Instant // when those have left; 0: it is not at half yet
+	from             Instant // when most of those have left; 0: it is not at half yet
 	stood            int
 	sum              float64
 }

@@ -4,6 +4,7 @@ package gate
 type queue struct {
 	levels [levels]level
 	count  int
+	turns  uint64 // that were served
 }
 
 // level is a priority: accounts, the one whose turn it is first. An account's tag is when
@@ -25,6 +26,7 @@ type account struct {
 	flows   map[uint64]*flow
 	turn    *flow // of a ring: who is next
 	errands flow  // those whose errand goes on, of all digests: they come before the ring
+	turns   uint64
 }
 
 // flow is those of one digest of an account who wait, in order.
@@ -90,7 +92,7 @@ func (q *queue) remove(w *Waiter) {
 
 // head returns whose turn it is, nil if nobody waits. Of the turns, every eighth is that
 // of a lower priority.
-func (q *queue) head(turn uint64) *Waiter {
+func (q *queue) head() *Waiter {
 	if q.count == 0 {
 		return nil
 	}
@@ -100,11 +102,11 @@ func (q *queue) head(turn uint64) *Waiter {
 			continue
 		}
 		found = &q.levels[i]
-		if turn%8 != 7 {
+		if q.turns%8 != 7 {
 			break
 		}
 	}
-	return found.heap[0].head(turn)
+	return found.heap[0].head()
 }
 
 // served takes w out as one whose turn it was: its account and digest are next after the
@@ -114,6 +116,8 @@ func (q *queue) served(w *Waiter) {
 	a, lv := f.account, f.level
 	lv.now = a.tag
 	a.tag++
+	a.turns++
+	q.turns++
 	if f != &a.errands {
 		a.turn = f.next
 	}
@@ -154,8 +158,8 @@ func (a *account) flow(w *Waiter) *flow {
 
 // head returns whose turn it is of an account's who wait. Of the turns, every eighth is that
 // of who is new.
-func (a *account) head(turn uint64) *Waiter {
-	if a.errands.first != nil && (a.turn == nil || turn%8 != 7) {
+func (a *account) head() *Waiter {
+	if a.errands.first != nil && (a.turn == nil || a.turns%8 != 7) {
 		return a.errands.first
 	}
 	return a.turn.first

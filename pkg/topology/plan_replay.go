@@ -96,8 +96,12 @@ func replayWrite(s *Snapshot, op Operation, seen Observation, cut, end Position,
 		return commit(EndReplay{Operation: op.ID, Sum: r.Sum}, "%s", r.Sum)
 	}
 	order, lacks := ReplayOrderOf(s, op.ID)
+	waits := op.Moved
+	if u, _ := s.Unit(lacks); u.Since.After(waits) {
+		waits = u.Since // it was lost while this was under way
+	}
 	switch {
-	case lacks != "" && now.Sub(op.Moved) > ownerlessFor:
+	case lacks != "" && now.Sub(waits) > ownerlessFor:
 		// Under degraded refuse, in a ring of two, it is m that is waited for.
 		return commit(AbortOperation{Operation: op.ID}, "unit %s has had no owner for %s, and may get none before %s is back: sqlring master reclone %s, and what only it holds is kept; or: sqlring master rejoin %s --let-flow", lacks, ownerlessFor, m.ID, m.ID, m.ID)
 	case lacks != "":
