@@ -115,7 +115,7 @@ func TestMySQLSessionState(t *testing.T) {
 		return c
 	}
 	c, other := conn(), conn()
-	run(t, c, "SET SESSION sql_mode='ANSI_QUOTES,NO_BACKSLASH_ESCAPES', time_zone='+03:00', transaction_isolation='READ-COMMITTED'")
+	run(t, c, "SET @@sql_mode='ANSI_QUOTES,NO_BACKSLASH_ESCAPES', time_zone='+03:00', SESSION transaction_isolation='READ-COMMITTED'")
 	run(t, c, "SET NAMES latin1 COLLATE latin1_german2_ci")
 	const state = "SELECT CONCAT_WS('|', @@sql_mode, @@time_zone, @@transaction_isolation, @@collation_connection, DATABASE())"
 	const want = "ANSI_QUOTES,NO_BACKSLASH_ESCAPES|+03:00|READ-COMMITTED|latin1_german2_ci|shop"

@@ -8,7 +8,8 @@ import (
 // Why a session keeps its link: what its statements have left there that it can not be
 // given elsewhere. Four instruments tell it: what the texts say (balancer.Effects), the
 // changes that OK packets report (track.go), their status, and the rule that a change
-// which nobody can name keeps the link (StickState).
+// which nobody can name keeps the link (StickState). What MariaDB sets without reporting
+// it at all is known by the text alone (EffectUnreported).
 
 // pinning are the effects that keep a session on its link, for good or until undone.
 const pinning = 1<<balancer.EffectUnknown | 1<<balancer.EffectXA | 1<<balancer.EffectNextTransaction | 1<<balancer.EffectUserVariable |
@@ -16,14 +17,14 @@ const pinning = 1<<balancer.EffectUnknown | 1<<balancer.EffectXA | 1<<balancer.E
 	1<<balancer.EffectTableLocks | 1<<balancer.EffectGlobalReadLock | 1<<balancer.EffectBackupLock | 1<<balancer.EffectUserLock |
 	1<<balancer.EffectServiceLock | 1<<balancer.EffectHandler | 1<<balancer.EffectRoutine | 1<<balancer.EffectRole |
 	1<<balancer.EffectResourceGroup | 1<<balancer.EffectProfiling | 1<<balancer.EffectOptimizerTrace | 1<<balancer.EffectSequence |
-	1<<balancer.EffectSessionUser | 1<<balancer.EffectTruncated
+	1<<balancer.EffectSessionUser | 1<<balancer.EffectTruncated | 1<<balancer.EffectUnreported
 
 // stuck are those of them without which the session can not go on if its link is lost.
 // What is not known counts if its first word is not known either: most of the others
 // are statements that the server will not understand.
 const stuck = 1<<balancer.EffectXA | 1<<balancer.EffectTextPrepare | 1<<balancer.EffectTableLocks |
 	1<<balancer.EffectGlobalReadLock | 1<<balancer.EffectBackupLock | 1<<balancer.EffectUserLock | 1<<balancer.EffectServiceLock |
-	1<<balancer.EffectHandler | 1<<balancer.EffectRole | 1<<balancer.EffectResourceGroup | 1<<balancer.EffectSessionUser
+	1<<balancer.EffectHandler | 1<<balancer.EffectRole | 1<<balancer.EffectResourceGroup | 1<<balancer.EffectSessionUser | 1<<balancer.EffectUnreported
 
 // Of those that keep the link, these end with the transaction, or with its being begun
 // and ended.

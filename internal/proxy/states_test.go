@@ -32,6 +32,9 @@ var keptStates = []keptState{
 	{"consistent snapshot", []string{"START TRANSACTION WITH CONSISTENT SNAPSHOT"}, "SELECT @@in_transaction", true, []string{"COMMIT"}},
 	{"autocommit=0, nothing begun", []string{"SET autocommit=0"}, "SELECT @@autocommit", false, nil},
 	{"autocommit=0, a table read", []string{"SET autocommit=0", "SELECT v FROM shop.t"}, "SELECT @@in_transaction", true, []string{"COMMIT"}},
+	{"autocommit=0, unreported", []string{"SET @@autocommit=0"}, "SELECT @@autocommit", true, nil},
+	{"autocommit=0, by its scope", []string{"SET @@session.autocommit=0"}, "SELECT @@autocommit", false, nil},
+	{"a variable, unreported", []string{"SET time_zone='+07:00', @@group_concat_max_len=77"}, "SELECT @@group_concat_max_len, @@time_zone", true, nil},
 	{"savepoint", []string{"BEGIN", "INSERT INTO shop.t (v) VALUES (1)", "SAVEPOINT a", "INSERT INTO shop.t (v) VALUES (2)", "ROLLBACK TO a"}, "SELECT COUNT(*) FROM shop.t", true, []string{"ROLLBACK"}},
 	{"XA", []string{"XA START 'x'", "INSERT INTO shop.t (v) VALUES (1)"}, "SELECT @@in_transaction", true, nil},
 	{"the next transaction's", []string{"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"}, "", true, []string{"BEGIN", "COMMIT"}},
@@ -156,4 +159,51 @@ func (r *real) comesToKeep(number string, wanted bool) bool {
 // keeps reports whether the session of that number, as [actor.does] has it, keeps its link.
 func (r *real) keeps(number string) bool {
 	return slices.ContainsFunc(r.Pins(), func(p Pin) bool { return strings.Contains(number, "{"+itoa(int(p.Session))+" ") })
+}
+
+// MariaDB reports no change of a variable that is set as @@name. Nobody else comes to have it.
+func TestRealUnreportedVariablesAreOnesOwn(t *testing.T) {
+	mysqltest.OnlyMariaDB(t, "MySQL reports variables that are set as @@name")
+	r := startReal(t, Config{})
+	r.server.Exec(t, "CREATE TABLE shop.t (v INT)")
+	db := r.db(t)
+	db.SetMaxIdleConns(0)
+	const state = "SELECT @@autocommit, @@group_concat_max_len, @@sql_mode, 'é'"
+	first := open(t, db, 0)
+	want := first.does(t, act{text: state})
+	_ = first.conn.Close()
+	for _, prepared := range []bool{false, true} {
+		for _, text := range []string{
+			"SET @@autocommit=0", "SET time_zone='+01:00', @@group_concat_max_len = 77", "SET /*! @@sql_mode='ANSI' */", "SET @@`character_set_results` := latin1",
+		} {
+			one := open(t, db, 1)
+			one.does(t, act{text: text, reused: prepared})
+			if got := one.does(t, act{text: state}); got == want {
+				t.Errorf("%s changes nothing: the test tests nothing", text)
+			}
+			_ = one.conn.Close()
+			two := open(t, db, 2)
+			if got := two.does(t, act{text: state}); got != want {
+				t.Errorf("after another one's %s (prepared: %v):\n got %s\nwant %s", text, prepared, got, want)
+			}
+			two.does(t, act{text: "INSERT INTO shop.t VALUES (1)"})
+			_ = two.conn.Close()
+		}
+	}
+	if n := r.server.Query(t, "SELECT COUNT(*) FROM shop.t"); n != "8" {
+		t.Errorf("%s of 8 rows that were written with autocommit are there", n)
+	}
+}
+
+// Nobody can give a session on another link what MariaDB has not told: it does not go on there.
+func TestRealUnreportedVariablesAreNotLostInSilence(t *testing.T) {
+	mysqltest.OnlyMariaDB(t, "MySQL reports variables that are set as @@name")
+	r := startReal(t, Config{})
+	one := open(t, r.db(t), 1)
+	defer one.conn.Close()
+	one.does(t, act{text: "SET @@autocommit=0"})
+	r.server.Exec(t, "KILL CONNECTION USER app")
+	if got := one.does(t, act{text: "SELECT @@autocommit"}); got == "[@@autocommit][{1 true}]" {
+		t.Error("the session goes on without what it has set")
+	}
 }

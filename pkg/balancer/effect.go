@@ -69,6 +69,7 @@ const (
 	EffectWaits                           // SLEEP(), BENCHMARK(), waiting for a position
 	EffectThreads                         // connection ids in the answer: SHOW PROCESSLIST
 	EffectProcess                         // the server itself: SHUTDOWN, FLUSH, RESET, INSTALL
+	EffectUnreported                      // SET @@name, of which MariaDB's tracking does not tell
 	effectCount
 )
 
@@ -81,7 +82,7 @@ var effectNames = [...]string{
 	"a HANDLER", "a stored routine", "several statements in one", "LOAD DATA", "a role", "a change of accounts", "a resource group", "profiling", "an optimizer trace",
 	"CONNECTION_ID()", "the session's status", "KILL", "the multi-statement option", "a replica's stream", "a statement too long to be looked at", "a sequence's next value",
 	"a sequence's last value", "another user", "variables that the proxy depends on", "the auto_increment layout", "row locks", "a file on the server", "an implicit commit",
-	"one member's own state", "waiting", "connection ids", "the server itself",
+	"one member's own state", "waiting", "connection ids", "the server itself", "a variable set as @@name",
 }
 
 // String returns the effect as people read it, for example "user locks".

@@ -1,6 +1,10 @@
 package balancer
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/sqlring/sqlring/pkg/topology"
+)
 
 // set reads SET in all its forms, assignment by assignment.
 func (x *extraction) set() {
@@ -117,7 +121,8 @@ func (x *extraction) setTransaction(scope string) {
 }
 
 // setVariable reads the name of a variable and notes what setting it does. single says
-// that it is written @@name, which for some means the next transaction's.
+// that it is written @@name, which for some means the next transaction's. For the others
+// it is the session's, but MariaDB tells nobody who tracks them (seen on 10.11); MySQL does.
 func (x *extraction) setVariable(scope string, single bool) {
 	name := strings.ToLower(x.peek(0).name)
 	if !x.peek(0).isName() {
@@ -142,7 +147,11 @@ func (x *extraction) setVariable(scope string, single bool) {
 		x.add(EffectNextTransaction)
 		return
 	}
-	x.add(variableEffect(name))
+	effect := variableEffect(name)
+	if single && effect != EffectLayout && x.dialect.Flavour != topology.FlavourMySQL { // that is refused, or ignored
+		x.add(EffectUnreported)
+	}
+	x.add(effect)
 }
 
 // variableEffect returns what setting a session variable is.
