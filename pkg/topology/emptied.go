@@ -16,14 +16,14 @@ type Past struct {
 	// Emptied is when it was first seen to have less: of its own, or nothing at all from a
 	// source of which it had something. Zero: never.
 	Emptied time.Time `json:"emptied,omitzero"`
-	Gone    uint32    `json:"gone,omitempty"` // the source of which it had less; 0: none
+	Gone    []uint32  `json:"gone,omitempty"` // the sources of which it had less
 }
 
 // with returns p with what o adds. Another process, or identity, begins anew.
 func (p Past) with(o Observation) Past {
 	same := o.Boot != 0 && p.Boot == o.Boot && p.ServerID == o.ServerID
 	if source, is := beheaded(o.Gap); is && same && p.Emptied.IsZero() && p.Binlog.Seq(source) > 0 {
-		p.Emptied, p.Gone = o.At, source
+		p.Emptied, p.Gone = o.At, []uint32{source}
 	}
 	switch {
 	case o.Reach != ReachAnswers || same && !p.Emptied.IsZero():
@@ -33,9 +33,11 @@ func (p Past) with(o Observation) Past {
 	}
 	for _, g := range o.Binlog.Missing(p.Binlog) {
 		if has := o.Binlog.Seq(g.Domain); has == 0 || g.Domain == o.Domain {
-			p.Emptied, p.Gone = o.At, g.Domain
-			return p
+			p.Emptied, p.Gone = o.At, append(p.Gone, g.Domain)
 		}
+	}
+	if !p.Emptied.IsZero() {
+		return p
 	}
 	p.Binlog = p.Binlog.Union(o.Binlog)
 	return p
@@ -102,16 +104,15 @@ func othersHaveMore(s *Snapshot, m Member, seen Observation, o Observations, now
 
 // hadMore says that m itself was seen to have more than it had in the probe after that,
 // however much it may have again by now (S82). Another member was there already: who is
-// added later is copied from what m has. It had come further than the copy that it began
-// with, which may have been begun twice; and with what a member writes under today: domains
-// of nobody are deleted by hand for good reasons.
+// added later is copied from what m has. What is gone is of a source that a member writes
+// under today: domains of nobody are deleted by hand for good reasons.
 func hadMore(s *Snapshot, m Member, seen Observation, o Observations, now time.Time) (why string, is bool) {
 	past := seen.Past
 	if past.Emptied.IsZero() || past.Boot != m.Boot || past.ServerID != m.Identity || !seen.Carries(m) {
 		return "", false
 	}
-	writes := func(other Member) bool { return other.Domain() == past.Gone }
-	if !slices.ContainsFunc(s.Members, writes) || past.Binlog.Seq(past.Gone) <= m.Base.Seq(past.Gone) {
+	writes := func(other Member) bool { return slices.Contains(past.Gone, other.Domain()) }
+	if !slices.ContainsFunc(s.Members, writes) {
 		return "", false
 	}
 	for _, other := range s.Members {

@@ -102,7 +102,7 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 	step, isShut := shut(m, seen)
 	if op.Same && (isShut || step.Kind == StepStuck) {
 		why, emptied := othersHaveMore(s, m, seen, o, now)
-		if !emptied {
+		if !emptied && !op.Discard { // who copies it anew by hand empties it; it gets another identity
 			why, emptied = hadMore(s, m, seen, o, now)
 		}
 		if emptied { // its disk is not an older one: it runs on. What it applies breaks at its own transactions
