@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -51,7 +52,7 @@ func (s *session) becomes(own *wire.Conn, login wire.Login) error {
 		return err
 	}
 	was, schema, account := s.as, s.mem.schema, s.account
-	s.as, s.mem.schema = &as, login.Database
+	s.as, s.mem.schema, s.errand = &as, login.Database, gate.Errand{}
 	s.generation = s.p.generation.Load()
 	s.account, s.consistency, s.written = s.p.tokens.of(as.login.User), s.p.cfg.consistencyOf(as.login.User), token{}
 	_, s.asker = s.p.askers.Load(as.login.User)

@@ -13,8 +13,8 @@ type Past struct {
 	ServerID uint32    `json:"server_id"`
 	Since    time.Time `json:"since"`  // when that process was first seen with that identity
 	Binlog   Position  `json:"binlog"` // the most that it was seen to have
-	// Emptied is when it was first seen to have less: of its own, or nothing at all from a
-	// source of which it had something. Zero: never.
+	// Emptied is when it was seen to have less: of its own, or nothing at all from a source of
+	// which it had something; of several times, the last. Zero: never.
 	Emptied time.Time `json:"emptied,omitzero"`
 	Gone    []uint32  `json:"gone,omitempty"` // the sources of which it had less
 }
@@ -22,24 +22,29 @@ type Past struct {
 // with returns p with what o adds. Another process, or identity, begins anew.
 func (p Past) with(o Observation) Past {
 	same := o.Boot != 0 && p.Boot == o.Boot && p.ServerID == o.ServerID
-	if source, is := beheaded(o.Gap); is && same && p.Emptied.IsZero() && p.Binlog.Seq(source) > 0 {
-		p.Emptied, p.Gone = o.At, []uint32{source}
+	if source, is := beheaded(o.Gap); is && same && p.Binlog.Seq(source) > 0 {
+		p = p.without(source, o.At)
 	}
 	switch {
-	case o.Reach != ReachAnswers || same && !p.Emptied.IsZero():
+	case o.Reach != ReachAnswers:
 		return p
 	case !same:
 		return Past{Boot: o.Boot, ServerID: o.ServerID, Since: o.At, Binlog: o.Binlog}
 	}
 	for _, g := range o.Binlog.Missing(p.Binlog) {
 		if has := o.Binlog.Seq(g.Domain); has == 0 || g.Domain == o.Domain {
-			p.Emptied, p.Gone = o.At, append(p.Gone, g.Domain)
+			p = p.without(g.Domain, o.At)
 		}
 	}
-	if !p.Emptied.IsZero() {
-		return p
-	}
 	p.Binlog = p.Binlog.Union(o.Binlog)
+	return p
+}
+
+// without returns p with a source that was found gone, if it was not before.
+func (p Past) without(source uint32, at time.Time) Past {
+	if !slices.Contains(p.Gone, source) {
+		p.Emptied, p.Gone = at, append(slices.Clone(p.Gone), source)
+	}
 	return p
 }
 

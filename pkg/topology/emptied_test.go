@@ -48,6 +48,13 @@ func TestABinlogNeverHasLessThanItHad(t *testing.T) {
 			t.Errorf("a MySQL that lacks %q: %+v", gap, got)
 		}
 	}
+	var twice Observation // a domain of nobody is deleted first
+	for _, binlog := range []string{"99-99-5,101-101-9,103-103-2", "101-101-9,103-103-2", "101-101-11,103-103-3", "103-103-4"} {
+		twice = answer(3, binlog).After(twice)
+	}
+	if got := twice.Past; len(got.Gone) != 2 || got.Gone[0] != 99 || got.Gone[1] != 101 || !got.Emptied.Equal(twice.At) {
+		t.Errorf("emptied after a domain was deleted: %+v", got)
+	}
 	renewed := answer(3, "101-101-9,103-103-2")
 	next := answer(3, "101-101-9")
 	next.ServerID, next.Domain = 104, 104
