@@ -153,7 +153,7 @@ func (h heal) feed() (Step, bool) {
 	own, has := back.Binlog.Seq(h.lost.Domain()), theirs.Position().Seq(h.lost.Domain())
 	needed := !h.op.Armed || !h.ackerAlive() || len(theirs.Unapplied()) > 0 || !theirs.Position().Covers(h.op.Mark)
 	_, emptied := hadMore(h.s, h.lost, back, h.o, h.now) // its numbers say nothing, and it can send nothing from before (S82)
-	if !good || !needed || has >= own || emptied {
+	if !good || !needed || has >= own || emptied || h.lost.Emptied != "" {
 		return Step{}, true
 	}
 	if step, ok := shut(h.lost, back); !ok {
