@@ -37,7 +37,7 @@ func (r *rig) emptiedAndNoted(t *testing.T, node *nodeProcess, step int, restart
 	t.Helper()
 	victim := (r.owner(t) + 1) % 3
 	s := r.servers[victim]
-	setTrap(t, r.trap, 1, step)
+	setTrap(t, r.trap, 1, step, fmt.Sprintf("%T", topology.NoteEmptied{}))
 	at := time.Now()
 	emptyAndGiveOut(t, s)
 	eventually(t, 15*time.Second, "the node dies", func() error {

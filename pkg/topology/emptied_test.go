@@ -279,3 +279,19 @@ func TestANewLeaderSaysWhatIsToBeTypedAtAMySQLWithAGap(t *testing.T) {
 		t.Errorf("a gap at the beginning is noted: %s", step)
 	}
 }
+
+// TestAHealDoesNotWaitForWhatTheLostMemberCanNotSend: its binlog was emptied, which nobody knows,
+// and it was restarted: it refuses who asks it for more than others have.
+func TestAHealDoesNotWaitForWhatTheLostMemberCanNotSend(t *testing.T) {
+	now := time.Unix(100, 0)
+	lost, heir := Member{ID: "m2", Addr: "m2:3306", State: MemberDown, Identity: 102, Boot: 2}, Member{ID: "m1", Addr: "m1:3306", State: MemberActive, Identity: 101, Boot: 1}
+	for errno, want := range map[int]bool{0: false, 1045: false, 1236: true} {
+		back := Observation{Member: "m2", Reach: ReachAnswers, Asked: now, At: now, Boot: 7, ServerID: 1, Binlog: position(t, "102-102-9"), ReadOnly: true}
+		reads := Observation{Member: "m1", Reach: ReachAnswers, Asked: now, At: now, Boot: 1, Applied: position(t, "102-102-8")}
+		reads.Link = Link{Upstream: "m2:3306", Receiver: ThreadStopped, ReceiverErrno: errno}
+		h := heal{s: &Snapshot{Ring: &Ring{}, Members: []Member{heir, lost}}, lost: lost, alive: []Member{heir}, o: Observations{}.With(back).With(reads), now: now}
+		if step, fed := h.feed(); fed != want {
+			t.Errorf("error %d: nothing is left to read %t: %s", errno, fed, step)
+		}
+	}
+}
