@@ -136,7 +136,9 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 	class := g.gate.Class(s.class(), digest)
 	if g.gate.Enter(class) {
 		g.mu.Unlock()
-		s.errand = gate.Errand{}
+		if s.errand != (gate.Errand{}) {
+			s.errand.Enters(s.p.now())
+		}
 		s.admitted = admission{gate: g, class: class}
 		return nil
 	}
@@ -161,6 +163,9 @@ func (s *session) leaveGate() {
 	class := s.admitted.class
 	s.admitted = admission{}
 	if g.waiting.Load() == 0 {
+		if s.errand != (gate.Errand{}) {
+			s.errand.Rests(class, g.p.now())
+		}
 		g.mu.Lock()
 		g.gate.Leave(class)
 	} else {
