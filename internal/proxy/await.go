@@ -23,10 +23,6 @@ const tokenWait = 50 * time.Millisecond
 // vainTicks is for how many ticks nobody waits at a member that was waited for in vain.
 const vainTicks = 1
 
-// waitWorth is how many sessions more the owner has to have, at work and waiting, before a
-// read waits elsewhere.
-const waitWorth = 4
-
 // asksFor bounds how long a session stands by a member that does not answer the question.
 const asksFor = time.Second
 
@@ -98,16 +94,12 @@ func (p *Proxy) isBehind(id topology.MemberID) bool {
 	return f.vain && tick-f.behind < vainTicks
 }
 
-// isCrowded reports whether a read does better to wait at another member for what it has
-// to see: at the owner, which has it, it would wait in line, and for longer. Who goes on
-// with an errand does not.
-func (s *session) isCrowded(owner, other topology.MemberID) bool {
-	p := s.p
-	p.mu.Lock()
-	atOwner, waitAtOwner := p.crowd(owner)
-	there, waitThere := p.crowd(other)
-	p.mu.Unlock()
-	return waitAtOwner > 0 && !s.errand.GoesOn(p.now()) && there+waitThere+waitWorth < atOwner+waitAtOwner
+// isCrowded reports whether a read does better to wait for what it has to see at another
+// member than to go to the owner, which has it: there it would wait in line, or take long.
+// Who goes on with an errand does not.
+func (s *session) isCrowded(owner topology.MemberID) bool {
+	g := s.gateOf(owner)
+	return (g.waiting.Load() > 0 || g.strain.Load()) && !s.errand.GoesOn(s.p.now())
 }
 
 // awaits waits until the member that the session has a link to has a position, and reports

@@ -22,6 +22,7 @@ type memberGate struct {
 	waiting atomic.Int32 // who wait, for those who leave
 	idle    atomic.Int32 // places whose transaction waits for its client
 	warm    atomic.Bool  // keys of some statements are looked at
+	strain  atomic.Bool  // statements take long there
 
 	mu      sync.Mutex
 	gate    *gate.Gate
@@ -225,6 +226,9 @@ func (s *session) measure(began gate.Instant) {
 	s.took = now.Sub(began)
 	g.mu.Lock()
 	g.gate.Sample(s.digest(), s.took, now)
+	if was := g.strain.Load(); g.gate.Strained(was) != was {
+		g.strain.Store(!was)
+	}
 	g.tallies.Took(s.digest(), s.took, s.sampled-s.weighed)
 	if s.admitted.class == gate.Write && s.locksRow() && (g.gate.Waiting() > 0 || g.gate.Slow(s.digest(), s.took)) {
 		g.suspect(s.digest(), now)
@@ -268,7 +272,11 @@ func (g *memberGate) tick(settings gate.Settings) {
 		wakeLane(v)
 	}
 	g.warm.Store(g.gate.AnyWarm())
-	change := g.gate.Tick(now, g.gate.Taken()-int(g.idle.Load()))
+	atMember := g.gate.Taken() - int(g.idle.Load())
+	if atMember <= 1 {
+		g.strain.Store(false) // whatever was measured before: who comes now has the member for himself
+	}
+	change := g.gate.Tick(now, atMember)
 	g.wake(now)
 	state := g.gate.State()
 	g.mu.Unlock()

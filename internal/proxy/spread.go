@@ -153,7 +153,7 @@ func (s *session) goesTo(view *balancer.View) (m balancer.Member, wait topology.
 	if ahead := why == balancer.ReadOwnerAhead; ok && (ahead || why == balancer.ReadOwnerToken) {
 		ask.Consistency = balancer.ConsistencyEventual
 		if m, _, ok = reads.Choose(ask); ok && m.ID != owner.Member.ID {
-			if wait = s.p.toAwait(reads, m.ID, need); wait != nil && (s.p.isBehind(m.ID) || ahead && !s.isCrowded(owner.Member.ID, m.ID)) {
+			if wait = s.p.toAwait(reads, m.ID, need); wait != nil && (s.p.isBehind(m.ID) || ahead && !s.isCrowded(owner.Member.ID)) {
 				return m, nil, false
 			}
 		}
@@ -228,21 +228,13 @@ func (s *session) drops() bool {
 func (p *Proxy) loadOf(id topology.MemberID) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	atWork, wait := p.crowd(id)
-	return atWork + wait
-}
-
-// crowd is how many sessions use a member now, and how many wait at its gate. The caller
-// has the proxy's lock.
-func (p *Proxy) crowd(id topology.MemberID) (atWork, wait int) {
-	pool := p.pools[id]
-	if pool == nil {
-		return 0, 0
+	if pool := p.pools[id]; pool != nil {
+		if g := p.gates[id]; g != nil {
+			return int(pool.active.Load() + g.waiting.Load())
+		}
+		return int(pool.active.Load())
 	}
-	if g := p.gates[id]; g != nil {
-		wait = int(g.waiting.Load())
-	}
-	return int(pool.active.Load()), wait
+	return 0
 }
 
 // refusesToWrite tells the errors of a member that was to read and would have had to
