@@ -31,7 +31,7 @@ func (s *session) authenticate(own *wire.Conn, login wire.Login, by proof) (call
 	if err != nil {
 		return caller{}, err
 	}
-	if !v.ok {
+	if !v.ok || v.account.Locked || !s.transport().meets(v.account.Require) {
 		again, changed := s.p.newer(ctx, c, login.User, s.from)
 		if v.account, v.why = again.account, again.why; changed {
 			v = s.p.verify(ctx, again, by)

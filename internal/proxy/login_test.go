@@ -71,6 +71,26 @@ func TestLoginWithAnAccountOfThisMoment(t *testing.T) {
 	}
 }
 
+// So does ALTER USER … ACCOUNT UNLOCK, and … REQUIRE NONE.
+func TestLoginWithAnAccountThatIsLetInAgain(t *testing.T) {
+	locked, tls := native("fresh", "%", "pw"), native("fresh", "%", "pw")
+	locked.Locked, tls.Require.Kind = true, topology.RequireTLS
+	for name, was := range map[string]topology.Account{"it was locked": locked, "it needed TLS": tls} {
+		t.Run(name, func(t *testing.T) {
+			f := startFaked(t, Config{}, nil)
+			f.world.setAccounts(was)
+			f.world.onRefresh = func() []topology.Account { return []topology.Account{was} }
+			if err := dialRaw(t, f.Addr()).login("fresh", "pw", rawCaps); err == nil {
+				t.Error("it was let in as it was")
+			}
+			f.world.onRefresh = func() []topology.Account { return []topology.Account{native("fresh", "%", "pw")} }
+			if err := dialRaw(t, f.Addr()).login("fresh", "pw", rawCaps); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // An unknown account costs the same time as a wrong password: both wait for newer
 // accounts, and both compute the same.
 func TestRefusalsTakeTheSameTime(t *testing.T) {
