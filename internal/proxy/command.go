@@ -170,7 +170,7 @@ func (s *session) understand(c *command) *wire.Error {
 			s.meant = s.mem.statements.find(id)
 		}
 		if s.meant != nil && (c.code == wire.ComStmtExecute || c.code == wire.ComStmtBulkExecute) {
-			s.plan = s.meant.plan
+			s.plan, s.cursor = s.meant.plan, c.code == wire.ComStmtExecute && wire.AsksForCursor(c.payload())
 			_ = s.hinted(s.meant.hint, nil)
 			return s.attributed(*c)
 		}

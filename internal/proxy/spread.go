@@ -80,17 +80,18 @@ func (t *token) position() (p topology.Position, known bool) {
 
 // spreads reports whether the command under way may be run at any member that has the
 // session's data. It is a read by its plan, by its first word, and of tables: what has
-// none is as well answered where the session is.
+// none is as well answered where the session is. Rows that are fetched from a cursor later
+// keep the session where that is, and what it writes meanwhile is for the owner.
 func (s *session) spreads() bool {
 	p := s.plan
-	if s.p.cfg.Picture == nil || p == nil || s.elsewhere || s.sees == balancer.ConsistencyStrong || s.current.Listed ||
+	if s.p.cfg.Picture == nil || p == nil || s.elsewhere || s.cursor || s.sees == balancer.ConsistencyStrong || s.current.Listed ||
 		s.code != wire.ComQuery && s.code != wire.ComStmtExecute {
 		return false
 	}
 	if len(p.Statements) != 1 || !p.IsRead() || len(p.Statements[0].Tables) == 0 || !p.Statements[0].Complete {
 		return false
 	}
-	return s.mem.status.Has(wire.StatusAutocommit) && !s.mem.inTransaction()
+	return s.mem.status.Has(wire.StatusAutocommit) && !s.mem.inTransaction() && !balancer.IsSystemSchema(s.mem.schema)
 }
 
 // looksBack reports whether the command asks for what the last one has left, and does

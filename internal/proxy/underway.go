@@ -24,6 +24,7 @@ type underway struct {
 	before    int                  // bytes of attributes in front of its text
 	instead   []byte               // sent in its place; nil: it is sent as it came
 	target    *prepared            // the statement that it is about, if it is about one
+	cursor    bool                 // it asks for a cursor, whose rows are fetched later
 	binding   wire.Binding         // if it executes target
 	preparing []byte               // its text, if it prepares a statement; nil: too long
 	held      int                  // bytes at the front of in that are its own, kept to be sent again
