@@ -8,6 +8,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // command is a client's command, or the beginning of a large one.
@@ -302,8 +303,10 @@ func (s *session) ObserveOK(ok *wire.OK) {
 		s.acknowledge(s.mem.lastGTID)
 	case s.link.confined && s.current.Kind != balancer.KindRead: // it may have changed its password; nobody has said by which GTID
 		s.acknowledge(nil)
-	case ok.Mute && (s.code == wire.ComQuery || s.code == wire.ComStmtExecute) && s.current.Kind != balancer.KindRead && !ok.Status.Has(wire.StatusMoreResults) && !s.mem.inTransaction():
-		s.acknowledge(nil) // INSERT … RETURNING to a client that gets EOF packets
+	case ok.Mute && s.writesMutely() && !ok.Status.Has(wire.StatusMoreResults) && !s.mem.inTransaction():
+		if s.mem.askWritten = s.link.version.Flavour == topology.FlavourMariaDB; !s.mem.askWritten {
+			s.acknowledge(nil)
+		}
 	}
 }
 
@@ -318,6 +321,9 @@ func (s *session) ObserveError(number uint16) {
 		s.unparse()
 	}
 	s.mem.asks, s.mem.hasLast, s.mem.hasWarnings, s.mem.rowCount = true, true, true, -1
+	if s.mem.askStatus = s.leavesUnsure(number); s.mem.askStatus {
+		s.mem.askWritten = s.mayHaveCommitted(number)
+	}
 	s.p.count.errors.Add(1)
 }
 

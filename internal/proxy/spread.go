@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -32,51 +31,6 @@ const tokenWait = 50 * time.Millisecond
 
 // vainTicks is for how many ticks nobody waits at a member that was waited for in vain.
 const vainTicks = 1
-
-// tokens is what the accounts' sessions have written through this proxy, by user.
-type tokens struct{ users sync.Map }
-
-// token is what is to be seen by reads. The zero value is nothing.
-type token struct {
-	mu      sync.Mutex
-	written atomic.Pointer[topology.Position]
-	vague   atomic.Bool // something was written that nobody has named
-}
-
-func (t *tokens) of(user string) *token {
-	if known, ok := t.users.Load(user); ok {
-		return known.(*token)
-	}
-	made, _ := t.users.LoadOrStore(user, new(token))
-	return made.(*token)
-}
-
-// add notes a write; nil is one that nobody has named.
-func (t *token) add(p topology.Position) {
-	if len(p) == 0 {
-		t.vague.Store(true)
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	sum := p
-	if old := t.written.Load(); old != nil {
-		sum = old.Union(p)
-	}
-	t.written.Store(&sum)
-	t.vague.Store(false) // what follows in the same domain has that before it
-}
-
-// position returns what was written; known is false if it can not be said.
-func (t *token) position() (p topology.Position, known bool) {
-	if t.vague.Load() {
-		return nil, false
-	}
-	if written := t.written.Load(); written != nil {
-		return *written, true
-	}
-	return nil, true
-}
 
 // spreads reports whether the command under way may be run at any member that has the
 // session's data. It is a read by its plan, by its first word, and of tables: what has

@@ -24,6 +24,8 @@ type memory struct {
 	lastGTID  []byte            // of its last write; the member's own notation
 
 	askCollation bool             // it was changed, and not reported
+	askStatus    bool             // an error has come by which that may have changed: aftererror.go
+	askWritten   bool             // something may have been written of which the answer did not tell
 	stick        balancer.Stick   // why it can not leave its connection
 	vague        bool             // something else than user variables may have been changed unnamed
 	begun        bool             // the next three are known, and status
@@ -73,7 +75,7 @@ func (m *memory) forget() {
 	m.settled, m.begun = false, false
 	m.pins = 0
 	m.statements.forget()
-	m.option, m.askCollation = nil, false
+	m.option, m.askCollation, m.askStatus, m.askWritten = nil, false, false, false
 	m.vague, m.luggage = false, nil
 	m.stick, m.once, m.status = balancer.StickNone, balancer.StickNone, wire.StatusAutocommit
 	m.asks, m.rowCount = false, 0

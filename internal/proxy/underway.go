@@ -31,6 +31,7 @@ type underway struct {
 	runs      int                  // how often it was sent
 	renumber  *wire.Renumber       // nil: its result has no connection ids
 	retell    *wire.Retell         // nil: its result says nothing of the connection
+	vague     *vagueness           // of its account's token, when it was begun
 	until     gate.Instant         // how long it may wait in all; 0: it did not have to yet
 }
 
