@@ -60,7 +60,7 @@ func (s *session) after() error {
 		return errReleased
 	}
 	track := s.current.Mentions.Has(balancer.MentionsTracking) || s.mem.shown
-	if s.link == nil || !track && !s.mem.askCollation {
+	if s.link == nil || !track && !s.mem.askCollation && !s.mem.askValues {
 		return nil
 	}
 	read := s.current.Kind == balancer.KindRead
@@ -69,6 +69,11 @@ func (s *session) after() error {
 	err := s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error {
 		if s.mem.askCollation {
 			if err := s.link.learnCollation(&s.mem); err != nil {
+				return err
+			}
+		}
+		if s.mem.askValues {
+			if err := s.link.learnValues(&s.mem, s.plan); err != nil {
 				return err
 			}
 		}

@@ -272,7 +272,7 @@ func (s *session) changesAccounts(text []byte) bool {
 
 // scanner returns a scanner for this session's SQL.
 func (s *session) scanner() *balancer.Scanner {
-	return &balancer.Scanner{NoBackslashEscapes: s.mem.status.Has(wire.StatusNoBackslashEscapes)}
+	return &balancer.Scanner{NoBackslashEscapes: s.mem.noBackslash()}
 }
 
 // ObserveOK learns what a statement has changed, and keeps from the client what
@@ -295,6 +295,9 @@ func (s *session) ObserveOK(ok *wire.OK) {
 	}
 	if s.target != nil {
 		s.mem.statements.opens(s.target, ok.Status.Has(wire.StatusCursorExists) && !ok.Status.Has(wire.StatusLastRowSent))
+	}
+	if s.plan != nil && s.plan.Effects.HasAny(unreported) && carriesSQL(s.code) {
+		s.setsUnreported(0)
 	}
 	s.own.ends(s.mem.variables["completion_type"])
 	switch {
@@ -321,6 +324,9 @@ func (s *session) ObserveError(number uint16) {
 		s.unparse()
 	}
 	s.mem.asks, s.mem.hasLast, s.mem.hasWarnings, s.mem.rowCount = true, true, true, -1
+	if s.plan != nil && s.plan.Effects.HasAny(unreported) && carriesSQL(s.code) {
+		s.setsUnreported(number)
+	}
 	if s.mem.askStatus = s.leavesUnsure(number); s.mem.askStatus {
 		s.mem.askWritten = s.mayHaveCommitted(number)
 	}

@@ -105,7 +105,7 @@ func (s *session) movable() bool {
 // rest gives the link back, if the session can do without it until its next command.
 func (s *session) rest() {
 	l := s.link
-	if l == nil || l.pool == nil || l.confined || s.mem.violated || s.mem.askCollation || s.mem.shown || s.own.released || !s.movable() {
+	if l == nil || l.pool == nil || l.confined || s.mem.violated || s.mem.askCollation || s.mem.askValues || s.mem.shown || s.own.released || !s.movable() {
 		return
 	}
 	if !s.lastWords(l) {

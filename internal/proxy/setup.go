@@ -206,7 +206,7 @@ func (l *link) restore(mem *memory) error {
 	}
 	slices.Sort(names)
 	for i, name := range names {
-		names[i] = "`" + strings.ReplaceAll(name, "`", "``") + "`=" + literal(mem.variables[name])
+		names[i] = "`" + strings.ReplaceAll(name, "`", "``") + "`=" + literalOfVariable(name, mem.variables[name])
 	}
 	if err := l.own.Send(wire.Query("SET SESSION " + strings.Join(names, ", "))); err != nil {
 		return err
@@ -215,6 +215,15 @@ func (l *link) restore(mem *memory) error {
 		return fmt.Errorf("restore the session's variables: %w", err)
 	}
 	return nil
+}
+
+// literalOfVariable writes a variable's tracked value as SQL. The only one of a session that
+// may be NULL, and is told as empty then, is character_set_results: results as they are.
+func literalOfVariable(name, value string) string {
+	if name == "character_set_results" && value == "" {
+		return "NULL"
+	}
+	return literal(value)
 }
 
 // literal writes a tracked value as SQL: numbers bare, the rest quoted. Numeric
