@@ -65,7 +65,7 @@ func (s *session) after() error {
 	}
 	read := s.current.Kind == balancer.KindRead
 	s.current = balancer.Statement{}
-	s.mem.hasLast = false // it is about what we ask now
+	s.mem.hasLast, s.mem.hasFound = false, false // they are about what we ask now
 	err := s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error {
 		if s.mem.askCollation {
 			if err := s.link.learnCollation(&s.mem); err != nil {

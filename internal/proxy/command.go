@@ -354,6 +354,7 @@ func (s *session) reset(c command) error {
 		}
 		s.mem.forget()
 		s.mem.beginOn(s.link)
+		s.mem.wasReset(s.link)
 		s.mem.learnInsertID(0)
 		return s.link.adopt(&s.mem)
 	})
