@@ -384,7 +384,7 @@ func (s *session) reset(c command) error {
 		ok.Status = s.mem.status
 	}
 	s.midway = false
-	s.consistency = s.p.cfg.consistencyOf(s.as.login.User)
+	s.consistency, s.urgent = s.p.cfg.consistencyOf(s.as.login.User), urgent{}
 	s.ObserveOK(&ok)
 	packet, _ := wire.AppendPacket(nil, 1, ok.Append(nil, 0))
 	return s.client.write(packet)
