@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,7 +36,13 @@ func startNight(t *testing.T) *night {
 	r.cfg.Proxy.Limits.Sessions = 8192
 	r.startNode(t)
 	r.initRing(t)
-	if err := burst.Prepare(t.Context(), r.pool(t, nil)); err != nil {
+	pool := r.pool(t, nil)
+	for _, statement := range []string{"CREATE USER site@'%' IDENTIFIED BY 'of cards'", "GRANT ALL ON *.* TO site@'%'"} { // root's password is another one at each member
+		if _, err := pool.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := burst.Prepare(t.Context(), pool); err != nil {
 		t.Fatal(err)
 	}
 	r.untilHealthy(t, 30*time.Second)
@@ -71,8 +78,7 @@ func (n *night) saturate(t *testing.T, percent int) {
 }
 
 func (n *night) options(addr string, shape burst.Shape) burst.Options {
-	s := n.r.servers[0]
-	return burst.Options{Addr: addr, User: s.RootUser, Password: s.RootPassword, Shape: shape, Clients: 4000, Patience: 5 * time.Second, Good: 5 * time.Second, Retries: 3, Waiting: 50_000, Seed: 1}
+	return burst.Options{Addr: addr, User: "site", Password: "of cards", Shape: shape, Clients: 4000, Patience: 5 * time.Second, Good: 5 * time.Second, Retries: 3, Waiting: 50_000, Seed: 1}
 }
 
 func (n *night) run(t *testing.T, o burst.Options) burst.Result {
@@ -97,6 +103,22 @@ func (n *night) asked(t *testing.T) (sum int) {
 		sum += v
 	}
 	return sum
+}
+
+// reads is how many reads have had a place at each member.
+func (n *night) reads(t *testing.T) []uint64 {
+	t.Helper()
+	report, err := n.r.client.Gates(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := make([]uint64, len(n.r.servers))
+	for _, g := range report.Gates {
+		if i, err := strconv.Atoi(strings.TrimPrefix(g.Member, "m")); err == nil && i <= len(counts) {
+			counts[i-1] = g.Granted["read"]
+		}
+	}
+	return counts
 }
 
 // good is what was answered in time, per second, of what was wanted in those seconds.
@@ -124,11 +146,17 @@ func TestFigureOpenLoop(t *testing.T) {
 				n.mode(t, way)
 			}
 			const lasts = 12 * time.Second
-			before, at := n.asked(t), time.Now()
+			reads, before, at := n.reads(t), n.asked(t), time.Now()
 			result := n.run(t, n.options(addr, burst.Shape{{For: lasts, From: times * n.rate, To: times * n.rate}}))
 			reached := float64(n.asked(t)-before) - background*time.Since(at).Seconds()
 			t.Logf("FIGURE open loop %2.0f times %-6s goodput %4.0f/s (%.2f), p99 %5.0f ms, errors %4d, gave up %5d, statements that reached members %.2f of those meant",
 				times, way, good(result, 3, 11), good(result, 3, 11)/n.rate, result.Total.P99MS, result.Total.Errors, result.Total.GaveUp, reached/perRequest/float64(result.Total.Offered))
+			for i, was := range reads {
+				t.Logf("reads at m%d: %d", i+1, n.reads(t)[i]-was)
+			}
+			for _, series := range []string{"sqlring_proxy_spread_reads_total", "sqlring_proxy_awaited_reads_total", "sqlring_proxy_awaited_in_vain_reads_total"} {
+				t.Logf("%s %s", series, n.r.metric(t, series))
+			}
 			time.Sleep(2 * time.Second)
 		}
 	}

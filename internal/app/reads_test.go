@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/mysqltest"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -29,6 +30,10 @@ func TestReadsSeeWhatTheirAccountWrote(t *testing.T) {
 	r := startRig(t, 3)
 	db := r.takeoverPool(t)
 	if _, err := db.ExecContext(t.Context(), "CREATE TABLE seen (client INT PRIMARY KEY, n INT)"); err != nil {
+		t.Fatal(err)
+	}
+	floor, ceiling := 1, 2 // statements wait at the owner: reads go elsewhere, and wait there for what was written
+	if _, err := r.client.SetGates(t.Context(), api.GateSetRequest{Floor: &floor, Ceiling: &ceiling}, false); err != nil {
 		t.Fatal(err)
 	}
 	owner := r.owner(t)

@@ -26,6 +26,7 @@ func (p *Proxy) takeIn() {
 	p.lease.mu.Lock()
 	p.lease.divide(before, view)
 	p.view.Store(view) // from here on no older lease is held
+	p.forgetReached()
 	p.lease.mu.Unlock()
 	p.lease.leave(before, view, p.atWork)
 	p.mu.Lock()

@@ -120,6 +120,8 @@ func (s *session) explainRead(view *balancer.View, owner balancer.Route, e *Expl
 		e.Why = "owner: the last write did not say what it was"
 	case ok && wait != nil:
 		e.GoesTo, e.Why = m.ID, fmt.Sprintf("it waits there for %s, at most %v; then the owner", wait, tokenWait)
+	case ok && (x.Why == balancer.ReadOwnerToken || x.Why == balancer.ReadOwnerAhead):
+		e.GoesTo, e.Why = m.ID, "a fresh member, which was asked and has what was written before"
 	case ok:
 		e.GoesTo, e.Why = m.ID, x.Why.String()
 	default:

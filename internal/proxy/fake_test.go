@@ -23,6 +23,8 @@ type fake struct {
 	mu      sync.Mutex
 	layout  autoinc.Layout // that sessions begin with
 	ignores bool           // SET of the slot has no effect
+	refuses bool           // nobody is let in
+	logins  int
 	conns   []*fakeConn
 	threads bool // connections have ids of their own
 	seen    []string
@@ -118,6 +120,14 @@ func (c *fakeConn) run() {
 		return
 	}
 	if _, err := c.own.Read(); err != nil {
+		return
+	}
+	c.fake.mu.Lock()
+	c.fake.logins++
+	refuses := c.fake.refuses
+	c.fake.mu.Unlock()
+	if refuses {
+		_ = c.own.Write(wire.NewError(wire.AccessDenied, "no").Append(nil))
 		return
 	}
 	c.ok()

@@ -22,6 +22,7 @@ type memberGate struct {
 	waiting atomic.Int32 // who wait, for those who leave
 	idle    atomic.Int32 // places whose transaction waits for its client
 	warm    atomic.Bool  // keys of some statements are looked at
+	strain  atomic.Bool  // statements take long there
 
 	mu      sync.Mutex
 	gate    *gate.Gate
@@ -136,7 +137,9 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 	class := g.gate.Class(s.class(), digest)
 	if g.gate.Enter(class) {
 		g.mu.Unlock()
-		s.errand = gate.Errand{}
+		if s.errand != (gate.Errand{}) {
+			s.errand.Enters(s.p.now())
+		}
 		s.admitted = admission{gate: g, class: class}
 		return nil
 	}
@@ -161,6 +164,9 @@ func (s *session) leaveGate() {
 	class := s.admitted.class
 	s.admitted = admission{}
 	if g.waiting.Load() == 0 {
+		if s.errand != (gate.Errand{}) {
+			s.errand.Rests(class, g.p.now())
+		}
 		g.mu.Lock()
 		g.gate.Leave(class)
 	} else {
@@ -220,6 +226,9 @@ func (s *session) measure(began gate.Instant) {
 	s.took = now.Sub(began)
 	g.mu.Lock()
 	g.gate.Sample(s.digest(), s.took, now)
+	if was := g.strain.Load(); g.gate.Strained(was) != was {
+		g.strain.Store(!was)
+	}
 	g.tallies.Took(s.digest(), s.took, s.sampled-s.weighed)
 	if s.admitted.class == gate.Write && s.locksRow() && (g.gate.Waiting() > 0 || g.gate.Slow(s.digest(), s.took)) {
 		g.suspect(s.digest(), now)
@@ -263,7 +272,11 @@ func (g *memberGate) tick(settings gate.Settings) {
 		wakeLane(v)
 	}
 	g.warm.Store(g.gate.AnyWarm())
-	change := g.gate.Tick(now, g.gate.Taken()-int(g.idle.Load()))
+	atMember := g.gate.Taken() - int(g.idle.Load())
+	if atMember <= 1 {
+		g.strain.Store(false) // whatever was measured before: who comes now has the member for himself
+	}
+	change := g.gate.Tick(now, atMember)
 	g.wake(now)
 	state := g.gate.State()
 	g.mu.Unlock()

@@ -1,10 +1,9 @@
 package proxy
 
 import (
-	"fmt"
+	"errors"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -14,8 +13,8 @@ import (
 
 // Reads that leave nothing behind are spread over the members that have what they have
 // to see: by default, all that their account has written through this proxy. A member
-// that may have it, and is not known to, is asked to wait for it for a moment
-// (MASTER_GTID_WAIT: MariaDB manual); else the read goes to the owner.
+// that may have it, and is not known to, is asked to wait for it for a moment, if the
+// owner has more to do (await.go); else the read goes to the owner.
 //
 // A link for such reads is in read-only mode, so that a view or a function that writes
 // can not write there, whatever its account may do; its read is run again at the owner.
@@ -25,12 +24,6 @@ type Picture interface {
 	// Reads returns the newest picture; nil if nothing is known.
 	Reads() *balancer.Reads
 }
-
-// tokenWait is how long a read waits at a member for what it has to see there.
-const tokenWait = 50 * time.Millisecond
-
-// vainTicks is for how many ticks nobody waits at a member that was waited for in vain.
-const vainTicks = 1
 
 // spreads reports whether the command under way may be run at any member that has the
 // session's data. It is a read by its plan, by its first word, and of tables: what has
@@ -89,12 +82,10 @@ func (s *session) goesTo(view *balancer.View) (m balancer.Member, wait topology.
 		Owner: owner.Member.ID, Now: time.Now(),
 	}
 	m, why, ok := reads.Choose(ask)
-	if ok && why == balancer.ReadOwnerToken {
+	if ahead := why == balancer.ReadOwnerAhead; ok && (ahead || why == balancer.ReadOwnerToken) {
 		ask.Consistency = balancer.ConsistencyEventual
 		if m, _, ok = reads.Choose(ask); ok && m.ID != owner.Member.ID {
-			if wait = beyond(reads, m.ID, need); s.p.has(m.ID, wait) {
-				wait = nil
-			} else if s.p.isBehind(m.ID) {
+			if wait = s.p.toAwait(reads, m.ID, need); wait != nil && (s.p.isBehind(m.ID) || ahead && !s.isCrowded(owner.Member.ID)) {
 				return m, nil, false
 			}
 		}
@@ -124,7 +115,7 @@ func (s *session) readElsewhere() bool {
 	changed := s.p.changed()
 	view := s.p.view.Load()
 	m, wait, ok := s.goesTo(view)
-	if !ok {
+	if !ok || s.account.refusedAt(m.ID, s.p.tick.Load()) {
 		return false
 	}
 	if s.takePlace(m, true) != nil {
@@ -136,13 +127,20 @@ func (s *session) readElsewhere() bool {
 	if s.link == nil {
 		l, err := s.acquire(balancer.Route{Member: m}, changed, true)
 		if err != nil {
-			if s.ctx.Err() == nil && unreachable(err) {
+			switch {
+			case s.ctx.Err() != nil || errors.Is(err, errPoolFull) || errors.Is(err, errPoolClosed):
+			case unreachable(err):
 				s.p.suspect(m.ID)
+			default:
+				s.account.refusedBy(m.ID, s.p.tick.Load())
 			}
 			return false
 		}
 		s.view = view
 		s.setLink(l)
+	}
+	if wait != nil { // it may have come while this waited for its place
+		wait = s.p.toAwait(s.p.cfg.Picture.Reads(), m.ID, wait)
 	}
 	if now, there := memberOf(s.p.view.Load(), m.ID); there && same(now, m) && (wait == nil || s.awaits(m.ID, wait)) {
 		s.p.count.spread.Add(1)
@@ -156,73 +154,6 @@ func (s *session) readElsewhere() bool {
 func (s *session) drops() bool {
 	s.dropLink()
 	return false
-}
-
-// awaits has the member wait for a position, and reports whether it has it.
-func (s *session) awaits(id topology.MemberID, p topology.Position) bool {
-	var row []string
-	text := fmt.Sprintf("SELECT MASTER_GTID_WAIT('%s', %g)", p, tokenWait.Seconds())
-	if s.link.version.Flavour == topology.FlavourMySQL {
-		text = fmt.Sprintf("SELECT WAIT_FOR_EXECUTED_GTID_SET('%s', %g)", p, tokenWait.Seconds())
-	}
-	s.mem.hasLast, s.mem.hasFound = false, false
-	err := s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() (err error) {
-		if err = s.link.own.Send(wire.Query(text)); err == nil {
-			row, _, err = s.link.own.Result(s.link.caps, setupBudget)
-		}
-		return err
-	})
-	if err != nil || len(row) != 1 || row[0] != "0" {
-		s.p.count.awaitedInVain.Add(1)
-		s.p.noteBehind(id)
-		if err != nil {
-			s.link.cut()
-		}
-		return false
-	}
-	s.p.count.awaited.Add(1)
-	s.p.noteReached(id, p)
-	return true
-}
-
-// reached is what members are known to have, beyond the newest picture.
-type reached struct {
-	mu     sync.Mutex
-	at     map[topology.MemberID]topology.Position
-	behind map[topology.MemberID]uint32 // tick when it was last waited for in vain
-}
-
-func (p *Proxy) noteBehind(id topology.MemberID) {
-	p.reached.mu.Lock()
-	defer p.reached.mu.Unlock()
-	if p.reached.behind == nil {
-		p.reached.behind = make(map[topology.MemberID]uint32)
-	}
-	p.reached.behind[id] = p.tick.Load()
-}
-
-// isBehind reports whether nobody is to wait at a member.
-func (p *Proxy) isBehind(id topology.MemberID) bool {
-	p.reached.mu.Lock()
-	defer p.reached.mu.Unlock()
-	at, ok := p.reached.behind[id]
-	return ok && p.tick.Load()-at < vainTicks
-}
-
-func (p *Proxy) noteReached(id topology.MemberID, at topology.Position) {
-	p.reached.mu.Lock()
-	defer p.reached.mu.Unlock()
-	if p.reached.at == nil {
-		p.reached.at = make(map[topology.MemberID]topology.Position)
-	}
-	p.reached.at[id] = p.reached.at[id].Union(at)
-}
-
-// has reports whether a member is known to have a position.
-func (p *Proxy) has(id topology.MemberID, need topology.Position) bool {
-	p.reached.mu.Lock()
-	defer p.reached.mu.Unlock()
-	return p.reached.at[id].Covers(need)
 }
 
 // load is how many sessions use a member now.

@@ -17,6 +17,28 @@ type token struct {
 	mu      sync.Mutex
 	written atomic.Pointer[topology.Position]
 	vague   atomic.Pointer[vagueness] // nil: nothing was written that nobody has named
+
+	refused   sync.Map    // members that refused the account's login for a read, with the tick: topology.MemberID, uint32
+	isRefused atomic.Bool // there are some
+}
+
+// refusedTicks is for how many ticks an account is not tried again at a member that has
+// refused its login: it may be there at the owner alone.
+const refusedTicks = 40
+
+// refusedBy notes that a member has refused the account's login.
+func (t *token) refusedBy(id topology.MemberID, tick uint32) {
+	t.refused.Store(id, tick)
+	t.isRefused.Store(true)
+}
+
+// refusedAt reports whether a member has refused the account's login a moment ago.
+func (t *token) refusedAt(id topology.MemberID, tick uint32) bool {
+	if !t.isRefused.Load() {
+		return false
+	}
+	at, ok := t.refused.Load(id)
+	return ok && tick-at.(uint32) < refusedTicks
 }
 
 // vagueness is that something was written that nobody has named: until something is named

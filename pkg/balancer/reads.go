@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"fmt"
+	"math/bits"
 	"time"
 
 	"github.com/sqlring/sqlring/pkg/lagguard"
@@ -97,7 +98,9 @@ func (a *Ask) needs() topology.Position {
 //
 // It is one of those that are seen in time, fresh or warned of, not drained, and
 // known to have the token: of the proxy's own site if there is one there, and of two
-// drawn by weight the one with less to do for its weight. If there is none, the read
+// drawn by weight the one with less to do for its weight. If there is none but the owner,
+// and others lack nothing but the token, it is [ReadOwnerAhead]: one of them may get it
+// soon. If there is none, the read
 // goes to the owner ([ReadWhy.Owner]); what is written there is there. If the owner
 // is not seen either, it goes to the least bad member that is known to have the
 // token: the last one is never taken out. If ok is false no member of this picture
@@ -113,6 +116,8 @@ func (r *Reads) Choose(ask Ask) (Member, ReadWhy, bool) {
 	}
 	qualify, near, miss := r.qualify(&ask)
 	switch {
+	case miss && qualify != 0 && r.ownerAlone(&ask, qualify):
+		return r.owner(&ask, ReadOwnerAhead)
 	case near != 0:
 		return r.Members[r.draw(&ask, near)].Member, ReadNear, true
 	case qualify != 0:
@@ -151,6 +156,24 @@ func (r *Reads) qualify(ask *Ask) (all, near set, miss bool) {
 		}
 	}
 	return all, near, miss
+}
+
+// ownerAlone reports whether the owner is all that a set has in it.
+func (r *Reads) ownerAlone(ask *Ask, among set) bool {
+	return among&(among-1) == 0 && r.Members[bits.TrailingZeros64(uint64(among))].Member.ID == ask.Owner
+}
+
+// Has reports whether a member is known to have a position, by this picture.
+func (r *Reads) Has(id topology.MemberID, need topology.Position) bool {
+	if r == nil {
+		return false
+	}
+	for i := range r.Members {
+		if m := &r.Members[i]; m.Member.ID == id {
+			return m.Position.Covers(need)
+		}
+	}
+	return false
 }
 
 // owner returns the owner, if it is seen in time.

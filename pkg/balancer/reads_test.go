@@ -67,6 +67,10 @@ func TestChoose(t *testing.T) {
 		{"a strong read of what nobody owns", func(_ *Reads, a *Ask) { a.Consistency, a.Owner = ConsistencyStrong, "" }, "-", ReadOwnerStrong},
 		{"the owner has what it has written, seen or not", func(r *Reads, a *Ask) {
 			a.Token = topology.Position{{Domain: 101, Server: 101, Seq: 60}}
+		}, "m1", ReadOwnerAhead},
+		{"the owner alone is fresh", func(r *Reads, a *Ask) {
+			a.Token = topology.Position{{Domain: 101, Server: 101, Seq: 60}}
+			r.Members[1].Level, r.Members[2].Drained = lagguard.LevelDrain, true
 		}, "m1", ReadAny},
 		{"the owner lacks another's", func(_ *Reads, a *Ask) {
 			a.Token = topology.Position{{Domain: 102, Server: 102, Seq: 60}}

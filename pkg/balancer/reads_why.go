@@ -17,6 +17,7 @@ const (
 	ReadOwnerStrong                // the owner: a strong read
 	ReadOwnerToken                 // the owner: nobody else is known to have what was written
 	ReadOwnerLevel                 // the owner: nobody is fresh
+	ReadOwnerAhead                 // the owner, which may be read from: nobody else is known yet to have what was written
 	ReadLast                       // the owner is not seen, and this is the least bad
 )
 
@@ -31,7 +32,7 @@ func (w ReadWhy) String() string {
 		return "a fresh member"
 	case ReadOwnerStrong:
 		return "the owner: a strong read sees what anybody has written"
-	case ReadOwnerToken:
+	case ReadOwnerToken, ReadOwnerAhead:
 		return "the owner: no other member is known to have what was written before"
 	case ReadOwnerLevel:
 		return "the owner: no member is fresh"
@@ -44,7 +45,7 @@ func (w ReadWhy) String() string {
 // Owner reports whether the read goes to the owner because it has to: then what
 // holds for a write's route holds for it too.
 func (w ReadWhy) Owner() bool {
-	return w == ReadNoPicture || w == ReadOwnerStrong || w == ReadOwnerToken || w == ReadOwnerLevel
+	return w == ReadNoPicture || w == ReadOwnerStrong || w == ReadOwnerToken || w == ReadOwnerAhead || w == ReadOwnerLevel
 }
 
 // refusal is why a member does not qualify for a read.

@@ -27,9 +27,23 @@ func (e *Errand) Rests(c Class, now Instant) {
 	}
 }
 
+// GoesOn reports whether a statement that comes now belongs to it.
+func (e *Errand) GoesOn(now Instant) bool {
+	return e.since != 0 && e.steps < errandSteps && e.left >= e.since && now.Sub(e.left) <= errandPause
+}
+
+// Enters takes in that a statement does not have to wait now.
+func (e *Errand) Enters(now Instant) {
+	if e.GoesOn(now) {
+		e.steps++
+		return
+	}
+	*e = Errand{}
+}
+
 // Goes returns what Request.Since is of a statement that has to wait now.
 func (e *Errand) Goes(now Instant) Instant {
-	if e.since != 0 && e.steps < errandSteps && e.left >= e.since && now.Sub(e.left) <= errandPause {
+	if e.GoesOn(now) {
 		e.steps++
 		return e.since
 	}

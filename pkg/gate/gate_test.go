@@ -586,3 +586,23 @@ func TestANewcomerHasAnEighthOfHisAccountsTurns(t *testing.T) {
 		}
 	}
 }
+
+// An errand goes on where there are places, and from there to where there are none.
+func TestAnErrandGoesOnElsewhere(t *testing.T) {
+	ms := func(n int) Instant { return Instant(n) * Instant(time.Millisecond) }
+	var e Errand
+	e.Enters(ms(1))
+	if e.GoesOn(ms(1)) || e.Goes(ms(1000)) != 0 {
+		t.Fatal("nothing was waited for yet")
+	}
+	e.Rests(Read, ms(3000))
+	e.Enters(ms(3005)) // at another member
+	e.Rests(Read, ms(3010))
+	if since := e.Goes(ms(3015)); since != ms(1000) {
+		t.Errorf("it has waited since %d", since)
+	}
+	e.Rests(Read, ms(3020))
+	if e.Enters(ms(3031)); e != (Errand{}) {
+		t.Errorf("after a pause: %+v", e)
+	}
+}

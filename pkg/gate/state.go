@@ -107,6 +107,14 @@ func (g *Gate) episode() Episode {
 	return e
 }
 
+// Strained reports whether statements take so long at the member that somebody who can be
+// served elsewhere had better go there; was is what it said before, so that it does not
+// change its mind all the time.
+func (g *Gate) Strained(was bool) bool {
+	const relieved = 1.2
+	return g.lim.inflation > tolerance || was && g.lim.inflation > relieved
+}
+
 const (
 	entersAfter = time.Second
 	leavesAfter = 5 * time.Second
