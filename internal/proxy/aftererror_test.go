@@ -116,7 +116,9 @@ func TestRealReadsElsewhereSeeWhatWasWrittenUnsaid(t *testing.T) {
 			c.response(wire.ComInitDB, "shop")
 		}
 		for i, writes := range [][]string{
-			{"CALL p(7)"}, {"SELECT f(7)"}, {"BEGIN", "INSERT INTO t VALUES (7)", "CREATE TABLE other (a INT)"},
+			{"CALL p(7)"},
+			{"SELECT f(7)"},
+			{"BEGIN", "INSERT INTO t VALUES (7)", "CREATE TABLE other (a INT)"},
 			{"INSERT INTO t VALUES (7) RETURNING id"},
 		} {
 			if i == 3 && p.mysql != nil {

@@ -18,8 +18,7 @@ type token struct {
 	written atomic.Pointer[topology.Position]
 	vague   atomic.Pointer[vagueness] // nil: nothing was written that nobody has named
 
-	refused   sync.Map    // members that refused the account's login for a read, with the tick: topology.MemberID, uint32
-	isRefused atomic.Bool // there are some
+	refused atomic.Pointer[sync.Map] // members that refused the account's login for a read, with the tick: topology.MemberID, uint32
 }
 
 // refusedTicks is for how many ticks an account is not tried again at a member that has
@@ -28,16 +27,19 @@ const refusedTicks = 40
 
 // refusedBy notes that a member has refused the account's login.
 func (t *token) refusedBy(id topology.MemberID, tick uint32) {
-	t.refused.Store(id, tick)
-	t.isRefused.Store(true)
+	if t.refused.Load() == nil {
+		t.refused.CompareAndSwap(nil, new(sync.Map))
+	}
+	t.refused.Load().Store(id, tick)
 }
 
 // refusedAt reports whether a member has refused the account's login a moment ago.
 func (t *token) refusedAt(id topology.MemberID, tick uint32) bool {
-	if !t.isRefused.Load() {
+	all := t.refused.Load()
+	if all == nil {
 		return false
 	}
-	at, ok := t.refused.Load(id)
+	at, ok := all.Load(id)
 	return ok && tick-at.(uint32) < refusedTicks
 }
 
