@@ -45,6 +45,9 @@ func (l look) next() []string {
 func (l look) nextFor(m topology.Member) []string {
 	switch m.State {
 	case topology.MemberQuarantined:
+		if m.Emptied != "" {
+			return []string{fmt.Sprintf("%s master reclone %s    its binlog was emptied by hand: copies its data anew", l.changing(), m.ID)}
+		}
 		return []string{
 			fmt.Sprintf("%s master rejoin %s --dry-run    what only it holds", l.changing(), m.ID),
 			fmt.Sprintf("%s master rejoin %s --let-flow    lets that flow into the ring", l.changing(), m.ID),

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,11 +143,11 @@ func (d *dies) round(t *testing.T, op dying, n int) (undo func(), took time.Dura
 	return undo, time.Since(at), deaths > 0
 }
 
-// setTrap has whoever leads die after n steps from now on.
-func setTrap(t *testing.T, file string, round, n int) {
+// setTrap has whoever leads die after n steps from now on, or from a change of that kind on.
+func setTrap(t *testing.T, file string, round, n int, kind ...string) {
 	t.Helper()
 	spare := file + ".new"
-	if err := errors.Join(os.WriteFile(spare, fmt.Appendf(nil, "%d %d\n", round, n), 0o600), os.Rename(spare, file)); err != nil {
+	if err := errors.Join(os.WriteFile(spare, fmt.Appendf(nil, "%d %d %s\n", round, n, strings.Join(kind, "")), 0o600), os.Rename(spare, file)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -53,7 +53,7 @@ func runNode(config string) int {
 		healing, steps := false, 0
 		caught := trap{file: os.Getenv(envTrap)}
 		node.OnDecision(func(d controller.Decision) {
-			caught.step()
+			caught.step(d.Step)
 			switch d.Step.Change.(type) {
 			case topology.BeginHeal, topology.BeginMove, topology.BeginLeave, topology.ChooseSource, topology.TakeUnits:
 				healing = true
@@ -91,24 +91,29 @@ func runNode(config string) int {
 }
 
 // trap kills the process after a number of steps that the controller takes since a file
-// says so: "round number". Whoever leads steps into it; it is sprung once.
+// says so: "round number"; with a kind of change behind it, from the first of that kind on.
+// Whoever leads steps into it; it is sprung once.
 type trap struct {
 	file  string
 	round string
 	steps int
 }
 
-func (c *trap) step() {
+func (c *trap) step(s topology.Step) {
 	if c.file == "" {
 		return
 	}
 	text, _ := os.ReadFile(c.file)
-	round, number, set := strings.Cut(strings.TrimSpace(string(text)), " ")
-	if !set {
+	words := strings.Fields(string(text))
+	if len(words) < 2 {
 		return
 	}
+	round, number := words[0], words[1]
 	if round != c.round {
 		c.round, c.steps = round, 0
+	}
+	if len(words) > 2 && c.steps == 0 && fmt.Sprintf("%T", s.Change) != words[2] {
+		return
 	}
 	if c.steps++; strconv.Itoa(c.steps) != number || os.Remove(c.file) != nil {
 		return

@@ -54,6 +54,7 @@ func (m *Monitor) probe(ctx context.Context, member topology.Member) {
 
 // note takes an observation in and publishes what follows from it.
 func (m *Monitor) note(seen topology.Observation) {
+	snap := m.snapshots.Snapshot()
 	m.mu.Lock()
 	first, ok := m.since[seen.Member]
 	if !ok || first.Reach != seen.Reach {
@@ -62,7 +63,7 @@ func (m *Monitor) note(seen topology.Observation) {
 	}
 	seen.Since = first.At
 	before, _ := m.obs.Of(seen.Member)
-	seen = seen.After(before)
+	seen = snap.Filled(seen.After(before))
 	m.obs = m.obs.With(seen)
 	for origin, track := range m.tracks {
 		if origin != seen.Member {

@@ -30,6 +30,7 @@
 //   - raft.go, proxy.go: up to three voters and an observer, elections, a leader
 //     that was cut off or paused and acts on until it notices, and leases that the
 //     proxies of all nodes ask for, late answers included.
+//   - emptying.go: RESET MASTER by hand, and nodes that are restarted once it was found.
 //   - sites.go: two sites that are parted, with a third one that hears both, or one.
 //   - planned.go: what a DBA orders among the faults: units are made and moved,
 //     members drained.

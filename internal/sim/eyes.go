@@ -104,7 +104,7 @@ func (e *eyes) note(o topology.Observation) {
 	}
 	o.Since = first.At
 	before, _ := e.obs.Of(o.Member)
-	o = o.After(before)
+	o = e.n.applied.Filled(o.After(before))
 	if o.Reach == topology.ReachAnswers && e.n.fleet != nil {
 		o.Tail, o.Replay = e.n.fleet.tails[o.Member], e.n.fleet.replays[o.Member]
 		if job := e.n.fleet.copies[o.Member]; job != nil {

@@ -66,7 +66,7 @@ func (s *server) wasLost() bool {
 	now := s.w.now
 	m, _ := s.w.log.replica.Member(s.id)
 	switch {
-	case s.power == dead, s.mem.boot != m.Boot:
+	case s.power == dead, s.mem.boot != m.Boot, s.disk.emptied:
 		return true
 	case s.ailing && now-s.ailedFrom >= needlessBelow:
 		return true

@@ -181,7 +181,8 @@ func (j *copyJob) place(then func(error)) {
 		u.close()
 	}
 	d.binlog, d.binlogPos, d.slavePos = nil, j.pos, j.pos
-	d.base = basis{data: j.data.clone(), pos: j.pos, half: true}
+	d.base, d.emptied = basis{data: j.data.clone(), pos: j.pos, half: true}, false
+	delete(j.s.w.laws.emptied, j.s.id)
 	then(nil)
 }
 
@@ -243,6 +244,9 @@ func (n *nemesis) abortCopying() {
 	}
 }
 
+// anew is what status tells him to type of a binlog that was emptied.
+const anew = "its data anew: sqlring master reclone "
+
 // letIn is a person who does what is said of a member that is out by a word.
 func (w *World) letIn() int {
 	if op, running := w.log.snap.Running(); running && strings.Contains(w.lastWhy(), "give up what it holds: sqlring master reclone "+string(op.Member)) {
@@ -257,6 +261,11 @@ func (w *World) letIn() int {
 			w.say("person", "has %s copied anew", m.ID)
 			_ = w.order(topology.BeginReclone{Member: m.ID})
 			return 1
+		case m.State == topology.MemberQuarantined && strings.Contains(m.Why, anew+string(m.ID)):
+			if w.order(topology.BeginReclone{Member: m.ID}) == nil {
+				w.say("person", "has %s copied anew, whose binlog was emptied", m.ID)
+				return 1
+			}
 		case m.State == topology.MemberHeld && strings.Contains(m.Why, "to let it in: sqlring master rejoin"):
 			w.say("person", "lets %s in", m.ID)
 			_ = w.order(topology.BeginRejoin{Member: m.ID})

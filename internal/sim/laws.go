@@ -45,7 +45,8 @@ type laws struct {
 	newest   map[topology.UnitID]uint64 // epoch of a write in the schema that was acknowledged
 	grants   []history.Grant            // of "*", with Options.Record
 	written  []history.Write
-	stuckFor string // what the controller says is needed; empty if it goes on
+	emptied  map[topology.MemberID]bool // of these it was found that their binlog is
+	stuckFor string                     // what the controller says is needed; empty if it goes on
 }
 
 type ackedWrite struct {
@@ -54,7 +55,7 @@ type ackedWrite struct {
 }
 
 func newLaws(w *World) *laws {
-	return &laws{w: w, gtids: map[topology.GTID]*txn{}, keys: map[writeKey]*txn{}, ids: map[uint64]*txn{}, failed: map[writeKey]bool{}, newest: map[topology.UnitID]uint64{}}
+	return &laws{w: w, gtids: map[topology.GTID]*txn{}, keys: map[writeKey]*txn{}, ids: map[uint64]*txn{}, failed: map[writeKey]bool{}, newest: map[topology.UnitID]uint64{}, emptied: map[topology.MemberID]bool{}}
 }
 
 // logged checks a transaction that was just written to a binlog (I2, I6, and
@@ -225,6 +226,8 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 			l.w.breach("I11", "%s is taken out (%s), and nothing was wrong with it", s.id, c.Why)
 		}
 	}
+	l.foundEmptied(c)
+	l.backEmptied(before, c)
 	l.left(before, c)
 	l.apart(before, c)
 	if _, ok := c.Change.(topology.Readmit); ok {

@@ -159,6 +159,7 @@ func mutants() []mutant {
 			o.Renewed.Older = 0
 		})}, "I2", resizing},
 		{Mutation{Name: "who has which slot is not copied", Act: skip(topology.ActSlots)}, "I10", nil},
+		{Mutation{Name: "what was found of a binlog is not noted", OldLaw: true}, "I22", emptying},
 		{Mutation{Name: "silence alone is proof", Seen: silenceIsProof}, "I11", nil},
 	}
 }
@@ -254,6 +255,12 @@ func nothingGiven(_ *World, seen topology.Observations) topology.Observations {
 
 // manyBlind is threeVoters in a bad network.
 func growing(o *Options) { o.Grows, o.Double = 2, false }
+
+// emptying has binlogs emptied, and the nodes that have seen it restarted.
+func emptying(o *Options) {
+	o.Empties, o.Members, o.Double, o.Adopts, o.Every = true, 3, false, false, time.Second
+	o.Degraded = topology.DegradedAllow
+}
 
 func withData(o *Options) { o.Data = true }
 

@@ -80,6 +80,9 @@ func (n *nemesis) strike() {
 		{2, n.isolateNode},
 		{2, n.meddle},
 	}
+	if w.opt.Empties {
+		faults = append(faults, weighted{6, n.emptyBinlog})
+	}
 	if w.opt.Sites {
 		faults = append(faults, weighted{6, n.partSites})
 	}
@@ -158,7 +161,7 @@ func (n *nemesis) victim() *server {
 
 func (n *nemesis) killMember() {
 	if s := n.victim(); s != nil {
-		old := n.w.chance(0.15) && !n.alone()
+		old := n.w.chance(0.15) && !n.alone() && !s.disk.emptied
 		n.crash(s, old)
 	}
 }

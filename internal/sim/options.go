@@ -18,6 +18,7 @@ type Options struct {
 	Units      int           // how many there are to be; maxUnits at most
 	Grows      int           // members that are added at random moments, at most
 	Data       bool          // the first member holds data when the ring is made
+	Empties    bool          // the binlog of a member that owns nothing is emptied at random moments
 	Replays    bool          // what members in quarantine hold is replayed at random moments
 	Adopts     bool          // the servers replicate in a circle already when the ring is made
 	Moves      bool          // units are moved at random moments
@@ -89,6 +90,8 @@ func Draw(seed uint64) Options {
 	o.Replays = rand.New(rand.NewPCG(seed, 0x4e9a)).IntN(4) == 0
 	o.Updates = o.Updates || o.Replays // else nothing is in quarantine
 	o.Adopts = rand.New(rand.NewPCG(seed, 0xad09)).IntN(6) == 0 && !o.Data
+	plain := o.Members == 3 && !o.Double && !o.Adopts && o.Degraded == topology.DegradedAllow
+	o.Empties = rand.New(rand.NewPCG(seed, 0xe397)).IntN(2) == 0 && plain
 	return o
 }
 
@@ -96,8 +99,8 @@ const maxUnits = 3
 
 // String prints all that the seed decided.
 func (o Options) String() string {
-	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t adopts=%t replays=%t sites=%t witness=%t resizes=%t scheduler=%t",
-		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data, o.Adopts, o.Replays, o.Sites, o.Witness, o.Resizes, o.Scheduler)
+	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t adopts=%t replays=%t sites=%t witness=%t resizes=%t empties=%t scheduler=%t",
+		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data, o.Adopts, o.Replays, o.Sites, o.Witness, o.Resizes, o.Empties, o.Scheduler)
 }
 
 // Mutation breaks one rule of the code under test, or of the model where it
@@ -125,4 +128,5 @@ type Mutation struct {
 	Unnoted       bool // what a server wrote before the ring was made is not noted as applied
 	AlwaysQuiet   bool // a proxy says that nothing is under way, whatever is
 	EagerAck      bool // a receiver acknowledges what it has not written down
+	OldLaw        bool // raft's state has the law of the release before
 }

@@ -128,19 +128,32 @@ func (l *raftLog) compare() {
 	l.replica = restored // from here on it is a node that was restored
 }
 
+// know changes the law of the state; nobody learns of it apart from what follows.
+func (l *raftLog) know(law topology.Change) error {
+	c := topology.Command{Index: l.index, At: l.w.clock(), By: "controller@n1", Why: "the simulation", Change: law}
+	next, err := topology.Apply(l.snap, c)
+	if err != nil {
+		return fmt.Errorf("%s: %w", law, err)
+	}
+	l.snap, l.replica = next, next
+	return nil
+}
+
 // init is the DBA's word.
 func (l *raftLog) init(o Options) error {
 	ring := topology.InitRing{Name: "cards", Durability: o.Durability, Degraded: o.Degraded, Data: o.Data, Stride: o.strideOf()}
 	for _, s := range l.w.servers {
 		ring.Members = append(ring.Members, topology.NewMember{ID: s.id, Addr: s.addr, Site: s.site()})
 	}
-	if l.w.opt.Seed%4 == 0 { // in the others the law is that of the release before; it is faster, too
-		open := topology.Command{Index: l.index, At: l.w.clock(), By: "controller@n1", Why: "the simulation", Change: topology.OpenOutbox{}}
-		told, err := topology.Apply(l.snap, open) // nobody learns of it apart from what follows
-		if err != nil {
-			return fmt.Errorf("open the outbox: %w", err)
+	if l.w.opt.Seed%4 == 0 || l.w.opt.Empties { // in the others the law is that of the release before; it is faster, too
+		if err := l.know(topology.OpenOutbox{}); err != nil {
+			return err
 		}
-		l.snap, l.replica = told, told
+	}
+	if l.w.opt.Empties && !l.w.opt.Mutation.OldLaw {
+		if err := l.know(topology.RaiseLaw{To: topology.Law}); err != nil {
+			return err
+		}
 	}
 	if l.w.opt.Adopts {
 		return nil // its word comes later

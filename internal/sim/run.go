@@ -35,6 +35,8 @@ type Stats struct {
 	Replayed  int           // transactions of tails
 	Grown     int           // members that have got another one's data
 	Resized   int           // rings that got another stride
+	Emptied   int           // binlogs, which was found
+	Unseen    int           // runs that end since it was not
 	Words     int           // commands that a person had to give
 	Calm      time.Duration // from the end of faults to a whole ring
 }
@@ -54,6 +56,10 @@ func Run(opt Options) Result {
 	w := newWorld(opt)
 	w.say("world", "%s", opt)
 	w.live()
+	if w.broken != nil && w.broken.Law == unpromised {
+		w.broken = nil
+		w.laws.stats.Unseen++
+	}
 	r := Result{Broken: w.broken, Stats: w.laws.stats, Grants: w.laws.grants, Writes: w.laws.written}
 	if opt.Trace {
 		r.Transcript = w.trace.last(len(w.trace.lines))
@@ -136,7 +142,7 @@ func (w *World) unwhole() string {
 		return "a unit has no owner: " + w.lastWhy()
 	}
 	for _, m := range s.Members {
-		if m.State == topology.MemberQuarantined && strings.Contains(m.Why, "sqlring ") {
+		if m.State == topology.MemberQuarantined && strings.Contains(m.Why, "sqlring ") && !strings.Contains(m.Why, anew) {
 			continue
 		}
 		if m.Leaving != nil {
@@ -246,14 +252,16 @@ func (s *Stats) add(o Stats) {
 	s.Resized += o.Resized
 	s.Adopted += o.Adopted
 	s.Replayed += o.Replayed
+	s.Emptied += o.Emptied
+	s.Unseen += o.Unseen
 	s.Words += o.Words
 	s.Calm = max(s.Calm, o.Calm)
 }
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals (%d of severed sites), %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d adopted, %d replayed, %d copied, %d resized, %d events run, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Severed, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Adopted, s.Replayed, s.Grown, s.Resized, s.Fired, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals (%d of severed sites), %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d adopted, %d replayed, %d copied, %d resized, %d binlogs emptied (and %d that nobody saw), %d events run, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Severed, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Adopted, s.Replayed, s.Grown, s.Resized, s.Emptied, s.Unseen, s.Fired, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

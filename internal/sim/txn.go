@@ -99,6 +99,7 @@ type disk struct {
 	base      basis                 // what the binlog begins after
 	events    []topology.EventState // sorted
 	slots     topology.SlotTable    // the copy of the table; zero: none
+	emptied   bool                  // somebody has typed RESET MASTER since it was filled
 }
 
 // log appends t to the binlog: from here on a crash keeps it.

@@ -157,6 +157,9 @@ func (w *World) breach(law, format string, args ...any) {
 	if w.broken != nil || law == w.opt.Deaf {
 		return
 	}
+	if w.unseen() {
+		law = unpromised
+	}
 	w.broken = &Violation{Law: law, What: fmt.Sprintf(format, args...), At: w.now}
 	w.say("LAW", "%s broken: %s", law, w.broken.What)
 	w.dump()

@@ -128,6 +128,7 @@ func (s *Snapshot) copyAnew(i int, lock bool) {
 	m := &s.Members[i]
 	m.State, m.Why = MemberCopying, "its data is copied anew"
 	m.Boot, m.Unproven, m.Cut, m.Regain, m.SemiSync = s.issueBoot(), false, nil, nil, SemiSyncOff
+	m.Emptied = ""
 	m.Copy = &Copying{ID: s.issueBoot(), Discard: true, Lock: lock, Again: true}
 }
 

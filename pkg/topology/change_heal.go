@@ -172,6 +172,8 @@ func (a CountAgain) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s does not heal the loss of another one", ErrLaw, op.ID)
 	case i < 0 || (s.Members[i].State != MemberDown && s.Members[i].State != MemberReturning && s.Members[i].State != MemberHeld):
 		return fmt.Errorf("%w: %s is not out of the ring", ErrStale, a.Member)
+	case s.Members[i].Emptied != "":
+		return refuseEmptied(s.Members[i])
 	}
 	m := &s.Members[i]
 	m.State, m.Why, m.Cut, m.Boot, m.Unproven = MemberActive, "", nil, s.issueBoot(), false

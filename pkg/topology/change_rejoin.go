@@ -32,6 +32,10 @@ func (b BeginRejoin) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s is in quarantine: %s", ErrLaw, b.Member, s.Members[i].Why)
 	case s.Members[i].State != MemberDown && s.Members[i].State != MemberQuarantined && s.Members[i].State != MemberHeld:
 		return fmt.Errorf("%w: %s is %s, only a member that is out can be let back in", ErrStale, b.Member, s.Members[i].State)
+	case b.LetFlow || b.Discard:
+		if err := refuseEmptied(s.Members[i]); err != nil {
+			return err
+		}
 	}
 	op := Operation{Kind: OperationRejoin, Member: b.Member, Cursor: RejoinJudge, LetFlow: b.LetFlow, Discard: b.Discard, Same: b.Same}
 	if s.Members[i].State == MemberQuarantined {
@@ -110,7 +114,7 @@ func (j JudgeTail) apply(s *Snapshot, c Command) error {
 	tail := j.Tail
 	op.Tail, op.Moved = &tail, c.At.UTC()
 	m := &s.Members[s.memberIndex(op.Member)]
-	flows := tail.Verdict == TailEmpty || tail.Verdict == TailMayFlow && !op.Discard || op.LetFlow
+	flows := m.Emptied == "" && (tail.Verdict == TailEmpty || tail.Verdict == TailMayFlow && !op.Discard || op.LetFlow)
 	s.record(c, "rejoin", m.ID, fmt.Sprintf("%s: tail of %d transactions: %s: %s", op.ID, tail.Transactions, tail.Verdict, tail.Why))
 	if flows {
 		op.Cursor = RejoinPrepare
@@ -128,6 +132,9 @@ func (j JudgeTail) apply(s *Snapshot, c Command) error {
 	}
 	if tail.File == "" && tail.Transactions == 0 && !op.Discard { // nothing was read: its binlog was emptied
 		m.Why = tail.Why
+	}
+	if m.Emptied != "" {
+		m.Why = emptiedTail(*m, m.Emptied).Why
 	}
 	op.State, op.Ended = OperationDone, c.At.UTC()
 	return nil

@@ -25,6 +25,9 @@ func (b BeginReplay) apply(s *Snapshot, c Command) error {
 	case s.Members[i].State != MemberQuarantined:
 		return fmt.Errorf("%w: %s is %s: what only a member in quarantine holds is replayed", ErrStale, b.Member, s.Members[i].State)
 	}
+	if err := refuseEmptied(s.Members[i]); err != nil {
+		return err
+	}
 	id, err := s.begin(c, Operation{Kind: OperationReplay, Member: b.Member, Cursor: ReplayJudge, Quarantine: s.Members[i].Why})
 	if err != nil {
 		return err

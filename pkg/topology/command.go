@@ -122,6 +122,7 @@ func standingKinds() map[string]Change {
 		"raise_law":     RaiseLaw{},
 		"set_account":   SetAccount{},
 		"clear_account": ClearAccount{},
+		"note_emptied":  NoteEmptied{},
 	}
 }
 

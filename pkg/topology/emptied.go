@@ -64,7 +64,7 @@ func beheaded(gap string) (domain uint32, is bool) {
 // refill is what has to be done at a MySQL whose binlog was emptied, before anything can be
 // done with it, "" if nothing: what it has executed since leaves a gap.
 func refill(m Member, seen Observation) string {
-	if seen.Gap == "" || seen.Past.Emptied.IsZero() {
+	if seen.Gap == "" || seen.Past.Emptied.IsZero() && m.Emptied == "" {
 		return ""
 	}
 	return fmt.Sprintf("its binlog was emptied by hand: STOP REPLICA; RESET BINARY LOGS AND GTIDS there (8.0: RESET MASTER), then sqlring master reclone %s", m.ID)
@@ -79,9 +79,9 @@ func refill(m Member, seen Observation) string {
 // That others have more of a MySQL's own than itself proves nothing while it works: it
 // counts a transaction once that is committed, and sends it before, whoever acknowledges it.
 func judgeBinlog(s *Snapshot, m Member, seen Observation, o Observations, now time.Time) (judgement, bool) {
-	why, is := hadMore(s, m, seen, o, now)
-	if !is && m.Source == "" {
-		why, is = othersHaveMore(s, m, seen, o, now)
+	why, is := m.Emptied, m.Emptied != "" && accompanied(s, m, o, now)
+	if !is {
+		why, is = emptied(s, m, seen, o, now)
 	}
 	if !is {
 		return judgement{}, false
@@ -89,6 +89,52 @@ func judgeBinlog(s *Snapshot, m Member, seen Observation, o Observations, now ti
 	return judgement{lost: true, why: fmt.Sprintf("the binlog of member %s was emptied by hand", m.ID), evidence: []string{
 		why + ": RESET MASTER was typed there, or RESET BINARY LOGS AND GTIDS",
 	}}, true
+}
+
+// emptied says by what is seen that the binlog of m, which works, was emptied.
+func emptied(s *Snapshot, m Member, seen Observation, o Observations, now time.Time) (why string, is bool) {
+	if why, is = hadMore(s, m, seen, o, now); !is && m.Source == "" {
+		why, is = othersHaveMore(s, m, seen, o, now)
+	}
+	return why, is
+}
+
+// accompanied reports whether another member is in the ring, and answers with the process
+// that was admitted.
+func accompanied(s *Snapshot, m Member, o Observations, now time.Time) bool {
+	return slices.ContainsFunc(s.Members, func(other Member) bool {
+		theirs, good := o.Good(other.ID, now)
+		return other.ID != m.ID && other.State == MemberActive && good && theirs.Boot == other.Boot
+	})
+}
+
+// noteEmptied notes what is seen of emptied binlogs before anything else is done: the next
+// leader may have seen nothing of it (S84).
+func noteEmptied(s *Snapshot, o Observations, now time.Time) (Step, bool) {
+	if !s.knows(LawOfEmptied) {
+		return Step{}, false
+	}
+	for _, m := range s.Members {
+		seen, _ := o.Of(m.ID)
+		told := seen.Reach == ReachAnswers || seen.Reach == ReachUnknown && seen.Gap != ""
+		if !told || seen.Boot != m.Boot || now.Sub(seen.At) > MaxAge || !mayBeEmptied(s, m) {
+			continue
+		}
+		if why, is := emptied(s, m, seen, o, now); is {
+			return commit(NoteEmptied{Member: m.ID, Boot: m.Boot, Found: why}, "%s", why), true
+		}
+	}
+	return Step{}, false
+}
+
+// Filled returns o with what its member's binlog has now for all that it had, while the
+// member gets another one's data: each attempt of a copy empties it (S82). Whoever notes
+// observations calls it after [Observation.After], with the state that its node knows.
+func (s *Snapshot) Filled(o Observation) Observation {
+	if m, ok := s.Member(o.Member); ok && m.State == MemberCopying && !m.Copy.Done {
+		o.Past.Binlog, o.Past.Emptied, o.Past.Gone = o.Binlog, time.Time{}, nil
+	}
+	return o
 }
 
 // othersHaveMore says that another member was seen to have more of m's own before m was
@@ -127,6 +173,19 @@ func hadMore(s *Snapshot, m Member, seen Observation, o Observations, now time.T
 		}
 	}
 	return "", false
+}
+
+// emptiedBefore says that the binlog of a returning member was emptied: raft has it so, or it
+// is seen while the process runs on, whose disk is no older one then. Who is let in with its
+// tail discarded was copied by hand, which empties it; it gets another identity.
+func emptiedBefore(s *Snapshot, op Operation, m Member, seen Observation, o Observations, now time.Time) (why string, is bool) {
+	if m.Emptied != "" || !op.Same {
+		return m.Emptied, m.Emptied != ""
+	}
+	if why, is = othersHaveMore(s, m, seen, o, now); !is && !op.Discard {
+		why, is = hadMore(s, m, seen, o, now)
+	}
+	return why, is
 }
 
 // emptiedTail is what stands of a member whose binlog was emptied while it ran: what it

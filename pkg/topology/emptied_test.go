@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,168 @@ func TestNobodyReadsFromAnEmptiedBinlog(t *testing.T) {
 		h := heal{s: &Snapshot{Ring: &Ring{}, Members: []Member{heir, lost}}, lost: lost, alive: []Member{heir}, o: o, now: now}
 		if step, fed := h.feed(); fed != emptied {
 			t.Errorf("emptied %t: nothing is left to read %t: %s", emptied, fed, step)
+		}
+	}
+}
+
+// TestWhatWasFoundOfABinlogOutlivesItsLeader: what raft notes is judged by, and by whoever leads;
+// what a release before does not know is not noted.
+func TestWhatWasFoundOfABinlogOutlivesItsLeader(t *testing.T) {
+	s, at := opened(t)
+	s.Operations, s.Units = nil, []Unit{{ID: UnitRest, Owner: "m1", Epoch: 1}}
+	for i := range s.Members {
+		s.Members[i].State = MemberActive
+	}
+	do := func(change Change) error {
+		next, err := Apply(s, Command{Index: s.Index + 1, At: at, By: ByController + "n1", Change: change})
+		if err == nil {
+			s = next
+		}
+		return err
+	}
+	note := func(id MemberID) NoteEmptied {
+		m, _ := s.Member(id)
+		return NoteEmptied{Member: id, Boot: m.Boot, Found: "it had more"}
+	}
+	seen := func(past bool) (o Observations) {
+		for _, m := range s.Members {
+			x := Observation{Member: m.ID, Reach: ReachAnswers, Asked: at, At: at, Boot: m.Boot, ServerID: m.Identity, Domain: m.Identity, ReadOnly: true}
+			x.Past = Past{Boot: m.Boot, ServerID: m.Identity, Since: at.Add(-time.Hour)}
+			if m.ID == "m2" && past {
+				x.Past.Emptied, x.Past.Gone = at.Add(-time.Second), []uint32{m.Identity}
+			}
+			o = o.With(x)
+		}
+		return o
+	}
+	if err := do(note("m2")); !errors.Is(err, ErrLaw) {
+		t.Errorf("before every node knows of it: %v", err)
+	}
+	if step := Next(s, seen(true), at); step.Kind == StepCommit && step.Change.String() == note("m2").String() {
+		t.Errorf("before every node knows of it: %s", step)
+	}
+	for _, law := range []Change{OpenOutbox{}, RaiseLaw{To: Law}} {
+		if err := do(law); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stale := note("m2")
+	stale.Boot++
+	if err := do(stale); !errors.Is(err, ErrStale) {
+		t.Errorf("of another process: %v", err)
+	}
+	m2, _ := s.Member("m2")
+	if judge(s, m2, seen(false), at).lost {
+		t.Error("nobody has seen anything")
+	}
+	if step := Next(s, seen(true), at); step.Kind != StepCommit || step.Change.String() != note("m2").String() {
+		t.Fatalf("it is noted before anything else: %s", step)
+	}
+	if err := do(note("m2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := do(note("m2")); !errors.Is(err, ErrStale) {
+		t.Errorf("twice: %v", err)
+	}
+	m2, _ = s.Member("m2")
+	if got := judge(s, m2, seen(false), at); !got.lost || !strings.Contains(strings.Join(got.evidence, ""), "it had more") {
+		t.Errorf("a leader that has seen nothing: %+v", got)
+	}
+	if alone := (Observations{Members: seen(false).Members[1:2]}); judge(s, m2, alone, at).lost {
+		t.Error("nobody else answers")
+	}
+	if err := do(BeginHeal{Member: "m2", Evidence: []string{"it had more"}}); err != nil {
+		t.Fatal(err)
+	}
+	if m2, _ = s.Member("m2"); m2.Emptied == "" || mayBeEmptied(s, m2) {
+		t.Errorf("out: %+v", m2)
+	}
+	op, _ := s.Running()
+	if err := do(CountAgain{Operation: op.ID, Member: "m2"}); !errors.Is(err, ErrLaw) {
+		t.Errorf("counted again: %v", err)
+	}
+}
+
+// TestWhatATailSaysOfAnEmptiedBinlogIsPassedOver: a deposed leader's word that nothing is above
+// the cut comes late, and whatever was meant by the person who let the tail flow.
+func TestWhatATailSaysOfAnEmptiedBinlogIsPassedOver(t *testing.T) {
+	for _, flow := range []bool{false, true} {
+		s := &Snapshot{Outbox: &Outbox{Law: Law}, Members: []Member{{ID: "m2", State: MemberReturning, Boot: 2, Identity: 102}}}
+		s.Operations = []Operation{{ID: "op1", Kind: OperationRejoin, Member: "m2", Cursor: RejoinJudge, Same: true, LetFlow: flow}}
+		if err := (NoteEmptied{Member: "m2", Boot: 2, Found: "it had more"}).apply(s, Command{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := (JudgeTail{Operation: "op1", Tail: Tail{Verdict: TailEmpty}}).apply(s, Command{}); err != nil {
+			t.Fatal(err)
+		}
+		if m := s.Members[0]; m.State != MemberQuarantined || !strings.Contains(m.Why, "sqlring master reclone m2") {
+			t.Errorf("let_flow %t: %s: %s", flow, m.State, m.Why)
+		}
+	}
+}
+
+// TestACopyThatIsMadeTwiceIsNoEmptiedBinlog: each attempt of a copy empties the binlog of a process
+// that runs on. What was seen of it before it is complete is no proof.
+func TestACopyThatIsMadeTwiceIsNoEmptiedBinlog(t *testing.T) {
+	at := time.Unix(100, 0)
+	copying := &Snapshot{Members: []Member{{ID: "m3", State: MemberCopying, Copy: &Copying{ID: 7}}}}
+	complete := &Snapshot{Members: []Member{{ID: "m3", State: MemberCopying, Copy: &Copying{ID: 7, Done: true}}}}
+	active := &Snapshot{Members: []Member{{ID: "m3", State: MemberActive}}}
+	var seen Observation
+	began := at.Add(time.Second)
+	for _, probe := range []struct {
+		knows  *Snapshot
+		binlog string
+	}{
+		{copying, "101-101-9,103-103-4"}, {copying, ""}, {copying, "101-101-20"}, {complete, "101-101-20"}, {copying, "101-101-22"}, {copying, ""}, {copying, "101-101-30"}, {complete, "101-101-30"}, {active, "101-101-31,103-103-1"},
+	} {
+		at = at.Add(time.Second)
+		o := Observation{Member: "m3", Reach: ReachAnswers, At: at, Boot: 3, ServerID: 103, Domain: 103, Binlog: position(t, probe.binlog)}
+		if seen = probe.knows.Filled(o.After(seen)); !seen.Past.Emptied.IsZero() || len(seen.Past.Gone) > 0 {
+			t.Fatalf("%q: %+v", probe.binlog, seen.Past)
+		}
+	}
+	if !seen.Past.Since.Equal(began) {
+		t.Errorf("its process was seen first at %s: %+v", began, seen.Past)
+	}
+	o := Observation{Member: "m3", Reach: ReachAnswers, At: at.Add(time.Second), Boot: 3, ServerID: 103, Domain: 103, Binlog: position(t, "103-103-2")}
+	if seen = active.Filled(o.After(seen)); seen.Past.Emptied.IsZero() {
+		t.Error("what is emptied after that is not seen")
+	}
+}
+
+// TestANewLeaderSaysWhatIsToBeTypedAtAMySQLWithAGap: it has not seen that the binlog was emptied;
+// raft has it so.
+func TestANewLeaderSaysWhatIsToBeTypedAtAMySQLWithAGap(t *testing.T) {
+	gap := Observation{Member: "m2", Reach: ReachUnknown, Boot: 2, Gap: uuidA + ":1-9"}
+	if got := refill(Member{ID: "m2"}, gap); got != "" {
+		t.Errorf("nobody knows why: %s", got)
+	}
+	if got := refill(Member{ID: "m2", Emptied: "it had more"}, gap); !strings.Contains(got, "sqlring master reclone m2") {
+		t.Errorf("it is told %q", got)
+	}
+	now := time.Unix(100, 0)
+	gap.At, gap.Asked, gap.ServerID, gap.Domain = now, now, 102, SourceDomain(uuidB)
+	s := &Snapshot{Ring: &Ring{}, Outbox: &Outbox{Law: Law}, Members: []Member{{ID: "m1", State: MemberActive, Identity: 101, Boot: 1, Source: uuidA}, {ID: "m2", State: MemberActive, Identity: 102, Boot: 2, Source: uuidB}}}
+	gap.Past = Past{Boot: 2, ServerID: 102, Emptied: now.Add(-time.Second), Gone: []uint32{SourceDomain(uuidA)}}
+	o := Observations{}.With(gap).With(Observation{Member: "m1", Reach: ReachAnswers, Asked: now, At: now, Boot: 1, Past: Past{Boot: 1}})
+	if step, found := noteEmptied(s, o, now); !found || step.Change.(NoteEmptied).Member != "m2" {
+		t.Errorf("a gap at the beginning is noted: %s", step)
+	}
+}
+
+// TestAHealDoesNotWaitForWhatTheLostMemberCanNotSend: its binlog was emptied, which nobody knows,
+// and it was restarted: it refuses who asks it for more than others have.
+func TestAHealDoesNotWaitForWhatTheLostMemberCanNotSend(t *testing.T) {
+	now := time.Unix(100, 0)
+	lost, heir := Member{ID: "m2", Addr: "m2:3306", State: MemberDown, Identity: 102, Boot: 2}, Member{ID: "m1", Addr: "m1:3306", State: MemberActive, Identity: 101, Boot: 1}
+	for errno, want := range map[int]bool{0: false, 1045: false, 1236: true} {
+		back := Observation{Member: "m2", Reach: ReachAnswers, Asked: now, At: now, Boot: 7, ServerID: 1, Binlog: position(t, "102-102-9"), ReadOnly: true}
+		reads := Observation{Member: "m1", Reach: ReachAnswers, Asked: now, At: now, Boot: 1, Applied: position(t, "102-102-8")}
+		reads.Link = Link{Upstream: "m2:3306", Receiver: ThreadStopped, ReceiverErrno: errno}
+		h := heal{s: &Snapshot{Ring: &Ring{}, Members: []Member{heir, lost}}, lost: lost, alive: []Member{heir}, o: Observations{}.With(back).With(reads), now: now}
+		if step, fed := h.feed(); fed != want {
+			t.Errorf("error %d: nothing is left to read %t: %s", errno, fed, step)
 		}
 	}
 }

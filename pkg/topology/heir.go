@@ -19,7 +19,13 @@ func (h heal) best() Member {
 		x, _ := h.o.Of(a.ID)
 		y, _ := h.o.Of(b.ID)
 		all := func(o Observation) int { return -len(o.Position().Missing(h.op.Mark)) }
-		return cmp.Or(cmp.Compare(x.Position().Seq(h.lost.Domain()), y.Position().Seq(h.lost.Domain())), cmp.Compare(all(x), all(y)))
+		sound := func(m Member) int { // who is about to be lost comes last of equals
+			if m.Emptied != "" {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(x.Position().Seq(h.lost.Domain()), y.Position().Seq(h.lost.Domain())), cmp.Compare(all(x), all(y)), cmp.Compare(sound(a), sound(b)))
 	})
 }
 
@@ -90,7 +96,7 @@ func (h heal) readmitted(heir Observation) (Step, bool) {
 		if !counts || !seen.Position().Covers(h.op.Mark) || !ownIsWhole(h.s, m, h.o, h.now) {
 			continue
 		}
-		if !isActive(m) && len(h.beyond(m, seen)) > 0 {
+		if !isActive(m) && (m.Emptied != "" || len(h.beyond(m, seen)) > 0) {
 			continue // to be judged, not to flow
 		}
 		if seen.SemiSync.Enabled || !seen.ReadOnly || seen.Apps > 0 {

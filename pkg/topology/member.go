@@ -106,6 +106,9 @@ type Member struct {
 	// Base is where its binlog begins if its data came from another member: what is
 	// before that it can send to nobody.
 	Base Position `json:"base,omitempty"`
+	// Emptied is how its binlog was found to be emptied by hand (S84), under whatever process
+	// of it; empty: it was not, or its data is another member's by now.
+	Emptied string `json:"emptied,omitempty"`
 	// Copy is what is known of its data while it is MemberCopying, else nil.
 	Copy *Copying `json:"copy,omitempty"`
 }

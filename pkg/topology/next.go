@@ -10,6 +10,9 @@ func Next(s *Snapshot, o Observations, now time.Time) Step {
 	if s.Ring == nil {
 		return idle("there is no ring yet")
 	}
+	if step, found := noteEmptied(s, o, now); found {
+		return step
+	}
 	op, ok := s.Running()
 	if !ok {
 		return upkeep(s, o, now)

@@ -97,6 +97,9 @@ func (s *Snapshot) tellMember(was Member, known bool, m Member, c Command) {
 			n.Severity, n.Remedy = UrgencyWarning, "nothing: it is caught up and let in by itself; sqlring operation list shows how far it is"
 		case MemberQuarantined:
 			n.Severity, n.Remedy = UrgencyCritical, fmt.Sprintf("it holds transactions that the others lack: sqlring why %s, then sqlring master rejoin %s", m.ID, m.ID)
+			if m.Emptied != "" {
+				n.Remedy = fmt.Sprintf("its data anew: sqlring master reclone %s", m.ID)
+			}
 		case MemberHeld:
 			n.Severity, n.Remedy = UrgencyWarning, fmt.Sprintf("it stays out until it is let in by word: sqlring master rejoin %s", m.ID)
 		}

@@ -152,8 +152,10 @@ func (h heal) feed() (Step, bool) {
 	theirs, _ := h.o.Of(heir.ID)
 	own, has := back.Binlog.Seq(h.lost.Domain()), theirs.Position().Seq(h.lost.Domain())
 	needed := !h.op.Armed || !h.ackerAlive() || len(theirs.Unapplied()) > 0 || !theirs.Position().Covers(h.op.Mark)
-	_, emptied := hadMore(h.s, h.lost, back, h.o, h.now) // its numbers say nothing, and it can send nothing from before (S82)
-	if !good || !needed || has >= own || emptied {
+	link := theirs.Link
+	refuses := link.Upstream == h.lost.Addr && link.Receiver == ThreadStopped && link.ReceiverErrno == errnoPurged // its binlog has not what comes next
+	_, emptied := hadMore(h.s, h.lost, back, h.o, h.now)                                                           // its numbers say nothing, and it can send nothing from before (S82)
+	if !good || !needed || has >= own || refuses || emptied || h.lost.Emptied != "" {
 		return Step{}, true
 	}
 	if step, ok := shut(h.lost, back); !ok {

@@ -100,12 +100,8 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 	cut, end := above(held, seen.Binlog, alive)
 	own := known(m, o)
 	step, isShut := shut(m, seen)
-	if op.Same && (isShut || step.Kind == StepStuck) {
-		why, emptied := othersHaveMore(s, m, seen, o, now)
-		if !emptied && !op.Discard { // who copies it anew by hand empties it; it gets another identity
-			why, emptied = hadMore(s, m, seen, o, now)
-		}
-		if emptied { // its disk is not an older one: it runs on. What it applies breaks at its own transactions
+	if isShut || step.Kind == StepStuck { // what it applies breaks at its own transactions
+		if why, emptied := emptiedBefore(s, op, m, seen, o, now); emptied {
 			return commit(JudgeTail{Operation: op.ID, Tail: emptiedTail(m, why)}, "its binlog was emptied by hand")
 		}
 	}

@@ -3,9 +3,11 @@ package topology
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
-// moreCommands are those about circles that are adopted, and about replays.
+// moreCommands are those about circles that are adopted, about replays, and about binlogs that
+// are emptied.
 func (sc *scenario) moreCommands(t *testing.T, name string, names []string, args map[string]string) (out string, ok bool) {
 	t.Helper()
 	switch name {
@@ -38,6 +40,15 @@ func (sc *scenario) moreCommands(t *testing.T, name string, names []string, args
 		return sc.apply(CloseDirect{Member: MemberID(strings.Join(names, ""))}), true
 	case "replay":
 		return sc.apply(BeginReplay{Member: MemberID(names[0])}), true
+	case "law": // every node knows the latest
+		sc.applyBy(ByController+"n1", OpenOutbox{})
+		return sc.applyBy(ByController+"n1", RaiseLaw{To: Law}), true
+	case "newcomer": // who leads now has seen nothing before
+		for _, seen := range sc.obs.Members {
+			seen.Past, seen.Earlier, seen.EarlierAt = Past{}, nil, time.Time{}
+			sc.obs = sc.obs.With(seen.After(Observation{}))
+		}
+		return "ok\n", true
 	case "replays": // what comes of the next replay
 		sc.sum = ReplaySum{Replayed: number(t, args["replayed"]), Conflicts: number(t, args["conflicts"]), First: "101-101-9: the ring has such a row", File: "replay-m1.jsonl"}
 		return "ok\n", true
