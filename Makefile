@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: checks lag hooks disk grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes night
+.PHONY: test-rings test-rest checks lag hooks disk grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes night
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,15 +18,22 @@ build: ## build bin/sqlring
 servers: ## install the database servers that the tests start (asks apt, only if they are missing)
 	./scripts/install-servers.sh
 
-test: servers ## all tests, on real servers too: rings of MariaDB 10.11, then those of MySQL 9.7
-	./scripts/test.sh ./... -- -timeout 30m && $(MAKE) --no-print-directory mysql
+# Two packages at a time, on two cores: the rings of internal/app take as long as all the rest.
+test: servers ## all tests, on real servers too: rings of MariaDB 10.11, and beside them the rest and rings of MySQL 9.7
+	$(MAKE) --no-print-directory -j2 test-rings test-rest
+
+test-rings: servers ## the tests of internal/app, on MariaDB 10.11
+	./scripts/test.sh ./internal/app -- -timeout 30m
+
+test-rest: servers ## all others, then the ring's tests on MySQL 9.7
+	./scripts/test.sh $$($(GO) list ./... | grep -v /internal/app$$) -- -p 1 -timeout 30m && $(MAKE) --no-print-directory mysql
 
 # What the two flavours do not do alike, and every operation; rings of three and the rest: RUN=.
 MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDiesBetweenTwoStepsOf(ATakeover|ARemoval|AMaintenance|ADissolution)|TestNodeDiesWhile|TestAFailed|TestReadsSee|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands
 MYSQL_RUN := $(MYSQL_RUN)|TestGrow|TestServersDie|TestReclone|TestInitFromData|TestRemove|TestMaintenance|TestDiscard|TestDissolve|TestDamagedRows|TestCopy|TestSnapshot|TestRetire|TestASlot|TestSessionsOverAResize|TestWhoIsStill|TestCycles|TestReplay|TestNodeDiesInTheMidstOfAReplay|TestBinlogIsEmptied|TestAnAcker|TestAdopt|TestNodeDiesBetweenTwoStepsOfAnAdoption
 
 mysql: servers ## the ring's tests on MySQL 9.7; RUN=pattern: others (10 min)
-	SQLRING_TEST_FLAVOUR=mysql ./scripts/test.sh ./internal/mysqld ./internal/app -- -timeout 30m -run "$(or $(RUN),$(MYSQL_RUN))"
+	SQLRING_TEST_FLAVOUR=mysql ./scripts/test.sh ./internal/mysqld ./internal/app -- -p 1 -timeout 30m -run "$(or $(RUN),$(MYSQL_RUN))"
 
 mariadb118: servers ## the operations' tests on MariaDB 11.8, put beside the system; RUN=pattern: others (7 min)
 	./scripts/get-mariadb118.sh && SQLRING_TEST_SERVERS="mariadb=$${SQLRING_SERVERS_DIR:-$$HOME/.cache/sqlring/servers}/mariadb-11.8/bin/mariadbd" SQLRING_REQUIRE_SERVERS=1 $(GO) test -timeout 20m ./internal/mysqld ./internal/app -run "$(or $(RUN),$(MYSQL_RUN))"

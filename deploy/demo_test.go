@@ -6,17 +6,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/demo"
 )
 
-// build makes the program for this test.
-func build(t *testing.T) string {
+// build makes the program for this test, with further flags of go build.
+func build(t *testing.T, flags ...string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "sqlring")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/sqlring")
+	cmd := exec.CommandContext(t.Context(), "go", slices.Concat([]string{"build", "-o", binary}, flags, []string{"./cmd/sqlring"})...)
 	cmd.Dir = ".."
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v: %s", err, text)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests start or call, if it is missing: Debian's MariaDB
-# server and client programs, sysbench, ip for network namespaces, libfaketime for wrong clocks; HAProxy and MySQL 9.7 are
+# server and client programs, sysbench, ip for network namespaces, libfaketime for wrong clocks, man that reads our pages; HAProxy and MySQL 9.7 are
 # put beside the system (install-bench.sh, get-mysql97.sh). No service is started.
 set -euo pipefail
 "$(dirname "$0")/get-mysql97.sh"
@@ -10,6 +10,7 @@ command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb
 command -v mariadb-dump >/dev/null || missing+=(mariadb-client)
 command -v sysbench >/dev/null || missing+=(sysbench)
 ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing+=(libfaketime)
+command -v man >/dev/null || missing+=(man-db)
 command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2)
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ]; then

@@ -4,10 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=${1:-${VERSION:-0.1.0-dev.$(git rev-list --count HEAD 2>/dev/null || echo 0)}}
+version=${version#v}
 arch=$(go env GOARCH)
 rm -rf dist
 mkdir -p dist/root/man
-CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o dist/root/sqlring ./cmd/sqlring
+CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/sqlring/sqlring/internal/api.release=$version" -o dist/root/sqlring ./cmd/sqlring
 dist/root/sqlring manual dist/root/man
 gzip -9n dist/root/man/*.1
 gzip -9nc CHANGELOG.md >dist/root/CHANGELOG.md.gz

@@ -34,7 +34,9 @@ getent group | sort >"$work/groups-before"
 
 dpkg -i "$deb" >"$work/install.log" 2>&1 || fail "dpkg -i: $(cat "$work/install.log")"
 ok "dpkg -i"
-sqlring version | grep -q '^sqlring ' || fail "the program does not run"
+# The deb writes 0.1.0-dev.7 as 0.1.0~dev.7, which dpkg sorts before 0.1.0.
+named=$(dpkg-query -W -f '${Version}' sqlring | tr '~' '-')
+[ "$(sqlring version | cut -d' ' -f2)" = "$named" ] || fail "the program says $(sqlring version || true), its package is $named"
 ok "$(sqlring version)"
 [ "$(stat -c '%U %a' /etc/sqlring/sqlring.yaml)" = "root 644" ] || fail "the sample file: $(stat -c '%U %a' /etc/sqlring/sqlring.yaml)"
 dpkg-query -W -f '${Conffiles}' sqlring | grep -q /etc/sqlring/sqlring.yaml || fail "the sample file is no conffile"
@@ -114,7 +116,7 @@ if ! command -v rpm >/dev/null; then apt-get -qq update && apt-get -qq install -
 rpm -K --nosignature "$rpm" >/dev/null || fail "rpm -K: the digests are wrong"
 mkdir -p "$work/rpmroot"
 rpm --root "$work/rpmroot" --nosignature --nodeps --noscripts -i "$rpm" || fail "rpm -i"
-"$work/rpmroot/usr/bin/sqlring" version >/dev/null || fail "the program of the rpm does not run"
+[ "$("$work/rpmroot/usr/bin/sqlring" version | cut -d' ' -f2)" = "$named" ] || fail "the program of the rpm does not say $named"
 rpm --root "$work/rpmroot" -qc sqlring | grep -q '^/etc/sqlring/sqlring.yaml$' || fail "the sample file is no config of the rpm"
 rpm --root "$work/rpmroot" --noscripts -e sqlring || fail "rpm -e"
 left=$(find "$work/rpmroot/usr" "$work/rpmroot/etc" -type f 2>/dev/null || true)

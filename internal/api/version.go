@@ -13,15 +13,23 @@ type Version struct {
 	API      string `json:"api" doc:"version of this API"`
 }
 
-// BuildVersion returns the version of this program, as its build recorded it.
+// release is the version that scripts/package.sh names, by the linker's -X, which sets
+// nothing but a variable; empty: the build names none. Nothing else writes it.
+var release string
+
+// BuildVersion returns the version of this program: the one that its package was given,
+// and else what the build recorded of its module.
 func BuildVersion() Version {
 	v := Version{Version: "(devel)", Go: runtime.Version(), API: "v1"}
 	info, ok := debug.ReadBuildInfo()
+	if ok && info.Main.Version != "" {
+		v.Version = info.Main.Version
+	}
+	if release != "" {
+		v.Version = release
+	}
 	if !ok {
 		return v
-	}
-	if info.Main.Version != "" {
-		v.Version = info.Main.Version
 	}
 	dirty := ""
 	for _, s := range info.Settings {

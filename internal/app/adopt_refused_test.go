@@ -51,6 +51,7 @@ func adoptRefusals(t *testing.T) []adoptRefused {
 
 // TestAdoptIsRefused names what is in the way, and what mends it: nothing is changed.
 func TestAdoptIsRefused(t *testing.T) {
+	beside(t)
 	r := &rig{servers: mysqltest.StartRing(t, 3), cfg: nodeConfig(t)}
 	circle(t, r.servers, 3)
 	r.startNode(t)
@@ -102,6 +103,7 @@ func TestAdoptIsRefused(t *testing.T) {
 // before, nothing that was written is missing, and once the schema is dropped it can be
 // adopted again.
 func TestAdoptIsAborted(t *testing.T) {
+	beside(t)
 	r := &rig{servers: mysqltest.StartRing(t, 3), cfg: nodeConfig(t)}
 	before := r.startCircle(t, 3)
 	r.startNode(t)

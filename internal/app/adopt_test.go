@@ -188,12 +188,14 @@ func (r *rig) adoptRing(t *testing.T) {
 // its servers is written to; then clients write through the proxy, and then directly no
 // more.
 func TestAdopt(t *testing.T) {
+	beside(t)
 	for _, c := range []struct{ members, stride, becomes int }{{2, 1, 16}, {2, 2, 16}, {3, 3, 48}, {3, 10, 80}} {
 		t.Run(fmt.Sprintf("%d of stride %d", c.members, c.stride), func(t *testing.T) { playAdopt(t, c.members, c.stride, c.becomes) })
 	}
 }
 
 func playAdopt(t *testing.T, members, stride, becomes int) {
+	beside(t)
 	servers := mysqltest.StartRing(t, members)
 	r := &rig{servers: servers, cfg: nodeConfig(t)}
 	open := servers

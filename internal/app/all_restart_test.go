@@ -10,6 +10,7 @@ import (
 // TestEveryMemberIsKilled takes the power from both servers under load: the ring comes
 // up again by itself, with all that was acknowledged, nothing twice, and takes writes.
 func TestEveryMemberIsKilled(t *testing.T) {
+	beside(t)
 	r := startRig(t, 2)
 	db := r.takeoverPool(t)
 	sessions := make([]*session, 6)

@@ -13,6 +13,7 @@ import (
 // What members count by is found when somebody changes it behind sqlring's back,
 // and is right again soon; and the keys of real tables are seen to be used up.
 func TestCountingIsVerifiedAndKeysAreMeasured(t *testing.T) {
+	beside(t)
 	r := startRig(t, 2)
 	verified := func() error {
 		v, err := r.client.VerifyAutoinc(t.Context())

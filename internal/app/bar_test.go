@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"os"
+	"testing"
 	"time"
 )
 
@@ -13,4 +14,15 @@ func bar(d time.Duration) time.Duration {
 		return d
 	}
 	return 4 * d
+}
+
+// beside lets a test run beside others that call it, on servers of its own: one that shows
+// what becomes of the data and of the ring, by waits that a busy machine keeps. A test that
+// holds a clock to a second or so, and one that makes network namespaces, which have the
+// names of the process, runs alone. So do all of those that figures are taken of.
+func beside(t *testing.T) {
+	t.Helper()
+	if os.Getenv("SQLRING_FIGURES") == "" && os.Getenv("SQLRING_FAULT_ROUNDS") == "" {
+		t.Parallel()
+	}
 }

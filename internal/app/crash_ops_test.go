@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +21,7 @@ func betweenSteps(t *testing.T, some []int, play func(t *testing.T, step int) (d
 	if os.Getenv("SQLRING_FAULT_ROUNDS") == "" {
 		for _, n := range some {
 			t.Run(fmt.Sprintf("after step %d", n), func(t *testing.T) {
+				beside(t)
 				if deaths := play(t, n); deaths != 1 {
 					t.Errorf("the node died %d times", deaths)
 				}
@@ -42,6 +44,7 @@ func betweenSteps(t *testing.T, some []int, play func(t *testing.T, step int) (d
 // TestNodeDiesBetweenTwoStepsOfAMaintenance takes the owner out for a while, and lets it
 // back in.
 func TestNodeDiesBetweenTwoStepsOfAMaintenance(t *testing.T) {
+	beside(t)
 	betweenSteps(t, []int{4, 11}, func(t *testing.T, step int) int {
 		r := &rig{servers: mysqltest.StartRing(t, 3), cfg: nodeConfig(t)}
 		node := r.startProcess(t, step)
@@ -88,6 +91,7 @@ func (r *rig) untilState(t *testing.T, name, state string) {
 
 // TestNodeDiesBetweenTwoStepsOfADissolution ends a ring: it is ended, or it goes on.
 func TestNodeDiesBetweenTwoStepsOfADissolution(t *testing.T) {
+	beside(t)
 	betweenSteps(t, []int{3, 9, 14}, func(t *testing.T, step int) int {
 		r := &rig{servers: mysqltest.StartRing(t, 3), cfg: nodeConfig(t)}
 		node := r.startProcess(t, step)
@@ -132,6 +136,7 @@ func TestNodeDiesBetweenTwoStepsOfADissolution(t *testing.T) {
 // TestNodeDiesBetweenTwoStepsOfAnAdoption takes over a circle that is written to directly
 // all the while.
 func TestNodeDiesBetweenTwoStepsOfAnAdoption(t *testing.T) {
+	beside(t)
 	betweenSteps(t, []int{2, 6, 9}, func(t *testing.T, step int) int {
 		r := &rig{servers: mysqltest.StartRing(t, 2), cfg: nodeConfig(t)}
 		before := r.startCircle(t, 2)
@@ -181,12 +186,20 @@ func (r *rig) startCircle(t *testing.T, stride int) *directly {
 // TestNodeDiesBetweenTwoStepsOfAReplay replays what was written on a member that was out;
 // each transaction adds one, so one that is replayed twice, or half, is seen.
 func TestNodeDiesBetweenTwoStepsOfAReplay(t *testing.T) {
+	beside(t)
 	betweenSteps(t, []int{1, 2, 3}, func(t *testing.T, step int) int {
-		r := &rig{servers: mysqltest.StartRing(t, 2), cfg: nodeConfig(t)}
-		node := r.startProcess(t, step)
+		r := &rig{servers: mysqltest.StartRing(t, 2), cfg: nodeConfig(t), trap: filepath.Join(t.TempDir(), "trap")}
+		node := r.startProcess(t, 0)
 		r.initRing(t)
 		r.counted(t)
-		_, _ = r.client.Rejoin(t.Context(), "m2", api.RejoinRequest{Replay: true, Why: "test"})
+		setTrap(t, r.trap, 1, step)
+		eventually(t, 20*time.Second, "the replay is ordered", func() error {
+			_, err := r.client.Rejoin(t.Context(), "m2", api.RejoinRequest{Replay: true, Why: "test"})
+			if st, seen := r.client.Status(t.Context()); seen == nil && (st.Operation != nil || memberOf(st, "m2").State != "quarantined") {
+				return nil // the answer was lost with the node
+			}
+			return err
+		})
 		r.untilReplayed(t)
 		return node.deaths()
 	})
@@ -237,6 +250,7 @@ func (r *rig) untilReplayed(t *testing.T) {
 
 // TestNodeDiesInTheMidstOfAReplay kills it between two transactions.
 func TestNodeDiesInTheMidstOfAReplay(t *testing.T) {
+	beside(t)
 	r := &rig{servers: mysqltest.StartRing(t, 2), cfg: nodeConfig(t)}
 	node := r.startProcess(t, 0)
 	r.initRing(t)

@@ -17,6 +17,7 @@ const healSteps = 9
 // after each step that it takes because of that. The node that comes back
 // finishes what was begun; clients meet a refused connection, and nothing else.
 func TestNodeDiesBetweenTwoStepsOfATakeover(t *testing.T) {
+	beside(t)
 	steps := []int{1, 5}
 	if os.Getenv("SQLRING_FAULT_ROUNDS") != "" {
 		steps = nil
@@ -26,6 +27,7 @@ func TestNodeDiesBetweenTwoStepsOfATakeover(t *testing.T) {
 	}
 	for _, n := range steps {
 		t.Run(fmt.Sprintf("after step %d", n), func(t *testing.T) {
+			beside(t)
 			r := &rig{servers: mysqltest.StartRing(t, 2), cfg: nodeConfig(t)}
 			node := r.startProcess(t, n)
 			r.initRing(t)

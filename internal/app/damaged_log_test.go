@@ -16,6 +16,7 @@ import (
 // by name what is wrong, and the others go on. Then what docs/nodes.md says is done, and
 // it is one of three again.
 func TestDamagedRaftLog(t *testing.T) {
+	beside(t)
 	n := startNodes(t)
 	n.load(t)
 	lead := n.leader(t)

@@ -15,12 +15,14 @@ import (
 // unit of its own whose old owner stays open, and because its owner dies. It never runs
 // at two members at a time, runs at the new owner soon, and one that is disabled stays so.
 func TestEventsRunAtTheOwner(t *testing.T) {
+	beside(t)
 	for _, flavour := range []topology.Flavour{topology.FlavourMariaDB, topology.FlavourMySQL} {
 		t.Run(flavour.String(), func(t *testing.T) { playEvents(t, flavour) })
 	}
 }
 
 func playEvents(t *testing.T, flavour topology.Flavour) {
+	beside(t)
 	r := startRigOf(t, flavour, 2)
 	root := r.pool(t, nil)
 	for _, statement := range []string{

@@ -91,6 +91,7 @@ func playFault(t *testing.T, f fault, members, rounds int) {
 	if f.name == "cut" {
 		r = startIsolatedRig(t, members)
 	} else {
+		beside(t)
 		r = startRig(t, members)
 	}
 	w := r.startWorkload(t)

@@ -22,6 +22,7 @@ import (
 // through the proxy, and has the new ones take the writes: no client error, nothing
 // lost or given out twice, equal rows. `make grow` does it with SQLRING_GROW_MB.
 func TestGrow(t *testing.T) {
+	beside(t)
 	servers := mysqltest.StartRing(t, 4)
 	r := openRig(t, &rig{servers: servers[:2]})
 	r.ballast(t, growMB(4))
@@ -214,12 +215,14 @@ func (r *rig) equalEverywhere(t *testing.T, w *workload) {
 // TestNodeDiesWhileTheRingGrows kills the node -9 in the midst of the copy, and
 // between two steps: it comes back, and the ring has grown.
 func TestNodeDiesWhileTheRingGrows(t *testing.T) {
+	beside(t)
 	steps := []int{0, 3} // 0: among the rows
 	if os.Getenv("SQLRING_FAULT_ROUNDS") != "" {
 		steps = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
 	}
 	for _, step := range steps {
 		t.Run(fmt.Sprintf("after step %d", step), func(t *testing.T) {
+			beside(t)
 			servers := mysqltest.StartRing(t, 3)
 			r := &rig{servers: servers[:2], cfg: nodeConfig(t)}
 			node := r.startProcess(t, step)
@@ -246,6 +249,7 @@ func TestNodeDiesWhileTheRingGrows(t *testing.T) {
 // TestServersDieWhileTheRingGrows kills the new server in the midst of the copy, and
 // then the source: half a copy is never taken for a whole one.
 func TestServersDieWhileTheRingGrows(t *testing.T) {
+	beside(t)
 	servers := mysqltest.StartRing(t, 3)
 	r := openRig(t, &rig{servers: servers[:2]})
 	r.ballast(t, 24)
@@ -265,6 +269,7 @@ func TestServersDieWhileTheRingGrows(t *testing.T) {
 
 // TestReclone gives up what a member holds that was taken out.
 func TestReclone(t *testing.T) {
+	beside(t)
 	r := startRig(t, 3)
 	r.ballast(t, 2)
 	w := r.startWorkload(t)
@@ -309,6 +314,7 @@ func (r *rig) member(t *testing.T, name string) api.Member {
 // TestInitFromData makes a ring of a server that holds data, while an application
 // goes on writing to it, which connects anew when its connection ends.
 func TestInitFromData(t *testing.T) {
+	beside(t)
 	servers := mysqltest.StartRing(t, 3)
 	r := &rig{servers: servers, cfg: nodeConfig(t)}
 	live := servers[0]

@@ -144,12 +144,14 @@ func hasLeft(t *testing.T, s *mysqltest.Server, keep bool) {
 // and reads through the proxy: no client gets an error, nothing is lost, nothing waits
 // longer than a second. Then the last but one, by an extra word.
 func TestRemove(t *testing.T) {
+	beside(t)
 	for _, gone := range []string{"m1", "m3"} {
 		t.Run(gone, func(t *testing.T) { playRemove(t, gone) })
 	}
 }
 
 func playRemove(t *testing.T, gone string) {
+	beside(t)
 	r := startRig(t, 3)
 	w := r.startWorkloadOf(t, movers)
 	reads := r.startReaders(t, 4)
@@ -211,6 +213,7 @@ func (r *rig) untilLeftEqual(t *testing.T, gone string) {
 // TestMaintenance takes the acker out, and then the owner, restarts its server while it is
 // out, and lets it back in, under load.
 func TestMaintenance(t *testing.T) {
+	beside(t)
 	r := startRig(t, 3)
 	w := r.startWorkload(t) // no more than an applier can catch up with on a busy machine
 	reads := r.startReaders(t, 4)
@@ -291,6 +294,7 @@ const removeSteps = 25
 // TestNodeDiesBetweenTwoStepsOfARemoval kills the node -9 after each step of the removal
 // of an owner. The node that comes back finishes what was begun.
 func TestNodeDiesBetweenTwoStepsOfARemoval(t *testing.T) {
+	beside(t)
 	steps := []int{6, 13, 19, 24}
 	if os.Getenv("SQLRING_FAULT_ROUNDS") != "" {
 		steps = nil
@@ -300,6 +304,7 @@ func TestNodeDiesBetweenTwoStepsOfARemoval(t *testing.T) {
 	}
 	for _, n := range steps {
 		t.Run(fmt.Sprintf("after step %d", n), func(t *testing.T) {
+			beside(t)
 			r := &rig{servers: mysqltest.StartRing(t, 3), cfg: nodeConfig(t)}
 			node := r.startProcess(t, n)
 			r.initRing(t)
@@ -337,6 +342,7 @@ func TestNodeDiesBetweenTwoStepsOfARemoval(t *testing.T) {
 // TestDiscard writes on a member in maintenance, past sqlring: that may not flow when it
 // is back. The DBA drops it; it is kept in a file, the member is copied anew, and in again.
 func TestDiscard(t *testing.T) {
+	beside(t)
 	r := startRig(t, 2)
 	w := r.startWorkload(t)
 	time.Sleep(300 * time.Millisecond)
@@ -393,6 +399,7 @@ func TestDiscard(t *testing.T) {
 // owned everything takes writes, and no write that was acknowledged is missing anywhere.
 // Before that it is aborted once, and writes go on.
 func TestDissolve(t *testing.T) {
+	beside(t)
 	r := startRig(t, 3)
 	w := r.startWorkload(t)
 	time.Sleep(500 * time.Millisecond)

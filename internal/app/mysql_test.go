@@ -14,6 +14,7 @@ import (
 // TestMySQLRingServes makes a ring of two empty MySQL servers: what is written through
 // the proxy is read on both, the lag is known, and ids are of the owner's slot.
 func TestMySQLRingServes(t *testing.T) {
+	beside(t)
 	r := startRigOf(t, topology.FlavourMySQL, 2)
 	db := r.takeoverPool(t)
 	for seq := range 20 {
@@ -41,6 +42,7 @@ func TestMySQLRingServes(t *testing.T) {
 // TestMySQLReplaysDocuments replays rows with JSON, which a MySQL logs in a form of its
 // own: what that text can not say is never taken for equal.
 func TestMySQLReplaysDocuments(t *testing.T) {
+	beside(t)
 	r := startRigOf(t, topology.FlavourMySQL, 2)
 	db := r.pool(t, nil)
 	for _, statement := range []string{

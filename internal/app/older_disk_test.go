@@ -16,6 +16,7 @@ import (
 // transactions of its own, which were acknowledged and which the other has: it gets all
 // of them back, under a new identity, and gives no number out twice.
 func TestOlderDiskComesBack(t *testing.T) {
+	beside(t)
 	r := startRig(t, 2)
 	db := r.takeoverPool(t)
 	write := func(from, to int) {

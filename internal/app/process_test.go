@@ -28,7 +28,7 @@ import (
 const (
 	envNode = "SQLRING_TEST_NODE" // its configuration file
 	envTrap = "SQLRING_TEST_TRAP" // a trap's file
-	envDie  = "SQLRING_TEST_DIE"  // kill -9 after that many steps of a heal, a removal, a dissolution, an adoption, a replay, or a copy from when its source is chosen; 0: never
+	envDie  = "SQLRING_TEST_DIE"  // kill -9 after that many steps of a heal, a removal, a dissolution, an adoption, or a copy from when its source is chosen; 0: never
 )
 
 // dieFile is the same as envDie, for a node that runs: a number in its directory, which
@@ -57,9 +57,9 @@ func runNode(config string) int {
 			switch d.Step.Change.(type) {
 			case topology.BeginHeal, topology.BeginMove, topology.BeginLeave, topology.ChooseSource, topology.TakeUnits:
 				healing = true
-			case topology.AdvanceOperation: // the first steps of an adoption, and of a replay
+			case topology.AdvanceOperation: // the first step of an adoption
 				a, _ := d.Step.Change.(topology.AdvanceOperation)
-				healing = healing || a.To == topology.AdoptSchema || a.To == topology.ReplayWrite
+				healing = healing || a.To == topology.AdoptSchema
 			}
 			if !healing {
 				return

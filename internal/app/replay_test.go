@@ -59,6 +59,7 @@ func (r *rig) away(t *testing.T, s *mysqltest.Server, meanwhile func(write func(
 // TestReplay has somebody write on a member that is out: what does not conflict is written
 // anew at the owner, the member is copied anew, and all members are equal.
 func TestReplay(t *testing.T) {
+	beside(t)
 	r := startRig(t, 2)
 	w := r.startWorkload(t)
 	db := r.pool(t, nil)
@@ -120,6 +121,7 @@ func TestReplay(t *testing.T) {
 // TestReplayOfConflicts shows each transaction that conflicts, and why; what does not is
 // replayed, once, however often it is said; the rest is kept.
 func TestReplayOfConflicts(t *testing.T) {
+	beside(t)
 	engine := "Aria" // which can not undo
 	if mysqltest.Flavour(t) == topology.FlavourMySQL {
 		engine = "MyISAM"
@@ -216,6 +218,7 @@ func TestReplayOfConflicts(t *testing.T) {
 // holds then is replayed too, though a MySQL gives the numbers of what was replayed before
 // out again.
 func TestReplayAfterAReplay(t *testing.T) {
+	beside(t)
 	r := startRig(t, 2)
 	replay := func() {
 		t.Helper()

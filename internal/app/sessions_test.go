@@ -10,6 +10,7 @@ import (
 
 // The node lists the sessions of its proxy, and ends them.
 func TestSessionsAreListedAndKilled(t *testing.T) {
+	beside(t)
 	r := startRig(t, 2)
 	db := r.pool(t, nil)
 	if _, err := db.ExecContext(t.Context(), "CREATE DATABASE shop"); err != nil {

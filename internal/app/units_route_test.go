@@ -18,6 +18,7 @@ import (
 // while the clients that write in it write in the rest too: no client gets an error,
 // nothing is lost, and no row was written at a member that did not own its unit.
 func TestUnitsAreWrittenAtTheirOwners(t *testing.T) {
+	beside(t)
 	r := startRig(t, 2)
 	root := r.pool(t, nil)
 	const columns = " (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, client INT, seq INT, server INT UNSIGNED)"

@@ -19,12 +19,14 @@ import (
 // both owners are open and armed, both write, and each acknowledges the other. Then
 // one of them dies, comes back, is drained.
 func TestTwoOwners(t *testing.T) {
+	beside(t)
 	for _, members := range []int{2, 3} {
 		t.Run(fmt.Sprint(members), func(t *testing.T) { playTwoOwners(t, members) })
 	}
 }
 
 func playTwoOwners(t *testing.T, members int) {
+	beside(t)
 	r := startRig(t, members)
 	root := r.pool(t, nil)
 	for _, statement := range []string{

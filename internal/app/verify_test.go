@@ -98,6 +98,7 @@ func (r *rig) verify(t *testing.T, req api.VerifyRequest) rowcheck.Run {
 // and no other one, and after the repair the tables have equal checksums. No client sees
 // an error.
 func TestDamagedRowsAreFoundAndRepairedUnderLoad(t *testing.T) {
+	beside(t)
 	r := startRig(t, 3)
 	work := r.startWorkload(t)
 	db := r.pool(t, nil)

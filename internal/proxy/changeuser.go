@@ -73,7 +73,7 @@ func (s *session) giveBack() {
 	s.surrender()
 	s.mem.forget()
 	s.mem.learnInsertID(0)
-	s.consistency = s.p.cfg.consistencyOf(s.as.login.User)
+	s.consistency, s.urgent = s.p.cfg.consistencyOf(s.as.login.User), urgent{}
 }
 
 // staysWho tells a client why it can not become another one. It can go on as the one

@@ -60,15 +60,20 @@ func (s *session) after() error {
 		return errReleased
 	}
 	track := s.current.Mentions.Has(balancer.MentionsTracking) || s.mem.shown
-	if s.link == nil || !track && !s.mem.askCollation {
+	if s.link == nil || !track && !s.mem.askCollation && !s.mem.askValues {
 		return nil
 	}
 	read := s.current.Kind == balancer.KindRead
 	s.current = balancer.Statement{}
-	s.mem.hasLast = false // it is about what we ask now
+	s.mem.hasLast, s.mem.hasFound = false, false // they are about what we ask now
 	err := s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error {
 		if s.mem.askCollation {
 			if err := s.link.learnCollation(&s.mem); err != nil {
+				return err
+			}
+		}
+		if s.mem.askValues {
+			if err := s.link.learnValues(&s.mem, s.plan); err != nil {
 				return err
 			}
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // command is a client's command, or the beginning of a large one.
@@ -170,7 +171,7 @@ func (s *session) understand(c *command) *wire.Error {
 			s.meant = s.mem.statements.find(id)
 		}
 		if s.meant != nil && (c.code == wire.ComStmtExecute || c.code == wire.ComStmtBulkExecute) {
-			s.plan = s.meant.plan
+			s.plan, s.cursor = s.meant.plan, c.code == wire.ComStmtExecute && wire.AsksForCursor(c.payload())
 			_ = s.hinted(s.meant.hint, nil)
 			return s.attributed(*c)
 		}
@@ -271,7 +272,7 @@ func (s *session) changesAccounts(text []byte) bool {
 
 // scanner returns a scanner for this session's SQL.
 func (s *session) scanner() *balancer.Scanner {
-	return &balancer.Scanner{NoBackslashEscapes: s.mem.status.Has(wire.StatusNoBackslashEscapes)}
+	return &balancer.Scanner{NoBackslashEscapes: s.mem.noBackslash()}
 }
 
 // ObserveOK learns what a statement has changed, and keeps from the client what
@@ -295,6 +296,9 @@ func (s *session) ObserveOK(ok *wire.OK) {
 	if s.target != nil {
 		s.mem.statements.opens(s.target, ok.Status.Has(wire.StatusCursorExists) && !ok.Status.Has(wire.StatusLastRowSent))
 	}
+	if s.plan != nil && s.plan.Effects.HasAny(unreported) && carriesSQL(s.code) {
+		s.setsUnreported(0)
+	}
 	s.own.ends(s.mem.variables["completion_type"])
 	switch {
 	case s.mem.wrote:
@@ -302,8 +306,10 @@ func (s *session) ObserveOK(ok *wire.OK) {
 		s.acknowledge(s.mem.lastGTID)
 	case s.link.confined && s.current.Kind != balancer.KindRead: // it may have changed its password; nobody has said by which GTID
 		s.acknowledge(nil)
-	case ok.Mute && (s.code == wire.ComQuery || s.code == wire.ComStmtExecute) && s.current.Kind != balancer.KindRead && !ok.Status.Has(wire.StatusMoreResults) && !s.mem.inTransaction():
-		s.acknowledge(nil) // INSERT … RETURNING to a client that gets EOF packets
+	case ok.Mute && s.writesMutely() && !ok.Status.Has(wire.StatusMoreResults) && !s.mem.inTransaction():
+		if s.mem.askWritten = s.link.version.Flavour == topology.FlavourMariaDB; !s.mem.askWritten {
+			s.acknowledge(nil)
+		}
 	}
 }
 
@@ -318,6 +324,12 @@ func (s *session) ObserveError(number uint16) {
 		s.unparse()
 	}
 	s.mem.asks, s.mem.hasLast, s.mem.hasWarnings, s.mem.rowCount = true, true, true, -1
+	if s.plan != nil && s.plan.Effects.HasAny(unreported) && carriesSQL(s.code) {
+		s.setsUnreported(number)
+	}
+	if s.mem.askStatus = s.leavesUnsure(number); s.mem.askStatus {
+		s.mem.askWritten = s.mayHaveCommitted(number)
+	}
 	s.p.count.errors.Add(1)
 }
 
@@ -342,6 +354,7 @@ func (s *session) reset(c command) error {
 		}
 		s.mem.forget()
 		s.mem.beginOn(s.link)
+		s.mem.wasReset(s.link)
 		s.mem.learnInsertID(0)
 		return s.link.adopt(&s.mem)
 	})
@@ -371,7 +384,7 @@ func (s *session) reset(c command) error {
 		ok.Status = s.mem.status
 	}
 	s.midway = false
-	s.consistency = s.p.cfg.consistencyOf(s.as.login.User)
+	s.consistency, s.urgent = s.p.cfg.consistencyOf(s.as.login.User), urgent{}
 	s.ObserveOK(&ok)
 	packet, _ := wire.AppendPacket(nil, 1, ok.Append(nil, 0))
 	return s.client.write(packet)

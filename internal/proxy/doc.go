@@ -25,7 +25,9 @@
 //	relay.go      command there, response back; stream.go: the system calls
 //	large.go      commands of any size; file.go: the file of LOAD DATA LOCAL
 //	track.go      what the session is, read off its OK packets; collation.go
+//	unreported.go what MariaDB does not tell of, read back
 //	tracking.go   what the client itself is told of, and COMMIT RELEASE
+//	aftererror.go   what an error leaves: whether a transaction is open
 //	prepared.go   its prepared statements, by text; execute.go: their use
 //	gate.go       the gates in front of the members: places; gate_queue.go: waiting for
 //	              one; gate_urgency.go: priority and deadline; lane.go, rowkey.go: rows that

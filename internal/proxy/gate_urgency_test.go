@@ -143,3 +143,32 @@ func TestRealUrgencyAsQueryAttributes(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// What a session has said of its urgency ends with COM_RESET_CONNECTION and COM_CHANGE_USER, as
+// its other settings do: who has the client's connection next has said nothing.
+func TestUrgencyEndsWithTheSession(t *testing.T) {
+	for name, ends := range map[string]func(c *raw){
+		"reset":  func(c *raw) { c.response(wire.ComResetConnection, "") },
+		"change": func(c *raw) { c.become("app", appPassword, "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBusy()
+			s := gate.Settings{Floor: 1, Ceiling: 1, MaxWait: 700 * time.Millisecond}
+			f := startFaked(t, Config{Gates: func() gate.Settings { return s }}, b.answer)
+			t.Cleanup(b.release)
+			holder, c := f.client(t), f.client(t)
+			holder.query("BEGIN")
+			c.query("SET sqlring_deadline='50ms'")
+			c.query("SET sqlring_priority='urgent'")
+			began := time.Now()
+			if n, _ := c.query("UPDATE t SET a=1"); n != 1041 || time.Since(began) > 600*time.Millisecond {
+				t.Fatalf("error %d after %v", n, time.Since(began))
+			}
+			ends(c)
+			began = time.Now()
+			if n, _ := c.query("UPDATE t SET a=1"); n != 1041 || time.Since(began) < 600*time.Millisecond {
+				t.Errorf("error %d after %v: the deadline is still there", n, time.Since(began))
+			}
+		})
+	}
+}

@@ -127,13 +127,21 @@ func (l *lease) divide(before, view *balancer.View) {
 // acknowledge is called when the member says that a write is done, before the
 // client is told. An empty gtid stands for one that the packet had no place for.
 func (s *session) acknowledge(gtid []byte) {
-	position := s.p.lease.record(s.aimed, gtid)
-	if s.account != nil { // it is logged in
-		s.account.add(position)
-	}
-	s.written.add(position)
-	s.wroteAt = s.link.route.Member.ID
+	s.noteWrite(gtid)
 	s.expired = s.expired || !s.stands() || !s.holds() || s.strikes.hit()
+}
+
+// noteWrite notes what reads have to see from now on, and writes at other owners.
+func (s *session) noteWrite(gtid []byte) { s.noteToken(s.p.lease.record(s.aimed, gtid)) }
+
+// noteToken does so of a position; an empty one is of a write that nobody has named.
+func (s *session) noteToken(position topology.Position) {
+	at := s.link.route.Member.ID
+	if s.account != nil { // it is logged in
+		s.account.add(position, at, s.vague)
+	}
+	s.written.add(position, at, s.written.vague.Load())
+	s.wroteAt = at
 }
 
 // holds reports whether a write over the session's link may be acknowledged now.

@@ -33,6 +33,8 @@ type link struct {
 	born     uint64                // generation of the accounts when it was opened
 	opened   time.Time             //
 	fresh    beginning             // what a session there begins with
+	hello    charsets              // that it was opened with
+	reset    charsets              // that the member gives it when it is reset
 	slot     autoinc.Layout        // its auto_increment slot: the member's, or a part of that
 	at       standing              // what it is at; belongs to who holds it, as do owner and will
 	owes     bool                  // LAST_INSERT_ID() gives there what it gave somebody else

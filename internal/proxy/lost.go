@@ -135,7 +135,7 @@ func (s *session) repeatable(c command, sticks balancer.Stick) bool {
 	}
 	switch s.current.Kind {
 	case balancer.KindRead, balancer.KindSet:
-		return balancer.Repeatable(text, s.mem.status.Has(wire.StatusNoBackslashEscapes))
+		return balancer.Repeatable(text, s.mem.noBackslash())
 	case balancer.KindBegin, balancer.KindRollback:
 		return sticks == balancer.StickNone
 	case balancer.KindOther, balancer.KindChange, balancer.KindCommit, balancer.KindKill:

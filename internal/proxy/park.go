@@ -105,7 +105,7 @@ func (s *session) movable() bool {
 // rest gives the link back, if the session can do without it until its next command.
 func (s *session) rest() {
 	l := s.link
-	if l == nil || l.pool == nil || l.confined || s.mem.violated || s.mem.askCollation || s.mem.shown || s.own.released || !s.movable() {
+	if l == nil || l.pool == nil || l.confined || s.mem.violated || s.mem.askCollation || s.mem.askValues || s.mem.shown || s.own.released || !s.movable() {
 		return
 	}
 	if !s.lastWords(l) {
@@ -205,7 +205,9 @@ func (s *session) regain(id topology.MemberID, reading bool) error {
 	return nil
 }
 
-// takeBack goes on with a link of the session's own.
+// takeBack goes on with a link of the session's own. What the session has set since it had
+// that link, on the other one, is set there too; if that fails the link is closed, and the
+// session has none.
 func (s *session) takeBack(l *link, latest bool) {
 	s.link = l
 	l.pool.active.Add(1)
@@ -214,10 +216,34 @@ func (s *session) takeBack(l *link, latest bool) {
 	if s.interrupted.Load() {
 		l.cut()
 	}
-	if !latest {
-		s.mem.statements.moved()
-		s.mem.left()
+	if latest {
+		return
 	}
+	s.mem.statements.moved()
+	s.mem.left()
+	if err := s.levelWith(l); err != nil {
+		s.p.log.Debug("link can not be had again", "session", s.id, "member", string(l.route.Member.ID), "error", err)
+		s.discard(l)
+		l.close()
+	}
+}
+
+// levelWith makes a link that the session has had before the one that it had last one at
+// which everything is as the session has left it there.
+func (s *session) levelWith(l *link) error {
+	s.mem.layout = l.slot
+	same := l.at.settings == s.mem.settingsFor(l.reading.Load()) && l.at.schema == s.mem.schema
+	switch holds := s.mem.holdsInsertID(l); {
+	case same && holds:
+		return nil
+	case same:
+		return l.adopt(&s.mem)
+	case holds: // it may be reset
+		if err := s.knowInsertID(); err != nil {
+			return err
+		}
+	}
+	return l.within(&s.ctx, s.p.cfg.BackendTimeout, func() error { return l.adopt(&s.mem) })
 }
 
 // abandon gives up the links that the session has given back: nobody comes back for

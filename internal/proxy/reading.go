@@ -51,11 +51,22 @@ func (r *reader) plan(text []byte, dialect balancer.Dialect) (p *balancer.Plan, 
 
 // dialect is how the session's statements are to be read, by a server of a version.
 func (m *memory) dialect(v topology.ServerVersion) balancer.Dialect {
-	d := balancer.Dialect{Flavour: v.Flavour, Version: balancer.VersionOf(v), NoBackslashEscapes: m.status.Has(wire.StatusNoBackslashEscapes)}
+	d := balancer.Dialect{Flavour: v.Flavour, Version: balancer.VersionOf(v), NoBackslashEscapes: m.noBackslash()}
 	if d.Flavour == topology.FlavourUnknown {
 		d.Flavour = topology.FlavourMariaDB
 	}
-	mode, charset := m.mode, m.charset0
+	mode, charset := m.reads()
+	if charset != "" && charset != "utf8mb4" {
+		d.Charset = balancer.CharsetNamed(charset)
+	}
+	d.AnsiQuotes = strings.Contains(mode, "ANSI_QUOTES")
+	d.IgnoreSpace = strings.Contains(mode, "IGNORE_SPACE")
+	return d
+}
+
+// reads returns the session's sql_mode and character_set_client.
+func (m *memory) reads() (mode, charset string) {
+	mode, charset = m.mode, m.charset0
 	if len(m.variables) > 0 {
 		if v, ok := m.variables["sql_mode"]; ok {
 			mode = v
@@ -64,12 +75,17 @@ func (m *memory) dialect(v topology.ServerVersion) balancer.Dialect {
 			charset = v
 		}
 	}
-	if charset != "" && charset != "utf8mb4" {
-		d.Charset = balancer.CharsetNamed(charset)
+	return mode, charset
+}
+
+// noBackslash reports whether a backslash in the session's strings is a character. The
+// status of the last answer does not tell it: it is that of a routine, or of one statement
+// (SET STATEMENT, SET_VAR), where that had a sql_mode of its own.
+func (m *memory) noBackslash() bool {
+	if mode, _ := m.reads(); mode != "" || m.begun {
+		return strings.Contains(mode, "NO_BACKSLASH_ESCAPES")
 	}
-	d.AnsiQuotes = strings.Contains(mode, "ANSI_QUOTES")
-	d.IgnoreSpace = strings.Contains(mode, "IGNORE_SPACE")
-	return d
+	return m.status.Has(wire.StatusNoBackslashEscapes)
 }
 
 // version is the servers' that read the sessions' statements.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
@@ -51,24 +52,27 @@ func (s *session) recall(c command) (packet []byte, told *wire.Error) {
 	return packet, nil
 }
 
+// clearWarnings is a statement that leaves no warnings and nothing else: it has a table,
+// without which MariaDB keeps those of the statement before, and reads none, which would be
+// the transaction that a SET TRANSACTION is for.
+const clearWarnings = "SELECT 1 FROM (SELECT 1) sqlring"
+
 // cleanse takes the warnings of somebody else from the link, for a statement that asks
 // for warnings of a session that has none.
 func (s *session) cleanse() error {
 	if !s.plan.Effects.Has(balancer.EffectDiagnostics) || s.mem.hasWarnings || s.mem.asks || !s.link.at.warned {
 		return nil
 	}
-	if s.mem.unsure {
-		if err := s.knowInsertID(); err != nil {
-			return err
-		}
-	}
-	s.mem.statements.moved()
-	s.mem.left()
+	s.mem.hasLast, s.mem.hasFound = false, false
 	return s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error {
-		if _, err := s.link.setup(true); err != nil {
+		if err := s.link.own.Send(wire.Query(clearWarnings)); err != nil {
 			return err
 		}
-		return s.link.adopt(&s.mem)
+		if _, _, err := s.link.own.Result(s.link.caps, setupBudget); err != nil {
+			return fmt.Errorf("clear the connection's warnings: %w", err)
+		}
+		s.link.at.warned = false
+		return nil
 	})
 }
 

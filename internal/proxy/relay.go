@@ -23,6 +23,9 @@ func (s *session) pass(c command) error {
 	}
 	s.p.count.queries.Add(1)
 	s.delivered, s.midway = false, true
+	if s.account != nil {
+		s.vague = s.account.vague.Load()
+	}
 	if c.whole {
 		s.held = len(c.packet)
 	}
@@ -138,6 +141,11 @@ func (s *session) answer(c command) error {
 			s.midway = true
 			return errElsewhere
 		case err == nil && len(rest) == 0 && s.response.Done():
+			if s.mem.askStatus || s.mem.askWritten {
+				if s.learnAfter(); s.expired {
+					return s.withhold(c)
+				}
+			}
 			s.restEarly(c)
 		}
 		if len(forward) > 0 {

@@ -32,7 +32,7 @@ const (
 	readBoot = "SELECT @@global.sqlring_boot.key_cache_age_threshold"
 	bootUnit = 100
 
-	readBackMySQL = readBack + ", @@session_track_gtids"
+	readBackMySQL = readBack + ", @@session_track_gtids, @@character_set_results, @@collation_connection"
 	trackMySQL    = track + ", session_track_gtids='OWN_GTID'"
 )
 
@@ -78,6 +78,9 @@ func (l *link) setup(reset bool) (ok []byte, err error) {
 	}
 	l.fresh.status = l.own.Status() &^ wire.StatusSessionChanged
 	l.at.begin()
+	if err := l.greetAgain(reset); err != nil {
+		return nil, err
+	}
 	want := l.route.Member.Layout
 	if l.slot = layoutOf(row); l.slot.Within(want) {
 		return ok, nil // a resize gets to the server first
@@ -141,11 +144,51 @@ func layoutOf(row []string) autoinc.Layout {
 	return autoinc.Layout{Offset: offset, Stride: stride}
 }
 
+// charsets are the character sets of a session. The zero value is not known.
+type charsets struct{ client, results, collation string }
+
+// greetAgain gives a link that was reset the character sets that it was opened with. MySQL
+// resets them to its own defaults, whatever the client said in its handshake (seen on 9.7);
+// MariaDB to those of the handshake.
+func (l *link) greetAgain(reset bool) error {
+	l.reset = l.fresh.texts
+	if !reset || l.hello == (charsets{}) {
+		l.hello = l.fresh.texts
+	}
+	if l.hello == l.fresh.texts {
+		return nil
+	}
+	if err := l.own.Send(wire.Query(fmt.Sprintf("SET character_set_client=%s, character_set_results=%s, collation_connection=%s",
+		quoted(l.hello.client), literalOfVariable("character_set_results", l.hello.results), quoted(l.hello.collation)))); err != nil {
+		return err
+	}
+	if _, _, err := l.own.Result(l.caps, setupBudget); err != nil {
+		return fmt.Errorf("restore the session's character sets: %w", err)
+	}
+	l.fresh.texts, l.fresh.charset = l.hello, l.hello.client
+	return nil
+}
+
+// wasReset notes that the client itself has reset its session on the link: it has the
+// member's character sets now, unless those are the ones that it began with.
+func (m *memory) wasReset(l *link) {
+	if l.reset == l.hello {
+		return
+	}
+	if m.variables == nil {
+		m.variables = make(map[string]string)
+	}
+	m.variables["character_set_client"], m.variables["character_set_results"] = l.reset.client, l.reset.results
+	m.variables[collationOfConnection] = l.reset.collation
+	m.settled = false
+}
+
 // beginning is what a session has that has just begun, or was just reset: values
 // of variables that matter here, and the status.
 type beginning struct {
 	wants         subscription
 	mode, charset string // sql_mode, character_set_client
+	texts         charsets
 	status        wire.Status
 }
 
@@ -160,6 +203,9 @@ func (b *beginning) read(row []string) error {
 	b.mode, b.charset = row[5], row[6]
 	if len(row) > 7 {
 		b.wants.set("session_track_gtids", row[7])
+	}
+	if len(row) > 9 {
+		b.texts = charsets{row[6], row[8], row[9]}
 	}
 	return nil
 }
@@ -206,7 +252,7 @@ func (l *link) restore(mem *memory) error {
 	}
 	slices.Sort(names)
 	for i, name := range names {
-		names[i] = "`" + strings.ReplaceAll(name, "`", "``") + "`=" + literal(mem.variables[name])
+		names[i] = "`" + strings.ReplaceAll(name, "`", "``") + "`=" + literalOfVariable(name, mem.variables[name])
 	}
 	if err := l.own.Send(wire.Query("SET SESSION " + strings.Join(names, ", "))); err != nil {
 		return err
@@ -215,6 +261,15 @@ func (l *link) restore(mem *memory) error {
 		return fmt.Errorf("restore the session's variables: %w", err)
 	}
 	return nil
+}
+
+// literalOfVariable writes a variable's tracked value as SQL. The only one of a session that
+// may be NULL, and is told as empty then, is character_set_results: results as they are.
+func literalOfVariable(name, value string) string {
+	if name == "character_set_results" && value == "" {
+		return "NULL"
+	}
+	return literal(value)
 }
 
 // literal writes a tracked value as SQL: numbers bare, the rest quoted. Numeric

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -27,86 +25,20 @@ type Picture interface {
 	Reads() *balancer.Reads
 }
 
-// tokens is what the accounts' sessions have written through this proxy, by user.
-type tokens struct{ users sync.Map }
-
-// token is what is to be seen by reads. The zero value is nothing.
-type token struct {
-	mu      sync.Mutex
-	written atomic.Pointer[topology.Position]
-	vague   atomic.Bool // something was written that nobody has named
-
-	refused   sync.Map    // members that refused the account's login for a read, with the tick: topology.MemberID, uint32
-	isRefused atomic.Bool // there are some
-}
-
-// refusedTicks is for how many ticks an account is not tried again at a member that has
-// refused its login: it may be there at the owner alone.
-const refusedTicks = 40
-
-// refusedBy notes that a member has refused the account's login.
-func (t *token) refusedBy(id topology.MemberID, tick uint32) {
-	t.refused.Store(id, tick)
-	t.isRefused.Store(true)
-}
-
-// refusedAt reports whether a member has refused the account's login a moment ago.
-func (t *token) refusedAt(id topology.MemberID, tick uint32) bool {
-	if !t.isRefused.Load() {
-		return false
-	}
-	at, ok := t.refused.Load(id)
-	return ok && tick-at.(uint32) < refusedTicks
-}
-
-func (t *tokens) of(user string) *token {
-	if known, ok := t.users.Load(user); ok {
-		return known.(*token)
-	}
-	made, _ := t.users.LoadOrStore(user, new(token))
-	return made.(*token)
-}
-
-// add notes a write; nil is one that nobody has named.
-func (t *token) add(p topology.Position) {
-	if len(p) == 0 {
-		t.vague.Store(true)
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	sum := p
-	if old := t.written.Load(); old != nil {
-		sum = old.Union(p)
-	}
-	t.written.Store(&sum)
-	t.vague.Store(false) // what follows in the same domain has that before it
-}
-
-// position returns what was written; known is false if it can not be said.
-func (t *token) position() (p topology.Position, known bool) {
-	if t.vague.Load() {
-		return nil, false
-	}
-	if written := t.written.Load(); written != nil {
-		return *written, true
-	}
-	return nil, true
-}
-
 // spreads reports whether the command under way may be run at any member that has the
 // session's data. It is a read by its plan, by its first word, and of tables: what has
-// none is as well answered where the session is.
+// none is as well answered where the session is. Rows that are fetched from a cursor later
+// keep the session where that is, and what it writes meanwhile is for the owner.
 func (s *session) spreads() bool {
 	p := s.plan
-	if s.p.cfg.Picture == nil || p == nil || s.elsewhere || s.sees == balancer.ConsistencyStrong || s.current.Listed ||
+	if s.p.cfg.Picture == nil || p == nil || s.elsewhere || s.cursor || s.sees == balancer.ConsistencyStrong || s.current.Listed ||
 		s.code != wire.ComQuery && s.code != wire.ComStmtExecute {
 		return false
 	}
 	if len(p.Statements) != 1 || !p.IsRead() || len(p.Statements[0].Tables) == 0 || !p.Statements[0].Complete {
 		return false
 	}
-	return s.mem.status.Has(wire.StatusAutocommit) && !s.mem.inTransaction()
+	return s.mem.status.Has(wire.StatusAutocommit) && !s.mem.inTransaction() && !balancer.IsSystemSchema(s.mem.schema)
 }
 
 // looksBack reports whether the command asks for what the last one has left, and does

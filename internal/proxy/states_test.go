@@ -10,6 +10,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/sqlring/sqlring/internal/mysqltest"
+	"github.com/sqlring/sqlring/pkg/balancer"
 )
 
 // keptState is one kind of state that a session can have at a server.
@@ -32,9 +33,19 @@ var keptStates = []keptState{
 	{"consistent snapshot", []string{"START TRANSACTION WITH CONSISTENT SNAPSHOT"}, "SELECT @@in_transaction", true, []string{"COMMIT"}},
 	{"autocommit=0, nothing begun", []string{"SET autocommit=0"}, "SELECT @@autocommit", false, nil},
 	{"autocommit=0, a table read", []string{"SET autocommit=0", "SELECT v FROM shop.t"}, "SELECT @@in_transaction", true, []string{"COMMIT"}},
-	{"autocommit=0, unreported", []string{"SET @@autocommit=0"}, "SELECT @@autocommit", true, nil},
+	{"autocommit=0, unreported", []string{"SET @@autocommit=0"}, "SELECT @@autocommit", false, nil},
 	{"autocommit=0, by its scope", []string{"SET @@session.autocommit=0"}, "SELECT @@autocommit", false, nil},
-	{"a variable, unreported", []string{"SET time_zone='+07:00', @@group_concat_max_len=77"}, "SELECT @@group_concat_max_len, @@time_zone", true, nil},
+	{"a variable, unreported", []string{"SET time_zone='+07:00', @@group_concat_max_len=77"}, "SELECT @@group_concat_max_len, @@time_zone", false, nil},
+	{"sql_mode, unreported", []string{"SET @@sql_mode='ANSI_QUOTES'"}, `SELECT COUNT("v") FROM shop.t`, false, nil},
+	{"collation, unreported", []string{"SET @@collation_connection=latin1_german2_ci"}, "SELECT @@character_set_connection, @@collation_connection, 'ä'='ae'", false, nil},
+	{"character set, unreported", []string{"SET NAMES latin1 COLLATE latin1_german2_ci", "SET @@character_set_connection=utf8mb4"}, "SELECT @@character_set_connection, @@collation_connection", false, nil},
+	{"results as they are", []string{"SET character_set_results=NULL"}, "SELECT @@character_set_results, _latin1 X'E4'", false, nil},
+	{"results as they are, unreported", []string{"SET @@character_set_results=NULL"}, "SELECT @@character_set_results, _latin1 X'E4'", false, nil},
+	{"unreported, refused", []string{"SET @@group_concat_max_len=5, @@no_such_variable=1"}, "SELECT @@group_concat_max_len", false, nil},
+	{"unreported, in a text that is prepared", []string{"PREPARE p FROM 'SET @@sql_mode=''ANSI_QUOTES'''", "EXECUTE p"}, `SELECT COUNT("v") FROM shop.t`, true, nil},
+	{"for one statement, sql_mode", []string{"SET STATEMENT sql_mode='NO_BACKSLASH_ESCAPES' FOR SELECT 1"}, `SELECT 'a\\b'`, false, nil},
+	{"for one statement that writes", []string{"SET STATEMENT group_concat_max_len=99 FOR INSERT INTO shop.t (v) VALUES (1)"}, "SELECT @@group_concat_max_len", false, nil},
+	{"sql_mode of a routine", []string{"CALL shop.mode()"}, `SELECT 'a\\b', @@sql_mode`, true, nil},
 	{"savepoint", []string{"BEGIN", "INSERT INTO shop.t (v) VALUES (1)", "SAVEPOINT a", "INSERT INTO shop.t (v) VALUES (2)", "ROLLBACK TO a"}, "SELECT COUNT(*) FROM shop.t", true, []string{"ROLLBACK"}},
 	{"XA", []string{"XA START 'x'", "INSERT INTO shop.t (v) VALUES (1)"}, "SELECT @@in_transaction", true, nil},
 	{"the next transaction's", []string{"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"}, "", true, []string{"BEGIN", "COMMIT"}},
@@ -87,6 +98,7 @@ func TestRealEachStateOfASession(t *testing.T) {
 		server.Exec(t, `SET GLOBAL auto_increment_increment=16, auto_increment_offset=3; CREATE ROLE r; GRANT r TO app@'%'; CREATE DATABASE other;
 			CREATE TABLE shop.t (id INT AUTO_INCREMENT PRIMARY KEY, v INT); CREATE TABLE shop.mine (v INT); CREATE SEQUENCE shop.s`)
 		server.Exec(t, "CREATE PROCEDURE shop.sets() SET group_concat_max_len=88")
+		server.Exec(t, "CREATE PROCEDURE shop.mode() SET sql_mode='NO_BACKSLASH_ESCAPES'")
 		server.Exec(t, "CREATE FUNCTION shop.remembers() RETURNS INT NO SQL BEGIN SET @f=6; RETURN 1; END")
 		server.Exec(t, "INSERT INTO shop.t VALUES (3, 1), (19, 2)")
 	}
@@ -195,15 +207,118 @@ func TestRealUnreportedVariablesAreOnesOwn(t *testing.T) {
 	}
 }
 
-// Nobody can give a session on another link what MariaDB has not told: it does not go on there.
-func TestRealUnreportedVariablesAreNotLostInSilence(t *testing.T) {
+// A session whose link is lost goes on with what it has set unreported, and its texts are read
+// by that.
+func TestRealUnreportedVariablesGoAlong(t *testing.T) {
 	mysqltest.OnlyMariaDB(t, "MySQL reports variables that are set as @@name")
 	r := startReal(t, Config{})
 	one := open(t, r.db(t), 1)
 	defer one.conn.Close()
-	one.does(t, act{text: "SET @@autocommit=0"})
-	r.server.Exec(t, "KILL CONNECTION USER app")
-	if got := one.does(t, act{text: "SELECT @@autocommit"}); got == "[@@autocommit][{1 true}]" {
-		t.Error("the session goes on without what it has set")
+	for _, prepared := range []bool{false, true} {
+		sets := func(text string) {
+			if !prepared {
+				one.does(t, act{text: text})
+				return
+			}
+			stmt, err := one.conn.PrepareContext(t.Context(), text)
+			if err == nil {
+				_, err = stmt.ExecContext(t.Context())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = stmt.Close()
+		}
+		sets("SET @@autocommit=0, @@sql_mode='ANSI_QUOTES,NO_BACKSLASH_ESCAPES', SESSION time_zone='+03:00'")
+		sets("SET @@character_set_client=gbk, @@time_zone='+04:00'")
+		one.dialect(t, r) // it has been read back
+		r.server.Exec(t, "KILL CONNECTION USER app")
+		waitFor(t, "the link is lost", func() bool {
+			return r.server.Query(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'") == "0"
+		})
+		if got := one.does(t, act{text: "SELECT @@autocommit, @@sql_mode, @@character_set_client, @@time_zone"}); !strings.HasSuffix(got, "[{0 true} {ANSI_QUOTES,NO_BACKSLASH_ESCAPES true} {gbk true} {+04:00 true}]") {
+			t.Errorf("the session goes on with %s", got)
+		}
+		if got := one.dialect(t, r); !got.AnsiQuotes || !got.NoBackslashEscapes || got.Charset != balancer.CharsetNamed("gbk") {
+			t.Errorf("its texts are read as %+v", got)
+		}
+		sets("SET @@autocommit=1, @@sql_mode=DEFAULT, @@character_set_client=utf8mb4")
+		if got := one.dialect(t, r); got.AnsiQuotes || got.NoBackslashEscapes || got.Charset != balancer.CharsetUTF8 {
+			t.Errorf("its texts are read as %+v, then", got)
+		}
 	}
+}
+
+// What the proxy asks for itself it understands in any character set of results.
+func TestRealResultsInUTF16(t *testing.T) {
+	onBoth(t, func(t *testing.T, f *fronted) {
+		f.exec(t, "CREATE TABLE shop.t (id INT PRIMARY KEY AUTO_INCREMENT, v INT)")
+		db := f.through(t, person{user: "app", password: appPassword, schema: "shop"})
+		one := open(t, db, 1)
+		defer one.conn.Close()
+		one.does(t, act{text: "SET character_set_results=utf16, character_set_connection=latin1"})
+		one.does(t, act{text: "INSERT INTO t (v) VALUES (1)"})
+		one.does(t, act{text: "SHOW VARIABLES LIKE 'session_track_schema'"})
+		f.exec(t, "DO 1")
+		others := make([]*actor, 60) // more than half of the links: they take this one, too
+		for i := range others {
+			others[i] = open(t, db, i+2)
+			others[i].does(t, act{text: "SELECT @@character_set_results"})
+			defer others[i].conn.Close()
+		}
+		one.does(t, act{text: "SET character_set_results=utf8mb4"})
+		if got, id := one.does(t, act{text: "SELECT LAST_INSERT_ID(), @@collation_connection"}), f.query(t, "SELECT MAX(id) FROM shop.t"); !strings.Contains(got, "[{"+id+" true} {latin1_swedish_ci true}]") {
+			t.Errorf("got %s of %s", got, id)
+		}
+	})
+}
+
+// What makes texts read in another way is known whoever has set it: a name that is quoted is no
+// value, and the slot does not hide behind a backslash.
+func TestRealTextsAreReadAsTheServerDoes(t *testing.T) {
+	mysqltest.OnlyMariaDB(t, "MySQL reports variables that are set as @@name, and has no SET STATEMENT")
+	r := startReal(t, Config{})
+	r.server.Exec(t, "CREATE PROCEDURE shop.mode() SET sql_mode='NO_BACKSLASH_ESCAPES,ANSI_QUOTES'")
+	for _, tt := range []struct {
+		before  string
+		quotes  bool // "…" is a name
+		escapes bool // a backslash in a string escapes
+	}{
+		{"SET @@sql_mode='ANSI_QUOTES'", true, true},
+		{"SET @@sql_mode='NO_BACKSLASH_ESCAPES'", false, false},
+		{"EXECUTE IMMEDIATE 'SET @@sql_mode=\\'ANSI_QUOTES,NO_BACKSLASH_ESCAPES\\''", true, false},
+		{"CALL shop.mode()", false, true},
+		{"SET STATEMENT sql_mode='NO_BACKSLASH_ESCAPES,ANSI_QUOTES' FOR SELECT 1", false, true},
+		{"SET STATEMENT sql_mode='NO_BACKSLASH_ESCAPES,ANSI_QUOTES' FOR SET @a=1", false, true},
+	} {
+		c := open(t, r.db(t), 1)
+		c.does(t, act{text: tt.before})
+		got := c.dialect(t, r)
+		if got.AnsiQuotes != tt.quotes || got.NoBackslashEscapes == tt.escapes {
+			t.Errorf("behind %s: texts are read as %+v", tt.before, got)
+		}
+		rows, err := c.conn.QueryContext(t.Context(), `SELECT '\', @@sql_mode -- '`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if columns, _ := rows.Columns(); (len(columns) == 1) != tt.escapes {
+			t.Errorf("behind %s the server reads a backslash otherwise: %q", tt.before, columns)
+		}
+		_ = rows.Close()
+		_ = c.conn.Close()
+	}
+}
+
+// dialect is how the proxy reads the texts of a session.
+func (c *actor) dialect(t *testing.T, r *real) (d balancer.Dialect) {
+	t.Helper()
+	number := c.does(t, act{text: "SELECT CONNECTION_ID()"})
+	for _, s := range r.all() {
+		if strings.Contains(number, "{"+itoa(int(s.id))+" ") {
+			waitFor(t, "the command has ended", func() bool { return s.phase.Load()&1 == 0 })
+			return s.mem.dialect(r.version())
+		}
+	}
+	t.Errorf("no session of %s", number)
+	return d
 }

@@ -94,7 +94,7 @@ func (s *session) translated(text []byte) []byte {
 func (s *session) dialect() balancer.Dialect {
 	d := balancer.Dialect{
 		Flavour: s.link.version.Flavour, Version: balancer.VersionOf(s.link.version),
-		NoBackslashEscapes: s.mem.status.Has(wire.StatusNoBackslashEscapes),
+		NoBackslashEscapes: s.mem.noBackslash(),
 	}
 	if d.Flavour == topology.FlavourUnknown {
 		d.Flavour = topology.FlavourMariaDB

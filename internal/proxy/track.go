@@ -24,6 +24,9 @@ type memory struct {
 	lastGTID  []byte            // of its last write; the member's own notation
 
 	askCollation bool             // it was changed, and not reported
+	askStatus    bool             // an error has come by which that may have changed: aftererror.go
+	askValues    bool             // variables were set, or may be, of which nothing is reported: unreported.go
+	askWritten   bool             // something may have been written of which the answer did not tell
 	stick        balancer.Stick   // why it can not leave its connection
 	vague        bool             // something else than user variables may have been changed unnamed
 	begun        bool             // the next three are known, and status
@@ -73,7 +76,7 @@ func (m *memory) forget() {
 	m.settled, m.begun = false, false
 	m.pins = 0
 	m.statements.forget()
-	m.option, m.askCollation = nil, false
+	m.option, m.askCollation, m.askStatus, m.askWritten, m.askValues = nil, false, false, false, false
 	m.vague, m.luggage = false, nil
 	m.stick, m.once, m.status = balancer.StickNone, balancer.StickNone, wire.StatusAutocommit
 	m.asks, m.rowCount = false, 0
@@ -96,7 +99,11 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement, plan *balancer
 		rest = more
 		switch change.Type {
 		case wire.ChangeVariable:
-			named = m.learnVariable(change) || named
+			if plan != nil && plan.Passes(change.Name) && !isLayout(change.Name) { // it is what it was, by now
+				named = true
+			} else {
+				named = m.learnVariable(change) || named
+			}
 		case wire.ChangeSchema:
 			m.schema, named = string(change.Value), true
 		case wire.ChangeState:
@@ -144,6 +151,8 @@ func (m *memory) learnVariable(c wire.Change) bool {
 	}
 	return true
 }
+
+func isLayout(name []byte) bool { return bytes.HasPrefix(name, []byte("auto_increment_")) }
 
 func (m *memory) learnGTID(gtid []byte) {
 	if len(gtid) > 0 {

@@ -24,12 +24,14 @@ type underway struct {
 	before    int                  // bytes of attributes in front of its text
 	instead   []byte               // sent in its place; nil: it is sent as it came
 	target    *prepared            // the statement that it is about, if it is about one
+	cursor    bool                 // it asks for a cursor, whose rows are fetched later
 	binding   wire.Binding         // if it executes target
 	preparing []byte               // its text, if it prepares a statement; nil: too long
 	held      int                  // bytes at the front of in that are its own, kept to be sent again
 	runs      int                  // how often it was sent
 	renumber  *wire.Renumber       // nil: its result has no connection ids
 	retell    *wire.Retell         // nil: its result says nothing of the connection
+	vague     *vagueness           // of its account's token, when it was begun
 	until     gate.Instant         // how long it may wait in all; 0: it did not have to yet
 }
 

@@ -86,6 +86,10 @@ const (
 	flagCounted = 0x08 // of the flags, PARAMETER_COUNT_AVAILABLE: the number of values is given
 )
 
+// AsksForCursor reports whether the payload of a COM_STMT_EXECUTE, the command's byte
+// aside, asks for a cursor.
+func AsksForCursor(payload []byte) bool { return len(payload) > 4 && payload[4]&flagCursors != 0 }
+
 // ParseExecute reads the beginning of the payload of a COM_STMT_EXECUTE, the
 // command's byte aside, of a statement with so many parameters, on a connection of
 // caps. Types alias the payload.
@@ -97,7 +101,7 @@ func ParseExecute(payload []byte, parameters uint16, caps Capability) Binding {
 	if len(payload) < executeHead {
 		return b
 	}
-	b.Cursor = payload[4]&flagCursors != 0
+	b.Cursor = AsksForCursor(payload)
 	r := NewReader(payload)
 	r.Take(executeHead)
 	named := caps.Has(QueryAttributes)

@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Send writes commands in one piece, each a packet of its own; their responses
 // are read one after the other by Result. A command must be smaller than
@@ -78,10 +81,14 @@ func (c *Conn) rows(columns uint64) (first []string, err error) {
 				first = append(first, "")
 				continue
 			}
-			first = append(first, string(r.Bytes()))
+			first = append(first, ascii(string(r.Bytes())))
 		}
 		if r.Bad() {
 			return nil, fmt.Errorf("%w: row", ErrMalformed)
 		}
 	}
 }
+
+// ascii returns a value without its zeros. What the proxy asks for itself is ASCII, in the
+// character set that the session wants its results in: that may be UCS-2, UTF-16 or UTF-32.
+func ascii(value string) string { return strings.ReplaceAll(value, "\x00", "") }

@@ -29,6 +29,9 @@ func MakePlan(d *Digester, dialect Dialect) *Plan {
 		f := &p.Statements[i]
 		if len(p.Statements) > 1 {
 			f.Effects |= EffectsOf(EffectBatch)
+			if len(f.Passing) > 0 { // what is told of them may be of any of the statements
+				f.Effects |= EffectsOf(EffectUnknown)
+			}
 		}
 		p.Effects |= f.Effects
 	}

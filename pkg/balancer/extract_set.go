@@ -34,6 +34,7 @@ func (x *extraction) set() {
 	for !x.ended() {
 		x.assignment()
 	}
+	x.facts.Passing = nil
 }
 
 // assignment reads one assignment, up to the comma behind it.
@@ -148,10 +149,23 @@ func (x *extraction) setVariable(scope string, single bool) {
 		return
 	}
 	effect := variableEffect(name)
+	x.facts.Passing = append(x.facts.Passing, name)                                     // as long as nobody says that it stays: statementFor
 	if single && effect != EffectLayout && x.dialect.Flavour != topology.FlavourMySQL { // that is refused, or ignored
 		x.add(EffectUnreported)
+		x.facts.Unreported = append(x.facts.Unreported, name)
 	}
 	x.add(effect)
+}
+
+// Replayable reports whether a session variable of this name, in lower case, that was set on
+// one connection can be set to the same on another one.
+func Replayable(name string) bool {
+	switch variableEffect(name) {
+	case EffectAutocommit, EffectSQLMode, EffectCharset, EffectSystemVariable:
+		return true
+	default:
+		return false
+	}
 }
 
 // variableEffect returns what setting a session variable is.
@@ -202,6 +216,7 @@ func (x *extraction) statementFor() {
 			inner := extract(x.items[x.at+1:], x.dialect)
 			kept := EffectsOf(EffectLayout, EffectReplication, EffectTracking, EffectUnknown, EffectRoutine, EffectUserVariable, EffectUserLock, EffectPseudoVariable)
 			x.facts = inner
+			x.facts.Passing = append(settings.facts.Passing, inner.Passing...)
 			x.facts.Effects |= settings.facts.Effects & kept
 			x.facts.Complete = inner.Complete && settings.facts.Complete
 			x.at = len(x.items)

@@ -23,6 +23,10 @@ type Facts struct {
 	// touched: behind views, by triggers and routines.
 	Complete bool
 	Schema   string // of USE, CREATE DATABASE and the like
+	// Unreported are the session variables that it sets as @@name, of which MariaDB's
+	// tracking does not tell; Passing those that it sets for itself alone (SET STATEMENT),
+	// of which it tells what they were meanwhile. In lower case.
+	Unreported, Passing []string
 	// Keys is what every row that it touches is known to have, of its only table; of an
 	// INSERT of one row, what that row has.
 	Keys []Key
@@ -84,6 +88,27 @@ func (p *Plan) Unlocks() bool {
 
 // harmless are the effects that a read may have and go to any member.
 const harmless = 1<<EffectBatch | 1<<EffectWaits
+
+// Unreported returns the session variables that its statements set as @@name.
+func (p *Plan) Unreported() (names []string) {
+	for i := range p.Statements {
+		names = append(names, p.Statements[i].Unreported...)
+	}
+	return names
+}
+
+// Passes reports whether a variable is set for the time of the plan's only statement.
+func (p *Plan) Passes(variable []byte) bool {
+	if len(p.Statements) != 1 {
+		return false
+	}
+	for _, name := range p.Statements[0].Passing {
+		if name == string(variable) {
+			return true
+		}
+	}
+	return false
+}
 
 // Matches reports whether the plan is that of a key with this hash.
 func (p *Plan) Matches(hash uint64, key []byte) bool {
