@@ -23,6 +23,10 @@ func TestRealAskingForWarningsKeepsWhatASessionHas(t *testing.T) {
 			one := open(t, db, 1)
 			one.does(t, act{text: "SELECT CAST('x' AS SIGNED)"})
 			_ = one.conn.Close()
+			eventually(t, "the link is given back", func() bool {
+				pools := f.Pools()
+				return len(pools) == 1 && pools[0].Taken == 0
+			})
 			two := open(t, db, 2)
 			first, again := act{text: "SELECT 7 + ?", args: []any{1}, reused: true}, act{text: "SELECT 7 + ?", args: []any{2}, reused: true}
 			two.does(t, first)
