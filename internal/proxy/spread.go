@@ -38,7 +38,14 @@ func (s *session) spreads() bool {
 	if len(p.Statements) != 1 || !p.IsRead() || len(p.Statements[0].Tables) == 0 || !p.Statements[0].Complete {
 		return false
 	}
-	return s.mem.status.Has(wire.StatusAutocommit) && !s.mem.inTransaction() && !balancer.IsSystemSchema(s.mem.schema)
+	return s.mem.status.Has(wire.StatusAutocommit) && !s.mem.inTransaction() && !balancer.IsSystemSchema(s.mem.schema) && !s.mem.seesUncommitted()
+}
+
+// seesUncommitted reports whether the session reads what others have not committed: that is
+// at the owner alone.
+func (m *memory) seesUncommitted() bool {
+	const all = "READ-UNCOMMITTED"
+	return len(m.variables) > 0 && (m.variables["tx_isolation"] == all || m.variables["transaction_isolation"] == all)
 }
 
 // looksBack reports whether the command asks for what the last one has left, and does

@@ -67,6 +67,7 @@ func TestReadsGoElsewhere(t *testing.T) {
 		{"a read in a transaction", "", []string{"BEGIN", read}, nil},
 		{"behind a write that it has", "1-1-7", []string{"INSERT INTO t VALUES (1)", read}, []string{read}},
 		{"behind a write that it may have", "1-1-6", []string{"INSERT INTO t VALUES (1)", read}, []string{"SELECT MASTER_GTID_WAIT('1-1-7', 0.05)", read}},
+		{"of what is not committed", "", []string{"SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED", read}, nil},
 		{"strong", "", []string{"SET sqlring_consistency='strong'", read}, nil},
 		{"eventual, behind a write", "1-1-6", []string{"SET SESSION sqlring_consistency=eventual", "INSERT INTO t VALUES (1)", read}, []string{read}},
 		{"what a read has left", "", []string{read, "SHOW WARNINGS"}, []string{read, "SHOW WARNINGS"}},
@@ -75,8 +76,12 @@ func TestReadsGoElsewhere(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			begins := func(c *fakeConn, command []byte) {
-				if string(command[1:]) == "BEGIN" {
+				switch text := string(command[1:]); {
+				case text == "BEGIN":
 					c.status(wire.StatusAutocommit|wire.StatusInTransaction, nil)
+					return
+				case strings.HasSuffix(text, "UNCOMMITTED"):
+					c.status(wire.StatusAutocommit, variable("tx_isolation", "READ-UNCOMMITTED"))
 					return
 				}
 				writes(c, command)
