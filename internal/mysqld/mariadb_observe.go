@@ -50,7 +50,7 @@ const (
 		@@global.gtid_slave_pos, @@global.gtid_binlog_pos,
 		(SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='sqlring' AND table_name='heartbeat'), ` + slotState
 	statusStatement = `SELECT variable_name, variable_value FROM information_schema.global_status WHERE variable_name IN
-		('RPL_SEMI_SYNC_MASTER_STATUS','RPL_SEMI_SYNC_MASTER_CLIENTS','RPL_SEMI_SYNC_MASTER_WAIT_SESSIONS','RPL_SEMI_SYNC_SLAVE_STATUS')`
+		('BINLOG_SNAPSHOT_FILE','BINLOG_SNAPSHOT_POSITION','RPL_SEMI_SYNC_MASTER_STATUS','RPL_SEMI_SYNC_MASTER_CLIENTS','RPL_SEMI_SYNC_MASTER_WAIT_SESSIONS','RPL_SEMI_SYNC_SLAVE_STATUS')`
 	schemasStatement = `SELECT schema_name FROM information_schema.schemata
 		WHERE schema_name NOT IN ('mysql','information_schema','performance_schema','sys','sqlring')`
 )
@@ -130,11 +130,17 @@ func readState(t table, c *conn, o *topology.Observation) error {
 	return r.err
 }
 
-// readSemiSync reads the status by its names, which are others on MySQL.
+// readSemiSync reads the status by its names, which are others on MySQL, and of MariaDB where
+// its last commit stands in the binlog (MariaDB manual, Binlog_snapshot_file).
 func readSemiSync(t table, o *topology.Observation) {
 	for _, row := range t.rows {
-		number, _ := strconv.Atoi(row[1]) // the two that are not numbers are not read as such
+		number, _ := strconv.Atoi(row[1]) // those that are not numbers are not read as such
 		switch strings.ToUpper(row[0]) {
+		case "BINLOG_SNAPSHOT_FILE":
+			file, _ := strconv.ParseUint(row[1][strings.LastIndexByte(row[1], '.')+1:], 10, 32)
+			o.BinlogAt.File = uint32(file)
+		case "BINLOG_SNAPSHOT_POSITION":
+			o.BinlogAt.Offset = uint64(max(number, 0))
 		case "RPL_SEMI_SYNC_MASTER_STATUS", "RPL_SEMI_SYNC_SOURCE_STATUS":
 			o.SemiSync.On = row[1] == "ON"
 		case "RPL_SEMI_SYNC_MASTER_CLIENTS", "RPL_SEMI_SYNC_SOURCE_CLIENTS":

@@ -14,9 +14,25 @@ type Past struct {
 	Since    time.Time `json:"since"`  // when that process was first seen with that identity
 	Binlog   Position  `json:"binlog"` // the most that it was seen to have
 	// Emptied is when it was seen to have less: of its own, or nothing at all from a source of
-	// which it had something; of several times, the last. Zero: never.
+	// which it had something, or to stand at an earlier place; of several times, the last. Zero: never.
 	Emptied time.Time `json:"emptied,omitzero"`
 	Gone    []uint32  `json:"gone,omitempty"` // the sources of which it had less
+	// At is where its last commit was seen in the binlog. It never goes back but by RESET
+	// MASTER, which begins with the first file again, while the numbers of every source may be
+	// there again before the next probe.
+	At BinlogPlace `json:"at,omitzero"`
+}
+
+// BinlogPlace is a place in a member's binlog: the number of the file, and the byte in it.
+// The zero value is unknown.
+type BinlogPlace struct {
+	File   uint32 `json:"file"`
+	Offset uint64 `json:"offset"`
+}
+
+// before reports whether p is known to come before other.
+func (p BinlogPlace) before(other BinlogPlace) bool {
+	return p != BinlogPlace{} && (p.File < other.File || p.File == other.File && p.Offset < other.Offset)
 }
 
 // with returns p with what o adds. Another process, or identity, begins anew.
@@ -29,7 +45,13 @@ func (p Past) with(o Observation) Past {
 	case o.Reach != ReachAnswers:
 		return p
 	case !same:
-		return Past{Boot: o.Boot, ServerID: o.ServerID, Since: o.At, Binlog: o.Binlog}
+		return Past{Boot: o.Boot, ServerID: o.ServerID, Since: o.At, Binlog: o.Binlog, At: o.BinlogAt}
+	}
+	if o.BinlogAt.before(p.At) {
+		p = p.without(o.Domain, o.At)
+	}
+	if (o.BinlogAt != BinlogPlace{}) {
+		p.At = o.BinlogAt
 	}
 	for _, g := range o.Binlog.Missing(p.Binlog) {
 		if has := o.Binlog.Seq(g.Domain); has == 0 || g.Domain == o.Domain {
@@ -132,7 +154,7 @@ func noteEmptied(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 // observations calls it after [Observation.After], with the state that its node knows.
 func (s *Snapshot) Filled(o Observation) Observation {
 	if m, ok := s.Member(o.Member); ok && m.State == MemberCopying && !m.Copy.Done {
-		o.Past.Binlog, o.Past.Emptied, o.Past.Gone = o.Binlog, time.Time{}, nil
+		o.Past.Binlog, o.Past.At, o.Past.Emptied, o.Past.Gone = o.Binlog, o.BinlogAt, time.Time{}, nil
 	}
 	return o
 }

@@ -295,3 +295,23 @@ func TestAHealDoesNotWaitForWhatTheLostMemberCanNotSend(t *testing.T) {
 		}
 	}
 }
+
+// By the next probe all sources may have written on: the place in the binlog tells.
+func TestABinlogThatBeginsAnew(t *testing.T) {
+	at := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	seen := func(seq uint64, file uint32, offset uint64) Observation {
+		return Observation{Reach: ReachAnswers, At: at.Add(time.Duration(seq) * time.Second), Boot: 3, ServerID: 101, Domain: 101, Binlog: Position{{Domain: 101, Server: 101, Seq: seq}}, BinlogAt: BinlogPlace{file, offset}}
+	}
+	var p Past
+	for _, o := range []Observation{seen(1, 7, 900), seen(2, 7, 900), seen(3, 8, 400), seen(4, 0, 0), seen(5, 8, 500)} {
+		if p = p.with(o); !p.Emptied.IsZero() {
+			t.Fatalf("%+v after %+v", p, o)
+		}
+	}
+	if p = p.with(seen(6, 1, 700)); !p.Emptied.Equal(at.Add(6*time.Second)) || len(p.Gone) != 1 || p.Gone[0] != 101 {
+		t.Errorf("%+v", p)
+	}
+	if p = p.with(seen(7, 1, 800)); !p.Emptied.Equal(at.Add(6 * time.Second)) {
+		t.Errorf("it is emptied once: %+v", p)
+	}
+}

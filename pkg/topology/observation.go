@@ -168,6 +168,7 @@ type Observation struct {
 	SemiSync SemiSyncStatus `json:"semi_sync"`
 	Applied  Position       `json:"applied"`             // gtid_slave_pos: what came over the link and is done
 	Binlog   Position       `json:"binlog"`              // gtid_binlog_pos: what it can pass on
+	BinlogAt BinlogPlace    `json:"binlog_at,omitzero"`  // where its last commit stands in the binlog; zero: not known
 	Schemas  []string       `json:"schemas"`             // the schemas that are neither the server's nor sqlring's, sorted
 	HasRing  bool           `json:"has_ring"`            // schema sqlring with its tables is there
 	Apps     int            `json:"apps"`                // connections of accounts that are neither sqlring's nor the server's
