@@ -151,6 +151,9 @@ func readSemiSync(t table, o *topology.Observation) {
 			o.SemiSync.Acking = row[1] == "ON"
 		}
 	}
+	if o.BinlogAt.File == 0 { // a byte of an unknown file is no place
+		o.BinlogAt = topology.BinlogPlace{}
+	}
 }
 
 // readHosts reads the server ids of SHOW SLAVE HOSTS.

@@ -23,7 +23,8 @@ const tokenWait = 50 * time.Millisecond
 // vainTicks is for how many ticks nobody waits at a member that was waited for in vain.
 const vainTicks = 1
 
-// asksFor bounds how long a session stands by a member that does not answer the question.
+// asksFor bounds how long a read stands by a member that does not answer the question: it can
+// be had at the owner.
 const asksFor = time.Second
 
 // reached is what members are known to have, beyond the newest picture.
@@ -129,7 +130,7 @@ func (f *follower) await(need topology.Position, limit time.Duration, done <-cha
 			all := f.wanted.Union(need)
 			f.asked, f.wanted = make(chan struct{}), nil
 			f.mu.Unlock()
-			over = !f.answered(all, ask(all), tick())
+			over = !f.question(all, ask, tick)
 		default:
 			f.wanted = f.wanted.Union(need)
 			f.mu.Unlock()
@@ -144,18 +145,21 @@ func (f *follower) await(need topology.Position, limit time.Duration, done <-cha
 	}
 }
 
-// answered takes in what the member said to the question under way, and returns it.
-func (f *follower) answered(all topology.Position, yes bool, tick uint32) bool {
-	f.mu.Lock()
-	if yes {
-		f.at = f.at.Union(all)
-	} else {
-		f.vain, f.behind = true, tick
-	}
-	close(f.asked)
-	f.asked = nil
-	f.mu.Unlock()
-	return yes
+// question asks the member for all, and takes in what it says. It is over even if the session
+// that asks ends by a fault: others are not to wait for its answer for ever.
+func (f *follower) question(all topology.Position, ask func(topology.Position) bool, tick func() uint32) (yes bool) {
+	defer func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if yes {
+			f.at = f.at.Union(all)
+		} else {
+			f.vain, f.behind = true, tick()
+		}
+		close(f.asked)
+		f.asked = nil
+	}()
+	return ask(all)
 }
 
 // asks has the member wait for a position, over the session's link, and reports whether it
@@ -166,8 +170,12 @@ func (s *session) asks(p topology.Position) bool {
 	if s.link.version.Flavour == topology.FlavourMySQL {
 		text = fmt.Sprintf("SELECT WAIT_FOR_EXECUTED_GTID_SET('%s', %g)", p, tokenWait.Seconds())
 	}
+	limit := s.p.cfg.BackendTimeout
+	if s.link.reading.Load() {
+		limit = min(limit, asksFor)
+	}
 	s.mem.hasLast, s.mem.hasFound = false, false
-	err := s.link.within(&s.ctx, min(s.p.cfg.BackendTimeout, asksFor), func() (err error) {
+	err := s.link.within(&s.ctx, limit, func() (err error) {
 		if err = s.link.own.Send(wire.Query(text)); err == nil {
 			row, _, err = s.link.own.Result(s.link.caps, setupBudget)
 		}

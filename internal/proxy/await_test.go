@@ -60,6 +60,13 @@ func TestOneAsksForAll(t *testing.T) {
 	}
 	answer <- false
 	waits.Wait()
+	func() {
+		defer func() { _ = recover() }()
+		f.await(gtid(9), time.Minute, nil, func(topology.Position) bool { panic("a fault") }, func() uint32 { return 3 })
+	}()
+	if f.asked != nil {
+		t.Error("a question of a session that is no more is under way")
+	}
 	if has.Load() != 7 || !f.vain || f.behind != 3 || !f.await(gtid(6), 0, nil, nil, nil) {
 		t.Errorf("%d have it, %+v", has.Load(), f)
 	}

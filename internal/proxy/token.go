@@ -52,8 +52,8 @@ type vagueness struct {
 }
 
 // vagueFor is for how long reads go to the owner because of a write that nobody has named: a
-// member that is longer behind is not read from.
-const vagueFor = time.Minute
+// member that is longer behind is not read from, whatever the ring's thresholds are.
+const vagueFor = topology.MaxLagThreshold + 2*time.Hour
 
 func (t *tokens) of(user string) *token {
 	if known, ok := t.users.Load(user); ok {
