@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sqlring/sqlring/internal/mysqltest"
 )
 
 // received is a webhook that Alertmanager calls.
@@ -122,7 +124,7 @@ func query(t *testing.T, at, expr string, want int) error {
 
 func startAlertmanager(t *testing.T, program, hook string) string {
 	t.Helper()
-	dir, addr := t.TempDir(), freeAddr(t)
+	dir, addr := t.TempDir(), mysqltest.FreeAddr(t)
 	config := fmt.Sprintf("route: {receiver: hook, group_by: ['...'], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}\nreceivers: [{name: hook, webhook_configs: [{url: '%s', send_resolved: true}]}]\n", hook)
 	write(t, filepath.Join(dir, "alertmanager.yml"), config)
 	start(t, program, "--config.file="+filepath.Join(dir, "alertmanager.yml"), "--storage.path="+dir, "--web.listen-address="+addr, "--cluster.listen-address=")
@@ -136,7 +138,7 @@ func startPrometheus(t *testing.T, program, alertmanager, node string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, addr := t.TempDir(), freeAddr(t)
+	dir, addr := t.TempDir(), mysqltest.FreeAddr(t)
 	write(t, filepath.Join(dir, "prometheus.yml"), fmt.Sprintf(`
 global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: ['%s']

@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"encoding/json"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,16 +63,6 @@ func start(t *testing.T, program string, args ...string) {
 		}
 		_ = log.Close()
 	})
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 func eventually(t *testing.T, limit time.Duration, what string, try func() error) {

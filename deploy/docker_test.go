@@ -19,6 +19,7 @@ import (
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/app"
 	"github.com/sqlring/sqlring/internal/demo"
+	"github.com/sqlring/sqlring/internal/mysqltest"
 )
 
 type compose struct {
@@ -138,7 +139,7 @@ func startMember(t *testing.T, dir, secret, sbin string) (addr string) {
 			t.Fatal(err)
 		}
 	}
-	addr = freeAddr(t)
+	addr = mysqltest.FreeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
@@ -175,7 +176,7 @@ func startImageNode(t *testing.T, home string) *api.Client {
 	text := read(t, "docker/sqlring.yaml")
 	for was, is := range map[string]string{
 		"/var/lib/sqlring/manager.password": home + "/secret", "dir: /var/lib/sqlring": "dir: " + home + "/n1", "/run/sqlring": home,
-		"0.0.0.0:3406": "127.0.0.1:0", "127.0.0.1:8406": "127.0.0.1:0", "127.0.0.1:7406": freeAddr(t),
+		"0.0.0.0:3406": "127.0.0.1:0", "127.0.0.1:8406": "127.0.0.1:0", "127.0.0.1:7406": mysqltest.FreeAddr(t),
 	} {
 		text = strings.ReplaceAll(text, was, is)
 	}

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	_ "github.com/go-sql-driver/mysql" // the application's driver
+
+	"github.com/sqlring/sqlring/internal/mysqltest"
 )
 
 // guideAddresses are the addresses and directories of the guide, and guideGrow's own in
@@ -30,7 +32,7 @@ func (w *walk) guideAddresses(t *testing.T) *strings.Replacer {
 	return strings.NewReplacer(
 		"198.51.100.1:3306", w.paris, "198.51.100.3:3306", w.nice, "198.51.100.9:3406", w.proxy,
 		"-h 198.51.100.9 -P 3406", "-h 127.0.0.1 -P "+port, "198.51.100.9", "127.0.0.1", "NODE-ADDRESS", "127.0.0.1",
-		"127.0.0.1:8406", freeAddr(t), "127.0.0.1:7406", freeAddr(t),
+		"127.0.0.1:8406", mysqltest.FreeAddr(t), "127.0.0.1:7406", mysqltest.FreeAddr(t),
 		"/etc/sqlring/", w.home+"/etc/", "/var/lib/sqlring", w.home+"/state", "/run/sqlring/", w.home+"/run/",
 	)
 }
@@ -155,7 +157,7 @@ func newWalk(t *testing.T) *walk {
 			t.Fatal(err)
 		}
 	}
-	w := &walk{home: home, binary: build(t), paris: freeAddr(t), nice: freeAddr(t), proxy: freeAddr(t), stop: map[string]func(){}}
+	w := &walk{home: home, binary: build(t), paris: mysqltest.FreeAddr(t), nice: mysqltest.FreeAddr(t), proxy: mysqltest.FreeAddr(t), stop: map[string]func(){}}
 	w.written = w.guideAddresses(t)
 	if err := os.Symlink(w.binary, filepath.Join(home, "bin/sqlring")); err != nil {
 		t.Fatal(err)

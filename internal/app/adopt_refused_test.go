@@ -29,7 +29,7 @@ func adoptRefusals(t *testing.T) []adoptRefused {
 		{check: "ids", do: renumber(103), undo: renumber(12), words: "which m3 is to get"},
 		{check: "schema", do: "SET SESSION sql_log_bin=0; CREATE DATABASE sqlring; CREATE TABLE sqlring.heartbeat (member VARCHAR(32), node VARCHAR(32), seq BIGINT)", undo: "SET SESSION sql_log_bin=0; DROP DATABASE sqlring", words: "DROP DATABASE sqlring"},
 		{check: "slots", do: "SET GLOBAL auto_increment_offset=1", undo: "SET GLOBAL auto_increment_offset=2", words: "collides with"},
-		{check: "answers", edit: func(q *api.AdoptRequest) { q.Members[2].Addr = freeAddr(t) }, words: "does not answer"},
+		{check: "answers", edit: func(q *api.AdoptRequest) { q.Members[2].Addr = mysqltest.FreeAddr(t) }, words: "does not answer"},
 	}
 	if mysqltest.Flavour(t) == topology.FlavourMySQL {
 		relink := func(how string) string { return "STOP REPLICA; CHANGE REPLICATION " + how + "; START REPLICA" }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sqlring/sqlring/internal/app"
+	"github.com/sqlring/sqlring/internal/mysqltest"
 )
 
 // asked is what one asker of /check was told, and how long that took.
@@ -75,7 +76,7 @@ func TestChecksAreAnsweredByEveryNode(t *testing.T) {
 		}
 		limit = 5 * time.Millisecond
 	}
-	n := startNodesWith(t, func(c *app.Config) { c.API.Listen = freeAddr(t) }, "voter", "voter", "voter")
+	n := startNodesWith(t, func(c *app.Config) { c.API.Listen = mysqltest.FreeAddr(t) }, "voter", "voter", "voter")
 	n.load(t)
 	began := time.Now()
 	var loads []*steady

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -96,7 +95,7 @@ func nodeConfig(t *testing.T) app.Config {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	cfg := app.DefaultConfig("n1", dir)
 	cfg.Proxy.Listen, cfg.API.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	cfg.Raft.Listen, cfg.Raft.Profile = freeAddr(t), "fast"
+	cfg.Raft.Listen, cfg.Raft.Profile = mysqltest.FreeAddr(t), "fast"
 	cfg.Manager.User, cfg.Manager.PasswordFile = mysqltest.Manager, filepath.Join(dir, "manager.password")
 	if err := os.WriteFile(cfg.Manager.PasswordFile, []byte(mysqltest.ManagerPassword+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -104,28 +103,10 @@ func nodeConfig(t *testing.T) app.Config {
 	return cfg
 }
 
-// freeAddr returns an address that a restarted node can listen on again.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for {
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = l.Close()
-		if _, given := givenAddrs.LoadOrStore(l.Addr().String(), true); !given {
-			return l.Addr().String()
-		}
-	}
-}
-
-// givenAddrs are what freeAddr has returned: none is given twice, though nobody listens yet.
-var givenAddrs sync.Map
-
-// addrAt is freeAddr at a site.
+// addrAt is mysqltest.FreeAddr at a site.
 func (r *rig) addrAt(t *testing.T, site int) string {
 	t.Helper()
-	addr := freeAddr(t)
+	addr := mysqltest.FreeAddr(t)
 	if r.sites != nil {
 		_, port, _ := net.SplitHostPort(addr)
 		addr = net.JoinHostPort(r.sites.Host(site), port)

@@ -2,11 +2,9 @@ package mysqltest
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -186,24 +184,6 @@ func (s *MySQL) stop() error {
 		time.Sleep(5 * time.Millisecond)
 	}
 	return nil
-}
-
-// freePort returns a loopback port below the ephemeral range that nobody listens on
-// at the moment.
-func freePort() (int, error) {
-	const first, count, attempts = 20000, 12000, 100
-	for range attempts {
-		n, err := rand.Int(rand.Reader, big.NewInt(count))
-		if err != nil {
-			return 0, err
-		}
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+int(n.Int64()))))
-		if err == nil {
-			_ = l.Close()
-			return first + int(n.Int64()), nil
-		}
-	}
-	return 0, errors.New("no free port")
 }
 
 // mysqlTemplate returns the data directory that MySQL servers are copies of, made

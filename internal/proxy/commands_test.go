@@ -16,9 +16,16 @@ import (
 
 // onBoth runs a test behind a proxy in front of a real server of each flavour.
 func onBoth(t *testing.T, test func(t *testing.T, f *fronted), options ...string) {
+	t.Helper()
+	onBothAs(t, Config{}, test, options...)
+}
+
+// onBothAs is onBoth behind a proxy that is set up so.
+func onBothAs(t *testing.T, cfg Config, test func(t *testing.T, f *fronted), options ...string) {
+	t.Helper()
 	for _, flavour := range []topology.Flavour{topology.FlavourMariaDB, topology.FlavourMySQL} {
 		t.Run(flavour.String(), func(t *testing.T) {
-			f := inFrontOf(t, flavour, Config{}, options...)
+			f := inFrontOf(t, flavour, cfg, options...)
 			f.exec(t, "GRANT ALL ON *.* TO app@'%'")
 			// So that the password is known in memory, here and there: raw clients log
 			// in by the short way.
