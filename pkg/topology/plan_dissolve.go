@@ -97,7 +97,7 @@ func dissolveSettle(s *Snapshot, op Operation, o Observations, now time.Time) St
 }
 
 // dissolveApart makes strangers of the members. One that does not answer is passed over:
-// it is closed, and has everything.
+// it is closed, and has everything. Each is looked at once more before the end.
 func dissolveApart(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	var left []MemberID
 	for _, m := range s.Members {
@@ -114,6 +114,10 @@ func dissolveApart(s *Snapshot, op Operation, o Observations, now time.Time) Ste
 			continue
 		}
 		step, done := dissolveMember(s, op, m, seen)
+		if done && op.Cursor == DissolveOpening && !seen.Asked.After(op.Moved) && !now.Before(op.Moved) {
+			step, done = wait("%s was looked at before the last step", m.ID), false
+			step.Probe = []MemberID{m.ID}
+		}
 		switch {
 		case !done && now.Sub(op.Moved) <= settleWithin:
 			return step
@@ -133,7 +137,7 @@ func dissolveApart(s *Snapshot, op Operation, o Observations, now time.Time) Ste
 }
 
 // dissolveMember returns what the present step still asks of a member. Somebody may have
-// opened it by hand since all were closed: so it is looked at once more before the end.
+// opened it by hand since all were closed.
 func dissolveMember(s *Snapshot, op Operation, m Member, seen Observation) (Step, bool) {
 	opens := op.Open == OpenAll || op.Open == OpenOwners && s.Inherits(m.ID)
 	switch {
@@ -147,10 +151,6 @@ func dissolveMember(s *Snapshot, op Operation, m Member, seen Observation) (Step
 		return do(m.ID, Action{Kind: ActRetire}, "the ring is dissolved"), false
 	case op.Cursor == DissolveOpening && opens && seen.ReadOnly && seen.Boot == m.Boot:
 		return do(m.ID, openAction(m), "it takes writes from now on, past sqlring"), false
-	case op.Cursor == DissolveOpening && !seen.Asked.After(op.Moved):
-		step := wait("%s was looked at before the last step", m.ID)
-		step.Probe = []MemberID{m.ID}
-		return step, false
 	}
 	return Step{}, true
 }
