@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 func (c *cli) raftCommand() *cobra.Command {
@@ -131,6 +132,9 @@ owner that was known last, and in return nothing is moved by itself any more: a
 lost owner waits for a person, who sets fence again.`,
 		Example: "  sqlring --api unix:/run/sqlring/api.sock raft isolation continue",
 		RunE: func(cmd *cobra.Command, a []string) error {
+			if a[0] != topology.IsolationFence.String() && a[0] != topology.IsolationContinue.String() {
+				return errUsage{"sqlring raft isolation", fmt.Sprintf("%q: use fence or continue", a[0])}
+			}
 			return c.changeRaft(cmd.Context(), yes, raftChange{"raft isolation", "set isolation to " + a[0] + "?", func(ctx context.Context, client *api.Client) (api.Raft, error) {
 				return client.SetIsolation(ctx, a[0], why)
 			}})
