@@ -84,6 +84,7 @@ func (c *cli) changeRaft(ctx context.Context, yes bool, change raftChange) error
 
 func (c *cli) raftTransfer() *cobra.Command {
 	var yes bool
+	var why string
 	cmd := &cobra.Command{
 		Use: "transfer [NODE]", Short: "Hand the leadership to another voter", Args: args(cobra.MaximumNArgs(1)),
 		Long: `Hands the leadership to NODE, or to the voter that is most up to date. Reads and
@@ -95,16 +96,18 @@ writes go on; what the controller was doing, the next leader takes up.`,
 				to, question = a[0], "let "+a[0]+" lead?"
 			}
 			return c.changeRaft(cmd.Context(), yes, raftChange{"raft transfer", question, func(ctx context.Context, client *api.Client) (api.Raft, error) {
-				return client.Transfer(ctx, to)
+				return client.Transfer(ctx, to, why)
 			}})
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().StringVar(&why, "why", "", "reason, for the audit")
 	return cmd
 }
 
 func (c *cli) raftRemove() *cobra.Command {
 	var yes bool
+	var why string
 	cmd := &cobra.Command{
 		Use: "remove NODE", Short: "Take a node out: it has no vote and no leases any more", Args: args(cobra.ExactArgs(1)),
 		Long: `Takes NODE out of raft's configuration, two seconds later: by then its proxy holds
@@ -113,11 +116,12 @@ its disk is removed before it joins anew, for it has lost its votes.`,
 		Example: "  sqlring --api unix:/run/sqlring/api.sock raft remove n3",
 		RunE: func(cmd *cobra.Command, a []string) error {
 			return c.changeRaft(cmd.Context(), yes, raftChange{"raft remove", "take " + a[0] + " out?", func(ctx context.Context, client *api.Client) (api.Raft, error) {
-				return client.RemoveNode(ctx, a[0])
+				return client.RemoveNode(ctx, a[0], why)
 			}})
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().StringVar(&why, "why", "", "reason, for the audit")
 	return cmd
 }
 
