@@ -188,7 +188,7 @@ func (s *Server) changeRaft(ctx context.Context, what string, change func(contex
 	return &answer[Raft]{s.cfg.Cluster.Raft()}, nil
 }
 
-// noteOrder has an order about the nodes stand in the audit before it is carried out (S85); it
+// noteOrder has an order about the nodes stand in the audit before it is carried out (S90); it
 // is not carried out without that. What is refused anyway, since it names no other node of
 // raft's configuration, leaves no note.
 func (s *Server) noteOrder(ctx context.Context, order topology.NoteOrder, why string) error {

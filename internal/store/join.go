@@ -178,7 +178,7 @@ func (s *Store) judgeJoin(ctx context.Context, r joinRequest) (joinAnswer, error
 
 // admit takes a node into the configuration: first as one that only listens, then,
 // when it has what the log holds, as a voter. A voter that comes without a state has
-// lost its votes. That it is let in stands in the audit before it is (S85).
+// lost its votes. That it is let in stands in the audit before it is (S90).
 func (s *Store) admit(ctx context.Context, r joinRequest) (joinAnswer, error) {
 	s.membership.Lock()
 	defer s.membership.Unlock()

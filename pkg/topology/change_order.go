@@ -16,7 +16,7 @@ const (
 	OrderVote     NodeOrder = "vote"     // let a node vote that has only listened
 )
 
-// NoteOrder puts into the audit what is about to be done to the nodes (S85). Who is in
+// NoteOrder puts into the audit what is about to be done to the nodes (S90). Who is in
 // raft's configuration, and who leads, stands outside of the state: without the note nobody
 // could say who has ordered it. It changes nothing else. From [LawOfOrders] on.
 type NoteOrder struct {

@@ -132,10 +132,13 @@ func dissolveApart(s *Snapshot, op Operation, o Observations, now time.Time) Ste
 	return stuck("operation %s stands at %q, which is not a step of dissolve", op.ID, op.Cursor)
 }
 
-// dissolveMember returns what the present step still asks of a member.
+// dissolveMember returns what the present step still asks of a member. Somebody may have
+// opened it by hand since all were closed: so it is looked at once more before the end.
 func dissolveMember(s *Snapshot, op Operation, m Member, seen Observation) (Step, bool) {
 	opens := op.Open == OpenAll || op.Open == OpenOwners && s.Inherits(m.ID)
 	switch {
+	case !seen.ReadOnly && !(opens && op.Cursor == DissolveOpening):
+		return do(m.ID, Action{Kind: ActClose}, "it was opened by hand, and the ring is being dissolved"), false
 	case op.Cursor == DissolveDetach && seen.SemiSync.Enabled:
 		return do(m.ID, Action{Kind: ActDisarm}, "nobody will acknowledge its commits any more"), false
 	case op.Cursor == DissolveDetach:
@@ -144,6 +147,10 @@ func dissolveMember(s *Snapshot, op Operation, m Member, seen Observation) (Step
 		return do(m.ID, Action{Kind: ActRetire}, "the ring is dissolved"), false
 	case op.Cursor == DissolveOpening && opens && seen.ReadOnly && seen.Boot == m.Boot:
 		return do(m.ID, openAction(m), "it takes writes from now on, past sqlring"), false
+	case op.Cursor == DissolveOpening && !seen.Asked.After(op.Moved):
+		step := wait("%s was looked at before the last step", m.ID)
+		step.Probe = []MemberID{m.ID}
+		return step, false
 	}
 	return Step{}, true
 }
