@@ -123,7 +123,6 @@ func recloneOne(t *testing.T, d *dies) func() {
 // TestLeaderDiesWhileACircleIsAdopted: the same of an adoption, each time of other servers,
 // which applications write to directly all the while.
 func TestLeaderDiesWhileACircleIsAdopted(t *testing.T) {
-	mysqltest.OnlyMariaDB(t, "the circle is built by MariaDB's statements")
 	died := 0
 	for _, step := range dyingSteps(t, []int{5}) {
 		dead := false

@@ -38,7 +38,7 @@ func (e *ending) again() {
 // itself, and if the test has failed for any reason.
 const (
 	lastWords = 120
-	someWords = 30
+	someWords = 12
 )
 
 // tell is called when the test ends: it shows the log of a process that ended by itself, which
