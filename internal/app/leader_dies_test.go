@@ -101,6 +101,7 @@ func (d *dies) play(t *testing.T, op dying) {
 	for _, n := range steps {
 		undo, took, dead := d.round(t, op, n)
 		slowest = max(slowest, took)
+		t.Logf("after step %d: killed %t, through after %d ms", n, dead, took.Milliseconds())
 		if dead {
 			died++
 		}
@@ -183,8 +184,12 @@ func makeAndDissolve(t *testing.T, step int) (inMaking, inDissolving bool) {
 	inMaking = os.Remove(trap) != nil // it was sprung
 	n.answer(t)                       // who died is there again, and is asked next
 	n.load(t)
-	n.nodes[0].exec(t, "INSERT INTO steady.w (node, client, seq) VALUES ('n1', 1, 1)")
 	owner := n.owner(t, n.nodes[n.leader(t)])
+	var loads []*steady
+	for _, r := range n.nodes {
+		loads = append(loads, r.startSteady(t, 2))
+	}
+	time.Sleep(300 * time.Millisecond)
 	setTrap(t, trap, 2, step)
 	if _, err := n.nodes[n.leader(t)].client.Dissolve(t.Context(), api.DissolveRequest{Why: "test"}); err != nil {
 		t.Logf("the dissolution was ordered: %v", err)
@@ -197,6 +202,12 @@ func makeAndDissolve(t *testing.T, step int) (inMaking, inDissolving bool) {
 		return err
 	})
 	inDissolving = os.Remove(trap) != nil
+	acked := 0
+	for _, l := range loads {
+		l.end()
+		l.account(t, n.servers)
+		acked += len(l.acks)
+	}
 	for _, s := range n.servers {
 		if s == owner {
 			if s.Query(t, "SELECT @@global.read_only") != "0" {
@@ -212,7 +223,7 @@ func makeAndDissolve(t *testing.T, step int) (inMaking, inDissolving bool) {
 			t.Errorf("after step %d, node %d died %d times", step, i+1, n)
 		}
 	}
-	t.Logf("the leader was killed in the making: %t, in the dissolution: %t", inMaking, inDissolving)
+	t.Logf("the leader was killed in the making: %t, in the dissolution: %t; %d writes acknowledged until then, none missing", inMaking, inDissolving, acked)
 	return inMaking, inDissolving
 }
 
