@@ -8,7 +8,7 @@ import (
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
-// appliedColumn reads gtid_slave_pos while nobody sets it (S85). The parts of an IF and of a
+// appliedColumn reads gtid_slave_pos while nobody sets it (S87). The parts of an IF and of a
 // CONCAT are evaluated from left to right, those that are not needed never.
 const appliedColumn = `IF(GET_LOCK('` + topology.PositionLock + `', 0.5), CONCAT(@@global.gtid_slave_pos, LEFT('', COALESCE(RELEASE_LOCK('` + topology.PositionLock + `'), 0))), '` + beingSet + `')`
 
@@ -20,7 +20,7 @@ const beingSet = "being set"
 var errBeingSet = fmt.Errorf("somebody sets the member's position: %w", context.Canceled)
 
 // setApplied returns the statement that sets gtid_slave_pos while no node reads it, and
-// nobody waits for a position (S85). The server runs it to its end without a word of ours: a
+// nobody waits for a position (S87). The server runs it to its end without a word of ours: a
 // node that is frozen meanwhile keeps nobody out. Whoever waits besides the nodes, in a
 // MASTER_GTID_WAIT of its own, is interrupted (error 1317): the server would end.
 func setApplied(position topology.Position) string {

@@ -189,7 +189,7 @@ func (s *session) asks(p topology.Position) bool {
 }
 
 // waitMariaDB returns the question to a MariaDB, over the connection with that id: 0 if it
-// has the position in time, -1 if not, or if somebody is about to set it (S85). The parts are
+// has the position in time, -1 if not, or if somebody is about to set it (S87). The parts are
 // evaluated from left to right.
 func waitMariaDB(p topology.Position, connection uint32) string {
 	lock, wait := topology.WaitLock(uint64(connection)), tokenWait.Seconds()

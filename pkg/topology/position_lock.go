@@ -3,7 +3,7 @@ package topology
 import "fmt"
 
 // The user-level locks (MariaDB manual, GET_LOCK) by which gtid_slave_pos of a MariaDB is set
-// while nobody reads it, and nobody waits for it (S85). The server does not do that: it takes
+// while nobody reads it, and nobody waits for it (S87). The server does not do that: it takes
 // the position apart under those who look at it. A reader sees a part of it; a session in
 // MASTER_GTID_WAIT waits on memory that was freed, and the server ends by signal 11.
 //
