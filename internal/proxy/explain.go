@@ -84,6 +84,9 @@ func (s *session) explain(statement []byte) Explanation {
 	if s.tied && s.carriable() { // its user variables go with it
 		told, s.unit = nil, units[0]
 	}
+	if refused := s.hazard(plan, statement, 0); refused != nil {
+		told = refused
+	}
 	owner, owned := view.OwnerOf(s.unit)
 	for _, id := range units {
 		route, _ := view.OwnerOf(id)
@@ -104,6 +107,11 @@ func (s *session) explain(statement []byte) Explanation {
 		e.Why = "owner: a transaction is open, it reads no table, or the members are not known"
 	default:
 		e.Why = "owner: it is not surely a read that leaves nothing behind"
+	}
+	for _, d := range plan.Dangers {
+		if told == nil && d.Table.Name != "" && !s.p.cfg.Permits.Has(d.Hazard) {
+			e.Why += "; it is refused there if table " + d.Table.Name + " has rows to fill"
+		}
 	}
 	return e
 }

@@ -32,6 +32,8 @@ type memory struct {
 	begun        bool             // the next three are known, and status
 	settled      bool             // setting is right
 	violated     bool             // another slot than layout was reported
+	strayed      string           // a variable of replication that was reported; "": none
+	strayedAway  bool             // and its value is one that is refused
 	shown        bool             // the link has wants itself, for the command under way
 	mode         string           // sql_mode that it began with
 	charset0     string           // and character_set_client
@@ -145,6 +147,9 @@ func (m *memory) learnVariable(c wire.Change) bool {
 			m.variables = make(map[string]string)
 		}
 		m.variables[string(c.Name)] = string(c.Value)
+		if is, known := balancer.IsOfReplication(string(c.Name), string(c.Value)); known {
+			m.strayed, m.strayedAway = string(c.Name), m.strayedAway || is
+		}
 		m.settled = false
 		m.collated = m.collated || string(c.Name) == collationOfConnection
 		m.charset = m.charset || string(c.Name) == "character_set_connection"

@@ -34,6 +34,7 @@ func MakePlan(d *Digester, dialect Dialect) *Plan {
 			}
 		}
 		p.Effects |= f.Effects
+		p.Dangers = append(p.Dangers, f.Dangers...)
 	}
 	return p
 }
@@ -147,6 +148,8 @@ type extraction struct {
 	ctes    []string
 	// mentions is how often a table was named
 	mentions int
+	// hazardous is the variable whose value comes next, if it is one of HazardReplication
+	hazardous string
 }
 
 // extract reads one statement, which has an item at least.
@@ -166,6 +169,9 @@ func extract(items []item, dialect Dialect) Facts {
 	}
 	if x.facts.Verb == VerbUnknown {
 		x.unknown()
+	}
+	if hasBody(items) {
+		x.body(items)
 	}
 	return x.facts
 }
@@ -274,6 +280,8 @@ func (x *extraction) statement() {
 			x.add(EffectUserVariable)
 		}
 		x.scan()
+	case "binlog":
+		x.endangers(HazardReplication, "BINLOG")
 	case "install", "uninstall", "change", "reset", "purge", "shutdown", "restart", "cache", "clone", "import", "stop":
 		x.facts.Verb, x.facts.Complete = VerbAdmin, false
 		x.add(EffectProcess, EffectCommits)

@@ -98,6 +98,7 @@ func (x *extraction) assigned() {
 
 // value scans the expression from start on, up to the current item.
 func (x *extraction) value(start int) {
+	x.sets(x.items[start:x.at])
 	inner := extraction{items: x.items[start:x.at], dialect: x.dialect, facts: Facts{Complete: true}}
 	inner.scan()
 	x.facts.Effects |= inner.facts.Effects
@@ -139,6 +140,9 @@ func (x *extraction) setVariable(scope string, single bool) {
 	switch scope {
 	case "global", "persist", "persist_only":
 		x.add(EffectGlobalVariable)
+		if isReplicationVariable(name, true) {
+			x.hazardous = name
+		}
 		if name == "auto_increment_increment" || name == "auto_increment_offset" {
 			x.add(EffectLayout)
 		}
@@ -147,6 +151,9 @@ func (x *extraction) setVariable(scope string, single bool) {
 	if single && (name == "transaction_isolation" || name == "tx_isolation" || name == "transaction_read_only" || name == "tx_read_only") {
 		x.add(EffectNextTransaction)
 		return
+	}
+	if isReplicationVariable(name, false) {
+		x.hazardous = name
 	}
 	effect := variableEffect(name)
 	x.facts.Passing = append(x.facts.Passing, name)                                     // as long as nobody says that it stays: statementFor
@@ -217,6 +224,7 @@ func (x *extraction) statementFor() {
 			kept := EffectsOf(EffectLayout, EffectReplication, EffectTracking, EffectUnknown, EffectRoutine, EffectUserVariable, EffectUserLock, EffectPseudoVariable)
 			x.facts = inner
 			x.facts.Passing = append(settings.facts.Passing, inner.Passing...)
+			x.facts.Dangers = append(settings.facts.Dangers, inner.Dangers...)
 			x.facts.Effects |= settings.facts.Effects & kept
 			x.facts.Complete = inner.Complete && settings.facts.Complete
 			x.at = len(x.items)

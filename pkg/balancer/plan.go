@@ -10,6 +10,7 @@ import "bytes"
 type Plan struct {
 	Statements []Facts // one for each of a batch; none for an empty text
 	Effects    Effects // of all of them
+	Dangers    []Danger
 	key        []byte
 	hash       uint64
 }
@@ -30,6 +31,8 @@ type Facts struct {
 	// Keys is what every row that it touches is known to have, of its only table; of an
 	// INSERT of one row, what that row has.
 	Keys []Key
+	// Dangers are what it would do to a ring that nobody notices.
+	Dangers []Danger
 }
 
 // Table is a table, or a view, that a statement names.
