@@ -216,7 +216,10 @@ func TestRealUnevenDDL(t *testing.T) {
 				t.Errorf("%s: %v", text, err)
 			}
 		}
-		if n, _ := toldBy(func() error { _, err := db.ExecContext(t.Context(), "ALTER TABLE nowhere ADD id INT AUTO_INCREMENT KEY"); return err }()); n != 1146 {
+		if n, _ := toldBy(func() error {
+			_, err := db.ExecContext(t.Context(), "ALTER TABLE nowhere ADD id INT AUTO_INCREMENT KEY")
+			return err
+		}()); n != 1146 {
 			t.Errorf("of no table: %d", n)
 		}
 	})
