@@ -93,10 +93,13 @@ func (s *session) explain(statement []byte) Explanation {
 		e.Units = append(e.Units, route)
 	}
 	e.GoesTo = owner.Member.ID
-	e.Spreads = told == nil && s.spreads()
+	pinned := s.link != nil && !s.movable() && !s.tied && ownsAll(view, s.link.route.Member, units)
+	e.Spreads = told == nil && !pinned && s.spreads()
 	switch {
 	case told != nil:
 		e.GoesTo, e.Refused, e.Why = "", true, told.Message
+	case pinned:
+		e.GoesTo, e.Why = s.link.route.Member.ID, "its session keeps its connection there, for a transaction or other state (SHOW SQLRING PINS)"
 	case e.Spreads:
 		s.explainRead(view, owner, &e)
 	case !owned:
