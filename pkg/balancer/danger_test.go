@@ -161,3 +161,19 @@ func TestIsOfReplication(t *testing.T) {
 		}
 	}
 }
+
+// What follows a SET sql_mode in a batch is read by the server in that mode: to MariaDB the
+// second of these is a read of one column and a DELETE.
+func TestBatchesThatChangeTheirOwnReading(t *testing.T) {
+	maria := Dialect{Flavour: topology.FlavourMariaDB, Version: 101100}
+	for text, known := range map[string]bool{
+		"SET time_zone='+00:00'; SELECT a FROM t":                                     true,
+		`SET sql_mode='NO_BACKSLASH_ESCAPES'; SELECT '\'; DELETE FROM t; -- ' FROM u`: false,
+		"SELECT a FROM t; SET sql_mode=''":                                            true,
+	} {
+		p := planOf(text, maria)
+		if got := p.Statements[1]; got.Complete != known || got.Effects.Has(EffectUnknown) == known {
+			t.Errorf("%s: %s", text, tell(p))
+		}
+	}
+}

@@ -33,6 +33,10 @@ func MakePlan(d *Digester, dialect Dialect) *Plan {
 				f.Effects |= EffectsOf(EffectUnknown)
 			}
 		}
+		if i > 0 && p.Effects.Has(EffectSQLMode) { // the server reads it by another sql_mode than this did
+			f.Effects |= EffectsOf(EffectUnknown)
+			f.Complete, f.Keys = false, nil
+		}
 		p.Effects |= f.Effects
 		p.Dangers = append(p.Dangers, f.Dangers...)
 	}
@@ -150,6 +154,8 @@ type extraction struct {
 	mentions int
 	// hazardous is the variable whose value comes next, if it is one of HazardReplication
 	hazardous string
+	// pseudo is the same of those for one statement
+	pseudo string
 }
 
 // extract reads one statement, which has an item at least.
