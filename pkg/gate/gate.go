@@ -121,7 +121,7 @@ func (g *Gate) Wait(w *Waiter, now Instant) Refusal {
 		g.state.shed++
 		return r
 	}
-	w.Until = now.Add(g.longest())
+	w.Until = now.Add(max(0, g.set.Longest()-w.Before))
 	if w.Deadline != 0 {
 		w.Until = min(w.Until, w.Deadline)
 	}
@@ -137,7 +137,7 @@ func (g *Gate) Wait(w *Waiter, now Instant) Refusal {
 	}
 	g.counts.Waits++
 	g.state.waits++
-	g.standing.arrives(now)
+	g.standing.arrives(g.waiting, now)
 	return Granted
 }
 
@@ -150,7 +150,7 @@ func (g *Gate) refuses(w *Waiter, now Instant) Refusal {
 		return FullAccount
 	case g.past(w, now):
 		return PastDeadline
-	case w.Since == 0 && g.set.Mode == Shed && g.patience.exceeded(w.Account, g.Expected()):
+	case w.Since == 0 && g.set.Mode == Shed && g.patience.exceeded(w.Account, g.Expected(), now):
 		return Impatient
 	}
 	return Granted
@@ -159,14 +159,6 @@ func (g *Gate) refuses(w *Waiter, now Instant) Refusal {
 // past reports whether an answer to w would come after its deadline.
 func (g *Gate) past(w *Waiter, now Instant) bool {
 	return w.Deadline != 0 && now.Add(g.usual.usual(w.Digest)) > w.Deadline
-}
-
-// longest is how long somebody may wait who comes now.
-func (g *Gate) longest() time.Duration {
-	if g.set.Mode == Shed {
-		return g.set.ShedWait
-	}
-	return g.set.MaxWait
 }
 
 // Expected returns how long somebody who comes now would wait if all went first come,
@@ -206,13 +198,14 @@ func (g *Gate) Drop(w *Waiter, now Instant, why Departure) bool {
 		return true
 	case why == ClientGone:
 		g.counts.Gone++
-		g.patience.left(w.Account, w.underWay(now))
+		g.patience.left(w.Account, w.underWay(now), now)
 		return true
 	case w.Deadline != 0 && now >= w.Deadline:
 		w.Result = PastDeadline
 	default:
 		w.Result = TooLong
 	}
+	g.patience.stayed(w.Account, w.underWay(now))
 	g.counts.Refused[w.Result]++
 	g.state.shed++
 	return true
@@ -240,10 +233,14 @@ func (g *Gate) Next(now Instant) *Waiter {
 	if w == nil {
 		return nil
 	}
+	if c != Admin {
+		g.standing.turn(w.Waited(now), g.set.Longest(), now)
+	}
 	q := &g.queues[c]
 	if w.Result = g.late(w, now); w.Result != Granted {
 		q.remove(w)
 		g.forget(w, now)
+		g.patience.stayed(w.Account, w.underWay(now))
 		g.counts.Refused[w.Result]++
 		g.state.shed++
 		return w
@@ -251,6 +248,7 @@ func (g *Gate) Next(now Instant) *Waiter {
 	if g.hopeless(w, now) && g.turns%oldestEvery != 0 {
 		w = w.flow.last // who came last may still be served in time
 	}
+	g.patience.stayed(w.Account, w.underWay(now))
 	q.served(w)
 	g.turns++
 	g.forget(w, now)
@@ -267,9 +265,9 @@ const oldestEvery = 32
 // still when they have an answer.
 func (g *Gate) hopeless(w *Waiter, now Instant) bool {
 	if g.set.Mode == Shed {
-		return g.standing.stands(now)
+		return g.standing.stands
 	}
-	return g.patience.exceeded(w.Account, w.underWay(now)*4/3)
+	return g.patience.exceeded(w.Account, w.underWay(now)*4/3, now)
 }
 
 // pick returns whose turn it is of those for whom there is a place: of a higher priority
@@ -295,7 +293,7 @@ func (g *Gate) late(w *Waiter, now Instant) Refusal {
 	switch {
 	case g.past(w, now):
 		return PastDeadline
-	case g.set.Mode == Shed && w.Waited(now) > g.standing.allows(g.set.ShedWait, now):
+	case g.set.Mode == Shed && w.Waited(now) > g.standing.allows(g.set.ShedWait):
 		return TooLong
 	case now > w.Until:
 		return TooLong

@@ -386,7 +386,7 @@ func TestANewcomerIsMeasuredByThoseThatAreKnown(t *testing.T) {
 	run(4 * time.Second)
 	mean := quiet / time.Duration(max(of, 1))
 	t.Logf("limit %d, inflation %.2f, the quiet account's statements take %s", g.Limit(), g.State().Inflation, mean)
-	if g.Limit() > 12 || mean > 15*time.Millisecond {
+	if g.Limit() > 16 || mean > 15*time.Millisecond {
 		t.Errorf("after 4 s there are %d places, and statements of 2 ms take %s", g.Limit(), mean)
 	}
 }
