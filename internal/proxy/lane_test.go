@@ -169,6 +169,30 @@ func TestLanesOfThoseWhoGo(t *testing.T) {
 	}
 }
 
+// In shed mode nobody waits for a row for longer than for a place; who is told so has not gone
+// on without the lane.
+func TestNobodyWaitsForARowForLongerThanIsSet(t *testing.T) {
+	b := newBusy()
+	f := laned(t, b, gate.Settings{Mode: gate.Shed, ShedWait: 150 * time.Millisecond})
+	const hot = "UPDATE shop.t SET v=v+1 WHERE id=5"
+	f.heat(t, hot)
+	for range 3 {
+		c := f.client(t)
+		c.query("BEGIN")
+		c.query(hot)
+	}
+	began, c := time.Now(), f.client(t)
+	if n, _ := c.query(hot); n != 1041 {
+		t.Errorf("it got %d", n)
+	}
+	if took := time.Since(began); took < 140*time.Millisecond || took > 2*time.Second {
+		t.Errorf("told after %v", took)
+	}
+	if h := f.Gates()[0].Hot; len(h) != 1 || h[0].Passed != 0 || h[0].Waiting != 0 || h[0].Using != 3 {
+		t.Errorf("%+v", h)
+	}
+}
+
 func TestNothingIsLookedAtInDryRunOrOff(t *testing.T) {
 	for _, mode := range []gate.HotMode{gate.HotDryRun, gate.HotOff} {
 		t.Run(mode.String(), func(t *testing.T) {

@@ -100,7 +100,7 @@ func TestNobodyWaitsForASecondLane(t *testing.T) {
 		t.Errorf("%+v", k)
 	}
 	waits := new(Visit)
-	if !g.Visit(waits, 1, "t.id", at(0)) || !g.GiveUp(waits) || g.GiveUp(waits) || waits.Holds() {
+	if !g.Visit(waits, 1, "t.id", at(0)) || !g.GiveUp(waits, true) || g.GiveUp(waits, true) || waits.Holds() {
 		t.Error("who has waited for long goes on without, once")
 	}
 	if g.Done(users[2], at(0)) != nil {
@@ -176,7 +176,7 @@ func TestLanesHoldInAnyOrder(t *testing.T) {
 				for v := range waiting {
 					delete(waiting, v)
 					if r.IntN(2) == 0 {
-						g.GiveUp(v)
+						g.GiveUp(v, true)
 						active[v] = true
 					} else {
 						woken(g.Done(v, now))
