@@ -12,6 +12,7 @@ type Gate struct {
 	turns  uint64
 
 	waiting, bytes int
+	outdated       Instant // until when somebody may wait by settings that were
 	accounts       map[string]int // who waits, by account
 	standing       standing
 	patience       patiences
@@ -29,11 +30,38 @@ func New(s Settings, now Instant) *Gate {
 	return &Gate{set: s, lim: newLimiter(s, now), accounts: make(map[string]int)}
 }
 
-// Set changes what the gate was told. A switch to shed holds for those who wait already,
-// when it is their turn.
-func (g *Gate) Set(s Settings) {
+// Set changes what the gate was told. A shorter wait, and a switch to shed, hold for those
+// who wait already: the caller asks Overdue who is to be woken. A longer one does not, for
+// those have been told until when they wait.
+func (g *Gate) Set(s Settings, now Instant) {
+	longest := g.set.Longest()
 	g.set = s.WithDefaults()
+	if g.set.Longest() < longest {
+		g.outdated = max(g.outdated, now.Add(longest))
+	}
 	g.lim.bounds(g.set)
+}
+
+// Overdue returns one who came when longer waits were set, and has waited for longer than
+// is now: he is out of the queue, and to be woken. It returns nil if there is nobody.
+func (g *Gate) Overdue(now Instant) *Waiter {
+	if now > g.outdated {
+		return nil
+	}
+	longest := g.set.Longest()
+	for c := range g.queues {
+		w := g.queues[c].find(func(w *Waiter) bool { return w.Waited(now)+w.Before > longest })
+		if w == nil {
+			continue
+		}
+		g.queues[c].remove(w)
+		g.forget(w, now)
+		w.Result = TooLong
+		g.counts.Refused[TooLong]++
+		g.state.shed++
+		return w
+	}
+	return nil
 }
 
 // Settings returns what the gate was told, defaults filled in.

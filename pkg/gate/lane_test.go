@@ -131,7 +131,7 @@ func TestSwitchingLanesOffWakesThoseWhoWait(t *testing.T) {
 	if g.NextLane() != nil {
 		t.Error("the lane is taken")
 	}
-	g.Set(Settings{Hot: HotOff})
+	g.Set(Settings{Hot: HotOff}, at(0))
 	if g.NextLane() != v || v.Holds() || g.NextLane() != nil {
 		t.Error("there are no lanes any more")
 	}
