@@ -12,7 +12,7 @@ type Gate struct {
 	turns  uint64
 
 	waiting, bytes int
-	outdated       Instant // until when somebody may wait by settings that were
+	outdated       Instant        // until when somebody may wait by settings that were
 	accounts       map[string]int // who waits, by account
 	standing       standing
 	patience       patiences

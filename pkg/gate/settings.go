@@ -73,6 +73,8 @@ type Settings struct {
 	HotWidth int `json:"hot_width,omitempty"`
 	// Hot says what is done about hot keys.
 	Hot HotMode `json:"hot"`
+
+	floorIsDefault bool // nobody has set it, and means it
 }
 
 // Bounds of settings.
@@ -104,6 +106,7 @@ func (s Settings) WithDefaults() Settings {
 			*v = by
 		}
 	}
+	s.floorIsDefault = s.floorIsDefault || s.Floor == 0
 	fill(&s.Ceiling, d.Ceiling)
 	fill(&s.Floor, min(d.Floor, s.Ceiling))
 	fill(&s.MaxQueue, d.MaxQueue)
