@@ -1,6 +1,9 @@
 package topology
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // unread divides what a member holds above cut, of which the ring has no more, into what its
 // binlog has and what it holds by its copy alone (S85): from is where its binlog can be read,
@@ -21,6 +24,27 @@ func unread(m Member, binlog, cut Position) (from, buried Position) {
 // not have.
 func buriedWhy(m Member, buried Position) string {
 	return fmt.Sprintf("by its copy it holds what the ring has given up (up to %s), and its binlog begins after that, so nobody can read it; its data anew: sqlring master reclone %s", buried, m.ID)
+}
+
+// Buried says why no word lets a member in that is out, "" if one may: as far as is known now
+// it holds by its copy what the ring does not have (S85).
+func Buried(s *Snapshot, id MemberID, o Observations, now time.Time) string {
+	m, _ := s.Member(id)
+	seen, good := o.Good(id, now)
+	alive, _, known := roll(s, o, now)
+	if !good || !known {
+		return ""
+	}
+	var held Position
+	for _, other := range alive {
+		theirs, _ := o.Of(other.ID)
+		held = held.Union(theirs.Position())
+	}
+	cut, _ := above(held, seen.Binlog, alive)
+	if _, buried := unread(m, seen.Binlog, cut); len(buried) > 0 {
+		return buriedWhy(m, buried)
+	}
+	return ""
 }
 
 // judgeBuried judges a member that holds by its copy what the ring does not have: what its

@@ -74,14 +74,13 @@ func ReplayTrial(s *Snapshot, id MemberID, o Observations, now time.Time) (a Act
 	}
 	order, lacks := ReplayOrderOf(s, "")
 	cut, _ := above(held, seen.Binlog, alive)
-	_, buried := unread(m, seen.Binlog, cut)
-	switch {
+	switch buried := Buried(s, id, o, now); {
 	case lacks != "":
 		return a, fmt.Sprintf("unit %s has no owner at present", lacks)
 	case len(cut) == 0:
 		return a, fmt.Sprintf("the ring has everything that %s has", id)
-	case len(buried) > 0:
-		return a, buriedWhy(m, buried)
+	case buried != "":
+		return a, buried
 	}
 	order.Trial = true
 	return Action{Kind: ActReplay, Identity: m.Identity, Retired: m.Retired, After: cut, Replay: order}, ""
