@@ -153,10 +153,24 @@ func spawn(ctx context.Context, st serverState, initFile string) (<-chan struct{
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // how it ended stands in its log
+		_ = cmd.Wait()
+		st.note(fmt.Sprintf("process %d of server %s has ended: %s", cmd.Process.Pid, st.Name, cmd.ProcessState))
 	}()
 	return ended, nil
 }
+
+// note adds a line to the server's log, if there is one: who is killed writes none.
+func (st serverState) note(line string) {
+	log, err := os.OpenFile(filepath.Join(st.Dir, logFile), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	_, _ = fmt.Fprintf(log, "%s sqlring: %s\n", time.Now().UTC().Format(time.RFC3339), line)
+	_ = log.Close()
+}
+
+// Log is the path of the server's log, which a restart goes on with.
+func (s *Server) Log() string { return filepath.Join(s.Dir, logFile) }
 
 // awaitReady returns once root can log in.
 func (s *Server) awaitReady(ctx context.Context, ended <-chan struct{}) error {

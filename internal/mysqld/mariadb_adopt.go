@@ -104,7 +104,7 @@ func runAdopt(ctx context.Context, w work, o topology.Observation, a topology.Ac
 	if err := endEarlier(ctx, w); err != nil {
 		return err
 	}
-	t, err := w.query(ctx, "SELECT @@global.gtid_slave_pos, @@global.gtid_binlog_pos")
+	t, err := w.query(ctx, "SELECT "+appliedColumn+", @@global.gtid_binlog_pos")
 	if err != nil {
 		return err
 	}

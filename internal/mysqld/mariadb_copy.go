@@ -97,12 +97,11 @@ func snapshotPosition(ctx context.Context, m *Member, status table) (topology.Po
 }
 
 func beginMariaDB(ctx context.Context, c *conn, p topology.Position) (applied, binlog topology.Position, err error) {
-	position := quote(p.String())
-	statements := "RESET MASTER; SET GLOBAL gtid_slave_pos=''"
+	statements := "RESET MASTER; " + setApplied(nil)
 	if len(p) > 0 {
-		statements += "; SET GLOBAL gtid_binlog_state=" + position + "; SET GLOBAL gtid_slave_pos=" + position
+		statements += "; SET GLOBAL gtid_binlog_state=" + quote(p.String()) + "; " + setApplied(p)
 	}
-	t, err := c.query(ctx, statements+"; SELECT @@global.gtid_slave_pos, @@global.gtid_binlog_pos")
+	t, err := c.query(ctx, statements+"; SELECT "+appliedColumn+", @@global.gtid_binlog_pos")
 	if err != nil {
 		return nil, nil, err
 	}

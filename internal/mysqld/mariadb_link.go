@@ -140,7 +140,7 @@ func claimOwn(ctx context.Context, w work, o topology.Observation) error {
 		return nil
 	}
 	if o.ReadOnly {
-		if err := w.execute(ctx, "SET GLOBAL gtid_slave_pos="+quote(o.Applied.With(own).String())); err != nil {
+		if err := w.execute(ctx, setApplied(o.Applied.With(own))); err != nil {
 			return fmt.Errorf("note its own transactions: %w", err)
 		}
 		return nil

@@ -49,7 +49,7 @@ func runLive(ctx context.Context, w work, o topology.Observation, a topology.Act
 // member's own binlog, and that moves on while applications write; of the own domain
 // nothing is asked of anybody, so strict mode is off for that moment.
 func noteApplied(ctx context.Context, w work, position topology.Position) error {
-	err := w.execute(ctx, "SET GLOBAL gtid_strict_mode=0; SET GLOBAL gtid_slave_pos="+quote(position.String())+"; SET GLOBAL gtid_strict_mode=1")
+	err := w.execute(ctx, "SET GLOBAL gtid_strict_mode=0; "+setApplied(position)+"; SET GLOBAL gtid_strict_mode=1")
 	if err != nil {
 		_ = w.execute(ctx, "SET GLOBAL gtid_strict_mode=1") // what failed is said; a prepared member has it on, or is prepared anew
 		return fmt.Errorf("note what it wrote before as applied: %w", err)

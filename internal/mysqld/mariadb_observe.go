@@ -47,7 +47,7 @@ const (
 		@@global.slave_ddl_exec_mode='STRICT', @@global.slave_net_timeout,
 		@@global.rpl_semi_sync_slave_enabled, @@global.rpl_semi_sync_master_enabled,
 		@@global.rpl_semi_sync_master_timeout, @@global.rpl_semi_sync_master_wait_point='AFTER_SYNC',
-		@@global.gtid_slave_pos, @@global.gtid_binlog_pos,
+		` + appliedColumn + `, @@global.gtid_binlog_pos,
 		(SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='sqlring' AND table_name='heartbeat'), ` + slotState
 	statusStatement = `SELECT variable_name, variable_value FROM information_schema.global_status WHERE variable_name IN
 		('BINLOG_SNAPSHOT_FILE','BINLOG_SNAPSHOT_POSITION','RPL_SEMI_SYNC_MASTER_STATUS','RPL_SEMI_SYNC_MASTER_CLIENTS','RPL_SEMI_SYNC_MASTER_WAIT_SESSIONS','RPL_SEMI_SYNC_SLAVE_STATUS')`
@@ -275,7 +275,11 @@ func (r *fieldReader) number() uint64 {
 func (r *fieldReader) flag() bool { return r.number() == 1 }
 
 func (r *fieldReader) position() topology.Position {
-	p, err := topology.ParsePosition(r.next())
+	text := r.next()
+	p, err := topology.ParsePosition(text)
+	if text == beingSet {
+		err = errBeingSet
+	}
 	if err != nil && r.err == nil {
 		r.err = err
 	}

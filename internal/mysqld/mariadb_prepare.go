@@ -127,7 +127,7 @@ func runPrepare(ctx context.Context, w work, o topology.Observation, a topology.
 func wipe(ctx context.Context, w work, o topology.Observation) error {
 	statements := "DROP DATABASE IF EXISTS sqlring"
 	if len(o.Binlog)+len(o.Applied) > 0 {
-		statements += "; RESET MASTER; SET GLOBAL gtid_slave_pos=''"
+		statements += "; RESET MASTER; " + setApplied(nil)
 	}
 	if err := w.execute(ctx, statements); err != nil {
 		return fmt.Errorf("empty the GTID state: %w", err)
@@ -149,7 +149,7 @@ func configure(ctx context.Context, w work, o topology.Observation, a topology.A
 		{"set rules of the applier", ruled(o.Settings), "SET GLOBAL gtid_ignore_duplicates=1, slave_parallel_threads=0"},
 		{"set settings", false, ringSettings},
 		{"set slot", o.Layout == a.Layout, setLayout(w.version.Flavour, a.Layout)},
-		{"set applied position", position == nil, "SET GLOBAL gtid_slave_pos=" + quote(position.String())},
+		{"set applied position", position == nil, setApplied(position)},
 	} {
 		if step.skip {
 			continue

@@ -198,13 +198,13 @@ func (r *Comparer) Position(ctx context.Context) (string, error) {
 }
 
 func (r *Comparer) position(ctx context.Context) (topology.Position, error) {
-	t, err := r.query(ctx, "read the position", "SELECT @@global.gtid_slave_pos, @@global.gtid_binlog_pos")
+	t, err := r.query(ctx, "read the position", "SELECT "+appliedColumn+", @@global.gtid_binlog_pos")
 	if err != nil {
 		return nil, err
 	}
-	applied, errA := topology.ParsePosition(t.rows[0][0])
-	logged, errB := topology.ParsePosition(t.rows[0][1])
-	return applied.Union(logged), errors.Join(errA, errB)
+	f := fieldReader{row: t.rows[0]}
+	applied, logged := f.position(), f.position()
+	return applied.Union(logged), f.err
 }
 
 // Reach waits until the member has all of the positions; false: not in time.

@@ -8,6 +8,10 @@
 // [StartRingWithClocks] starts servers whose clocks are wrong, and [SlowLink] puts one
 // behind a link that takes time.
 //
+// A server that ends by itself fails its test, which shows the end of its log; a test that
+// has failed for any reason shows the last lines of each one's. Who ends a server on purpose
+// does so by [Server.Kill].
+//
 // [StartMySQL] gives it a MySQL, alone and open: the ring operations are
 // MariaDB's so far.
 //

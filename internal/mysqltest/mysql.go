@@ -26,8 +26,9 @@ type MySQL struct {
 	Socket string
 	Dir    string
 
-	cmd   *exec.Cmd
-	ended chan struct{} // closed when the process has ended and was reaped
+	cmd    *exec.Cmd
+	ended  chan struct{} // closed when the process has ended and was reaped
+	ending ending
 }
 
 // StartMySQL returns a MySQL server for this test, which ends with it. options are
@@ -89,6 +90,7 @@ func launchMySQL(t testing.TB, program, home string, options []string) (*MySQL, 
 		return nil, errors.Join(err, s.end())
 	}
 	t.Cleanup(func() {
+		s.ending.tell(t, s.Name, s.runs(), logged)
 		if err := s.end(); err != nil {
 			t.Error(err)
 		}
@@ -146,6 +148,7 @@ func (s *MySQL) awaitReady(t testing.TB, logged string) error {
 // Kill ends the server as a crash would. It returns when it is gone.
 func (s *MySQL) Kill(t testing.TB) {
 	t.Helper()
+	s.ending.want(s.runs(), filepath.Join(s.Dir, "log"))
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +164,17 @@ func (s *MySQL) Again(t testing.TB) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	s.ending.again()
+}
+
+// runs reports whether the process has not ended.
+func (s *MySQL) runs() bool {
+	select {
+	case <-s.ended:
+		return false
+	default:
+		return true
 	}
 }
 

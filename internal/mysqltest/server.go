@@ -29,6 +29,8 @@ const startTimeout = 60 * time.Second
 type Server struct {
 	*demo.Server
 	client
+
+	ending ending
 }
 
 // Start returns a server for this test. options are further lines of my.cnf.
@@ -94,10 +96,17 @@ func start(t testing.TB, bin demo.Binaries, n int, edit func(cfg *demo.ServerCon
 	return servers
 }
 
+// Kill ends the server as a crash would (SIGKILL). It does not wait.
+func (s *Server) Kill() {
+	s.ending.want(s.PID() != 0, s.Log())
+	s.Server.Kill()
+}
+
 // end stops the server the quick way: its directory is thrown away.
 func (s *Server) end(t testing.TB) {
 	_ = s.db.Close()
-	s.Kill()
+	s.ending.tell(t, s.Name, s.PID() != 0, s.Log())
+	s.Server.Kill()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if err := errors.Join(s.Wait(ctx), s.Stop(ctx)); err != nil {
@@ -114,10 +123,12 @@ func (s *Server) RestartNow(t testing.TB) {
 	if err := s.Wait(ctx); err != nil {
 		t.Fatal(err)
 	}
+	s.ending.want(false, s.Log())
 	if out, err := exec.CommandContext(ctx, s.Restart[0], s.Restart[1:]...).CombinedOutput(); err != nil {
 		t.Fatalf("restart %s: %v: %s", s.Name, err, out)
 	}
 	Eventually(t, "server "+s.Name+" answers after its restart", func() error { return s.db.PingContext(ctx) })
+	s.ending.again()
 }
 
 // Eventually calls check every 10 ms until it returns nil, for at most 10 s;

@@ -166,7 +166,7 @@ func (f *follower) question(all topology.Position, ask func(topology.Position) b
 // has it then.
 func (s *session) asks(p topology.Position) bool {
 	var row []string
-	text := fmt.Sprintf("SELECT MASTER_GTID_WAIT('%s', %g)", p, tokenWait.Seconds())
+	text := waitMariaDB(p, s.link.thread)
 	if s.link.version.Flavour == topology.FlavourMySQL {
 		text = fmt.Sprintf("SELECT WAIT_FOR_EXECUTED_GTID_SET('%s', %g)", p, tokenWait.Seconds())
 	}
@@ -181,8 +181,18 @@ func (s *session) asks(p topology.Position) bool {
 		}
 		return err
 	})
-	if err != nil {
+	if err != nil || len(row) != 1 || row[0] != "0" && row[0] != "-1" { // it may still hold its lock
 		s.link.cut()
+		return false
 	}
-	return err == nil && len(row) == 1 && row[0] == "0"
+	return row[0] == "0"
+}
+
+// waitMariaDB returns the question to a MariaDB, over the connection with that id: 0 if it
+// has the position in time, -1 if not, or if somebody is about to set it (S87). The parts are
+// evaluated from left to right.
+func waitMariaDB(p topology.Position, connection uint32) string {
+	lock, wait := topology.WaitLock(uint64(connection)), tokenWait.Seconds()
+	return fmt.Sprintf("SELECT IF(GET_LOCK('%[1]s', %[2]g), IF(IS_FREE_LOCK('%[3]s'), MASTER_GTID_WAIT('%[4]s', %[2]g), -1) + 0*RELEASE_LOCK('%[1]s'), -1)",
+		lock, wait, topology.PositionLock, p)
 }

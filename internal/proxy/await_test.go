@@ -156,3 +156,16 @@ func leavesACrowdedOwner(t *testing.T, refused bool) {
 	b.release()
 	clients.Wait()
 }
+
+// TestQuestionOfAWait holds the question to the words that internal/mysqld is tested against:
+// who sets the position keeps out of its way by those locks.
+func TestQuestionOfAWait(t *testing.T) {
+	p, err := topology.ParsePosition("101-101-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "SELECT IF(GET_LOCK('sqlring_wait_1', 0.05), IF(IS_FREE_LOCK('sqlring_position'), MASTER_GTID_WAIT('101-101-7', 0.05), -1) + 0*RELEASE_LOCK('sqlring_wait_1'), -1)"
+	if got := waitMariaDB(p, 33); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

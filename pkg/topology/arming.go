@@ -36,6 +36,8 @@ func armed(s *Snapshot, owner Member, o Observations) (Step, bool) {
 		return do(owner.ID, Action{Kind: ActArm, Identity: owner.Identity}, "its acker %s is connected and not ahead", acker.ID), false
 	case strangerAcks(seen.SemiSync, acker) && fullAcker(s, seen, acker, o) != "":
 		return wait("%s, which is out since its disk is full, counts as an acker of %s as well, whose commits wait for nobody until that ends: %s", fullAcker(s, seen, acker, o), owner.ID, makeRoom), false
+	case strangerAcks(seen.SemiSync, acker) && emptiedAcker(s, seen, acker, o) != "":
+		return wait("a member that is out counts as an acker of %s as well, whose commits wait for nobody until that ends: %s", owner.ID, emptiedAcker(s, seen, acker, o)), false
 	case strangerAcks(seen.SemiSync, acker):
 		return stuck("%d replicas acknowledge to %s, %s alone belongs to the ring: on the other: SET GLOBAL rpl_semi_sync_slave_enabled=0 (MySQL: rpl_semi_sync_replica_enabled), and start its receiver again",
 			seen.SemiSync.Ackers, owner.ID, acker.ID), false

@@ -92,6 +92,19 @@ func refill(m Member, seen Observation) string {
 	return fmt.Sprintf("its binlog was emptied by hand: STOP REPLICA; RESET BINARY LOGS AND GTIDS there (8.0: RESET MASTER), then sqlring master reclone %s", m.ID)
 }
 
+// emptiedAcker returns what has to be done at the MySQL beside acker that the owner counts as
+// one: it is out since its binlog was emptied, and goes on receiving, as nothing can be done with
+// it until then. "" if there is none.
+func emptiedAcker(s *Snapshot, owner Observation, acker Member, o Observations) string {
+	for _, m := range s.Members {
+		seen, _ := o.Of(m.ID)
+		if todo := refill(m, seen); todo != "" && m.ID != acker.ID && m.State == MemberDown && slices.Contains(owner.SemiSync.Replicas, m.Identity) {
+			return fmt.Sprintf("member %s: %s", m.ID, todo)
+		}
+	}
+	return ""
+}
+
 // judgeBinlog is the verdict on an active member that answers, with the process that was
 // admitted, and whose binlog lacks what it had: somebody has emptied it (RESET MASTER, RESET
 // BINARY LOGS AND GTIDS). It gives out the numbers of its own transactions again, and what it
@@ -133,7 +146,7 @@ func accompanied(s *Snapshot, m Member, o Observations, now time.Time) bool {
 // noteEmptied notes what is seen of emptied binlogs before anything else is done: the next
 // leader may have seen nothing of it (S84).
 func noteEmptied(s *Snapshot, o Observations, now time.Time) (Step, bool) {
-	if !s.knows(LawOfEmptied) {
+	if !s.Knows(LawOfEmptied) {
 		return Step{}, false
 	}
 	for _, m := range s.Members {

@@ -315,3 +315,31 @@ func TestABinlogThatBeginsAnew(t *testing.T) {
 		t.Errorf("it is emptied once: %+v", p)
 	}
 }
+
+// TestAnEmptiedMySQLThatStillAcknowledgesIsOneThingToBeDone: it follows the owner until what is
+// told was typed there, so the owner has two ackers. Told by turns, that hid the way out.
+func TestAnEmptiedMySQLThatStillAcknowledgesIsOneThingToBeDone(t *testing.T) {
+	now := time.Unix(100, 0)
+	owner := Member{ID: "m1", Addr: "m1:3306", State: MemberActive, Identity: 101, Boot: 1, Source: uuidA, SemiSync: SemiSyncDegraded}
+	out := Member{ID: "m2", Addr: "m2:3306", State: MemberDown, Identity: 102, Boot: 2, Emptied: "it had more"}
+	acker := Member{ID: "m3", Addr: "m3:3306", State: MemberActive, Identity: 103, Boot: 3}
+	s := &Snapshot{Ring: &Ring{}, Members: []Member{owner, out, acker}}
+	rules := Settings{GTIDStrict: true, IgnoreDuplicates: true, StrictDDL: true}
+	down := Observation{
+		Member: "m3", Reach: ReachAnswers, Asked: now, At: now, Boot: 3, ServerID: 103, Domain: 103, Settings: rules,
+		Link: Link{Upstream: "m1:3306", Receiver: ThreadRunning, Applier: ThreadRunning}, SemiSync: SemiSyncStatus{Acking: true},
+	}
+	seen := Observation{
+		Member: "m1", Reach: ReachAnswers, Asked: now.Add(time.Second), At: now.Add(time.Second), Boot: 1,
+		SemiSync: SemiSyncStatus{Enabled: true, On: true, Ackers: 2, Replicas: []uint32{102, 103}},
+	}
+	gap := Observation{Member: "m2", Reach: ReachUnknown, At: now, Asked: now, Boot: 2, ServerID: 102, Gap: uuidA + ":1-9"}
+	o := Observations{}.With(down).With(seen).With(gap)
+	if step, ok := armed(s, owner, o); ok || step.Kind != StepWait || !strings.Contains(step.Why, "member m2: its binlog was emptied by hand: STOP REPLICA") {
+		t.Errorf("%s", step)
+	}
+	s.Members[1].Emptied = "" // somebody else's acker, then
+	if step, ok := armed(s, owner, o); ok || step.Kind != StepStuck {
+		t.Errorf("%s", step)
+	}
+}
