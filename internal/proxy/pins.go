@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"sync"
+
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
 )
@@ -8,7 +10,7 @@ import (
 // Why a session keeps its link: what its statements have left there that it can not be
 // given elsewhere. Four instruments tell it: what the texts say (balancer.Effects), the
 // changes that OK packets report (track.go), their status, and the rule that a change
-// which nobody can name keeps the link (StickState). What MariaDB sets without reporting
+// which nobody can name keeps the link (StickState), is counted, and logged. What MariaDB sets without reporting
 // it at all is known by the text alone (EffectUnreported).
 
 // pinning are the effects that keep a session on its link, for good or until undone.
@@ -86,6 +88,44 @@ func (s *session) unparse() {
 	}
 	if text := s.wholeText(); text != nil && !balancer.ReachesStoredCode(text) {
 		s.mem.pins = s.mem.unparsed
+	}
+}
+
+// maxUnnamed is how many digests are logged of those that have changed what nobody names.
+const maxUnnamed = 1000
+
+// unnamed are the digests that have been logged for that. The zero value has none. It is
+// safe for concurrent use.
+type unnamed struct {
+	mu     sync.Mutex
+	logged map[uint64]struct{}
+}
+
+// first reports whether a digest is to be logged: for the first time, while there is room.
+func (u *unnamed) first(hash uint64) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, known := u.logged[hash]; known || len(u.logged) == maxUnnamed {
+		return false
+	}
+	if u.logged == nil {
+		u.logged = make(map[uint64]struct{})
+	}
+	u.logged[hash] = struct{}{}
+	return true
+}
+
+// countUnnamed notes that the member has reported a change by the statement under way which
+// nothing has a name for: the session keeps its link, and what is missing here is seen.
+func (s *session) countUnnamed() {
+	s.p.count.unnamed.Add(1)
+	var hash uint64
+	digest := ""
+	if s.plan != nil {
+		hash, digest = s.plan.Hash(), abridge(string(s.plan.AppendDigest(nil)))
+	}
+	if s.p.unnamed.first(hash) {
+		s.p.log.Info("a change of state that nobody names keeps a connection", "session", s.id, "member", string(s.link.route.Member.ID), "statement", digest)
 	}
 }
 

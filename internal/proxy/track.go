@@ -29,6 +29,7 @@ type memory struct {
 	askWritten   bool             // something may have been written of which the answer did not tell
 	stick        balancer.Stick   // why it can not leave its connection
 	vague        bool             // something else than user variables may have been changed unnamed
+	unnamed      bool             // a change was reported for which neither the report nor a text has a name
 	begun        bool             // the next three are known, and status
 	settled      bool             // setting is right
 	violated     bool             // another slot than layout was reported
@@ -77,7 +78,7 @@ func (m *memory) forget() {
 	m.pins = 0
 	m.statements.forget()
 	m.option, m.askCollation, m.askStatus, m.askWritten, m.askValues = nil, false, false, false, false
-	m.vague, m.luggage = false, nil
+	m.vague, m.unnamed, m.luggage = false, false, nil
 	m.stick, m.once, m.status = balancer.StickNone, balancer.StickNone, wire.StatusAutocommit
 	m.asks, m.rowCount = false, 0
 	m.left()
@@ -119,6 +120,7 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement, plan *balancer
 	if unnamed && !m.shown && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
 		m.stickTo(balancer.StickState)
 		m.vague = m.vague || !setsVariables(plan)
+		m.unnamed = m.unnamed || m.pins == 0
 	}
 	m.scratch = kept[:0]
 	return kept
