@@ -259,6 +259,20 @@ func TestRejoin(t *testing.T) {
 		n.BeginRejoin("m1", "")
 	})
 	refused("m1", api.RejoinRequest{}, api.ProblemRefused, "tail", "let_flow")
+	base := func(p topology.Position) { // m1 was copied at p
+		node.Edit(func(n *apitest.Node) {
+			n.State.Members[0].Base = p
+			n.Spoil = func(o *topology.Observation) {
+				if o.Member == "m1" {
+					o.Binlog = p
+				}
+			}
+		})
+	}
+	base(at(t, "101-101-102")) // the ring has less
+	refused("m1", api.RejoinRequest{LetFlow: true}, api.ProblemRefused, "copy", "")
+	refused("m1", api.RejoinRequest{Discard: true}, api.ProblemRefused, "copy", "")
+	base(nil)
 	plan, err := s.unix.PlanRejoin(t.Context(), "m1", api.RejoinRequest{})
 	if err != nil || plan.Judged != "op3" || plan.Tail == nil || plan.Tail.Transactions != 2 || plan.Tail.File != "/tail" || plan.Refused == "" || len(plan.Steps) != 5 {
 		t.Errorf("plan %+v, %v", plan, err)

@@ -106,6 +106,11 @@ func (l look) mayRejoin(m topology.Member, change topology.BeginRejoin, what str
 		p.Check = "answers"
 		return p
 	}
+	if why := topology.Buried(l.snap, m.ID, l.obs, l.now); why != "" && (change.LetFlow || change.Discard) {
+		p := newProblem(http.StatusConflict, ProblemRefused, "%s: refused by the check \"copy\": %s; nothing overrides this", what, why)
+		p.Check = "copy"
+		return p
+	}
 	return nil
 }
 

@@ -298,3 +298,33 @@ func TestCopyIsWrittenByOneAlone(t *testing.T) {
 		t.Errorf("%s rows", n)
 	}
 }
+
+// What a member holds by its copy alone is in no binlog of it (S85): to read it is an error
+// however often it is tried, and what the member has written besides is read from the base.
+func TestWhatACopyHoldsAloneCanNotBeRead(t *testing.T) {
+	nodes := world(t, 2)
+	source, target := nodes[0], nodes[1]
+	source.do(t, source.prepare())
+	source.do(t, open(1))
+	source.Exec(t, "CREATE DATABASE shop; CREATE TABLE shop.t (id INT AUTO_INCREMENT PRIMARY KEY, v INT); INSERT INTO shop.t (v) VALUES (1); INSERT INTO shop.t (v) VALUES (2)")
+	prepare := target.prepare()
+	prepare.Full = true
+	target.do(t, prepare)
+	target.do(t, copyFrom(source, target, 7))
+	base := target.copied(t).Position
+	last, ok := base.Last(source.domain(t))
+	if !ok || !target.see(t).Binlog.Covers(base) {
+		t.Fatalf("its binlog begins at %s, the base is %s", target.see(t).Binlog, base)
+	}
+	cut := source.at(t, last.Seq-1) // as far as the ring has read of the source
+	for range 2 {
+		if err := target.Execute(t.Context(), target.tailAfter(topology.Position{cut})); err == nil {
+			t.Fatalf("a tail above %s was read: %+v", cut, target.see(t).Tail)
+		}
+	}
+	target.Exec(t, "SET GLOBAL read_only=0; INSERT INTO shop.t (v) VALUES (3); SET GLOBAL read_only=1")
+	target.do(t, target.tailAfter(topology.Position{last, target.at(t, 0)}))
+	if tail := target.see(t).Tail; tail == nil || tail.Transactions != 1 || !tail.End.Covers(target.see(t).Binlog.Without(source.domain(t))) {
+		t.Errorf("its own tail is %+v, want one transaction", tail)
+	}
+}

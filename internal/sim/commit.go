@@ -13,6 +13,7 @@ type stage uint8
 const (
 	stageFlush   stage = iota // not in the binlog yet
 	stageWaiting              // in the binlog, waits for the acker: not visible (AFTER_SYNC)
+	stageLocked               // waits for the row that another one overwrites; a SET read_only waits for it too
 )
 
 // commit is a transaction on its way to being visible. The applier's commits
@@ -22,6 +23,7 @@ type commit struct {
 	conn  *conn // nil: the applier
 	stage stage
 	index int // of t in the binlog
+	work  time.Duration
 	end   func(error)
 }
 
@@ -60,7 +62,39 @@ func (s *server) begin(c *commit) {
 		return
 	}
 	s.mem.commits = append(s.mem.commits, c)
-	s.local(s.w.between(50*time.Microsecond, 700*time.Microsecond), func() { s.flush(c) })
+	c.work = s.w.between(50*time.Microsecond, 700*time.Microsecond)
+	if s.holder(c) != nil {
+		c.stage = stageLocked
+		return
+	}
+	s.local(c.work, func() { s.flush(c) })
+}
+
+// holder returns who has the lock of the row that c overwrites, nil if c can have it: InnoDB
+// gives it to one after the other, and until what was written is visible. So no two of
+// one row are in the binlog and wait, and it is all one in which order connections are ended.
+// The lock is waited for as long as it takes; a server gives up after 50 s.
+func (s *server) holder(c *commit) *commit {
+	for _, other := range s.mem.commits {
+		if other == c {
+			return nil
+		}
+		if c.t.reg >= 0 && other.t.reg == c.t.reg {
+			return other
+		}
+	}
+	return nil
+}
+
+// unlock gives the row of who has ended to the next one that waits for it.
+func (s *server) unlock(reg int) {
+	for _, c := range s.mem.commits {
+		if c.t.reg == reg && c.stage == stageLocked && s.holder(c) == nil {
+			c.stage = stageFlush
+			s.local(c.work, func() { s.flush(c) })
+			return
+		}
+	}
 }
 
 func (s *server) flush(c *commit) {
@@ -117,6 +151,9 @@ func (s *server) leave(c *commit, err error) {
 		return
 	}
 	s.mem.commits = slices.Delete(s.mem.commits, i, i+1)
+	if c.t.reg >= 0 {
+		s.unlock(c.t.reg)
+	}
 	c.end(err)
 	if s.mem.closing != nil && len(s.mem.commits) == 0 {
 		s.endClosing(nil)

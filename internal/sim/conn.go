@@ -139,7 +139,8 @@ func (k *call) settle(r reply) {
 }
 
 // killConn is KILL CONNECTION: the client hears of it at once, a commit that
-// waits for an acknowledgement becomes visible, one before the binlog is undone.
+// waits for an acknowledgement becomes visible, one before the binlog is undone, and one
+// that waits for a row ends at once.
 func (s *server) killConn(c *conn) {
 	c.killed = true
 	for _, k := range slices.Clone(s.pending) {
@@ -151,8 +152,12 @@ func (s *server) killConn(c *conn) {
 		s.endClosing(errKilled)
 	}
 	for _, m := range slices.Clone(s.mem.commits) {
-		if m.conn == c && m.stage == stageWaiting {
+		switch {
+		case m.conn != c:
+		case m.stage == stageWaiting:
 			s.finish(m)
+		case m.stage == stageLocked:
+			s.leave(m, errKilled)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (l *laws) apart(before *topology.Snapshot, c topology.Command) {
 			why = "still follows " + s.disk.upstream
 		case s.mem.semi:
 			why = "is still armed"
-		case opens == s.mem.readOnly:
+		case opens == s.mem.readOnly && !l.openedUnseen(s):
 			why = fmt.Sprintf("is read-only: %t", s.mem.readOnly)
 		}
 		if why != "" {
@@ -79,4 +79,11 @@ func (l *laws) apart(before *topology.Snapshot, c topology.Command) {
 			return
 		}
 	}
+}
+
+// openedUnseen reports whether somebody has opened a member by hand since the leader has
+// looked at it last: the ring that ends a moment later can not know.
+func (l *laws) openedUnseen(s *server) bool {
+	seen, _ := l.w.leader().eyes.obs.Of(s.id)
+	return s.opened > 0 && !seen.Asked.After(genesis().Add(s.opened))
 }

@@ -15,7 +15,8 @@
 //     of MariaDB as it was measured: a binlog with GTIDs that survives a kill, SQL
 //     settings that do not, a relay log that is thrown away when both threads
 //     stand still and either starts, commits that are in the binlog and wait for
-//     their acker before they are visible, appliers that wait likewise, an acker
+//     their acker before they are visible, rows that are held by who overwrites
+//     them until then, appliers that wait likewise, an acker
 //     that never acknowledges what it had when it connected, read_only that waits
 //     behind commits, processes that freeze with statements in their sockets.
 //   - conn.go, network.go: sessions that keep the identity they were opened

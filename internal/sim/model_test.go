@@ -259,3 +259,44 @@ func TestNextID(t *testing.T) {
 		}
 	}
 }
+
+// overwrite is send of a write to one register.
+func overwrite(w *World, s *server, seq, reg int) (*conn, *reply) {
+	c := &conn{from: "n1", s: s, proc: s.proc, app: true, serverID: s.mem.serverID, domain: s.mem.domain, layout: s.mem.layout}
+	got := &reply{err: errSilent}
+	t := &txn{key: writeKey{0, seq}, reg: reg}
+	c.call(time.Hour, func(respond func(reply)) { s.insert(c, t, respond) }, func(r reply) { *got = r })
+	return c, got
+}
+
+// A row is held by who overwrites it until that is visible (TestARowIsHeldWhileItsCommitWaits
+// of internal/mysqld measures it).
+func TestRowsAreLockedUntilTheirCommitIsVisible(t *testing.T) {
+	w, up, down := pair(t)
+	up.mem.semi = true
+	down.kill()
+	first, _ := overwrite(w, up, 1, 2)
+	w.runUntil(2 * time.Second)
+	second, killed := overwrite(w, up, 2, 2)
+	_, third := overwrite(w, up, 3, 2)
+	_, other := overwrite(w, up, 4, 3)
+	w.runUntil(3 * time.Second)
+	if len(up.disk.binlog) != 2 || up.disk.binlog[1].key.seq != 4 || rows(up) != 0 {
+		t.Fatalf("%d in the binlog, %d rows visible; want the first write and that of another row, and none", len(up.disk.binlog), rows(up))
+	}
+	up.killConn(second)
+	w.runUntil(4 * time.Second)
+	if killed.err != errLost || len(up.disk.binlog) != 2 {
+		t.Fatalf("the one that waits for the row and is ended: %v, %d in the binlog; want %v, and 2", killed.err, len(up.disk.binlog), errLost)
+	}
+	up.killConn(first)
+	w.runUntil(5 * time.Second)
+	if up.disk.data.regs[2].seq != 1 || len(up.disk.binlog) != 3 || up.disk.binlog[2].key.seq != 3 {
+		t.Fatalf("the first one is ended: the row is %v, %d in the binlog; want the first one's, and the third one's besides", up.disk.data.regs[2], len(up.disk.binlog))
+	}
+	up.disarm()
+	w.runUntil(6 * time.Second)
+	if third.err != nil || other.err != nil || up.disk.data.regs[2].seq != 3 || len(up.mem.commits) != 0 {
+		t.Errorf("after disarm: %v and %v, the row is %v, %d commits under way", third.err, other.err, up.disk.data.regs[2], len(up.mem.commits))
+	}
+}

@@ -322,7 +322,7 @@ func (n *nemesis) meddle() {
 	case 2:
 		if !w.log.snap.Owns(s.id) {
 			w.say("nemesis", "%s: somebody opens it", s.id)
-			s.mem.readOnly = false
+			s.mem.readOnly, s.opened = false, w.now
 		}
 	}
 }

@@ -34,6 +34,7 @@ type server struct {
 	ailing    bool          // a fault of this member is in force
 	ailedFrom time.Duration // since when, if it is frozen or cut off
 	lostAt    time.Duration // when it was lost last
+	opened    time.Duration // when somebody has opened it by hand last
 	doubtedAt time.Duration // when neither the leader nor a neighbour was known to reach it last
 }
 

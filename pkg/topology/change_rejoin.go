@@ -90,6 +90,9 @@ func (r RenewIdentity) apply(s *Snapshot, c Command) error {
 // have back.
 func (s *Snapshot) renew(i int, regain Position) {
 	m := &s.Members[i]
+	if last, cut := m.Cut.Last(m.Domain()); cut && m.Source == "" && s.Knows(LawOfCuts) {
+		m.Cuts = m.Cuts.With(last)
+	}
 	m.Regain = m.Regain.Union(regain)
 	m.Retired = append(slices.Clone(m.Retired), m.Identity)
 	m.Identity = s.issueIdentity()
@@ -154,6 +157,7 @@ func (r Readmit) apply(s *Snapshot, c Command) error {
 	}
 	m := &s.Members[s.memberIndex(op.Member)]
 	m.State, m.Why, m.Cut, m.Copy = MemberActive, "", nil, nil
+	m.flowed(op.Tail)
 	op.State, op.Ended = OperationDone, c.At.UTC()
 	again := " again"
 	if op.copies() {
@@ -161,6 +165,16 @@ func (r Readmit) apply(s *Snapshot, c Command) error {
 	}
 	s.record(c, op.Kind.String(), m.ID, fmt.Sprintf("%s: %s is in the ring%s", op.ID, m.ID, again))
 	return nil
+}
+
+// flowed forgets what was given up of a tail that has flowed after all.
+func (m *Member) flowed(tail *Tail) {
+	if tail == nil || tail.Verdict == TailEmpty {
+		return
+	}
+	for _, g := range tail.Cut {
+		m.Cuts = m.Cuts.Without(g.Domain)
+	}
 }
 
 // GiveUpRejoin ends a rejoin whose member was lost again, or another one. It stays

@@ -266,7 +266,7 @@ func (f ForgetMember) apply(s *Snapshot, c Command) error {
 	case len(s.Members) <= 2 && s.Ring.Durability == DurabilitySemiSync && s.Ring.Degraded == DegradedRefuse:
 		return fmt.Errorf("%w: nobody is left then who could acknowledge, and degraded is refuse: writes would wait for ever", ErrLaw)
 	}
-	if err := s.bury(m.ID, m.own(m.Cut), true, c.At); err != nil {
+	if err := s.bury(m.ID, m.own(m.Cut.Union(m.Cuts)), true, c.At); err != nil {
 		return err
 	}
 	s.record(c, "remove", m.ID, fmt.Sprintf("%s, which was %s, is forgotten; the ring has its transactions up to %q", m.ID, m.State, m.own(m.Cut)))

@@ -144,6 +144,14 @@ func (p Position) Without(domain uint32) Position {
 	return slices.Delete(slices.Clone(p), i, i+1)
 }
 
+// upTo returns p moved back to g, if it is past that.
+func (p Position) upTo(g GTID) Position {
+	if p.Seq(g.Domain) <= g.Seq {
+		return p
+	}
+	return p.Without(g.Domain).With(g)
+}
+
 // Union returns the least position that covers p and other.
 func (p Position) Union(other Position) Position {
 	for _, g := range other {

@@ -28,13 +28,33 @@ func healLeases(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	for _, unit := range s.ownerless() {
 		record.Unknown = record.Unknown || !s.withheld(unit, op.Member) && !remembered(unit, o, now)
 	}
-	for _, m := range s.Members { // what was cut off with a member is not asked of its heirs' heirs
-		if last, ok := m.Cut.Last(m.Domain()); ok && m.State != MemberActive && m.ID != op.Member {
-			record.Mark = record.Mark.Without(m.Domain()).With(last)
-		}
-	}
+	record.Mark = s.kept(record.Mark, op.Member)
 	record.Unknown = record.Unknown && !op.Armed && s.Ring.Durability == DurabilitySemiSync && len(s.ownerless()) > 0
 	return commit(record, "no lease of an ended epoch is left")
+}
+
+// kept returns what is to be asked of an heir of all that proxies say to be acknowledged:
+// what was cut off with another member than the lost one is not asked of its heirs' heirs,
+// whether that is out, has another identity by now, or has left (S86). A proxy notes
+// what it reads to be done before it knows whether its client may be told, and never forgets.
+func (s *Snapshot) kept(mark Position, lost MemberID) Position {
+	for _, m := range s.Members {
+		if last, ok := m.Cut.Last(m.Domain()); ok && m.State != MemberActive && m.ID != lost {
+			mark = mark.Without(m.Domain()).With(last)
+		}
+		for _, last := range m.Cuts {
+			mark = mark.upTo(last)
+		}
+	}
+	for _, left := range s.Tombstones {
+		for _, last := range left.Last {
+			back := func(m Member) bool { return m.Domain() == last.Domain } // a MySQL that has left may be a member again
+			if !slices.ContainsFunc(s.Members, back) {
+				mark = mark.upTo(last)
+			}
+		}
+	}
+	return mark
 }
 
 // withheld reports whether a unit waits for a member that is in the ring, and has all that

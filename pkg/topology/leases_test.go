@@ -186,3 +186,79 @@ func TestTokens(t *testing.T) {
 		t.Errorf("revoked twice: %v", err)
 	}
 }
+
+// What was given up with a member is asked of no later heir, whatever became of that member.
+func TestWhatWasGivenUpIsNotAskedOfLaterHeirs(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	world := func() *Snapshot {
+		s := &Snapshot{Ring: &Ring{Name: "demo", Stride: 16, Durability: DurabilitySemiSync, Degraded: DegradedAllow}, NextIdentity: 105, NextBoot: 10, Outbox: &Outbox{Law: Law}}
+		for i, id := range []MemberID{"m1", "m2", "m3"} {
+			s.Members = append(s.Members, Member{ID: id, Addr: string(id) + ":3306", Identity: uint32(101 + i), Slot: i + 1, Boot: uint64(i + 1), State: MemberActive})
+		}
+		s.Members[0].State, s.Members[0].Cut = MemberQuarantined, position(t, "101-101-7")
+		s.Units = []Unit{{ID: UnitRest, Owner: "m2", Epoch: 3}}
+		return s
+	}
+	apply := func(s *Snapshot, change Change) *Snapshot {
+		t.Helper()
+		next, err := Apply(s, Command{Index: s.Index + 1, At: now, By: "dba@n1", Change: change})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return next
+	}
+	said := position(t, "101-101-9,102-102-30")
+	capped, whole := "101-101-7,102-102-30", said.String()
+	for name, c := range map[string]struct {
+		become func(*Snapshot) *Snapshot
+		lost   MemberID
+		want   string
+	}{
+		"it is in quarantine":        {func(s *Snapshot) *Snapshot { return s }, "m2", capped},
+		"it is the one that is lost": {func(s *Snapshot) *Snapshot { return s }, "m1", whole},
+		"it was forgotten":           {func(s *Snapshot) *Snapshot { return apply(s, ForgetMember{Member: "m1"}) }, "m2", capped},
+		"it is copied anew":          {func(s *Snapshot) *Snapshot { return apply(s, BeginReclone{Member: "m1"}) }, "m2", capped},
+		"it was copied anew, and is in": {func(s *Snapshot) *Snapshot {
+			s = apply(s, BeginReclone{Member: "m1"})
+			s.Members[0].State = MemberActive
+			return s
+		}, "m2", capped},
+		"it is lost under the identity that it got then": {func(s *Snapshot) *Snapshot { return apply(s, BeginReclone{Member: "m1"}) }, "m1", capped},
+		"copied, then forgotten": {func(s *Snapshot) *Snapshot {
+			s = apply(s, BeginReclone{Member: "m1"})
+			s.Operations[0].State, s.Members[0].State = OperationDone, MemberDown
+			return apply(s, ForgetMember{Member: "m1"})
+		}, "m2", capped},
+		"some node does not know that law": {func(s *Snapshot) *Snapshot { s.Outbox.Law = LawOfEmptied; return apply(s, BeginReclone{Member: "m1"}) }, "m2", whole},
+		"a MySQL that has left is a member again": {func(s *Snapshot) *Snapshot {
+			s.Members[0].Source, s.Members[0].Cut, s.Members[0].State = uuidA, nil, MemberActive
+			s.Tombstones = []Tombstone{{Member: "m1", Slot: 1, Identity: 90, Last: Position{{Domain: SourceDomain(uuidA), Seq: 2, Source: uuidA}}}}
+			return s
+		}, "m2", whole},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, mark := c.become(world()), said
+			if s.Members[0].Source != "" {
+				mark = mark.With(GTID{Domain: SourceDomain(uuidA), Seq: 5, Source: uuidA})
+				c.want = mark.String()
+			}
+			if got := s.kept(mark, c.lost).String(); got != c.want {
+				t.Errorf("asked of an heir: %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// What was cut off and has flowed after all is asked of every later heir.
+func TestWhatHasFlowedIsAskedAgain(t *testing.T) {
+	m := Member{Cuts: position(t, "90-90-3,101-101-7")}
+	m.flowed(&Tail{Cut: position(t, "101-101-7"), Verdict: TailEmpty})
+	m.flowed(nil)
+	if m.Cuts.String() != "90-90-3,101-101-7" {
+		t.Errorf("nothing has flowed, and the cuts are %s", m.Cuts)
+	}
+	m.flowed(&Tail{Cut: position(t, "101-101-7"), Verdict: TailMayFlow})
+	if m.Cuts.String() != "90-90-3" {
+		t.Errorf("cuts %s, want 90-90-3", m.Cuts)
+	}
+}

@@ -103,6 +103,9 @@ type Member struct {
 	// Cut is the last position of its own transactions that the survivors had
 	// when it was taken out; empty while it is in the ring.
 	Cut Position `json:"cut,omitempty"`
+	// Cuts is the same of identities that a MariaDB had before: what is above was given up (S86).
+	// From [LawOfCuts] on.
+	Cuts Position `json:"cuts,omitempty"`
 	// Base is where its binlog begins if its data came from another member: what is
 	// before that it can send to nobody.
 	Base Position `json:"base,omitempty"`

@@ -97,9 +97,11 @@ func dissolveSettle(s *Snapshot, op Operation, o Observations, now time.Time) St
 }
 
 // dissolveApart makes strangers of the members. One that does not answer is passed over:
-// it is closed, and has everything.
+// it is closed, and has everything; should it answer later, it gets what it has missed. Nobody
+// is opened before that. Each is looked at once more before the end.
 func dissolveApart(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	var left []MemberID
+	var opening Step // of the first one to be opened
 	for _, m := range s.Members {
 		if m.State != MemberActive {
 			left = append(left, m.ID)
@@ -114,12 +116,23 @@ func dissolveApart(s *Snapshot, op Operation, o Observations, now time.Time) Ste
 			continue
 		}
 		step, done := dissolveMember(s, op, m, seen)
+		if done && op.Cursor == DissolveOpening && !seen.Asked.After(op.Moved) && !now.Before(op.Moved) {
+			step, done = wait("%s was looked at before the last step", m.ID), false
+			step.Probe = []MemberID{m.ID}
+		}
 		switch {
+		case !done && step.Action.Kind == ActOpen && now.Sub(op.Moved) <= settleWithin:
+			if opening.Why == "" {
+				opening = step
+			}
 		case !done && now.Sub(op.Moved) <= settleWithin:
 			return step
 		case !done || op.Cursor == DissolveOpening && seen.Boot != m.Boot:
 			left = append(left, m.ID)
 		}
+	}
+	if opening.Why != "" {
+		return opening
 	}
 	switch op.Cursor {
 	case DissolveDetach:
@@ -132,15 +145,19 @@ func dissolveApart(s *Snapshot, op Operation, o Observations, now time.Time) Ste
 	return stuck("operation %s stands at %q, which is not a step of dissolve", op.ID, op.Cursor)
 }
 
-// dissolveMember returns what the present step still asks of a member.
+// dissolveMember returns what the present step still asks of a member, and what the ones
+// before it did: it may not have answered then. Somebody may have opened it by hand since
+// all were closed.
 func dissolveMember(s *Snapshot, op Operation, m Member, seen Observation) (Step, bool) {
 	opens := op.Open == OpenAll || op.Open == OpenOwners && s.Inherits(m.ID)
 	switch {
-	case op.Cursor == DissolveDetach && seen.SemiSync.Enabled:
+	case !seen.ReadOnly && !(opens && op.Cursor == DissolveOpening):
+		return do(m.ID, Action{Kind: ActClose}, "it was opened by hand, and the ring is being dissolved"), false
+	case seen.SemiSync.Enabled:
 		return do(m.ID, Action{Kind: ActDisarm}, "nobody will acknowledge its commits any more"), false
-	case op.Cursor == DissolveDetach:
+	case seen.Link.Upstream != "":
 		return detached(m, seen)
-	case op.Cursor == DissolveClean && !op.Keep && seen.HasRing && seen.ReadOnly && seen.Link.Upstream == "":
+	case op.Cursor != DissolveDetach && !op.Keep && seen.HasRing && seen.ReadOnly:
 		return do(m.ID, Action{Kind: ActRetire}, "the ring is dissolved"), false
 	case op.Cursor == DissolveOpening && opens && seen.ReadOnly && seen.Boot == m.Boot:
 		return do(m.ID, openAction(m), "it takes writes from now on, past sqlring"), false

@@ -127,7 +127,10 @@ func rejoinJudge(s *Snapshot, op Operation, m Member, seen Observation, alive []
 		tail := Tail{Cut: m.Cut, Verdict: TailEmpty, Why: "the ring has everything that it has"}
 		return commit(JudgeTail{Operation: op.ID, Tail: tail}, "nothing is above the cut")
 	}
-	if t := seen.Tail; t != nil && t.Cut.Covers(cut) && cut.Covers(t.Cut) && t.End.Covers(end) {
+	if from, buried := unread(m, seen.Binlog, cut); len(buried) > 0 {
+		return judgeBuried(s, op, m, seen, from, buried, end)
+	}
+	if t := seen.Tail; t != nil && t.answers(cut, end) {
 		return commit(JudgeTail{Operation: op.ID, Tail: *t}, "%s", t.Why)
 	}
 	return do(m.ID, Action{Kind: ActReadTail, Identity: m.Identity, Retired: m.Retired, After: cut, Layout: s.class(m)}, "it holds %d transactions that the ring does not have", cut.Behind(end))

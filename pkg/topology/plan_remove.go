@@ -263,7 +263,10 @@ func (l leave) verify() Step {
 	if len(cut) == 0 {
 		return advance(l.op, RemoveClean, "the others have all that %s ever wrote", l.m.ID)
 	}
-	if t := l.seen.Tail; t != nil && t.Cut.Covers(cut) && cut.Covers(t.Cut) && t.End.Covers(end) {
+	if _, buried := unread(l.m, l.seen.Binlog, cut); len(buried) > 0 { // it comes back, and is judged by that
+		return commit(GiveUpLeave{Operation: l.op.ID}, "%s", buriedWhy(l.m, buried))
+	}
+	if t := l.seen.Tail; t != nil && t.answers(cut, end) {
 		if t.Verdict == TailEmpty {
 			return advance(l.op, RemoveClean, "the others have all that %s ever wrote: %s", l.m.ID, t.Why)
 		}

@@ -74,11 +74,13 @@ func ReplayTrial(s *Snapshot, id MemberID, o Observations, now time.Time) (a Act
 	}
 	order, lacks := ReplayOrderOf(s, "")
 	cut, _ := above(held, seen.Binlog, alive)
-	switch {
+	switch buried := Buried(s, id, o, now); {
 	case lacks != "":
 		return a, fmt.Sprintf("unit %s has no owner at present", lacks)
 	case len(cut) == 0:
 		return a, fmt.Sprintf("the ring has everything that %s has", id)
+	case buried != "":
+		return a, buried
 	}
 	order.Trial = true
 	return Action{Kind: ActReplay, Identity: m.Identity, Retired: m.Retired, After: cut, Replay: order}, ""
@@ -91,6 +93,9 @@ func replayWrite(s *Snapshot, op Operation, seen Observation, cut, end Position,
 	m, _ := s.Member(op.Member)
 	if len(cut) == 0 {
 		return commit(EndReplay{Operation: op.ID}, "the ring has everything that it has")
+	}
+	if _, buried := unread(m, seen.Binlog, cut); len(buried) > 0 {
+		return commit(AbortOperation{Operation: op.ID}, "%s", buriedWhy(m, buried))
 	}
 	if r := seen.Replay; r != nil && r.Operation == op.ID && r.Cut.Covers(cut) && cut.Covers(r.Cut) && r.End.Covers(end) {
 		return commit(EndReplay{Operation: op.ID, Sum: r.Sum}, "%s", r.Sum)

@@ -95,6 +95,26 @@ func TestTheTableOfSlotsFollowsFromTheState(t *testing.T) {
 	}
 }
 
+// A drained member keeps its unit where nobody else can own one; that may last for ever, and
+// keeps no copy from being written.
+func TestCopiesAreWrittenBesideADrainedMember(t *testing.T) {
+	now := time.Date(2026, 11, 27, 10, 0, 0, 0, time.UTC)
+	s, o := slotsWorld(now)
+	s.Members[0].Drained, s.Members[1].Drained = true, true
+	step := Next(s, o, now)
+	if step.Kind != StepDo || step.Action.Kind != ActSlots || !strings.Contains(step.Why, "besides: m1 is drained, and nobody else can own unit *") {
+		t.Errorf("without copies: %s", step)
+	}
+	all := edited(edited(o, "m1", func(x *Observation) { x.Slots = seenSlots(s.SlotTable()) }), "m2", func(x *Observation) { x.Slots = seenSlots(s.SlotTable()) })
+	if step := Next(s, all, now); step.Kind != StepWait || step.Why != "m1 is drained, and nobody else can own unit * now" {
+		t.Errorf("with copies: %s", step)
+	}
+	s.Members[0].Leaving = &Leaving{}
+	if step := Next(s, all, now); step.Kind != StepWait || !strings.Contains(step.Why, "to have it stay: sqlring master resume m1") {
+		t.Errorf("a member that is to leave: %s", step)
+	}
+}
+
 func TestUpkeepWritesTheCopiesLast(t *testing.T) {
 	now := time.Date(2026, 11, 27, 10, 0, 0, 0, time.UTC)
 	s, o := slotsWorld(now)

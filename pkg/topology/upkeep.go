@@ -45,22 +45,33 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 			}
 		}
 	}
-	if step, drains := drainMembers(s, o, now); drains && !mends {
-		return step
-	}
-	if step, leaves := beginLeave(s, o, now); leaves && !mends {
-		return step
-	}
-	if _, running := s.Running(); !running && !mends {
-		step, resizes := resumeResize(s)
-		switch {
-		case resizes && step.Kind == StepCommit:
+	if !mends {
+		step := upkeepPlanned(s, o, now, waiting)
+		if step.Kind != StepWait && step.Kind != StepIdle {
 			return step
-		case resizes && waiting.Why == "":
-			waiting = step
 		}
+		waiting = step // it keeps nothing else from being done
 	}
 	return lastly(s, o, now, unsettled{needsPerson, waiting})
+}
+
+// upkeepPlanned is what was ordered and begins once nothing of the ring has to be mended: a
+// drained member gives its units away, one that is to leave does, a resize goes on. It is
+// waiting, which may be nothing, if there is no such thing.
+func upkeepPlanned(s *Snapshot, o Observations, now time.Time, waiting Step) Step {
+	if step, drains := drainMembers(s, o, now); drains {
+		return step
+	}
+	if step, leaves := beginLeave(s, o, now); leaves {
+		return step
+	}
+	if _, running := s.Running(); running {
+		return waiting
+	}
+	if step, resizes := resumeResize(s); resizes && (step.Kind == StepCommit || waiting.Why == "") {
+		return step
+	}
+	return waiting
 }
 
 // unsettled is what upkeep can not put right by itself; the zero steps: nothing.
