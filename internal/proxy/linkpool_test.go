@@ -14,12 +14,6 @@ import (
 	"github.com/sqlring/sqlring/internal/wire"
 )
 
-// linksSeen returns how many connections of the account the server has.
-func (r *real) linksSeen(t testing.TB) string {
-	t.Helper()
-	return r.server.Query(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'")
-}
-
 // Many sessions with transactions share few links, and the server never sees more.
 func TestRealLinksAreNoMoreThanTheLimit(t *testing.T) {
 	const limit, sessions, rounds = 4, 40, 5
