@@ -19,8 +19,8 @@ func (c *cli) unitCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create SCHEMA", Short: "Make a schema a unit of its own, which can have another owner", Args: args(cobra.ExactArgs(1)),
 		Long: `A unit is a closed set: no view, trigger, routine, event, foreign key or default may tie
-its schema to another one. What ties it is read anew each time, with --dry-run too, and
-named; the exit code is 3 then. Its owner stays the same; sqlring unit move moves it.
+its schema to another one. What ties it is read anew each time, and named: the exit code
+is 3 then; --dry-run only says it. Its owner stays the same; sqlring unit move moves it.
 Writes of * wait while it is made, usually for some 20 ms.`,
 		Example: `  sqlring --api unix:/run/sqlring/api.sock unit create shop --dry-run`,
 		RunE: func(cmd *cobra.Command, a []string) error {

@@ -8,7 +8,7 @@ type proxyDescs struct {
 	sessionsAll, waited, received, sent           *prometheus.Desc
 	links, linksLost, linksCut                    *prometheus.Desc
 	outcomeUnknown, repeated, abandoned, slowedBy *prometheus.Desc
-	faults                                        *prometheus.Desc
+	faults, unnamed                               *prometheus.Desc
 
 	pinned, spread, awaited, awaitedInVain *prometheus.Desc
 	linksNow, linksAwaited, linksAllowed   *prometheus.Desc
@@ -33,6 +33,7 @@ func describeProxy(d func(name, help string, labels ...string) *prometheus.Desc)
 		abandoned:      d("proxy_abandoned_statements_total", "Clients that left while a statement ran."),
 		slowedBy:       d("proxy_slowed_logins_total", "Logins made to wait since too many of their account had failed."),
 		faults:         d("proxy_session_faults_total", "Sessions that ended by a fault of sqlring itself; its log has the stack."),
+		unnamed:        d("proxy_unnamed_changes_total", "Changes of a session's state that its member reported and nothing has a name for: the session keeps its connection; the log has the statements."),
 
 		pinned:        d("proxy_pinned_sessions", "Sessions that keep their connection to a member between their statements, by why; with several reasons, for each.", "reason"),
 		spread:        d("proxy_spread_reads_total", "Reads run at other members than the owner."),
@@ -47,7 +48,7 @@ func describeProxy(d func(name, help string, labels ...string) *prometheus.Desc)
 func (d proxyDescs) all() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		d.sessions, d.queued, d.queries, d.errors, d.refused, d.sessionsAll, d.waited, d.received, d.sent,
-		d.links, d.linksLost, d.linksCut, d.outcomeUnknown, d.repeated, d.abandoned, d.slowedBy, d.faults,
+		d.links, d.linksLost, d.linksCut, d.outcomeUnknown, d.repeated, d.abandoned, d.slowedBy, d.faults, d.unnamed,
 		d.pinned, d.spread, d.awaited, d.awaitedInVain, d.linksNow, d.linksAwaited, d.linksAllowed,
 	}
 }
@@ -73,6 +74,7 @@ func (c *collector) collectProxy(e emitter, l look) {
 	e.counter(d.abandoned, p.Traffic.Abandoned)
 	e.counter(d.slowedBy, p.Traffic.Slowed)
 	e.counter(d.faults, p.Traffic.Faults)
+	e.counter(d.unnamed, p.Traffic.Unnamed)
 	e.counter(d.spread, p.Reads.Spread)
 	e.counter(d.awaited, p.Reads.Awaited)
 	e.counter(d.awaitedInVain, p.Reads.AwaitedInVain)

@@ -139,4 +139,5 @@ type ProxyTraffic struct {
 	Abandoned      uint64 `json:"abandoned" doc:"clients that left while a statement ran"`
 	Slowed         uint64 `json:"slowed" doc:"logins made to wait since too many of their account had failed"`
 	Faults         uint64 `json:"faults" doc:"sessions that ended by a fault of sqlring itself: its log has the stack"`
+	Unnamed        uint64 `json:"unnamed_changes" doc:"changes of a session's state that its member reported and nothing has a name for: it keeps its connection"`
 }

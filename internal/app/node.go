@@ -82,7 +82,7 @@ func (n node) ProxyStats() api.ProxyStats {
 		Traffic: api.ProxyTraffic{
 			Sessions: s.SessionsTotal, Waited: s.QueuedTotal, ReceivedBytes: s.BytesIn, SentBytes: s.BytesOut,
 			Links: s.LinksTotal, LinksLost: s.LinksLost, LinksCut: s.LinksCut,
-			OutcomeUnknown: s.Unknown, Repeated: s.Again, Abandoned: s.HungUp, Slowed: s.Slowed, Faults: s.Faults,
+			OutcomeUnknown: s.Unknown, Repeated: s.Again, Abandoned: s.HungUp, Slowed: s.Slowed, Faults: s.Faults, Unnamed: s.Unnamed,
 		},
 		Reads: api.ProxyReads{Spread: s.Spread, Awaited: s.Awaited, AwaitedInVain: s.AwaitedInVain},
 		Pools: pools,

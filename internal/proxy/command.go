@@ -291,7 +291,11 @@ func (s *session) ObserveOK(ok *wire.OK) {
 		s.mem.insertID, s.mem.unsure, s.link.at.unsure = ok.InsertID, true, true
 	}
 	if len(ok.Changes) > 0 {
+		known := s.mem.unnamed
 		ok.Changes = s.mem.learn(ok, s.current, s.plan)
+		if s.mem.unnamed && !known {
+			s.countUnnamed()
+		}
 		if s.mem.charset && !s.mem.collated {
 			s.mem.recollate(s.in.bytes()[:s.held])
 		}

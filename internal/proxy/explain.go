@@ -111,12 +111,29 @@ func (s *session) explain(statement []byte) Explanation {
 	default:
 		e.Why = "owner: it is not surely a read that leaves nothing behind"
 	}
+	if need := s.follows(owner.Member.ID); e.GoesTo != "" && !e.Spreads && need != nil {
+		e.Why += fmt.Sprintf("; it waits there for what this session has written at %s: %s", s.wroteAt, need)
+	}
 	for _, d := range plan.Dangers {
 		if told == nil && d.Table.Name != "" && !s.p.cfg.Permits.Has(d.Hazard) {
 			e.Why += "; it is refused there if table " + d.Table.Name + " has rows to fill"
 		}
 	}
 	return e
+}
+
+// follows returns what a write at a member has to wait for, if the session has written
+// elsewhere: see [session.follow].
+func (s *session) follows(id topology.MemberID) topology.Position {
+	need, known := s.written.position()
+	if !s.writes || s.wroteAt == "" || s.wroteAt == id || !known || s.p.cfg.Picture == nil {
+		return nil
+	}
+	reads := s.p.cfg.Picture.Reads()
+	if reads == nil {
+		return nil
+	}
+	return s.p.toAwait(reads, id, need)
 }
 
 // explainRead says where a read would go, and what stands against which member.

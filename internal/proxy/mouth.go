@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
@@ -14,7 +15,7 @@ import (
 // Some statements are for sqlring itself, and are answered here:
 //
 //	SET sqlring_consistency = 'eventual' | 'session' | 'account' | 'strong'
-//	SHOW SQLRING PINS       which sessions keep their connection, and why
+//	SHOW SQLRING PINS       which sessions keep their connection, why, for how long, and by which statement
 //	SHOW SQLRING POOLS      the connections to the members
 //	SHOW SQLRING GATES      who has places at the members, and who waits
 //	SHOW SQLRING HOTKEYS    the keys that have lanes
@@ -28,18 +29,22 @@ func (s *session) forUs(c command) (known bool, err error) {
 	if len(text) < 10 {
 		return false, nil
 	}
-	switch text[0] | 0x20 {
-	case 's', 'e':
+	switch text[0] | 0x20 { // a letter's other case, or white space or a comment in front
+	case 's', 'e', ' ', '\t' | 0x20, '\n' | 0x20, '\r' | 0x20, '/':
 	default:
 		return false, nil
 	}
 	first, rest := word(text)
 	switch {
 	case bytes.EqualFold(first, []byte("set")):
-		if name, ok := setsConsistency(string(text[:min(len(text), 100)])); ok {
+		if !mentionsUs(rest) {
+			return false, nil
+		}
+		assignment := "set " + uncommented(string(rest))
+		if name, ok := setsOwn(assignment, "sqlring_consistency"); ok {
 			return true, s.setConsistency(c, name)
 		}
-		if known, told := s.setUrgency(string(text[:min(len(text), 100)])); known {
+		if known, told := s.setUrgency(assignment); known {
 			if told != nil {
 				return true, s.refuse(c, told)
 			}
@@ -63,6 +68,29 @@ func (s *session) forUs(c command) (known bool, err error) {
 	return false, nil
 }
 
+// maxAssignment is how much of a SET is looked at: what is for sqlring is short.
+const maxAssignment = 500
+
+// mentionsUs reports whether what a SET sets may be sqlring's own.
+func mentionsUs(assignment []byte) bool {
+	return len(assignment) <= maxAssignment && bytes.Contains(bytes.ToLower(assignment), []byte("sqlring_"))
+}
+
+// uncommented returns a short text without its comments, as clients add them to all that
+// they send. It knows no quotes: what is set here has none with a comment in it.
+func uncommented(text string) string {
+	text, _, _ = strings.Cut(text, "#")
+	text, _, _ = strings.Cut(text, "-- ")
+	for {
+		before, rest, found := strings.Cut(text, "/*")
+		_, after, ended := strings.Cut(rest, "*/")
+		if !found || !ended {
+			return strings.TrimSpace(text)
+		}
+		text = before + " " + after
+	}
+}
+
 func (s *session) setConsistency(c command, name string) error {
 	level, err := balancer.ParseConsistency(name)
 	if name == "default" {
@@ -84,10 +112,10 @@ func (s *session) show(c command, what string) error {
 		var rows [][]string
 		for _, p := range s.p.Pins() {
 			if p.User == s.as.login.User {
-				rows = append(rows, []string{strconv.FormatUint(uint64(p.Session), 10), p.User, string(p.Member), p.Why})
+				rows = append(rows, []string{strconv.FormatUint(uint64(p.Session), 10), p.User, string(p.Member), p.Why, strconv.Itoa(int(p.For.Seconds())), p.By})
 			}
 		}
-		return s.tellRows(c, []string{"session", "user", "member", "why"}, rows)
+		return s.tellRows(c, []string{"session", "user", "member", "why", "for_s", "statement"}, rows)
 	case "pools":
 		var rows [][]string
 		for _, p := range s.p.Pools() {
@@ -98,7 +126,7 @@ func (s *session) show(c command, what string) error {
 	if columns, rows, known := s.showBursts(what); known {
 		return s.tellRows(c, columns, rows)
 	}
-	return s.refuse(c, wire.NewError(wire.VariableReserved, "sqlring: SHOW SQLRING %s is not known: PINS, POOLS, GATES, QUEUES, HOTKEYS and DIGESTS are", strings.ToUpper(what)))
+	return s.refuse(c, wire.NewError(wire.VariableReserved, "sqlring: %s is not known: SHOW SQLRING PINS, POOLS, GATES, QUEUES, HOTKEYS and DIGESTS are", strings.TrimSpace("SHOW SQLRING "+strings.ToUpper(what))))
 }
 
 // tellRows answers a command with rows of our own.
@@ -115,25 +143,33 @@ type Pin struct {
 	Member  topology.MemberID
 	Effects balancer.Effects
 	Why     string
+	For     time.Duration // that it has kept it, to the second
+	By      string        // the digest of the statement that gave it the latest reason; "": none did, or it is not known
 }
 
 // Pins returns the sessions that keep their connection, by id. It is safe for
 // concurrent use.
 func (p *Proxy) Pins() []Pin {
 	var pins []Pin
+	now := uint32(time.Now().Unix())
 	for _, s := range p.all() {
 		effects, l, as := balancer.Effects(s.pinned.Load()), s.atMember.Load(), s.known.Load()
 		if effects == 0 || l == nil || as == nil {
 			continue
 		}
-		pins = append(pins, Pin{s.id, as.login.User, l.route.Member.ID, effects, effects.String()})
+		pin := Pin{Session: s.id, User: as.login.User, Member: l.route.Member.ID, Effects: effects, Why: effects.String()}
+		pin.For = time.Duration(max(0, int32(now-s.pinnedAt.Load()))) * time.Second
+		if plan := s.pinnedBy.Load(); plan != nil {
+			pin.By = abridge(string(plan.AppendDigest(nil)))
+		}
+		pins = append(pins, pin)
 	}
 	slices.SortFunc(pins, func(a, b Pin) int { return int(int64(a.Session) - int64(b.Session)) })
 	return pins
 }
 
 // seenPins are the effects that no text tells of, and that keep links.
-const seenPins = 1<<balancer.EffectTransaction | 1<<balancer.EffectBinaryPrepare | 1<<balancer.EffectCursor | 1<<balancer.EffectLongData
+const seenPins = 1<<balancer.EffectUnnamed | 1<<balancer.EffectTransaction | 1<<balancer.EffectBinaryPrepare | 1<<balancer.EffectCursor | 1<<balancer.EffectLongData
 
 // Pinned counts the sessions that keep their connection, by why; a session with several
 // reasons counts for each. Every reason that there is has its count, 0 too. It is safe
@@ -160,7 +196,9 @@ func (s *session) notePins() {
 		switch s.mem.sticks() {
 		case balancer.StickNone:
 		case balancer.StickState:
-			why |= 1<<balancer.EffectUserVariable | 1<<balancer.EffectTemporaryTable
+			if s.mem.pins == 0 || s.mem.unnamed {
+				why |= 1 << balancer.EffectUnnamed
+			}
 		case balancer.StickUserLock:
 			why |= 1 << balancer.EffectUserLock
 		case balancer.StickPrepared:
@@ -178,9 +216,20 @@ func (s *session) notePins() {
 			why |= 1 << balancer.EffectBinaryPrepare
 		}
 	}
-	if s.pinned.Load() != uint64(why) {
-		s.pinned.Store(uint64(why))
+	was := balancer.Effects(s.pinned.Load())
+	if was == why {
+		return
 	}
+	if was == 0 {
+		s.pinnedAt.Store(uint32(time.Now().Unix()))
+	}
+	if why&^was != 0 {
+		s.pinnedBy.Store(s.plan)
+	}
+	if why == 0 {
+		s.pinnedBy.Store(nil)
+	}
+	s.pinned.Store(uint64(why))
 }
 
 // Pool is how the connections to a member are used.

@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"slices"
+	"sync"
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
@@ -10,7 +10,7 @@ import (
 // Why a session keeps its link: what its statements have left there that it can not be
 // given elsewhere. Four instruments tell it: what the texts say (balancer.Effects), the
 // changes that OK packets report (track.go), their status, and the rule that a change
-// which nobody can name keeps the link (StickState). What MariaDB sets without reporting
+// which nobody can name keeps the link (StickState), is counted, and logged. What MariaDB sets without reporting
 // it at all is known by the text alone (EffectUnreported).
 
 // pinning are the effects that keep a session on its link, for good or until undone.
@@ -49,10 +49,8 @@ func (m *memory) applies(s balancer.Statement, plan *balancer.Plan, whole bool) 
 	m.pins |= plan.Effects & pinning
 	if plan.Effects.Has(balancer.EffectPseudoVariable) {
 		for i := range plan.Statements {
-			m.pseudo = append(m.pseudo, plan.Statements[i].Pseudo...)
+			m.pseudo |= plan.Statements[i].Pseudo
 		}
-		slices.Sort(m.pseudo)
-		m.pseudo = slices.Compact(m.pseudo)
 	}
 	unknown := plan.Effects.Has(balancer.EffectUnknown) && s.Stick == balancer.StickUnknown
 	if unknown || len(plan.Statements) == 1 && plan.Statements[0].Verb == balancer.VerbCall {
@@ -70,9 +68,9 @@ func (m *memory) ended(ok *wire.OK, inTransaction bool, plan *balancer.Plan) {
 	if inTransaction && !m.inTransaction() {
 		m.pins &^= endsWithTransaction
 	}
-	if plan != nil && len(plan.Statements) == 1 && len(plan.Statements[0].Undone) > 0 {
-		m.pseudo = slices.DeleteFunc(m.pseudo, func(name string) bool { return slices.Contains(plan.Statements[0].Undone, name) })
-		if len(m.pseudo) == 0 {
+	if plan != nil && len(plan.Statements) == 1 && plan.Statements[0].Undone != 0 {
+		m.pseudo &^= plan.Statements[0].Undone
+		if m.pseudo == 0 {
 			m.pins &^= 1 << balancer.EffectPseudoVariable
 		}
 	}
@@ -104,6 +102,44 @@ func (s *session) unparse() {
 	}
 }
 
+// maxUnnamed is how many digests are logged of those that have changed what nobody names.
+const maxUnnamed = 1000
+
+// unnamed are the digests that have been logged for that. The zero value has none. It is
+// safe for concurrent use.
+type unnamed struct {
+	mu     sync.Mutex
+	logged map[uint64]struct{}
+}
+
+// first reports whether a digest is to be logged: for the first time, while there is room.
+func (u *unnamed) first(hash uint64) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, known := u.logged[hash]; known || len(u.logged) == maxUnnamed {
+		return false
+	}
+	if u.logged == nil {
+		u.logged = make(map[uint64]struct{})
+	}
+	u.logged[hash] = struct{}{}
+	return true
+}
+
+// countUnnamed notes that the member has reported a change by the statement under way which
+// nothing has a name for: the session keeps its link, and what is missing here is seen.
+func (s *session) countUnnamed() {
+	s.p.count.unnamed.Add(1)
+	var hash uint64
+	digest := ""
+	if s.plan != nil {
+		hash, digest = s.plan.Hash(), abridge(string(s.plan.AppendDigest(nil)))
+	}
+	if s.p.unnamed.first(hash) {
+		s.p.log.Info("a change of state that nobody names keeps a connection", "session", s.id, "member", string(s.link.route.Member.ID), "statement", digest)
+	}
+}
+
 // left says that the session has another link than before, which knows nothing of what
 // its statements have left.
 func (m *memory) left() { m.hasLast, m.hasFound, m.hasWarnings, m.shown = false, false, false, false }
@@ -117,7 +153,7 @@ func (m *memory) sticks() balancer.Stick {
 		return m.once
 	case m.pins.Has(balancer.EffectUserLock):
 		return balancer.StickUserLock
-	case m.pins.HasAny(stuck), len(m.pseudo) > 0:
+	case m.pins.HasAny(stuck), m.pseudo != 0:
 		return balancer.StickUnknown
 	}
 	return m.statements.stick(m)

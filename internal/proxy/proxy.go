@@ -82,6 +82,7 @@ type Proxy struct {
 	hangups     hangups
 	tokens      tokens
 	reached     reached
+	unnamed     unnamed
 	load        func(topology.MemberID) int
 	askers      sync.Map                               // users of accounts that ask for what the last statement has left
 	spoken      atomic.Pointer[topology.ServerVersion] // of the member that was logged in to last

@@ -89,12 +89,14 @@ type session struct {
 	waits        atomic.Pointer[string]        // what its command waits for, for others; nil: nothing
 	stayed       uint32                        // phase when limit.go looked last; the watch's own
 	stayedKilled uint32
+	pinnedAt     atomic.Uint32 // since when it has kept its link without a break, unix seconds; see pins.go
 	stayedSince  gate.Instant
 
-	strikes  strikes              // KILLs of what runs here, counted by others
-	atMember atomic.Pointer[link] // link, for others
-	resting  atomic.Pointer[link] // kept.link, for others, while nobody else has taken it
-	pinned   atomic.Uint64        // why it keeps its link, for others: see pins.go; 0: it does not
+	strikes  strikes                       // KILLs of what runs here, counted by others
+	atMember atomic.Pointer[link]          // link, for others
+	resting  atomic.Pointer[link]          // kept.link, for others, while nobody else has taken it
+	pinned   atomic.Uint64                 // why it keeps its link, for others: see pins.go; 0: it does not
+	pinnedBy atomic.Pointer[balancer.Plan] // what gave the latest reason for that
 
 	interrupted atomic.Bool
 	known       atomic.Pointer[caller]  // as, for others; nil: not logged in

@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -181,22 +180,4 @@ func (p *Proxy) loadOf(id topology.MemberID) int {
 func refusesToWrite(number uint16) bool {
 	const readOnlyServer, readOnlyTransaction, readOnlyMode = 1290, 1792, 1836
 	return number == readOnlyServer || number == readOnlyTransaction || number == readOnlyMode
-}
-
-// setsConsistency reads SET [SESSION] sqlring_consistency = 'name'.
-func setsConsistency(text string) (name string, ok bool) {
-	text = strings.TrimRight(strings.TrimSpace(text), "; \t\r\n")
-	first, rest, _ := strings.Cut(text, " ")
-	if !strings.EqualFold(first, "set") {
-		return "", false
-	}
-	variable, value, found := strings.Cut(rest, "=")
-	variable = strings.ToLower(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(variable), ":")))
-	for _, prefix := range []string{"@@session.", "session ", "@@local.", "local ", "@@"} {
-		variable = strings.TrimSpace(strings.TrimPrefix(variable, prefix))
-	}
-	if !found || variable != "sqlring_consistency" {
-		return "", false
-	}
-	return strings.ToLower(strings.Trim(strings.TrimSpace(value), "'\"")), true
 }

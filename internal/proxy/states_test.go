@@ -23,9 +23,10 @@ type keptState struct {
 }
 
 // keptStates are those that statements make; the rest is a matter of the protocol and has
-// tests of its own: prepared statements and cursors (stmt_test.go, cursor_test.go), parameters
-// sent ahead, LOAD DATA (file_test.go), several statements (real_test.go), KILL (kill_test.go),
-// dumps (commands_test.go), who vanishes (watch_test.go), long texts (large_test.go).
+// tests of its own: prepared statements, cursors and parameters sent ahead (prepared_test.go,
+// cursor_real_test.go), LOAD DATA (file_test.go), several statements (real_test.go), KILL
+// (kill_test.go), replicas' commands and options (commands_test.go), who vanishes
+// (watch_test.go), long texts (large_test.go).
 var keptStates = []keptState{
 	{"transaction", []string{"BEGIN", "INSERT INTO shop.t (v) VALUES (1)"}, "SELECT @@in_transaction", true, []string{"ROLLBACK"}},
 	{"transaction after an error", []string{"BEGIN", "INSERT INTO shop.t (v) VALUES (1)", "SELECT no_such_column"}, "SELECT @@in_transaction", true, []string{"ROLLBACK"}},
@@ -50,6 +51,7 @@ var keptStates = []keptState{
 	{"XA", []string{"XA START 'x'", "INSERT INTO shop.t (v) VALUES (1)"}, "SELECT @@in_transaction", true, nil},
 	{"the next transaction's", []string{"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"}, "", true, []string{"BEGIN", "COMMIT"}},
 	{"isolation of the session", []string{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"}, "SELECT @@tx_isolation", false, nil},
+	{"a global variable", []string{"SET GLOBAL max_connect_errors=200"}, "SELECT @@global.max_connect_errors", false, nil},
 	{"a variable", []string{"SET group_concat_max_len=77"}, "SELECT @@group_concat_max_len", false, nil},
 	{"a variable by an expression", []string{"SET sort_buffer_size=@@sort_buffer_size*2"}, "SELECT @@sort_buffer_size", false, nil},
 	{"time zone", []string{"SET time_zone='+07:00'"}, "SELECT @@time_zone, FROM_UNIXTIME(0)", false, nil},
@@ -80,6 +82,7 @@ var keptStates = []keptState{
 	{"handler", []string{"HANDLER shop.t OPEN AS h"}, "HANDLER h READ FIRST", true, nil},
 	{"procedure", []string{"CALL shop.sets()"}, "SELECT @@group_concat_max_len", true, nil},
 	{"function", []string{"SELECT shop.remembers()"}, "SELECT @f", true, nil},
+	{"user variable of a trigger", []string{"INSERT INTO shop.remembered VALUES (4)"}, "SELECT @f", true, nil},
 	{"role", []string{"SET ROLE r"}, "SELECT CURRENT_ROLE()", true, nil},
 	{"profiling", []string{"SET profiling=1", "SELECT 1"}, "SELECT @@profiling", true, nil},
 	{"optimizer trace", []string{"SET optimizer_trace='enabled=on'"}, "SELECT @@optimizer_trace", true, nil},
@@ -100,6 +103,8 @@ func TestRealEachStateOfASession(t *testing.T) {
 		server.Exec(t, "CREATE PROCEDURE shop.sets() SET group_concat_max_len=88")
 		server.Exec(t, "CREATE PROCEDURE shop.mode() SET sql_mode='NO_BACKSLASH_ESCAPES'")
 		server.Exec(t, "CREATE FUNCTION shop.remembers() RETURNS INT NO SQL BEGIN SET @f=6; RETURN 1; END")
+		server.Exec(t, "CREATE TABLE shop.remembered (v INT)")
+		server.Exec(t, "CREATE TRIGGER shop.remembering BEFORE INSERT ON shop.remembered FOR EACH ROW SET @f=NEW.v")
 		server.Exec(t, "INSERT INTO shop.t VALUES (3, 1), (19, 2)")
 	}
 	own := r.db(t, func(c *mysql.Config) { c.Addr = direct.Addr })
@@ -108,11 +113,11 @@ func TestRealEachStateOfASession(t *testing.T) {
 	through.SetMaxIdleConns(0)
 	others := []*actor{open(t, through, 1), open(t, through, 2)}
 	for _, kind := range keptStates {
-		t.Run(kind.name, func(t *testing.T) { kind.judge(t, r, open(t, through, 0), open(t, own, 0), others) })
+		t.Run(kind.name, func(t *testing.T) { kind.judge(t, r.Proxy, open(t, through, 0), open(t, own, 0), others) })
 	}
 }
 
-func (k keptState) judge(t *testing.T, r *real, session, alone *actor, others []*actor) {
+func (k keptState) judge(t *testing.T, p *Proxy, session, alone *actor, others []*actor) {
 	defer session.conn.Close()
 	defer alone.conn.Close()
 	disturb := func() { // both of what the session does not keep have another one's settings then
@@ -139,8 +144,8 @@ func (k keptState) judge(t *testing.T, r *real, session, alone *actor, others []
 	if k.probe != "SELECT @@in_transaction" { // what is asked for is of the statement before
 		disturb()
 	}
-	if !r.comesToKeep(number, k.keeps) {
-		t.Errorf("it keeps its link: %v (%v)", !k.keeps, r.Pins())
+	if !p.comesToKeep(number, k.keeps) {
+		t.Errorf("it keeps its link: %v (%v)", !k.keeps, p.Pins())
 	}
 	if k.probe != "" {
 		same(k.probe)
@@ -149,8 +154,8 @@ func (k keptState) judge(t *testing.T, r *real, session, alone *actor, others []
 	for _, text := range k.ends {
 		same(text)
 	}
-	if k.ends != nil && !r.comesToKeep(number, false) {
-		t.Errorf("it keeps its link after %q: %v", k.ends, r.Pins())
+	if k.ends != nil && !p.comesToKeep(number, false) {
+		t.Errorf("it keeps its link after %q: %v", k.ends, p.Pins())
 	}
 	if got := session.does(t, act{text: "SELECT CONNECTION_ID()"}); got != number {
 		t.Errorf("its number is %s, it was %s", got, number)
@@ -159,9 +164,9 @@ func (k keptState) judge(t *testing.T, r *real, session, alone *actor, others []
 
 // comesToKeep reports whether the session keeps its link, or does not, as wanted: its answer is
 // there a moment before that is told.
-func (r *real) comesToKeep(number string, wanted bool) bool {
+func (p *Proxy) comesToKeep(number string, wanted bool) bool {
 	for began := time.Now(); time.Since(began) < 2*time.Second; time.Sleep(time.Millisecond) {
-		if r.keeps(number) == wanted {
+		if p.keeps(number) == wanted {
 			return true
 		}
 	}
@@ -169,8 +174,8 @@ func (r *real) comesToKeep(number string, wanted bool) bool {
 }
 
 // keeps reports whether the session of that number, as [actor.does] has it, keeps its link.
-func (r *real) keeps(number string) bool {
-	return slices.ContainsFunc(r.Pins(), func(p Pin) bool { return strings.Contains(number, "{"+itoa(int(p.Session))+" ") })
+func (p *Proxy) keeps(number string) bool {
+	return slices.ContainsFunc(p.Pins(), func(pin Pin) bool { return strings.Contains(number, "{"+itoa(int(pin.Session))+" ") })
 }
 
 // MariaDB reports no change of a variable that is set as @@name. Nobody else comes to have it.

@@ -113,6 +113,7 @@ type Stats struct {
 	HungUp        uint64            // clients that left while a statement ran
 	Slowed        uint64            // logins that had to wait since too many of their user had failed
 	Faults        uint64            // sessions that ended by a fault of ours
+	Unnamed       uint64            // sessions that keep their link, or did, for a change that the member reports and nobody names
 	Refused       map[string]uint64 // by Refusal
 }
 
@@ -121,7 +122,7 @@ type counters struct {
 	bytesIn, bytesOut, linksTotal, linksLost    atomic.Uint64
 	outcomeUnknown, layoutChanged, hungUp       atomic.Uint64
 	linksCut, expired, again, slowed, faults    atomic.Uint64
-	spread, awaited, awaitedInVain              atomic.Uint64
+	spread, awaited, awaitedInVain, unnamed     atomic.Uint64
 	queued                                      atomic.Int64
 	refused                                     [refusals]atomic.Uint64
 }
@@ -142,7 +143,7 @@ func (p *Proxy) Stats() Stats {
 		LinksTotal: c.linksTotal.Load(), LinksLost: c.linksLost.Load(),
 		LinksCut: c.linksCut.Load(), Expired: c.expired.Load(), Again: c.again.Load(),
 		Unknown: c.outcomeUnknown.Load(), TooLate: c.layoutChanged.Load(), HungUp: c.hungUp.Load(),
-		Slowed: c.slowed.Load(), Faults: c.faults.Load(),
+		Slowed: c.slowed.Load(), Faults: c.faults.Load(), Unnamed: c.unnamed.Load(),
 		Spread: c.spread.Load(), Awaited: c.awaited.Load(), AwaitedInVain: c.awaitedInVain.Load(),
 		Refused: make(map[string]uint64, refusals),
 	}

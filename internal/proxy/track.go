@@ -29,13 +29,14 @@ type memory struct {
 	askWritten   bool             // something may have been written of which the answer did not tell
 	stick        balancer.Stick   // why it can not leave its connection
 	vague        bool             // something else than user variables may have been changed unnamed
+	unnamed      bool             // a change was reported for which neither the report nor a text has a name
 	begun        bool             // the next three are known, and status
 	settled      bool             // setting is right
 	violated     bool             // another slot than layout was reported
-	pseudo       []string         // variables for one statement that are set: timestamp, insert_id
-	strayed      string           // a variable of replication that was reported; "": none
+	pseudo       balancer.Pseudo  // variables for one statement that are set: timestamp, insert_id
 	strayedAway  bool             // and its value is one that is refused
 	shown        bool             // the link has wants itself, for the command under way
+	strayed      string           // a variable of replication that was reported; "": none
 	mode         string           // sql_mode that it began with
 	charset0     string           // and character_set_client
 	setting      string           // see settings
@@ -80,7 +81,7 @@ func (m *memory) forget() {
 	m.pins = 0
 	m.statements.forget()
 	m.option, m.askCollation, m.askStatus, m.askWritten, m.askValues = nil, false, false, false, false
-	m.vague, m.luggage, m.pseudo = false, nil, nil
+	m.vague, m.unnamed, m.luggage, m.pseudo = false, false, nil, 0
 	m.stick, m.once, m.status = balancer.StickNone, balancer.StickNone, wire.StatusAutocommit
 	m.asks, m.rowCount = false, 0
 	m.left()
@@ -104,9 +105,9 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement, plan *balancer
 		case wire.ChangeVariable:
 			if plan != nil && plan.Passes(change.Name) && !isLayout(change.Name) { // it is what it was, by now
 				named = true
-			} else if name := string(change.Name); balancer.IsPseudo(name) {
+			} else if pseudo := balancer.PseudoOf(string(change.Name)); pseudo != 0 {
 				if named = true; plan == nil || !plan.Effects.Has(balancer.EffectPseudoVariable) { // a routine has set it
-					m.pseudo = append(m.pseudo, name)
+					m.pseudo |= pseudo
 				}
 			} else {
 				named = m.learnVariable(change) || named
@@ -126,6 +127,7 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement, plan *balancer
 	if unnamed && !m.shown && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
 		m.stickTo(balancer.StickState)
 		m.vague = m.vague || !setsVariables(plan)
+		m.unnamed = m.unnamed || m.pins == 0
 	}
 	m.scratch = kept[:0]
 	return kept

@@ -56,6 +56,12 @@ func TestWritesAreSeenInOrder(t *testing.T) {
 	if told := c.refused(t, "INSERT INTO stock.item VALUES (3)"); !strings.Contains(told, "member m1 does not have yet what was written before elsewhere (2-2-7") {
 		t.Errorf("told %q", told)
 	}
+	if told := c.result(t, "EXPLAIN ROUTE INSERT INTO stock.item VALUES (3)"); !strings.Contains(told, "it waits there for what this session has written at m2: 2-2-7") {
+		t.Errorf("explained: %q", told)
+	}
+	if told := c.result(t, "EXPLAIN ROUTE INSERT INTO shop.card VALUES (3)"); strings.Contains(told, "it waits there") {
+		t.Errorf("where it wrote last: %q", told)
+	}
 	if got := texts(f.fake); slices.Contains(got, "INSERT INTO stock.item VALUES (3)") {
 		t.Error("the write was run before its time")
 	}

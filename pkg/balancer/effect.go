@@ -70,6 +70,7 @@ const (
 	EffectThreads                         // connection ids in the answer: SHOW PROCESSLIST
 	EffectProcess                         // the server itself: SHUTDOWN, FLUSH, RESET, INSTALL
 	EffectUnreported                      // SET @@name, of which MariaDB's tracking does not tell
+	EffectUnnamed                         // the server reports a change, and no text and no name says of what
 	effectCount
 )
 
@@ -83,6 +84,7 @@ var effectNames = [...]string{
 	"CONNECTION_ID()", "the session's status", "KILL", "the multi-statement option", "a replica's stream", "a statement too long to be looked at", "a sequence's next value",
 	"a sequence's last value", "another user", "variables that the proxy depends on", "the auto_increment layout", "row locks", "a file on the server", "an implicit commit",
 	"one member's own state", "waiting", "connection ids", "the server itself", "a variable set as @@name",
+	"a change that nobody names",
 }
 
 // String returns the effect as people read it, for example "user locks".

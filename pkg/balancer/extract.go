@@ -155,7 +155,7 @@ type extraction struct {
 	// hazardous is the variable whose value comes next, if it is one of HazardReplication
 	hazardous string
 	// pseudo is the same of those for one statement
-	pseudo string
+	pseudo Pseudo
 }
 
 // extract reads one statement, which has an item at least.

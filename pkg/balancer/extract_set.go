@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -98,15 +99,12 @@ func (x *extraction) assigned() {
 
 // setsPseudo notes that the variable which was read last is set to what stands in items.
 func (x *extraction) setsPseudo(items []item) {
-	switch name := x.pseudo; {
-	case name == "":
-		return
-	case len(items) == 1 && items[0].is("default"):
-		x.facts.Undone = append(x.facts.Undone, name)
-	default:
-		x.facts.Pseudo = append(x.facts.Pseudo, name)
+	if len(items) == 1 && items[0].is("default") {
+		x.facts.Undone |= x.pseudo
+	} else {
+		x.facts.Pseudo |= x.pseudo
 	}
-	x.pseudo = ""
+	x.pseudo = 0
 }
 
 // value scans the expression from start on, up to the current item.
@@ -170,9 +168,7 @@ func (x *extraction) setVariable(scope string, single bool) {
 		x.hazardous = name
 	}
 	effect := variableEffect(name)
-	if IsPseudo(name) {
-		x.pseudo = name
-	}
+	x.pseudo = PseudoOf(name)
 	x.facts.Passing = append(x.facts.Passing, name)                                     // as long as nobody says that it stays: statementFor
 	if single && effect != EffectLayout && x.dialect.Flavour != topology.FlavourMySQL { // that is refused, or ignored
 		x.add(EffectUnreported)
@@ -192,15 +188,19 @@ func Replayable(name string) bool {
 	}
 }
 
-// IsPseudo reports whether a session variable of this name, in lower case, is for one statement,
-// or until it is set back: what it was set to on one connection is nothing to set on another.
-// What LAST_INSERT_ID() gives is more than that, and not among them.
-func IsPseudo(name string) bool {
-	switch name {
-	case "insert_id", "timestamp", "rand_seed1", "rand_seed2", "pseudo_thread_id":
-		return true
+// Pseudo is a set of session variables that are for one statement, or until they are set
+// back: what one was set to on one connection is nothing to set on another. What
+// LAST_INSERT_ID() gives is more than that, and not among them. The zero value is empty.
+type Pseudo uint8
+
+var pseudoVariables = [...]string{"insert_id", "timestamp", "rand_seed1", "rand_seed2", "pseudo_thread_id"}
+
+// PseudoOf returns the set of the variable of this name, in lower case; the empty one for others.
+func PseudoOf(name string) Pseudo {
+	if i := slices.Index(pseudoVariables[:], name); i >= 0 {
+		return 1 << i
 	}
-	return false
+	return 0
 }
 
 // variableEffect returns what setting a session variable is.

@@ -29,8 +29,8 @@ type Facts struct {
 	// of which it tells what they were meanwhile. In lower case.
 	Unreported, Passing []string
 	// Pseudo are the variables for one statement, or until they are set back (timestamp,
-	// insert_id), that it sets; Undone those of them that it sets to DEFAULT. In lower case.
-	Pseudo, Undone []string
+	// insert_id), that it sets; Undone those of them that it sets to DEFAULT.
+	Pseudo, Undone Pseudo
 	// Keys is what every row that it touches is known to have, of its only table; of an
 	// INSERT of one row, what that row has.
 	Keys []Key
