@@ -49,10 +49,10 @@ func (m *memory) applies(s balancer.Statement, plan *balancer.Plan, whole bool) 
 	m.pins |= plan.Effects & pinning
 	if plan.Effects.Has(balancer.EffectPseudoVariable) {
 		for i := range plan.Statements {
-			m.pseudo = append(m.pseudo, plan.Statements[i].Pseudo...)
+			m.oddly().pseudo = append(m.oddly().pseudo, plan.Statements[i].Pseudo...)
 		}
-		slices.Sort(m.pseudo)
-		m.pseudo = slices.Compact(m.pseudo)
+		slices.Sort(m.oddly().pseudo)
+		m.odd.pseudo = slices.Compact(m.odd.pseudo)
 	}
 	unknown := plan.Effects.Has(balancer.EffectUnknown) && s.Stick == balancer.StickUnknown
 	if unknown || len(plan.Statements) == 1 && plan.Statements[0].Verb == balancer.VerbCall {
@@ -71,8 +71,8 @@ func (m *memory) ended(ok *wire.OK, inTransaction bool, plan *balancer.Plan) {
 		m.pins &^= endsWithTransaction
 	}
 	if plan != nil && len(plan.Statements) == 1 && len(plan.Statements[0].Undone) > 0 {
-		m.pseudo = slices.DeleteFunc(m.pseudo, func(name string) bool { return slices.Contains(plan.Statements[0].Undone, name) })
-		if len(m.pseudo) == 0 {
+		m.oddly().pseudo = slices.DeleteFunc(m.oddly().pseudo, func(name string) bool { return slices.Contains(plan.Statements[0].Undone, name) })
+		if len(m.odd.pseudo) == 0 {
 			m.pins &^= 1 << balancer.EffectPseudoVariable
 		}
 	}
@@ -117,7 +117,7 @@ func (m *memory) sticks() balancer.Stick {
 		return m.once
 	case m.pins.Has(balancer.EffectUserLock):
 		return balancer.StickUserLock
-	case m.pins.HasAny(stuck), len(m.pseudo) > 0:
+	case m.pins.HasAny(stuck), m.odd != nil && len(m.odd.pseudo) > 0:
 		return balancer.StickUnknown
 	}
 	return m.statements.stick(m)

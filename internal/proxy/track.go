@@ -32,9 +32,7 @@ type memory struct {
 	begun        bool             // the next three are known, and status
 	settled      bool             // setting is right
 	violated     bool             // another slot than layout was reported
-	pseudo       []string         // variables for one statement that are set: timestamp, insert_id
-	strayed      string           // a variable of replication that was reported; "": none
-	strayedAway  bool             // and its value is one that is refused
+	odd          *oddities        // nil: none
 	shown        bool             // the link has wants itself, for the command under way
 	mode         string           // sql_mode that it began with
 	charset0     string           // and character_set_client
@@ -61,6 +59,21 @@ type memory struct {
 	scratch []byte
 }
 
+// oddities are what few sessions have.
+type oddities struct {
+	pseudo  []string // variables for one statement that are set: timestamp, insert_id
+	strayed string   // a variable of replication that was reported; "": none
+	away    bool     // and its value is one that is refused
+}
+
+// oddly returns the session's oddities, to be changed.
+func (m *memory) oddly() *oddities {
+	if m.odd == nil {
+		m.odd = new(oddities)
+	}
+	return m.odd
+}
+
 // subscription is which changes the client has asked to be told of. What the
 // proxy has switched on beyond that is taken out of the client's packets.
 type subscription struct {
@@ -80,7 +93,7 @@ func (m *memory) forget() {
 	m.pins = 0
 	m.statements.forget()
 	m.option, m.askCollation, m.askStatus, m.askWritten, m.askValues = nil, false, false, false, false
-	m.vague, m.luggage, m.pseudo = false, nil, nil
+	m.vague, m.luggage, m.odd = false, nil, nil
 	m.stick, m.once, m.status = balancer.StickNone, balancer.StickNone, wire.StatusAutocommit
 	m.asks, m.rowCount = false, 0
 	m.left()
@@ -106,7 +119,7 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement, plan *balancer
 				named = true
 			} else if name := string(change.Name); balancer.IsPseudo(name) {
 				if named = true; plan == nil || !plan.Effects.Has(balancer.EffectPseudoVariable) { // a routine has set it
-					m.pseudo = append(m.pseudo, name)
+					m.oddly().pseudo = append(m.oddly().pseudo, name)
 				}
 			} else {
 				named = m.learnVariable(change) || named
@@ -153,7 +166,7 @@ func (m *memory) learnVariable(c wire.Change) bool {
 		}
 		m.variables[string(c.Name)] = string(c.Value)
 		if is, known := balancer.IsOfReplication(string(c.Name), string(c.Value)); known {
-			m.strayed, m.strayedAway = string(c.Name), m.strayedAway || is
+			m.oddly().strayed, m.odd.away = string(c.Name), m.odd.away || is
 		}
 		m.settled = false
 		m.collated = m.collated || string(c.Name) == collationOfConnection
