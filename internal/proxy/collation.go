@@ -53,7 +53,7 @@ func (s *session) after() error {
 			"session", s.id, "user", s.as.login.User, "slot", s.mem.layout.String())
 		return errLayoutChanged
 	}
-	if s.mem.strayed != "" {
+	if s.mem.strayed != nil {
 		if err := s.strays(); err != nil {
 			return err
 		}

@@ -228,8 +228,8 @@ func (s *session) rowsOf(d *balancer.Danger) string {
 // strays ends a session of which the member reports that a variable of replication was
 // changed: a routine or a computed text has done it. One that was changed back is told of in the log.
 func (s *session) strays() error {
-	name, away := s.mem.strayed, s.mem.strayedAway
-	s.mem.strayed, s.mem.strayedAway = "", false
+	name, away := s.mem.strayed.name, s.mem.strayed.away
+	s.mem.strayed = nil
 	switch {
 	case s.p.cfg.Permits.Has(balancer.HazardReplication):
 		return nil

@@ -118,21 +118,30 @@ func (p *Proxy) stopStatement(s *session, phase uint32) {
 	}
 }
 
+// stays is what the watch has seen of a session, for rules about how long something lasts.
+type stays struct {
+	phase, killed uint32 // of the session: at the last look, and when its statement was stopped
+	since         gate.Instant
+}
+
 // overstays ends the session's transaction or statement if a rule says so. It is called by
 // the watch, which looks at what it has seen before. How long a statement runs counts from
 // when it was seen at the member first: while it waited here nothing of it ran.
 func (s *session) overstays(rules *limits, now gate.Instant) {
 	phase := s.phase.Load()
 	waits := phase&1 == 1 && (s.atMember.Load() == nil || s.waits.Load() != nil)
-	if phase != s.stayed || waits {
-		s.stayed, s.stayedSince = phase, now
+	if s.stays == nil {
+		s.stays = new(stays)
+	}
+	if phase != s.stays.phase || waits {
+		s.stays.phase, s.stays.since = phase, now
 		return
 	}
 	as := s.known.Load()
 	if phase == 0 || as == nil {
 		return
 	}
-	busy, lasted := phase&1 == 1, now.Sub(s.stayedSince)
+	busy, lasted := phase&1 == 1, now.Sub(s.stays.since)
 	for _, l := range rules.rules {
 		about := l.kind == "all" || l.kind == "account" && as.login.User == l.value || l.kind == "network" && s.from.IsValid() && l.network.Contains(s.from.Unmap())
 		switch {
@@ -143,8 +152,8 @@ func (s *session) overstays(rules *limits, now gate.Instant) {
 			s.interrupt()
 			return
 		case busy && l.LongStatement > 0 && lasted > l.LongStatement:
-			if s.atMember.Load() != nil && s.stayedKilled != phase {
-				s.stayedKilled = phase
+			if s.atMember.Load() != nil && s.stays.killed != phase {
+				s.stays.killed = phase
 				s.p.log.Warn("long statement ended", "session", s.id, "user", as.login.User, "scope", l.Scope, "ran_for", lasted.Round(time.Millisecond).String())
 				s.p.count.refuse(RefusedLimit)
 				s.p.running.Go(func() { s.p.stopStatement(s, phase) })

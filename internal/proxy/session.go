@@ -80,17 +80,15 @@ type session struct {
 	was      topology.MemberID // where the last link led to
 	lastTick uint32            // of the proxy, when the last command ended
 
-	looked       atomic.Uint32                 // phase at the watch's last look
-	eye          atomic.Uint32                 // whether its client is still there: watch.go
-	lookedAt     atomic.Int64                  // when the watch first saw that, unix nanoseconds; 0: never
-	began        int64                         // when its client connected, unix nanoseconds
-	profile      atomic.Pointer[profile]       // for others: sessions.go; nil: it is not logged in
-	doing        atomic.Pointer[balancer.Plan] // what its command does, for others
-	waits        atomic.Pointer[string]        // what its command waits for, for others; nil: nothing
-	stayed       uint32                        // phase when limit.go looked last; the watch's own
-	stayedKilled uint32
-	pinnedAt     atomic.Uint32 // since when it has kept its link without a break, unix seconds; see pins.go
-	stayedSince  gate.Instant
+	looked   atomic.Uint32                 // phase at the watch's last look
+	eye      atomic.Uint32                 // whether its client is still there: watch.go
+	lookedAt atomic.Int64                  // when the watch first saw that, unix nanoseconds; 0: never
+	began    int64                         // when its client connected, unix nanoseconds
+	profile  atomic.Pointer[profile]       // for others: sessions.go; nil: it is not logged in
+	doing    atomic.Pointer[balancer.Plan] // what its command does, for others
+	waits    atomic.Pointer[string]        // what its command waits for, for others; nil: nothing
+	stays    *stays                        // as limit.go looked last; the watch's own; nil: it never did
+	pinnedAt atomic.Uint32                 // since when it has kept its link without a break, unix seconds; see pins.go
 
 	strikes  strikes                       // KILLs of what runs here, counted by others
 	atMember atomic.Pointer[link]          // link, for others

@@ -34,9 +34,8 @@ type memory struct {
 	settled      bool             // setting is right
 	violated     bool             // another slot than layout was reported
 	pseudo       balancer.Pseudo  // variables for one statement that are set: timestamp, insert_id
-	strayedAway  bool             // and its value is one that is refused
 	shown        bool             // the link has wants itself, for the command under way
-	strayed      string           // a variable of replication that was reported; "": none
+	strayed      *strayed         // nil: no variable of replication was reported
 	mode         string           // sql_mode that it began with
 	charset0     string           // and character_set_client
 	setting      string           // see settings
@@ -73,6 +72,12 @@ type subscription struct {
 }
 
 func (m *memory) inTransaction() bool { return m.status.Has(wire.StatusInTransaction) }
+
+// strayed is a variable of replication that the member has reported to be changed.
+type strayed struct {
+	name string
+	away bool // to a value that is refused; it may have been set back
+}
 
 // forget is what COM_RESET_CONNECTION does: all is gone but the schema.
 func (m *memory) forget() {
@@ -155,7 +160,7 @@ func (m *memory) learnVariable(c wire.Change) bool {
 		}
 		m.variables[string(c.Name)] = string(c.Value)
 		if is, known := balancer.IsOfReplication(string(c.Name), string(c.Value)); known {
-			m.strayed, m.strayedAway = string(c.Name), m.strayedAway || is
+			m.strayed = &strayed{string(c.Name), is || m.strayed != nil && m.strayed.away}
 		}
 		m.settled = false
 		m.collated = m.collated || string(c.Name) == collationOfConnection
