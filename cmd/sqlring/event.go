@@ -56,6 +56,9 @@ by which it is acknowledged. --standing shows what is not as it should be now.`,
 				return err
 			}
 			defer client.Close()
+			if since < 0 {
+				return errUsage{"sqlring event list", fmt.Sprintf("--since %s: it is counted backwards: say %s", since, -since)}
+			}
 			if standing {
 				stand, err := client.Standing(cmd.Context())
 				if err != nil {

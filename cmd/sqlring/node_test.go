@@ -67,6 +67,9 @@ func nodeChanges() map[string]func(n *apitest.Node) {
 		"holds-archive": func(n *apitest.Node) { // the fake's commands are of long ago
 			n.State.Throttles = []topology.ThrottleRule{{App: "archive", Ratio: 1, Until: time.Now().Add(time.Hour), By: "dba@n1", Why: "backup"}}
 		},
+		"holds-data": func(n *apitest.Node) { // the server that is to be added
+			n.Checks = []topology.CopyCheck{{Name: "empty", Verdict: topology.CopyRefused, What: "it holds shop", Override: "discard_data"}}
+		},
 		"tells": func(n *apitest.Node) { // a level was entered, and hooks are told
 			told := apitest.NewRing()
 			told.OpenOutbox()

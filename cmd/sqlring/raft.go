@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 func (c *cli) raftCommand() *cobra.Command {
@@ -83,6 +84,7 @@ func (c *cli) changeRaft(ctx context.Context, yes bool, change raftChange) error
 
 func (c *cli) raftTransfer() *cobra.Command {
 	var yes bool
+	var why string
 	cmd := &cobra.Command{
 		Use: "transfer [NODE]", Short: "Hand the leadership to another voter", Args: args(cobra.MaximumNArgs(1)),
 		Long: `Hands the leadership to NODE, or to the voter that is most up to date. Reads and
@@ -94,16 +96,18 @@ writes go on; what the controller was doing, the next leader takes up.`,
 				to, question = a[0], "let "+a[0]+" lead?"
 			}
 			return c.changeRaft(cmd.Context(), yes, raftChange{"raft transfer", question, func(ctx context.Context, client *api.Client) (api.Raft, error) {
-				return client.Transfer(ctx, to)
+				return client.Transfer(ctx, to, why)
 			}})
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().StringVar(&why, "why", "", "reason, for the audit")
 	return cmd
 }
 
 func (c *cli) raftRemove() *cobra.Command {
 	var yes bool
+	var why string
 	cmd := &cobra.Command{
 		Use: "remove NODE", Short: "Take a node out: it has no vote and no leases any more", Args: args(cobra.ExactArgs(1)),
 		Long: `Takes NODE out of raft's configuration, two seconds later: by then its proxy holds
@@ -112,11 +116,12 @@ its disk is removed before it joins anew, for it has lost its votes.`,
 		Example: "  sqlring --api unix:/run/sqlring/api.sock raft remove n3",
 		RunE: func(cmd *cobra.Command, a []string) error {
 			return c.changeRaft(cmd.Context(), yes, raftChange{"raft remove", "take " + a[0] + " out?", func(ctx context.Context, client *api.Client) (api.Raft, error) {
-				return client.RemoveNode(ctx, a[0])
+				return client.RemoveNode(ctx, a[0], why)
 			}})
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().StringVar(&why, "why", "", "reason, for the audit")
 	return cmd
 }
 
@@ -131,6 +136,9 @@ owner that was known last, and in return nothing is moved by itself any more: a
 lost owner waits for a person, who sets fence again.`,
 		Example: "  sqlring --api unix:/run/sqlring/api.sock raft isolation continue",
 		RunE: func(cmd *cobra.Command, a []string) error {
+			if a[0] != topology.IsolationFence.String() && a[0] != topology.IsolationContinue.String() {
+				return errUsage{"sqlring raft isolation", fmt.Sprintf("%q: use fence or continue", a[0])}
+			}
 			return c.changeRaft(cmd.Context(), yes, raftChange{"raft isolation", "set isolation to " + a[0] + "?", func(ctx context.Context, client *api.Client) (api.Raft, error) {
 				return client.SetIsolation(ctx, a[0], why)
 			}})

@@ -37,6 +37,9 @@ operations, the audit. No data, and no password. It is there without a leader.`,
 				return err
 			}
 			f, err := os.OpenFile(a[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			if errors.Is(err, os.ErrExist) {
+				return fmt.Errorf("save the state: %w: name a file that is not there", err)
+			}
 			if err != nil {
 				return fmt.Errorf("save the state: %w", err)
 			}

@@ -68,6 +68,9 @@ a restart.`,
 			if node == (role != "") {
 				return errUsage{cmd.CommandPath(), "say what it is for: --node, or --role viewer, operator or admin"}
 			}
+			if days < 1 {
+				return errUsage{cmd.CommandPath(), fmt.Sprintf("--days %d: at least 1, or it is over already", days)}
+			}
 			if !node {
 				parsed, err := authority.ParseRole(role)
 				if err != nil || parsed == authority.RoleNode || len(hosts) > 0 {

@@ -106,7 +106,7 @@ func TestRolesOverTLS(t *testing.T) {
 			wantStatus(t, "reading", err, tt.read)
 			_, err = c.AbortOperation(t.Context(), "op1", "")
 			wantStatus(t, "changing", err, tt.change)
-			_, err = c.Transfer(t.Context(), "n2")
+			_, err = c.Transfer(t.Context(), "n2", "")
 			wantStatus(t, "changing raft", err, tt.admin)
 		})
 	}

@@ -174,7 +174,7 @@ func (s *Server) addPlan(ctx context.Context, l look, next *topology.Snapshot, r
 			plan.Refused += "; " + c.Remedy
 		}
 		if c.Override != "" {
-			plan.Refused += "; what overrides it: " + c.Override
+			plan.Refused += "; what overrides it: " + flagOf(c.Override)
 		} else {
 			plan.Refused += "; nothing overrides this"
 		}

@@ -13,17 +13,18 @@ func (c *Client) Raft(ctx context.Context) (Raft, error) {
 	return r, err
 }
 
-// Transfer hands the leadership to a voter; empty: to whichever is most up to date.
-func (c *Client) Transfer(ctx context.Context, to string) (Raft, error) {
+// Transfer hands the leadership to a voter; empty: to whichever is most up to date. why is for
+// the audit, and may be empty.
+func (c *Client) Transfer(ctx context.Context, to, why string) (Raft, error) {
 	var r Raft
-	err := c.call(ctx, http.MethodPost, "/v1/raft/transfer", map[string]string{"to": to}, &r)
+	err := c.call(ctx, http.MethodPost, "/v1/raft/transfer", map[string]string{"to": to, "why": why}, &r)
 	return r, err
 }
 
-// RemoveNode takes a node out of raft's configuration.
-func (c *Client) RemoveNode(ctx context.Context, node string) (Raft, error) {
+// RemoveNode takes a node out of raft's configuration. why is for the audit, and may be empty.
+func (c *Client) RemoveNode(ctx context.Context, node, why string) (Raft, error) {
 	var r Raft
-	err := c.call(ctx, http.MethodPost, "/v1/raft/peers/"+url.PathEscape(node)+"/remove", nil, &r)
+	err := c.call(ctx, http.MethodPost, "/v1/raft/peers/"+url.PathEscape(node)+"/remove", RemoveRequest{Why: why}, &r)
 	return r, err
 }
 

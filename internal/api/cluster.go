@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -53,13 +54,20 @@ type Peer struct {
 	Unit    string `json:"lease,omitempty" doc:"what its proxy holds a lease on, as the leader knows it"`
 }
 
-type nodePath struct {
-	Node string `path:"node" maxLength:"64" doc:"for example n2"`
+// RemoveRequest says why a node is taken out.
+type RemoveRequest struct {
+	Why string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+}
+
+type removeInput struct {
+	Node string         `path:"node" maxLength:"64" doc:"for example n2"`
+	Body *RemoveRequest `required:"false"`
 }
 
 type transferInput struct {
 	Body struct {
-		To string `json:"to,omitempty" maxLength:"64" doc:"a voter; empty: whichever is most up to date"`
+		To  string `json:"to,omitempty" maxLength:"64" doc:"a voter; empty: whichever is most up to date"`
+		Why string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
 	}
 }
 
@@ -107,15 +115,26 @@ func (s *Server) clusterRoutes(api huma.API) {
 		Method: http.MethodPost, Path: "/v1/raft/transfer", OperationID: "transfer-leadership", MaxBodyBytes: maxBody,
 		Summary: "Hand the leadership to another voter",
 	}, func(ctx context.Context, in *transferInput) (*answer[Raft], error) {
+		to := topology.NodeID(in.Body.To)
 		return s.changeRaft(ctx, "transfer the leadership", func(ctx context.Context) error {
-			return s.cfg.Cluster.Transfer(ctx, topology.NodeID(in.Body.To))
+			if err := s.noteOrder(ctx, topology.NoteOrder{Order: topology.OrderTransfer, Node: to}, in.Body.Why); err != nil {
+				return err
+			}
+			return s.cfg.Cluster.Transfer(ctx, to)
 		})
 	})
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/raft/peers/{node}/remove", OperationID: "remove-node", MaxBodyBytes: maxBody,
 		Summary: "Take a node out of raft's configuration, once it holds no lease",
-	}, func(ctx context.Context, in *nodePath) (*answer[Raft], error) {
+	}, func(ctx context.Context, in *removeInput) (*answer[Raft], error) {
+		why := ""
+		if in.Body != nil {
+			why = in.Body.Why
+		}
 		return s.changeRaft(ctx, "remove node "+in.Node, func(ctx context.Context) error {
+			if err := s.noteOrder(ctx, topology.NoteOrder{Order: topology.OrderRemove, Node: topology.NodeID(in.Node)}, why); err != nil {
+				return err
+			}
 			return s.cfg.Cluster.Remove(ctx, topology.NodeID(in.Node))
 		})
 	})
@@ -167,6 +186,19 @@ func (s *Server) changeRaft(ctx context.Context, what string, change func(contex
 	}
 	s.cfg.Logger.Info("raft changed for the api", "by", s.who(ctx), "change", what)
 	return &answer[Raft]{s.cfg.Cluster.Raft()}, nil
+}
+
+// noteOrder has an order about the nodes stand in the audit before it is carried out (S90); it
+// is not carried out without that. What is refused anyway, since it names no other node of
+// raft's configuration, leaves no note.
+func (s *Server) noteOrder(ctx context.Context, order topology.NoteOrder, why string) error {
+	other := slices.ContainsFunc(s.cfg.Cluster.Raft().Peers, func(p Peer) bool {
+		return !p.Leader && (order.Node == "" || p.Name == string(order.Node)) && (order.Order != topology.OrderTransfer || p.Part != "observer")
+	})
+	if !other || !s.look().snap.Knows(topology.LawOfOrders) {
+		return nil
+	}
+	return s.propose(ctx, order, why)
 }
 
 func (s *Server) setIsolation(ctx context.Context, in *isolationInput) (*answer[Raft], error) {

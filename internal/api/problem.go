@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -119,9 +122,28 @@ func explain(_ huma.Context, _ string, body any) (any, error) {
 	if model.Status >= 500 {
 		kind = ProblemInternal
 	}
-	detail := model.Detail
-	for _, e := range model.Errors {
-		detail += "; " + strings.TrimPrefix(e.Location, "body.") + ": " + e.Message
+	detail := []string{model.Detail}
+	if model.Detail == "validation failed" && len(model.Errors) > 0 {
+		detail = nil // each says more
 	}
-	return newProblem(model.Status, kind, "%s", detail), nil
+	for _, e := range model.Errors {
+		where := strings.TrimPrefix(e.Location, "body.")
+		detail = append(detail, where+": "+bound(where, e.Message))
+	}
+	return newProblem(model.Status, kind, "%s", strings.Join(detail, "; ")), nil
+}
+
+// bound writes the number that such a sentence ends with in full, and what it is as a
+// duration if the field is one.
+func bound(field, message string) string {
+	at := strings.LastIndexByte(message, ' ') + 1
+	number, err := strconv.ParseFloat(message[at:], 64)
+	if err != nil || math.Abs(number) > math.MaxInt32*1000.0 {
+		return message
+	}
+	text := strconv.FormatFloat(number, 'f', -1, 64)
+	if strings.HasSuffix(field, "_ms") && number != 0 {
+		text += fmt.Sprintf(" (%s)", time.Duration(number)*time.Millisecond)
+	}
+	return message[:at] + text
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -50,6 +51,9 @@ func (c checker) Facts(ctx context.Context, m topology.Member, parts []ringcheck
 			found.Unread[part] = "this node is a witness: it reaches no member"
 		}
 		return found
+	}
+	if slices.Contains(parts, ringcheck.PartDisk) && !slices.Contains(parts, ringcheck.PartSettings) {
+		parts = append([]ringcheck.Part{ringcheck.PartSettings}, parts...) // they say where the data lies
 	}
 	found := c.app.fleet.Facts(ctx, m, parts)
 	if _, missing := found.Unread[ringcheck.PartDisk]; found.Disk == nil && !missing && c.here(m) {

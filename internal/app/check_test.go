@@ -25,6 +25,15 @@ func TestChecksOfARingThatIsMadeWrong(t *testing.T) {
 		}
 		return nothingFound(report)
 	})
+	disks, err := r.client.RingCheck(t.Context(), nil, []string{"disk"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range disks.Findings {
+		if f.Object == "disk" { // else it is named by its path
+			t.Errorf("asked for the disk alone: %s: %s", f.Member, f.Found)
+		}
+	}
 	db := r.pool(t, nil)
 	for _, statement := range []string{"CREATE DATABASE shop", "CREATE TABLE shop.plain (a INT)"} {
 		if _, err := db.ExecContext(t.Context(), statement); err != nil {

@@ -87,6 +87,9 @@ func (c Config) limitFaults(l *faultList) {
 	if c.Proxy.ClientAutoIncrement != "" {
 		oneOf(l, "proxy.client_auto_increment", c.Proxy.ClientAutoIncrement, "refuse", slotIgnore)
 	}
+	for i, name := range c.Proxy.Permit {
+		oneOf(l, fmt.Sprintf("proxy.permit[%d]", i), name, balancer.HazardNames()...)
+	}
 	if c.Proxy.MemberLinks < 0 {
 		l.add("proxy.member_links", "%d is negative: a number of connections, or 0 for the default", c.Proxy.MemberLinks)
 	}

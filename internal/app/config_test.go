@@ -92,6 +92,7 @@ cores: 3
 proxy:
   listen: "0.0.0.0:3306"
   socket: none
+  permit: [xa, uneven_ddl]
   tls: {mode: required, cert: $DIR/c.pem, key: $DIR/k.pem, client_ca: $DIR/c.pem, min_version: TLSv1.3}
 member_tls: {mode: verify-identity, ca: $DIR/c.pem, cert: $DIR/c.pem, key: $DIR/k.pem}
 member_compression: zstd
@@ -112,7 +113,7 @@ log: {level: debug, format: text}
 	}
 	want := Config{
 		Node: "n2", Dir: dir + "/state", Site: "paris", Cores: 3,
-		Proxy: ProxyConfig{Listen: "0.0.0.0:3306", TLS: ClientTLSConfig{
+		Proxy: ProxyConfig{Listen: "0.0.0.0:3306", Permit: []string{"xa", "uneven_ddl"}, TLS: ClientTLSConfig{
 			Mode: "required", Cert: dir + "/c.pem", Key: dir + "/k.pem", ClientCA: dir + "/c.pem", MinVersion: "TLSv1.3",
 		}},
 		MemberTLS:         MemberTLSConfig{Mode: "verify-identity", CA: dir + "/c.pem", Cert: dir + "/c.pem", Key: dir + "/k.pem"},
@@ -159,7 +160,8 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"number for text", least + "log: {level: 3}\n", []string{`4: log.level: text is expected here, "3" is a number: put it in quotes`}},
 		{"nothing for text", least + "log: {level: }\n", []string{"4: log.level: text is expected here, the value is nothing"}},
 		{"empty text", least + "api: {socket: \"\"}\n", []string{"4: api.socket: it is empty: leave it out for its default, or write none"}},
-		{"text for keys", least + "proxy: 127.0.0.1:3406\n", []string{"4: proxy: keys are expected here (listen, socket, tls, member_links, link_idle, client_auto_increment, consistency, limits, proxy_protocol), this is text"}},
+		{"text for keys", least + "proxy: 127.0.0.1:3406\n", []string{"4: proxy: keys are expected here (listen, socket, tls, member_links, link_idle, client_auto_increment, permit, consistency, limits, proxy_protocol), this is text"}},
+		{"a permit that there is not", least + "proxy: {permit: [xa, replicaton]}\n", []string{`4: proxy.permit[1]: "replicaton" is not one of xa, replication, uneven_ddl: did you mean replication?`}},
 		{"keys for a list", least + "members: {name: m1}\n", []string{"4: members: a list is expected here, this is a set of keys"}},
 		{"list for keys", "- a\n- b\n", []string{"1: keys are expected here (node, dir,"}},
 		{"not yaml", least + "proxy: {listen\n", []string{"5: not YAML"}},

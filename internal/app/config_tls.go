@@ -26,6 +26,10 @@ type ProxyConfig struct {
 	// and auto_increment_offset: refuse (default), or ignore with a warning. What else is
 	// set along with them, or for others, is refused in any case.
 	ClientAutoIncrement string `yaml:"client_auto_increment,omitempty"`
+	// Permit lists what is refused to clients unless it is named here, since members may come
+	// to differ by it, or a takeover may be blocked: xa, replication, uneven_ddl. See
+	// docs/compatibility.md. Default: none of it.
+	Permit []string `yaml:"permit,omitempty"`
 	// Consistency is what reads have to see, by user: eventual, session, account (the
 	// default) or strong. See docs/reads.md.
 	Consistency []ConsistencyConfig `yaml:"consistency,omitempty"`

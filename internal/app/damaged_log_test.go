@@ -38,7 +38,8 @@ func TestDamagedRaftLog(t *testing.T) {
 	t.Logf("it says: %s", strings.TrimSpace(string(text)))
 
 	name := string(n.nodes[victim].cfg.Node)
-	if _, err := living.client.RemoveNode(t.Context(), name); err != nil {
+	n.lawIsRaised(t, living)
+	if _, err := living.client.RemoveNode(t.Context(), name, "its log is damaged"); err != nil {
 		t.Fatalf("raft remove %s: %v", name, err)
 	}
 	if err := os.Rename(dir, dir+".damaged"); err != nil {
@@ -64,6 +65,10 @@ func TestDamagedRaftLog(t *testing.T) {
 		return nil
 	})
 	back.untilHealthy(t, 10*time.Second)
+	by := name + "@" + string(n.nodes[n.leader(t)].cfg.Node)
+	living.audited(t, "order: take node "+name+" out", "dba@"+string(living.cfg.Node), "its log is damaged")
+	living.audited(t, "order: let node "+name+" in", by, "it asks to be a voter, at "+back.cfg.Raft.Listen)
+	living.audited(t, "order: let node "+name+" vote", by, "it asks to be a voter, at "+back.cfg.Raft.Listen)
 	s.end()
 	for _, err := range s.errors() {
 		t.Error(err)

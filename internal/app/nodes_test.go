@@ -423,7 +423,7 @@ func TestNodesOfEachKind(t *testing.T) {
 		if lead == 2 {
 			continue
 		}
-		if _, err := observer.client.Transfer(t.Context(), "n3"); err != nil {
+		if _, err := observer.client.Transfer(t.Context(), "n3", "the witness is asked"); err != nil {
 			t.Fatalf("transfer, asked of the observer: %v", err)
 		}
 		eventually(t, 10*time.Second, "a voter that is no witness leads", func() error {
@@ -460,9 +460,16 @@ func TestNodesOfEachKind(t *testing.T) {
 	for _, err := range s.errors() {
 		t.Error(err)
 	}
-	if _, err := observer.client.RemoveNode(t.Context(), "n4"); err != nil {
+	n.lawIsRaised(t, observer)
+	heir := string(n.nodes[1-n.leader(t)].cfg.Node)
+	if _, err := observer.client.Transfer(t.Context(), heir, "kernel update"); err != nil {
+		t.Fatalf("transfer to %s: %v", heir, err)
+	}
+	observer.audited(t, "order: let node "+heir+" lead", "dba@n4", "kernel update")
+	if _, err := observer.client.RemoveNode(t.Context(), "n4", "its host is given back"); err != nil {
 		t.Fatalf("remove n4, asked of itself: %v", err)
 	}
+	n.nodes[0].audited(t, "order: take node n4 out", "dba@n4", "its host is given back")
 	db := observer.pool(t, asApp)
 	eventually(t, 5*time.Second, "a node that was removed does not write", func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)

@@ -165,7 +165,7 @@ func (n *nodesRig) leadAt(t *testing.T, site int) {
 		if lead == site {
 			return nil
 		}
-		_, err := n.nodes[lead].client.Transfer(t.Context(), string(n.nodes[site].cfg.Node))
+		_, err := n.nodes[lead].client.Transfer(t.Context(), string(n.nodes[site].cfg.Node), "")
 		if err == nil {
 			err = errors.New("it was told to be")
 		}

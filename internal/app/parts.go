@@ -13,6 +13,7 @@ import (
 	"github.com/sqlring/sqlring/internal/mysqld"
 	"github.com/sqlring/sqlring/internal/proxy"
 	"github.com/sqlring/sqlring/internal/store"
+	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -152,6 +153,7 @@ func (a *App) startProxy(ctx context.Context) error {
 		Limited:         func() []topology.LimitRule { return a.store.Snapshot().Limits },
 		AccountDefaults: func() []topology.AccountDefault { return a.store.Snapshot().Accounts },
 		IgnoreSlot:      a.cfg.Proxy.ClientAutoIncrement == slotIgnore,
+		Permits:         balancer.HazardsNamed(a.cfg.Proxy.Permit),
 		TLS:             a.cfg.clientTLS(), MemberTLS: a.cfg.memberTLS(), MemberCompression: a.cfg.memberCompression(),
 	}, a.monitor, a.monitor)
 	if err != nil {

@@ -53,6 +53,11 @@ func (s *session) after() error {
 			"session", s.id, "user", s.as.login.User, "slot", s.mem.layout.String())
 		return errLayoutChanged
 	}
+	if s.mem.strayed != "" {
+		if err := s.strays(); err != nil {
+			return err
+		}
+	}
 	if s.link != nil && s.link.confined {
 		return s.release()
 	}

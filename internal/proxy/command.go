@@ -73,6 +73,9 @@ func (s *session) execute(c command) error {
 			return err
 		}
 	}
+	if told := s.hazardOfText(c); told != nil {
+		return s.refuse(c, told)
+	}
 	if told, err := s.ready(); told != nil || err != nil {
 		if err != nil {
 			return err

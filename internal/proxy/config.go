@@ -63,6 +63,8 @@ type Config struct {
 	// IgnoreSlot has a client's own SET of its auto_increment slot ignored, with a
 	// warning, where it sets nothing else; else it is refused.
 	IgnoreSlot bool
+	// Permits are the hazards that statements of clients may have; the others are refused.
+	Permits balancer.Hazards
 
 	Logger *slog.Logger // default: no log
 }

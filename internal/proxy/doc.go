@@ -27,6 +27,7 @@
 //	track.go      what the session is, read off its OK packets; collation.go
 //	unreported.go what MariaDB does not tell of, read back
 //	tracking.go   what the client itself is told of, and COMMIT RELEASE
+//	hazard.go     what makes members differ unnoticed, and is refused
 //	aftererror.go   what an error leaves: whether a transaction is open
 //	prepared.go   its prepared statements, by text; execute.go: their use
 //	gate.go       the gates in front of the members: places; gate_queue.go: waiting for
@@ -57,6 +58,8 @@
 //     and read back. A client's own SET of it is refused by name; should one get
 //     past the scan (a routine may hold it), the server reports the change and the
 //     session ends.
+//   - What would make members differ without anybody noticing, or leave a prepared
+//     transaction behind, is refused by name, unless the node's file permits it.
 //   - A unit is written at its owner alone: a statement that may write units of several
 //     owners is refused, and so is what would leave a transaction's owner (I5).
 //   - A session's link is to the owner of one epoch. A new owner is never given

@@ -84,16 +84,22 @@ func (s *session) explain(statement []byte) Explanation {
 	if s.tied && s.carriable() { // its user variables go with it
 		told, s.unit = nil, units[0]
 	}
+	if refused := s.hazard(plan, statement, 0); refused != nil {
+		told = refused
+	}
 	owner, owned := view.OwnerOf(s.unit)
 	for _, id := range units {
 		route, _ := view.OwnerOf(id)
 		e.Units = append(e.Units, route)
 	}
 	e.GoesTo = owner.Member.ID
-	e.Spreads = told == nil && s.spreads()
+	pinned := s.link != nil && !s.movable() && !s.tied && ownsAll(view, s.link.route.Member, units)
+	e.Spreads = told == nil && !pinned && s.spreads()
 	switch {
 	case told != nil:
 		e.GoesTo, e.Refused, e.Why = "", true, told.Message
+	case pinned:
+		e.GoesTo, e.Why = s.link.route.Member.ID, "its session keeps its connection there, for a transaction or other state (SHOW SQLRING PINS)"
 	case e.Spreads:
 		s.explainRead(view, owner, &e)
 	case !owned:
@@ -104,6 +110,11 @@ func (s *session) explain(statement []byte) Explanation {
 		e.Why = "owner: a transaction is open, it reads no table, or the members are not known"
 	default:
 		e.Why = "owner: it is not surely a read that leaves nothing behind"
+	}
+	for _, d := range plan.Dangers {
+		if told == nil && d.Table.Name != "" && !s.p.cfg.Permits.Has(d.Hazard) {
+			e.Why += "; it is refused there if table " + d.Table.Name + " has rows to fill"
+		}
 	}
 	return e
 }

@@ -27,6 +27,12 @@ func (k killing) statement(thread uint32) []byte {
 	return append(text, k.back...)
 }
 
+// What who kills his own connection is answered by MySQL, and by MariaDB.
+const (
+	interrupted      = 1317
+	connectionKilled = 1927
+)
+
 // killByText reads a KILL. The client may name a session by the id that it was
 // greeted with, by CONNECTION_ID(), by the number that the member has for it, or by a
 // user variable that has one of those.
@@ -156,11 +162,12 @@ func (s *session) kill(c command, k killing) (err error) {
 		s.renumber = &wire.Renumber{}
 		s.renumber.BeginKill(thread, k.id)
 	}
-	if err = s.killAtMember(c, statement); err != nil || s.refused != 0 || target == nil || k.query {
-		return err
+	err = s.killAtMember(c, statement)
+	if err == nil && target == s && !k.query && (s.refused == 0 || s.refused == interrupted || s.refused == connectionKilled) {
+		return errKilled // servers answer that with the error of a statement that was killed
 	}
-	if target == s {
-		return errKilled
+	if err != nil || s.refused != 0 || target == nil || k.query {
+		return err
 	}
 	target.interrupt()
 	return nil

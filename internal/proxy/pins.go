@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"slices"
+
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
 )
@@ -45,6 +47,13 @@ func (m *memory) applies(s balancer.Statement, plan *balancer.Plan, whole bool) 
 		m.once = balancer.StickBatch
 	}
 	m.pins |= plan.Effects & pinning
+	if plan.Effects.Has(balancer.EffectPseudoVariable) {
+		for i := range plan.Statements {
+			m.pseudo = append(m.pseudo, plan.Statements[i].Pseudo...)
+		}
+		slices.Sort(m.pseudo)
+		m.pseudo = slices.Compact(m.pseudo)
+	}
 	unknown := plan.Effects.Has(balancer.EffectUnknown) && s.Stick == balancer.StickUnknown
 	if unknown || len(plan.Statements) == 1 && plan.Statements[0].Verb == balancer.VerbCall {
 		m.stickTo(balancer.StickUnknown)
@@ -60,6 +69,12 @@ func (m *memory) applies(s balancer.Statement, plan *balancer.Plan, whole bool) 
 func (m *memory) ended(ok *wire.OK, inTransaction bool, plan *balancer.Plan) {
 	if inTransaction && !m.inTransaction() {
 		m.pins &^= endsWithTransaction
+	}
+	if plan != nil && len(plan.Statements) == 1 && len(plan.Statements[0].Undone) > 0 {
+		m.pseudo = slices.DeleteFunc(m.pseudo, func(name string) bool { return slices.Contains(plan.Statements[0].Undone, name) })
+		if len(m.pseudo) == 0 {
+			m.pins &^= 1 << balancer.EffectPseudoVariable
+		}
 	}
 	tables := plan != nil && len(plan.Statements) == 1 && len(plan.Statements[0].Tables) > 0
 	m.asks = ok.Warnings > 0 || m.asks && !tables
@@ -102,7 +117,7 @@ func (m *memory) sticks() balancer.Stick {
 		return m.once
 	case m.pins.Has(balancer.EffectUserLock):
 		return balancer.StickUserLock
-	case m.pins.HasAny(stuck):
+	case m.pins.HasAny(stuck), len(m.pseudo) > 0:
 		return balancer.StickUnknown
 	}
 	return m.statements.stick(m)

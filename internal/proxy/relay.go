@@ -77,6 +77,11 @@ func (s *session) runOnce(c command) error {
 	} else if told != nil {
 		return s.tellInstead(c, told, false)
 	}
+	if told, err := s.fillsRows(c); err != nil {
+		return s.lost(c, false, err)
+	} else if told != nil {
+		return s.tellInstead(c, told, false)
+	}
 	if s.own.tracking {
 		if err := s.showTracking(); err != nil {
 			return s.lost(c, false, err)

@@ -91,7 +91,7 @@ var keptStates = []keptState{
 // TestRealEachStateOfASession: what a session has made at a server is there for it while others
 // use the connections that it does not keep, and it keeps one only as long as it has to.
 func TestRealEachStateOfASession(t *testing.T) {
-	r := startReal(t, Config{MemberLinks: 3, QueueTimeout: 20 * time.Second})
+	r := startReal(t, Config{MemberLinks: 3, QueueTimeout: 20 * time.Second, Permits: balancer.HazardsNamed(balancer.HazardNames())})
 	direct := mysqltest.Start(t)
 	direct.Exec(t, "SET GLOBAL read_only=0; CREATE DATABASE shop; CREATE USER app@'%' IDENTIFIED BY '"+appPassword+"'; GRANT ALL ON *.* TO app@'%'")
 	for _, server := range []*mysqltest.Server{r.server, direct} {

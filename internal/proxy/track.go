@@ -32,6 +32,9 @@ type memory struct {
 	begun        bool             // the next three are known, and status
 	settled      bool             // setting is right
 	violated     bool             // another slot than layout was reported
+	pseudo       []string         // variables for one statement that are set: timestamp, insert_id
+	strayed      string           // a variable of replication that was reported; "": none
+	strayedAway  bool             // and its value is one that is refused
 	shown        bool             // the link has wants itself, for the command under way
 	mode         string           // sql_mode that it began with
 	charset0     string           // and character_set_client
@@ -77,7 +80,7 @@ func (m *memory) forget() {
 	m.pins = 0
 	m.statements.forget()
 	m.option, m.askCollation, m.askStatus, m.askWritten, m.askValues = nil, false, false, false, false
-	m.vague, m.luggage = false, nil
+	m.vague, m.luggage, m.pseudo = false, nil, nil
 	m.stick, m.once, m.status = balancer.StickNone, balancer.StickNone, wire.StatusAutocommit
 	m.asks, m.rowCount = false, 0
 	m.left()
@@ -101,6 +104,10 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement, plan *balancer
 		case wire.ChangeVariable:
 			if plan != nil && plan.Passes(change.Name) && !isLayout(change.Name) { // it is what it was, by now
 				named = true
+			} else if name := string(change.Name); balancer.IsPseudo(name) {
+				if named = true; plan == nil || !plan.Effects.Has(balancer.EffectPseudoVariable) { // a routine has set it
+					m.pseudo = append(m.pseudo, name)
+				}
 			} else {
 				named = m.learnVariable(change) || named
 			}
@@ -145,6 +152,9 @@ func (m *memory) learnVariable(c wire.Change) bool {
 			m.variables = make(map[string]string)
 		}
 		m.variables[string(c.Name)] = string(c.Value)
+		if is, known := balancer.IsOfReplication(string(c.Name), string(c.Value)); known {
+			m.strayed, m.strayedAway = string(c.Name), m.strayedAway || is
+		}
 		m.settled = false
 		m.collated = m.collated || string(c.Name) == collationOfConnection
 		m.charset = m.charset || string(c.Name) == "character_set_connection"

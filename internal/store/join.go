@@ -178,18 +178,12 @@ func (s *Store) judgeJoin(ctx context.Context, r joinRequest) (joinAnswer, error
 
 // admit takes a node into the configuration: first as one that only listens, then,
 // when it has what the log holds, as a voter. A voter that comes without a state has
-// lost its votes.
+// lost its votes. That it is let in stands in the audit before it is (S90).
 func (s *Store) admit(ctx context.Context, r joinRequest) (joinAnswer, error) {
 	s.membership.Lock()
 	defer s.membership.Unlock()
 	peer, voters, found := s.peer(r.ID)
-	id, addr := raft.ServerID(r.ID), raft.ServerAddress(r.Addr)
-	add := func(change func(raft.ServerID, raft.ServerAddress, uint64, time.Duration) raft.IndexFuture) error {
-		s.sole.Store(false) // before anybody else can know of it
-		defer s.settleSoleLocked()
-		s.log.Info("raft's configuration changes", "node", string(r.ID), "addr", r.Addr, "wants_vote", r.Voter)
-		return s.reconfigure(ctx, func() raft.IndexFuture { return change(id, addr, 0, changeTimeout) })
-	}
+	add, answer, order := s.raft.AddVoter, joinAnswer{Done: true}, topology.OrderVote
 	switch {
 	case r.ID == s.cfg.NodeID && r.Addr != s.Addr():
 		return joinAnswer{}, fmt.Errorf("%s is the name of the node that leads: each node has its own", r.ID)
@@ -200,15 +194,37 @@ func (s *Store) admit(ctx context.Context, r joinRequest) (joinAnswer, error) {
 	case found && peer.Addr == r.Addr && peer.Voter == r.Voter:
 		return joinAnswer{Done: true}, nil
 	case !found || peer.Addr != r.Addr && !peer.Voter:
-		return joinAnswer{Added: true}, add(s.raft.AddNonvoter)
+		add, answer, order = s.raft.AddNonvoter, joinAnswer{Added: true}, topology.OrderAdmit
 	case peer.Voter: // it has moved
-		return joinAnswer{Done: true}, add(s.raft.AddVoter)
+		order = topology.OrderAdmit
 	case voters >= MaxVoters:
 		return joinAnswer{}, fmt.Errorf("there are %d voters already: let %s be an observer (raft.role)", voters, r.ID)
 	case r.Applied == 0 || r.Applied+caughtUp < s.raft.CommitIndex():
 		return joinAnswer{Added: true}, nil
 	}
-	return joinAnswer{Done: true}, add(s.raft.AddVoter)
+	if err := s.noteAdmission(ctx, order, r); err != nil {
+		return joinAnswer{Wait: err.Error()}, nil
+	}
+	s.sole.Store(false) // before anybody else can know of it
+	defer s.settleSoleLocked()
+	s.log.Info("raft's configuration changes", "node", string(r.ID), "addr", r.Addr, "wants_vote", r.Voter)
+	return answer, s.reconfigure(ctx, func() raft.IndexFuture {
+		return add(raft.ServerID(r.ID), raft.ServerAddress(r.Addr), 0, changeTimeout)
+	})
+}
+
+func (s *Store) noteAdmission(ctx context.Context, order topology.NodeOrder, r joinRequest) error {
+	if !s.Snapshot().Knows(topology.LawOfOrders) {
+		return nil
+	}
+	part := "an observer"
+	if r.Voter {
+		part = "a voter"
+	}
+	return s.Propose(ctx, topology.Command{
+		At: time.Now(), By: fmt.Sprintf("%s@%s", r.ID, s.cfg.NodeID), Why: fmt.Sprintf("it asks to be %s, at %s", part, r.Addr),
+		Change: topology.NoteOrder{Order: order, Node: r.ID},
+	})
 }
 
 // settleAddress has the leader's own address in the configuration be the one that it

@@ -33,7 +33,12 @@ func MakePlan(d *Digester, dialect Dialect) *Plan {
 				f.Effects |= EffectsOf(EffectUnknown)
 			}
 		}
+		if i > 0 && p.Effects.Has(EffectSQLMode) { // the server reads it by another sql_mode than this did
+			f.Effects |= EffectsOf(EffectUnknown)
+			f.Complete, f.Keys = false, nil
+		}
 		p.Effects |= f.Effects
+		p.Dangers = append(p.Dangers, f.Dangers...)
 	}
 	return p
 }
@@ -147,6 +152,10 @@ type extraction struct {
 	ctes    []string
 	// mentions is how often a table was named
 	mentions int
+	// hazardous is the variable whose value comes next, if it is one of HazardReplication
+	hazardous string
+	// pseudo is the same of those for one statement
+	pseudo string
 }
 
 // extract reads one statement, which has an item at least.
@@ -166,6 +175,9 @@ func extract(items []item, dialect Dialect) Facts {
 	}
 	if x.facts.Verb == VerbUnknown {
 		x.unknown()
+	}
+	if hasBody(items) {
+		x.body(items)
 	}
 	return x.facts
 }
@@ -274,6 +286,8 @@ func (x *extraction) statement() {
 			x.add(EffectUserVariable)
 		}
 		x.scan()
+	case "binlog":
+		x.endangers(HazardReplication, "BINLOG")
 	case "install", "uninstall", "change", "reset", "purge", "shutdown", "restart", "cache", "clone", "import", "stop":
 		x.facts.Verb, x.facts.Complete = VerbAdmin, false
 		x.add(EffectProcess, EffectCommits)

@@ -98,6 +98,9 @@ func (x *extraction) tableDDL(verb string) {
 		}
 		schema, name := x.qualified()
 		x.addTable(schema, name, true)
+		if verb == "alter" {
+			x.uneven(schema, name)
+		}
 		x.tableBody(verb)
 	}
 }

@@ -36,6 +36,7 @@ func (x *extraction) transaction(verb string) {
 	case "xa":
 		x.facts.Verb, x.facts.Complete = VerbXA, false
 		x.add(EffectXA)
+		x.xa()
 	}
 }
 
@@ -71,6 +72,7 @@ func (x *extraction) prepared(verb string) {
 	if verb == "execute" {
 		x.add(EffectUnknown)
 	}
+	x.spoken()
 	x.scan()
 }
 

@@ -96,8 +96,23 @@ func (x *extraction) assigned() {
 	x.value(start)
 }
 
+// setsPseudo notes that the variable which was read last is set to what stands in items.
+func (x *extraction) setsPseudo(items []item) {
+	switch name := x.pseudo; {
+	case name == "":
+		return
+	case len(items) == 1 && items[0].is("default"):
+		x.facts.Undone = append(x.facts.Undone, name)
+	default:
+		x.facts.Pseudo = append(x.facts.Pseudo, name)
+	}
+	x.pseudo = ""
+}
+
 // value scans the expression from start on, up to the current item.
 func (x *extraction) value(start int) {
+	x.sets(x.items[start:x.at])
+	x.setsPseudo(x.items[start:x.at])
 	inner := extraction{items: x.items[start:x.at], dialect: x.dialect, facts: Facts{Complete: true}}
 	inner.scan()
 	x.facts.Effects |= inner.facts.Effects
@@ -139,6 +154,9 @@ func (x *extraction) setVariable(scope string, single bool) {
 	switch scope {
 	case "global", "persist", "persist_only":
 		x.add(EffectGlobalVariable)
+		if isReplicationVariable(name, true) {
+			x.hazardous = name
+		}
 		if name == "auto_increment_increment" || name == "auto_increment_offset" {
 			x.add(EffectLayout)
 		}
@@ -148,7 +166,13 @@ func (x *extraction) setVariable(scope string, single bool) {
 		x.add(EffectNextTransaction)
 		return
 	}
+	if isReplicationVariable(name, false) {
+		x.hazardous = name
+	}
 	effect := variableEffect(name)
+	if IsPseudo(name) {
+		x.pseudo = name
+	}
 	x.facts.Passing = append(x.facts.Passing, name)                                     // as long as nobody says that it stays: statementFor
 	if single && effect != EffectLayout && x.dialect.Flavour != topology.FlavourMySQL { // that is refused, or ignored
 		x.add(EffectUnreported)
@@ -166,6 +190,17 @@ func Replayable(name string) bool {
 	default:
 		return false
 	}
+}
+
+// IsPseudo reports whether a session variable of this name, in lower case, is for one statement,
+// or until it is set back: what it was set to on one connection is nothing to set on another.
+// What LAST_INSERT_ID() gives is more than that, and not among them.
+func IsPseudo(name string) bool {
+	switch name {
+	case "insert_id", "timestamp", "rand_seed1", "rand_seed2", "pseudo_thread_id":
+		return true
+	}
+	return false
 }
 
 // variableEffect returns what setting a session variable is.
@@ -217,6 +252,7 @@ func (x *extraction) statementFor() {
 			kept := EffectsOf(EffectLayout, EffectReplication, EffectTracking, EffectUnknown, EffectRoutine, EffectUserVariable, EffectUserLock, EffectPseudoVariable)
 			x.facts = inner
 			x.facts.Passing = append(settings.facts.Passing, inner.Passing...)
+			x.facts.Dangers = append(settings.facts.Dangers, inner.Dangers...)
 			x.facts.Effects |= settings.facts.Effects & kept
 			x.facts.Complete = inner.Complete && settings.facts.Complete
 			x.at = len(x.items)

@@ -10,6 +10,7 @@ import "bytes"
 type Plan struct {
 	Statements []Facts // one for each of a batch; none for an empty text
 	Effects    Effects // of all of them
+	Dangers    []Danger
 	key        []byte
 	hash       uint64
 }
@@ -27,9 +28,14 @@ type Facts struct {
 	// tracking does not tell; Passing those that it sets for itself alone (SET STATEMENT),
 	// of which it tells what they were meanwhile. In lower case.
 	Unreported, Passing []string
+	// Pseudo are the variables for one statement, or until they are set back (timestamp,
+	// insert_id), that it sets; Undone those of them that it sets to DEFAULT. In lower case.
+	Pseudo, Undone []string
 	// Keys is what every row that it touches is known to have, of its only table; of an
 	// INSERT of one row, what that row has.
 	Keys []Key
+	// Dangers are what it would do to a ring that nobody notices.
+	Dangers []Danger
 }
 
 // Table is a table, or a view, that a statement names.

@@ -156,7 +156,7 @@ func Run(checks []Check, f Facts) Report {
 // add runs one check.
 func (r *Report) add(c Check, f *Facts) {
 	if c.node != nil {
-		r.take(c, c.node(f, f.Node))
+		r.addNode(c, f)
 		return
 	}
 	var able []*Member
@@ -182,6 +182,21 @@ func (r *Report) add(c Check, f *Facts) {
 		}
 		r.take(c, hits)
 	}
+}
+
+// addNode runs a check of the node. One that holds the node against the members needs two of
+// them to know what most of them say: with fewer it could not look.
+func (r *Report) addNode(c Check, f *Facts) {
+	var dark []Unread
+	for i := range f.Members {
+		if why, missing := lacks(&f.Members[i], c.needs); missing {
+			dark = append(dark, Unread{Check: c.Name, Member: f.Members[i].Name, Why: why})
+		}
+	}
+	if len(dark) > 0 && len(f.Members)-len(dark) < 2 {
+		r.Unknown = append(r.Unknown, dark...)
+	}
+	r.take(c, c.node(f, f.Node))
 }
 
 // lacks returns why the member's facts of these parts are not there.

@@ -13,13 +13,17 @@ func nodeChecks() []Check {
 	node := func(name string, severity Severity, looks, why string, run func(f *Facts, n *Node) []hit) Check {
 		return Check{Name: name, Severity: severity, Looks: looks, Why: why, node: run}
 	}
+	ofMembers := func(c Check, needs ...Part) Check {
+		c.needs = needs
+		return c
+	}
 	return []Check{
 		node("node-config", Critical, "the node's file, as it is now, is without a fault", "the node would not start again", nodeConfig),
 		node("node-leader", Critical, "a node leads", "nobody heals the ring, and no change can be made", nodeLeader),
 		node("node-quorum", Critical, "there are 1, 3 or 5 voters, and the loss of one would be borne", "with two voters the loss of either stops changes and, under fence, writes", nodeQuorum),
 		node("node-peers", Warning, "every other node's port can be reached from here", "a node that is not reached has no lease: its clients' writes wait", nodePeers),
 		node("node-raft", Critical, "raft runs on this node, and its log is small", "a node that has left raft knows nothing new", nodeRaft),
-		node("node-clock", Warning, "the node's clock agrees with those of most members", "times in the audit are wrong, and certificates may count as expired or not yet valid", nodeClock),
+		ofMembers(node("node-clock", Warning, "the node's clock agrees with those of most members", "times in the audit are wrong, and certificates may count as expired or not yet valid", nodeClock), PartClock),
 		node("node-certificates", Critical, "no certificate that the node uses expires within 30 days", "nodes and clients turn each other away when it has expired", nodeCertificates),
 		node("node-disk", Critical, "the disk of the node's directory has room: 10 % and 512 MiB", "raft can not write its log: the node leaves the majority", nodeDisk),
 		node("node-open-files", Warning, "the node is not near its limit of open files, which allows 4096 clients", "each client takes two: more are refused", nodeOpenFiles),

@@ -19,7 +19,7 @@ func (n NoteEmptied) String() string {
 func (n NoteEmptied) apply(s *Snapshot, c Command) error {
 	i := s.memberIndex(n.Member)
 	switch {
-	case !s.knows(LawOfEmptied):
+	case !s.Knows(LawOfEmptied):
 		return fmt.Errorf("%w: not every node is known to know notes of emptied binlogs", ErrLaw)
 	case i < 0:
 		return fmt.Errorf("%w: %s is not a member", ErrStale, n.Member)
@@ -32,9 +32,6 @@ func (n NoteEmptied) apply(s *Snapshot, c Command) error {
 	s.record(c, "emptied", n.Member, fmt.Sprintf("the binlog of %s was emptied by hand: %s", n.Member, n.Found))
 	return nil
 }
-
-// knows reports whether every node has been known to know a law above [LawOfOutbox].
-func (s *Snapshot) knows(law int) bool { return s.Outbox != nil && s.Outbox.Law >= law }
 
 // mayBeEmptied reports whether it is to be noted of a member, and is not yet, that its
 // binlog was emptied. A copy by hand does that to one that comes back by a word alone, and

@@ -90,7 +90,7 @@ func (r RenewIdentity) apply(s *Snapshot, c Command) error {
 // have back.
 func (s *Snapshot) renew(i int, regain Position) {
 	m := &s.Members[i]
-	if last, cut := m.Cut.Last(m.Domain()); cut && m.Source == "" && s.knows(LawOfCuts) {
+	if last, cut := m.Cut.Last(m.Domain()); cut && m.Source == "" && s.Knows(LawOfCuts) {
 		m.Cuts = m.Cuts.With(last)
 	}
 	m.Regain = m.Regain.Union(regain)

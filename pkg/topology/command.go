@@ -123,6 +123,7 @@ func standingKinds() map[string]Change {
 		"set_account":   SetAccount{},
 		"clear_account": ClearAccount{},
 		"note_emptied":  NoteEmptied{},
+		"note_order":    NoteOrder{},
 	}
 }
 

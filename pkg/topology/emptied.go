@@ -146,7 +146,7 @@ func accompanied(s *Snapshot, m Member, o Observations, now time.Time) bool {
 // noteEmptied notes what is seen of emptied binlogs before anything else is done: the next
 // leader may have seen nothing of it (S84).
 func noteEmptied(s *Snapshot, o Observations, now time.Time) (Step, bool) {
-	if !s.knows(LawOfEmptied) {
+	if !s.Knows(LawOfEmptied) {
 		return Step{}, false
 	}
 	for _, m := range s.Members {

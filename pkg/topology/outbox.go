@@ -211,12 +211,14 @@ func (o *Outbox) drop(u Urgency, at time.Time) {
 }
 
 // Law counts the changes of what a command does to the state: 2 has the outbox, 3 events of
-// gates, 4 notes of binlogs that were emptied, 5 cuts that outlive their identity. A node tells the leader which it knows; a
+// gates, 4 notes of binlogs that were emptied, 5 cuts that outlive their identity, 6 notes of
+// orders about nodes. A node tells the leader which it knows; a
 // command of a later one is proposed only once all do.
 const (
 	LawOfOutbox  = 2
 	LawOfGates   = 3
 	LawOfEmptied = 4
 	LawOfCuts    = 5
-	Law          = LawOfCuts
+	LawOfOrders  = 6
+	Law          = LawOfOrders
 )
