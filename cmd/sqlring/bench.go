@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -125,7 +126,7 @@ func (c *cli) runBurst(ctx context.Context, f burstFlags) error {
 		for i := range addrs {
 			addr := addrs[(round+i)%len(addrs)] // who comes first changes from round to round
 			r, err := c.oneBurst(ctx, at(o, addr), f.keep)
-			if err != nil {
+			if err != nil && len(r.Seconds) == 0 {
 				return err
 			}
 			results = append(results, r)
@@ -133,8 +134,8 @@ func (c *cli) runBurst(ctx context.Context, f burstFlags) error {
 			if len(addrs) > 1 || f.rounds > 1 {
 				name = fmt.Sprintf("burst-%d-%s", round+1, strings.Map(fileRune, addr))
 			}
-			if err := writeBurst(filepath.Join(f.out, name), r); err != nil {
-				return err
+			if err := errors.Join(err, writeBurst(filepath.Join(f.out, name), r)); err != nil {
+				return err // one that was broken off is written too
 			}
 		}
 	}
@@ -202,8 +203,12 @@ func burstTable(w io.Writer, results []burst.Result) {
 	}
 	table(w, rows)
 	for _, r := range results {
-		for name, n := range r.ByError {
-			fmt.Fprintf(w, "%s: %s: %d times\n", r.Addr, name, n)
+		for _, name := range slices.Sorted(maps.Keys(r.ByAction)) {
+			s := r.ByAction[name]
+			fmt.Fprintf(w, "%s: %s: %.1f %% of %d good, p99 %.0f ms\n", r.Addr, name, 100*float64(s.Good)/float64(max(s.Offered, 1)), s.Offered, s.P99MS)
+		}
+		for _, name := range slices.Sorted(maps.Keys(r.ByError)) {
+			fmt.Fprintf(w, "%s: %s: %d times\n", r.Addr, name, r.ByError[name])
 		}
 	}
 	if len(good) == 2 {

@@ -50,7 +50,7 @@ Then the settings, which are the ring's, and the hot keys.`,
 
 func gateTable(w io.Writer, r api.GateReport) {
 	rows := [][]string{{"MEMBER", "STATE", "LIMIT", "READS", "WRITES", "HEAVY", "ADMIN", "IDLE", "WAIT", "EXPECTED", "INFLATION", "SHED", "GONE"}}
-	hot := [][]string{{"MEMBER", "HOT KEY", "LANE", "USING", "WAITING", "USES", "WAITS"}}
+	hot := [][]string{{"MEMBER", "HOT KEY", "LANE", "USING", "WAITING", "USES", "WAITS", "PASSED"}}
 	for _, g := range r.Gates {
 		waiting, shed := 0, uint64(0)
 		for _, n := range g.Waiting {
@@ -69,7 +69,7 @@ func gateTable(w io.Writer, r api.GateReport) {
 			if h.Laned {
 				lane = "yes"
 			}
-			hot = append(hot, []string{g.Member, h.Key, lane, strconv.Itoa(h.Using), strconv.Itoa(h.Waiting), strconv.FormatUint(h.Uses, 10), strconv.FormatUint(h.Waits, 10)})
+			hot = append(hot, []string{g.Member, h.Key, lane, strconv.Itoa(h.Using), strconv.Itoa(h.Waiting), strconv.FormatUint(h.Uses, 10), strconv.FormatUint(h.Waits, 10), strconv.FormatUint(h.Passed, 10)})
 		}
 	}
 	if len(r.Gates) == 0 {
@@ -97,7 +97,7 @@ func gateSettingsTable(w io.Writer, now, before api.GateSettings) {
 	number := func(name string, now, before int) { add(name, strconv.Itoa(now), strconv.Itoa(before)) }
 	add("mode", now.Mode, before.Mode)
 	number("floor", now.Floor, before.Floor)
-	number("ceiling", now.Ceiling, before.Ceiling)
+	add("ceiling", ceilingText(now.Ceiling), ceilingText(before.Ceiling))
 	add("max-wait", shortSpan(now.MaxWaitMS), shortSpan(before.MaxWaitMS))
 	add("shed-wait", shortSpan(now.ShedWaitMS), shortSpan(before.ShedWaitMS))
 	number("queue", now.MaxQueue, before.MaxQueue)
@@ -108,6 +108,14 @@ func gateSettingsTable(w io.Writer, now, before api.GateSettings) {
 	add("hot-keys", now.HotKeys, before.HotKeys)
 	number("hot-width", now.HotWidth, before.HotWidth)
 	table(w, rows)
+}
+
+// ceilingText is a ceiling; 0 is that of each node.
+func ceilingText(n int) string {
+	if n == 0 {
+		return "proxy.member_links"
+	}
+	return strconv.Itoa(n)
 }
 
 // gateSetFlags are the flags of `gate set`.

@@ -57,13 +57,14 @@ type HotKey struct {
 	Waiting int    `json:"waiting"`
 	Uses    uint64 `json:"uses" doc:"since it is hot"`
 	Waits   uint64 `json:"waits"`
+	Passed  uint64 `json:"passed" doc:"of those that waited, who went on without it"`
 }
 
 // GateSettings are those of all gates.
 type GateSettings struct {
 	Mode           string `json:"mode" enum:"absorb,shed"`
 	Floor          int    `json:"floor"`
-	Ceiling        int    `json:"ceiling" doc:"at most proxy.member_links of the node"`
+	Ceiling        int    `json:"ceiling" doc:"at most proxy.member_links of the node; 0: as many"`
 	MaxWaitMS      int64  `json:"max_wait_ms"`
 	ShedWaitMS     int64  `json:"shed_wait_ms"`
 	MaxQueue       int    `json:"max_queue"`
@@ -107,9 +108,10 @@ type GateSetResponse struct {
 }
 
 func gateSettingsOf(s gate.Settings) GateSettings {
+	ceiling := s.Ceiling
 	s = s.WithDefaults()
 	return GateSettings{
-		Mode: s.Mode.String(), Floor: s.Floor, Ceiling: s.Ceiling, MaxWaitMS: s.MaxWait.Milliseconds(), ShedWaitMS: s.ShedWait.Milliseconds(),
+		Mode: s.Mode.String(), Floor: s.Floor, Ceiling: ceiling, MaxWaitMS: s.MaxWait.Milliseconds(), ShedWaitMS: s.ShedWait.Milliseconds(),
 		MaxQueue: s.MaxQueue, QueueBytes: s.QueueBytes, HeavyAfterMS: s.HeavyAfter.Milliseconds(),
 		RunningThreads: s.RunningThreads, RowLockWaits: s.RowLockWaits, HotKeys: s.Hot.String(), HotWidth: s.HotWidth,
 	}
@@ -189,7 +191,7 @@ func gateOf(g GateAt) Gate {
 		shown.Queues = append(shown.Queues, GateQueue{q.Account, q.Waiting})
 	}
 	for _, h := range g.Hot {
-		shown.HotKeys = append(shown.HotKeys, HotKey{h.Name, h.Laned, h.Using, h.Waiting, h.Uses, h.Waits})
+		shown.HotKeys = append(shown.HotKeys, HotKey{h.Name, h.Laned, h.Using, h.Waiting, h.Uses, h.Waits, h.Passed})
 	}
 	return shown
 }

@@ -17,11 +17,20 @@ import (
 // the ring is whole again without a hand: the server itself looks again once a minute.
 func TestDiskFull(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		from int // whose disk it is: so many behind the owner
-	}{{"of the owner", 0}, {"of its acker", 1}, {"of another one", 2}} {
+		name  string
+		from  int // whose disk it is: so many behind the owner
+		start func(testing.TB, int) ([]*mysqltest.Server, []*mysqltest.Disk)
+	}{
+		{"of the owner", 0, mysqltest.StartOnSmallDisks},
+		{"of its acker", 1, mysqltest.StartOnSmallDisks},
+		{"of another one", 2, mysqltest.StartOnSmallDisks},
+		{"of the owner, that of its binlogs alone", 0, mysqltest.StartWithBinlogsApart},
+	} {
 		if c.from < 1 || os.Getenv(envDiskHeals) != "" { // make disk plays all
-			t.Run(c.name, func(t *testing.T) { playDiskFull(t, c.from) })
+			t.Run(c.name, func(t *testing.T) {
+				servers, disks := c.start(t, 3)
+				playDiskFull(t, servers, disks, c.from)
+			})
 		}
 	}
 }
@@ -29,8 +38,7 @@ func TestDiskFull(t *testing.T) {
 // envDiskHeals has TestDiskFull wait until the ring is whole again, a minute each.
 const envDiskHeals = "SQLRING_DISK_HEALS"
 
-func playDiskFull(t *testing.T, from int) {
-	servers, disks := mysqltest.StartOnSmallDisks(t, 3)
+func playDiskFull(t *testing.T, servers []*mysqltest.Server, disks []*mysqltest.Disk, from int) {
 	r := openRig(t, &rig{servers: servers})
 	w := r.startWorkload(t)
 	time.Sleep(time.Second)
@@ -57,6 +65,13 @@ func playDiskFull(t *testing.T, from int) {
 		return nil
 	})
 	time.Sleep(2 * time.Second)
+	late := time.Now() // who was served before the server took notice may wait for ever after that
+	eventually(t, 20*time.Second, "everybody is still served", func() error {
+		if w.outage(late) < 0 {
+			return errors.New("not every client has been served again: " + r.why(t))
+		}
+		return nil
+	})
 	outage, told := w.longest(at), r.why(t)
 	if outage > 8*time.Second {
 		t.Errorf("the longest pause of a write is %s", outage)
@@ -82,6 +97,6 @@ func playDiskFull(t *testing.T, from int) {
 		w.account(t, s)
 	}
 	okN, failedN, unknownN, broken := w.counts()
-	t.Logf("FIGURE disk full: %d behind the owner: named after %d ms, longest pause of a write %d ms, %d acknowledged, %d failed (first: %s), %d unknown, %d connections broken; whole %d ms after it was freed, %d quarantines; told: %s",
-		from, named.Milliseconds(), outage.Milliseconds(), okN, failedN, w.firstError(), unknownN, broken, back.Milliseconds(), quarantined, told)
+	t.Logf("FIGURE disk full: %s: %d behind the owner: named after %d ms, longest pause of a write %d ms, %d acknowledged, %d failed (first: %s), %d unknown, %d connections broken; whole %d ms after it was freed, %d quarantines; told: %s",
+		t.Name(), from, named.Milliseconds(), outage.Milliseconds(), okN, failedN, w.firstError(), unknownN, broken, back.Milliseconds(), quarantined, told)
 }

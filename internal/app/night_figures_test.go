@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -60,19 +62,27 @@ func startNight(t *testing.T) *night {
 	return n
 }
 
-// saturate finds out the most that the ring does for longer than a moment: a rising load has a
-// peak, of which shares are held for a while each. A peak itself is no measure: what is done
-// in it is still to be replicated.
+// saturate finds out the most that the ring does for longer than a moment, by an open loop whose
+// rate rises until what is answered in time rises no more, twice. Each rate is held for a while:
+// what is done in a moment is still to be replicated. Fewer clients than it takes, or rates that
+// end where it could do more yet, would show too little.
 func (n *night) saturate(t *testing.T, percent int) {
 	t.Helper()
-	const lasts = 10
+	const lasts, steps, more = 10, 10, 1.03
 	peak := n.run(t, n.options(n.r.proxyAddr(), burst.Shape{{For: 20 * time.Second, From: 20, To: 1500}})).MaxGood
-	for _, share := range []float64{0.6, 0.75, 0.9, 1.1} {
+	rate, flat := 0.7*peak, 0
+	for step := 0; step < steps && flat < 2; step++ {
 		time.Sleep(2 * time.Second)
-		rate := share * peak
 		held := good(n.run(t, n.options(n.r.proxyAddr(), burst.Shape{{For: lasts * time.Second, From: rate, To: rate}})), 2, lasts)
 		t.Logf("held: %.0f/s of %.0f/s wanted", held, rate)
+		if flat++; held > more*n.rate {
+			flat = 0
+		}
 		n.rate = max(n.rate, held)
+		rate *= 1.3
+	}
+	if flat < 2 {
+		t.Errorf("at %.0f/s it still did more than at less: %.0f/s is not the most", rate, n.rate)
 	}
 	t.Logf("FIGURE night  %d %% of a core for each member: %.0f requests/s at the most (%.1f statements each), a peak of %.0f/s", percent, n.rate, perRequest, peak)
 }
@@ -177,31 +187,49 @@ func (n *night) mode(t *testing.T, mode string) {
 	time.Sleep(1500 * time.Millisecond)
 }
 
-// TestFigureMidnight is the site's midnight over a ring of two in absorb, and at one server:
-// the rate goes up to 1.2 times of what the ring can do, and for a moment to
-// six times.
+// TestFigureMidnight is the site's midnight over a ring of two in absorb, and at one server,
+// scaled to the machine: the rate goes up to 1.2 times of what the ring can do, and for a moment
+// to six times, or by less, so that who is served in the order in which they came waits for half
+// of the set time at the most. Whoever waits for longer then has been passed over.
 func TestFigureMidnight(t *testing.T) {
 	n := startNight(t)
-	shape, _ := burst.Named("midnight", 0.12*n.rate)
+	const scale, longest = 0.4, 30 * time.Second
+	rate := 0.12 * n.rate
+	shape, _ := burst.Named("midnight", rate)
+	for shape.Scaled(scale).LongestWait(n.rate) > longest/2 {
+		rate *= 0.95
+		shape, _ = burst.Named("midnight", rate)
+	}
+	t.Logf("FIGURE midnight: up to %.2f and %.2f times of what the ring can do; in order, and at that rate, the longest wait is %s", 10*rate/n.rate, 50*rate/n.rate, shape.Scaled(scale).LongestWait(n.rate).Round(100*time.Millisecond))
 	for _, way := range []string{"ring", "direct"} {
 		addr := n.r.proxyAddr()
 		if way == "direct" {
 			addr = n.r.servers[0].Addr
 		}
-		o := n.options(addr, shape.Scaled(0.4))
+		o := n.options(addr, shape.Scaled(scale))
 		o.Patience, o.Good, o.Clients, o.Waiting = 40*time.Second, 40*time.Second, 8000, 100_000
 		result := n.run(t, o)
 		worst := 0.0
 		for _, s := range result.Seconds {
 			worst = max(worst, s.P99MS)
 		}
-		t.Logf("FIGURE midnight %-6s wanted %d, served %d, errors %d, gave up %d, lost %d; p50 %.0f ms, p99 %.0f ms, the worst second's p99 %.0f ms; errors on the way: %s",
-			way, result.Total.Offered, result.Total.Good, result.Total.Errors, result.Total.GaveUp, result.Total.Lost, result.Total.P50MS, result.Total.P99MS, worst, fmt.Sprint(result.ByError))
+		t.Logf("FIGURE midnight %-6s wanted %d, served %d, errors %d, gave up %d, lost %d; p50 %.0f ms, p99 %.0f ms, the worst second's p99 %.0f ms; errors on the way: %s; %s",
+			way, result.Total.Offered, result.Total.Good, result.Total.Errors, result.Total.GaveUp, result.Total.Lost, result.Total.P50MS, result.Total.P99MS, worst, fmt.Sprint(result.ByError), ofEach(result))
 		if dir := os.Getenv("SQLRING_NIGHT_OUT"); dir != "" {
 			draw(t, dir+"/midnight-"+way+".svg", result)
 		}
 		time.Sleep(3 * time.Second)
 	}
+}
+
+// ofEach says what became of each kind of request.
+func ofEach(r burst.Result) string {
+	var each []string
+	for _, name := range slices.Sorted(maps.Keys(r.ByAction)) {
+		s := r.ByAction[name]
+		each = append(each, fmt.Sprintf("%s: %d of %d, p99 %.0f ms", name, s.Good, s.Offered, s.P99MS))
+	}
+	return strings.Join(each, "; ")
 }
 
 func draw(t *testing.T, path string, result burst.Result) {

@@ -31,11 +31,11 @@ func (p *nodeProcess) again(t *testing.T) {
 	p.start(t, 0)
 }
 
-// TestNoVoters: all three voters are killed, and stay dead. Through a proxy that lives, an
+// TestNoVoters: all three voters, each in a network namespace of its own, are killed, and stay dead. Through a proxy that lives, an
 // observer's, reads go on without an error, and no write is acknowledged once its lease has
 // ended; when the voters are back it goes on where it was, and nothing is lost.
 func TestNoVoters(t *testing.T) {
-	n := startNodesAs(t, "voter", "voter", "voter", "observer")
+	n := startNodesApart(t, "voter", "voter", "voter", "observer")
 	n.load(t)
 	via := n.nodes[3]
 	s := via.startSteady(t, 2)

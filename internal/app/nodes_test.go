@@ -231,22 +231,22 @@ func (s *steady) errors() []error {
 	return slices.Clone(s.errs)
 }
 
-// startNodesApart is startNodes with each node in a network namespace of its own, two of
-// them with a server; without root, who alone can make these, it is startNodes.
-func startNodesApart(t *testing.T) *nodesRig {
+// startNodesApart is startNodesAs with each node in a network namespace of its own, two of
+// them with a server; without root, who alone can make these, it is startNodesAs.
+func startNodesApart(t *testing.T, roles ...string) *nodesRig {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Log("not root: the nodes are on loopback")
-		return startNodes(t)
+		return startNodesAs(t, roles...)
 	}
-	servers, sites := mysqltest.StartSites(t, 3, 0, 1)
-	return startNodesAt(t, &rig{servers: servers, sites: sites}, func(*app.Config) {}, "voter", "voter", "voter")
+	servers, sites := mysqltest.StartSites(t, len(roles), 0, 1)
+	return startNodesAt(t, &rig{servers: servers, sites: sites}, func(*app.Config) {}, roles...)
 }
 
 // TestNodesDie: three nodes before one ring, in network namespaces. Whichever of them is
 // killed or frozen, clients through the others notice nothing, and a change is possible within 3 s.
 func TestNodesDie(t *testing.T) {
-	n := startNodesApart(t)
+	n := startNodesApart(t, "voter", "voter", "voter")
 	n.load(t)
 	for _, fault := range []struct {
 		name   string

@@ -6,11 +6,13 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/sqlring/sqlring/internal/mysqltest"
 )
 
@@ -38,6 +40,36 @@ func TestShapes(t *testing.T) {
 	}
 }
 
+func TestTheLongestWaitIsThatOfWhoComesLast(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		shape    Shape
+		capacity float64
+		want     time.Duration
+	}{
+		{"less than there is room for", Shape{{time.Minute, 90, 100}}, 100, 0},
+		{"twice as much for ten seconds", Shape{{10 * time.Second, 200, 200}, {time.Minute, 0, 0}}, 100, 10 * time.Second},
+		{"two waves, the second on top of what is left", Shape{{10 * time.Second, 200, 200}, {5 * time.Second, 0, 0}, {10 * time.Second, 200, 200}}, 100, 15 * time.Second},
+		{"a rise", Shape{{20 * time.Second, 0, 200}}, 100, 5 * time.Second},
+	} {
+		if got := c.shape.LongestWait(c.capacity); (got - c.want).Abs() > 100*time.Millisecond {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestErrorsAreToldApartByTheirText(t *testing.T) {
+	c := newCounts(time.Second, time.Second)
+	for n := range 200 {
+		c.failed(&mysql.MySQLError{Number: 1041, Message: fmt.Sprintf("sqlring: member m1 is saturated (it waited; %d wait, this waited %ds)", n, n)})
+		c.failed(&mysql.MySQLError{Number: uint16(2000 + n), Message: "odd"})
+	}
+	c.failed(io.EOF)
+	if n := c.byError["Error 1041: sqlring: member mN is saturated (it waited; N wait, this waited Ns)"]; n != 200 || len(c.byError) > kinds+1 || c.byError["connection"]+c.byError["other errors"] != 200+1-(kinds-1) {
+		t.Errorf("%d kinds: %v", len(c.byError), c.byError)
+	}
+}
+
 func TestHistogram(t *testing.T) {
 	var h histogram
 	for i := range 1000 {
@@ -56,6 +88,7 @@ func TestRunOnARealServer(t *testing.T) {
 	server := mysqltest.Start(t)
 	server.Exec(t, "SET GLOBAL read_only=0; CREATE USER crowd@'%' IDENTIFIED BY 'happy'; GRANT ALL ON *.* TO crowd@'%'")
 	o := Options{Addr: server.Addr, User: "crowd", Password: "happy", Clients: 20, Good: 5 * time.Second, Patience: 10 * time.Second, Shape: Shape{{2 * time.Second, 100, 100}}}
+	whole := o.Shape
 	db, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +105,23 @@ func TestRunOnARealServer(t *testing.T) {
 	if err := db.QueryRow("SELECT (SELECT sent FROM "+Schema+".total), (SELECT COUNT(*)-10000 FROM "+Schema+".card), (SELECT SUM(views) FROM "+Schema+".card)").Scan(&sent, &cards, &views); err != nil || sent != cards || sent == 0 || views == 0 {
 		t.Errorf("%d cards sent, %d there, %d views: %v", sent, cards, views, err)
 	}
+	sum := 0
+	for name, s := range r.ByAction {
+		if sum += s.Offered; s.Good != s.Offered || s.P99MS <= 0 {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+	if len(r.ByAction) != len(actions()) || sum != r.Total.Offered {
+		t.Errorf("%d requests by action, %d in all: %+v", sum, r.Total.Offered, r.ByAction)
+	}
 	shown(t, r)
+	brief, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	o.Shape = Shape{{time.Minute, 100, 100}}
+	if broken, err := Run(brief, o, nil); err == nil || broken.Total.Good == 0 || len(broken.Seconds) == 0 {
+		t.Errorf("one that was broken off tells nothing: %+v, %v", broken.Total, err)
+	}
+	o.Shape = whole
 	if err := Clear(t.Context(), db); err != nil {
 		t.Error(err)
 	}

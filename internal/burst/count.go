@@ -3,14 +3,17 @@ package burst
 import (
 	"errors"
 	"math"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/go-sql-driver/mysql"
 )
 
 // outcome is what became of one request.
 type outcome struct {
+	action       string
 	took, waited time.Duration
 	attempts     int
 	err          error
@@ -34,18 +37,23 @@ type Second struct {
 
 // Result is a run.
 type Result struct {
-	Addr      string         `json:"addr"`
-	Seconds   []Second       `json:"seconds"`
-	Total     Second         `json:"total"`
-	ByError   map[string]int `json:"by_error"`  // errors that clients got, retried or not
-	MaxGood   float64        `json:"max_good"`  // a second's most, over five seconds
-	Amplified float64        `json:"amplified"` // attempts ÷ requests
+	Addr    string   `json:"addr"`
+	Seconds []Second `json:"seconds"`
+	Total   Second   `json:"total"`
+	// ByAction is what became of each kind of request: who only looks may be served while who
+	// writes is not.
+	ByAction  map[string]Second `json:"by_action"`
+	ByError   map[string]int    `json:"by_error"`  // errors that clients got, retried or not, numbers in their text left out
+	MaxGood   float64           `json:"max_good"`  // a second's most, over five seconds
+	Amplified float64           `json:"amplified"` // attempts ÷ requests
 }
 
 // counts is what became of all, by the second in which it was wanted.
 type counts struct {
 	mu      sync.Mutex
+	good    time.Duration // within which an answer is good
 	seconds []tally
+	actions map[string]*tally
 	byError map[string]int
 }
 
@@ -55,8 +63,8 @@ type tally struct {
 	answers histogram
 }
 
-func newCounts(lasts time.Duration) *counts {
-	return &counts{seconds: make([]tally, int(lasts.Seconds())+2), byError: map[string]int{}}
+func newCounts(lasts, good time.Duration) *counts {
+	return &counts{good: good, seconds: make([]tally, int(lasts.Seconds())+2), actions: map[string]*tally{}, byError: map[string]int{}}
 }
 
 func (c *counts) at(wanted time.Duration) *tally {
@@ -74,22 +82,49 @@ func (c *counts) failed(err error) {
 	name := "connection"
 	var told *mysql.MySQLError
 	if errors.As(err, &told) {
-		name = told.Error()[:min(len(told.Error()), 24)]
-		if i := len("Error 1234 (12345)"); len(name) > i {
-			name = name[:i]
-		}
+		name = kindOf(told.Error())
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, known := c.byError[name]; !known && len(c.byError) >= kinds {
+		name = "other errors"
+	}
 	c.byError[name]++
-	c.mu.Unlock()
 }
 
-const goodDefault = time.Second
+const (
+	kinds   = 50  // errors that are told apart
+	legible = 160 // bytes of one's text
+)
+
+// kindOf is an error's text but for what differs from one to the next: the numbers behind
+// its own number and state.
+func kindOf(text string) string {
+	text = text[:min(len(text), legible)]
+	own, what, ok := strings.Cut(text, ": ")
+	if !ok {
+		return text
+	}
+	return own + ": " + strings.Join(strings.FieldsFunc(what, unicode.IsDigit), "N")
+}
 
 func (c *counts) ended(wanted time.Duration, o outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.at(wanted)
+	c.at(wanted).ended(o)
+	if o.action == "" {
+		return
+	}
+	a := c.actions[o.action]
+	if a == nil {
+		a = new(tally)
+		c.actions[o.action] = a
+	}
+	a.Offered++
+	a.ended(o)
+}
+
+func (t *tally) ended(o outcome) {
 	t.Attempts += o.attempts
 	t.waited += o.waited
 	switch {
@@ -107,7 +142,7 @@ func (c *counts) ended(wanted time.Duration, o outcome) {
 func (c *counts) second(n int) Second {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.seconds[min(n, len(c.seconds)-1)].shown(n, goodDefault)
+	return c.seconds[min(n, len(c.seconds)-1)].shown(n, c.good)
 }
 
 // shown is the tally with its figures.
@@ -127,7 +162,10 @@ func (t *tally) shown(at int, good time.Duration) Second {
 func (c *counts) result(o Options) Result {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := Result{Addr: o.Addr, ByError: c.byError}
+	r := Result{Addr: o.Addr, ByAction: make(map[string]Second, len(c.actions)), ByError: c.byError}
+	for name, a := range c.actions {
+		r.ByAction[name] = a.shown(0, o.Good)
+	}
 	var total tally
 	for i := range c.seconds {
 		t := &c.seconds[i]

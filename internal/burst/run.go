@@ -80,7 +80,7 @@ func Run(ctx context.Context, o Options, told func(Second)) (Result, error) {
 		return Result{}, err
 	}
 	defer func() { _ = db.Close() }()
-	c := &crowd{o: o, db: db, began: time.Now(), actions: actions(), counts: newCounts(o.Shape.Lasts())}
+	c := &crowd{o: o, db: db, began: time.Now(), actions: actions(), counts: newCounts(o.Shape.Lasts(), o.Good)}
 	room := make(chan struct{}, o.Waiting) // who is under way
 	var all sync.WaitGroup
 	r := rand.New(rand.NewPCG(o.Seed, 2026))
@@ -123,7 +123,7 @@ func (c *crowd) serve(ctx context.Context, wanted time.Time, r *rand.Rand) {
 	ctx, cancel := context.WithDeadline(ctx, wanted.Add(c.o.Patience))
 	defer cancel()
 	a := c.pick(r)
-	var out outcome
+	out := outcome{action: a.name}
 	for try := 0; ; try++ {
 		out.attempts++
 		var waited time.Duration

@@ -118,3 +118,15 @@ func (s Shape) Scaled(by float64) Shape {
 	}
 	return scaled
 }
+
+// LongestWait returns for how long somebody waits at the most if capacity requests a second are
+// served, in the order in which they came. It is 0 if there never are more than that.
+func (s Shape) LongestWait(capacity float64) (longest time.Duration) {
+	const step = 10 * time.Millisecond
+	backlog := 0.0
+	for at, lasts := time.Duration(0), s.Lasts(); at < lasts; at += step {
+		backlog = max(0, backlog+(s.Rate(at)-capacity)*step.Seconds())
+		longest = max(longest, time.Duration(backlog/capacity*float64(time.Second)))
+	}
+	return longest
+}

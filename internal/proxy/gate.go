@@ -265,7 +265,10 @@ func (g *memberGate) tick(settings gate.Settings) {
 	}
 	g.mu.Lock()
 	if settings.WithDefaults() != g.gate.Settings() {
-		g.gate.Set(settings)
+		g.gate.Set(settings, now)
+	}
+	for w := g.gate.Overdue(now); w != nil; w = g.gate.Overdue(now) {
+		w.Owner.(*gateWaiter).given <- struct{}{}
 	}
 	g.gate.Press(pressure)
 	for v := g.gate.NextLane(); v != nil; v = g.gate.NextLane() {

@@ -26,6 +26,37 @@ func (p *Proxy) newGateWaiter() *gateWaiter {
 	return w
 }
 
+// putGateWaiter gives back one that waits for nothing any more. It may have been woken when
+// it was about to leave.
+func (p *Proxy) putGateWaiter(w *gateWaiter) {
+	select {
+	case <-w.given:
+	default:
+	}
+	p.gateWaiters.Put(w)
+}
+
+// admissionLeft is how much of the time for which a statement may wait before it is run,
+// in all, is left to the command under way.
+func (s *session) admissionLeft(longest time.Duration) time.Duration {
+	var r gate.Request
+	if s.urgency(&r, 0); r.Deadline != 0 {
+		longest = min(longest-s.waited, time.Duration(r.Deadline))
+	} else {
+		longest -= s.waited
+	}
+	return max(longest, 0)
+}
+
+// hasWaited takes in that the command under way has waited to be let in. How long it waits
+// for an owner or a link is another matter.
+func (s *session) hasWaited(d time.Duration) {
+	s.waited += d
+	if s.until != 0 {
+		s.until = s.until.Add(d)
+	}
+}
+
 // wake wakes who has a place now, or is to have none. The caller has the lock.
 func (g *memberGate) wake(now gate.Instant) {
 	for w := g.gate.Next(now); w != nil; w = g.gate.Next(now) {
@@ -43,7 +74,7 @@ type whereto struct {
 // queue waits for a place at a gate, whose lock the caller has and which is given back.
 func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.Error) {
 	now := s.p.now()
-	r.Account, r.Bytes, r.Since = s.as.login.User, s.in.len(), s.errand.Goes(now)
+	r.Account, r.Bytes, r.Since, r.Before = s.as.login.User, s.in.len(), s.errand.Goes(now), s.waited
 	s.urgency(&r, now)
 	w := s.p.newGateWaiter()
 	w.Request = r
@@ -58,14 +89,14 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 	if s.working.Load() != nil && !s.mem.inTransaction() {
 		s.idle() // whoever waits is not at work: a unit may move meanwhile
 	}
-	patience := min(w.Until.Sub(now), s.patience())
 	defer s.waitsFor("a place at " + string(g.id))()
-	gone := s.awaitGate(g, w, patience, to)
+	gone := s.awaitGiven(w, w.Until.Sub(now), &to)
 	now = s.p.now()
 	g.mu.Lock()
 	why := s.departs(gone)
 	dropped := g.gate.Drop(&w.Waiter, now, why)
 	waited, result := w.Waited(now), w.Result
+	s.hasWaited(waited)
 	g.tallies.Waited(r.Digest, waited, result, dropped && why == gate.ClientGone)
 	g.waiting.Store(int32(g.gate.Waiting()))
 	switch {
@@ -76,11 +107,7 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 		told = s.shed(g, result, waited)
 	}
 	g.mu.Unlock()
-	select { // it may have been woken when it was about to leave
-	case <-w.given:
-	default:
-	}
-	s.p.gateWaiters.Put(w)
+	s.p.putGateWaiter(w)
 	if s.ctx.Err() != nil {
 		return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
 	}
@@ -109,9 +136,10 @@ func (s *session) departs(gone bool) gate.Departure {
 	return gate.Elsewhere
 }
 
-// awaitGate waits until w is woken or its time is over. gone says that there is no use in
-// waiting any more: the client has gone, or the member is not where its command goes.
-func (s *session) awaitGate(g *memberGate, w *gateWaiter, patience time.Duration, to whereto) (gone bool) {
+// awaitGiven waits until w is woken or its time is over. gone says that there is no use in
+// waiting any more: the client has gone, or the member is not where its command goes; to is
+// nil if it is on its way to none yet.
+func (s *session) awaitGiven(w *gateWaiter, patience time.Duration, to *whereto) (gone bool) {
 	const soon = 20 * time.Millisecond // most do not wait for longer, and cost no call
 	deadline, first := time.Now().Add(patience), patience
 	if s.eye.Or(eyeWaits)&eyeWatched == 0 {
@@ -124,9 +152,11 @@ func (s *session) awaitGate(g *memberGate, w *gateWaiter, patience time.Duration
 	w.timer.Reset(first)
 	defer w.timer.Stop()
 	for {
-		changed := s.p.changed()
-		if !s.p.serves(to.member, to.reading, s.aimed) {
-			return true
+		var changed <-chan struct{}
+		if to != nil {
+			if changed = s.p.changed(); !s.p.serves(to.member, to.reading, s.aimed) {
+				return true
+			}
 		}
 		select {
 		case <-w.given:

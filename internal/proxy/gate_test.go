@@ -145,7 +145,7 @@ func TestATransactionKeepsItsPlace(t *testing.T) {
 
 // TestPlacesComeBack: whatever ends a session, its place is free then.
 func TestPlacesComeBack(t *testing.T) {
-	for _, how := range []string{"the client goes in a transaction", "the client goes at work", "the member goes in a transaction", "the member goes at work"} {
+	for _, how := range []string{"the client goes in a transaction", "the client goes at work", "the member goes in a transaction", "the member goes in a transaction whose client says nothing", "the member goes at work"} {
 		t.Run(how, func(t *testing.T) {
 			b := newBusy()
 			f := places(t, 1, b, gate.Settings{})
@@ -160,7 +160,7 @@ func TestPlacesComeBack(t *testing.T) {
 				_ = c.conn.Close()
 			} else {
 				f.fake.cut()
-				if !work {
+				if strings.HasSuffix(how, "in a transaction") {
 					_, _ = c.do(wire.ComQuery, "SELECT 1")
 				}
 			}
@@ -329,6 +329,36 @@ func TestGateSettingsAreTakenUp(t *testing.T) {
 	reply := c.rowsOf("SHOW SQLRING GATES")
 	if len(reply) != 1 || reply[0][0] != "m1" || reply[0][1] != "absorb" || reply[0][3] != "2" {
 		t.Errorf("%q", reply)
+	}
+}
+
+// Who waits while the mode is switched to shed is told as soon as who comes then, also while
+// nobody has a turn.
+func TestShedHoldsForThoseWhoWait(t *testing.T) {
+	b := newBusy()
+	var s atomic.Pointer[gate.Settings]
+	s.Store(&gate.Settings{Floor: 1, Ceiling: 1})
+	f := startFaked(t, Config{Gates: func() gate.Settings { return *s.Load() }}, b.answer)
+	first := f.client(t)
+	first.query("BEGIN")
+	told := make(chan int, 3)
+	for _, text := range []string{"UPDATE t SET a=1", "UPDATE u SET a=1", "SELECT 1"} {
+		c := f.client(t)
+		go func() { n, _ := c.query(text); told <- n }()
+	}
+	eventually(t, "three wait", func() bool { return f.waitingAt("m1") == 3 })
+	switched := time.Now()
+	s.Store(&gate.Settings{Floor: 1, Ceiling: 1, Mode: gate.Shed, ShedWait: 200 * time.Millisecond})
+	for range 3 {
+		if n := <-told; n != 1041 {
+			t.Errorf("it got %d", n)
+		}
+	}
+	if took := time.Since(switched); took > 3*time.Second {
+		t.Errorf("told %v after the switch", took)
+	}
+	if g := f.Gates()[0]; g.Waiting != [gate.Classes]int{} || g.Bytes != 0 || g.Counts.Refused[gate.TooLong] != 3 {
+		t.Errorf("%+v", g.State)
 	}
 }
 

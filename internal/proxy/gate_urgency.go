@@ -53,7 +53,7 @@ func (s *session) urgency(r *gate.Request, now gate.Instant) {
 	}
 	r.Priority = u.priority
 	if u.within > 0 {
-		r.Deadline = now.Add(u.within)
+		r.Deadline = now.Add(max(u.within-s.waited, 1)) // it counts from when the statement came
 	}
 }
 

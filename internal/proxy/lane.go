@@ -107,32 +107,28 @@ func (s *session) takeLane() *wire.Error {
 
 // awaitLane waits for the lane that the session's visit is about.
 func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wire.Error) {
-	patience, inside := s.patience(), s.mem.inTransaction()
-	if !inside && s.working.Load() != nil {
+	if !s.mem.inTransaction() && s.working.Load() != nil {
 		s.idle()
 	}
-	if inside || s.admitted.gate != nil || s.mem.pins != 0 {
-		patience = min(patience, laneMoment)
-	} else {
-		var r gate.Request
-		s.urgency(&r, 0)
-		if r.Deadline > 0 {
-			patience = min(patience, time.Duration(r.Deadline))
-		}
+	patience, goesOn := laneMoment, true
+	if !s.mem.inTransaction() && s.admitted.gate == nil && s.mem.pins == 0 {
+		g.mu.Lock()
+		patience, goesOn = g.gate.Settings().Longest(), false
+		g.mu.Unlock()
+		patience = s.admissionLeft(patience)
 	}
 	defer s.waitsFor("the row before it at " + string(g.id))()
 	began := s.p.now()
-	gone := s.awaitGate(g, w, patience, to)
+	gone := s.awaitGiven(w, patience, &to)
+	waited := s.p.now().Sub(began)
+	s.hasWaited(waited)
 	g.mu.Lock()
-	late := g.gate.GiveUp(s.visit)
-	shed := late && !gone && !inside && patience != laneMoment && s.ctx.Err() == nil
-	g.tallies.Laned(s.digest(), s.p.now().Sub(began), shed)
+	late := g.gate.GiveUp(s.visit, goesOn)
+	shed := late && !gone && !goesOn && s.ctx.Err() == nil
+	g.tallies.Laned(s.digest(), waited, shed)
+	after := g.gate.RetryAfter().Round(time.Millisecond).Milliseconds()
 	g.mu.Unlock()
-	select {
-	case <-w.given:
-	default:
-	}
-	s.p.gateWaiters.Put(w)
+	s.p.putGateWaiter(w)
 	switch {
 	case s.ctx.Err() != nil:
 		return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
@@ -140,7 +136,7 @@ func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wir
 		s.leaveLane()
 		s.p.count.refuse(RefusedGate)
 		return wire.NewError(wire.Saturated, "sqlring: a row of member %s is wanted by too many (it waited %v for the one before it); this was not run; retry_after_ms=%d",
-			g.id, patience.Round(time.Millisecond), time.Second.Milliseconds())
+			g.id, waited.Round(time.Millisecond), max(after, time.Second.Milliseconds()))
 	}
 	return nil
 }

@@ -169,6 +169,65 @@ func TestLanesOfThoseWhoGo(t *testing.T) {
 	}
 }
 
+// A member that ends transactions (it restarts, it has an idle_transaction_timeout, somebody
+// kills one) ends what they had of lanes, whatever their clients do.
+func TestLanesOfTransactionsThatTheMemberEnds(t *testing.T) {
+	b := newBusy()
+	f := laned(t, b, gate.Settings{})
+	const hot = "UPDATE shop.t SET v=v+1 WHERE id=5"
+	f.heat(t, hot)
+	var silent []*raw
+	for range 3 {
+		c := f.client(t)
+		c.query("BEGIN")
+		c.query(hot)
+		silent = append(silent, c)
+	}
+	next, done := f.client(t), make(chan int, 1)
+	go func() { n, _ := next.query(hot); done <- n }()
+	eventually(t, "it waits", func() bool { return f.Gates()[0].Hot[0].Waiting == 1 })
+	f.fake.cut()
+	select {
+	case n := <-done:
+		if n != 0 {
+			t.Errorf("it got %d", n)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it waits for a lane of a transaction that is no more")
+	}
+	eventually(t, "nothing is held", func() bool {
+		g := f.Gates()[0]
+		return g.Hot[0].Using == 0 && g.Taken == [gate.Classes]int{} && g.Idle == 0
+	})
+	if n, _ := silent[0].query("SELECT 1"); n != 1213 {
+		t.Errorf("whose transaction has ended got %d", n)
+	}
+}
+
+// In shed mode nobody waits for a row for longer than for a place; who is told so has not gone
+// on without the lane.
+func TestNobodyWaitsForARowForLongerThanIsSet(t *testing.T) {
+	b := newBusy()
+	f := laned(t, b, gate.Settings{Mode: gate.Shed, ShedWait: 150 * time.Millisecond})
+	const hot = "UPDATE shop.t SET v=v+1 WHERE id=5"
+	f.heat(t, hot)
+	for range 3 {
+		c := f.client(t)
+		c.query("BEGIN")
+		c.query(hot)
+	}
+	began, c := time.Now(), f.client(t)
+	if n, _ := c.query(hot); n != 1041 {
+		t.Errorf("it got %d", n)
+	}
+	if took := time.Since(began); took < 140*time.Millisecond || took > 2*time.Second {
+		t.Errorf("told after %v", took)
+	}
+	if h := f.Gates()[0].Hot; len(h) != 1 || h[0].Passed != 0 || h[0].Waiting != 0 || h[0].Using != 3 {
+		t.Errorf("%+v", h)
+	}
+}
+
 func TestNothingIsLookedAtInDryRunOrOff(t *testing.T) {
 	for _, mode := range []gate.HotMode{gate.HotDryRun, gate.HotOff} {
 		t.Run(mode.String(), func(t *testing.T) {

@@ -6,10 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
-	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -29,14 +27,6 @@ type limit struct {
 	digest      uint64
 	network     netip.Prefix
 	*limitCounts
-}
-
-// limitCounts outlives changes of a rule.
-type limitCounts struct {
-	mu     sync.Mutex
-	inside int
-	bucket gate.Bucket
-	free   chan struct{} // closed when one leaves; nil: nobody waits
 }
 
 // takeUpLimits makes rules of what the ring says; nil: there are none.
@@ -61,11 +51,7 @@ func (p *Proxy) takeUpLimits() {
 		next.rules = append(next.rules, l)
 	}
 	old := p.limited.Load()
-	if len(next.rules) == 0 {
-		if old != nil {
-			p.limited.Store(nil)
-			old.wake()
-		}
+	if old == nil && len(next.rules) == 0 || old != nil && slices.EqualFunc(old.rules, next.rules, func(a, b *limit) bool { return a.LimitRule == b.LimitRule }) {
 		return
 	}
 	if old != nil {
@@ -75,25 +61,13 @@ func (p *Proxy) takeUpLimits() {
 			}
 		}
 	}
-	p.limited.Store(&next)
+	if len(next.rules) == 0 {
+		p.limited.Store(nil)
+	} else {
+		p.limited.Store(&next)
+	}
 	if old != nil {
 		old.wake()
-	}
-}
-
-// wake has all who wait look at the rules anew.
-func (l *limits) wake() {
-	for _, r := range l.rules {
-		r.mu.Lock()
-		r.wakeLocked()
-		r.mu.Unlock()
-	}
-}
-
-func (c *limitCounts) wakeLocked() {
-	if c.free != nil {
-		close(c.free)
-		c.free = nil
 	}
 }
 
@@ -112,88 +86,6 @@ func (l *limit) meets(s *session) bool {
 		return s.from.IsValid() && l.network.Contains(s.from.Unmap())
 	}
 	return false
-}
-
-// passLimits has the command under way wait until no rule holds it back. Without rules it
-// costs one look.
-func (s *session) passLimits() *wire.Error {
-	rules := s.p.limited.Load()
-	if rules == nil || s.waitsForNobody() || len(s.within) > 0 {
-		return nil
-	}
-	patience := s.patience()
-	began := time.Now()
-	over := func() {}
-	defer func() { over() }()
-	for {
-		wait, rule, free := s.tryLimits(rules)
-		if rule == nil {
-			return nil
-		}
-		left := patience - time.Since(began)
-		if left <= 0 {
-			s.p.count.refuse(RefusedLimit)
-			return wire.NewError(wire.Saturated, "sqlring: held back by a rule of the DBA (%s; until %s: %s); waited %v; this was not run; retry_after_ms=%d",
-				rule.Scope, rule.Until.UTC().Format(time.RFC3339), rule.Why, time.Since(began).Round(time.Millisecond), max(wait, time.Second).Milliseconds())
-		}
-		over()
-		over = s.waitsFor("a rule of the DBA: " + rule.Scope)
-		timer := time.NewTimer(min(left, wait))
-		select {
-		case <-free:
-		case <-timer.C:
-		case <-s.ctx.Done():
-			timer.Stop()
-			return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
-		}
-		timer.Stop()
-		if rules = s.p.limited.Load(); rules == nil {
-			return nil
-		}
-	}
-}
-
-// tryLimits passes all rules at once, or returns one that holds the command back, for how
-// long at the least, and what is closed if it may be over sooner.
-func (s *session) tryLimits(rules *limits) (wait time.Duration, by *limit, free <-chan struct{}) {
-	for _, l := range rules.rules {
-		if l.Concurrency == 0 && l.Rate == 0 || !l.meets(s) {
-			continue
-		}
-		l.mu.Lock()
-		if l.Concurrency > 0 && l.inside >= l.Concurrency {
-			if l.free == nil {
-				l.free = make(chan struct{})
-			}
-			wait, by, free = time.Second, l, l.free
-		} else if l.Rate > 0 {
-			if wait = l.bucket.Take(l.Rate, s.p.now()); wait > 0 {
-				by = l
-			}
-		}
-		if by == nil {
-			l.inside++
-			s.within = append(s.within, l.limitCounts)
-		}
-		l.mu.Unlock()
-		if by != nil {
-			s.leaveLimits()
-			return wait, by, free
-		}
-	}
-	return 0, nil, nil
-}
-
-// leaveLimits says that the command has been answered, and its transaction is over.
-func (s *session) leaveLimits() {
-	for i, c := range s.within {
-		c.mu.Lock()
-		c.inside--
-		c.wakeLocked()
-		c.mu.Unlock()
-		s.within[i] = nil
-	}
-	s.within = s.within[:0]
 }
 
 // lookAfterLimits is called at every tick: it takes rules up, and ends what lasts longer
@@ -227,10 +119,12 @@ func (p *Proxy) stopStatement(s *session, phase uint32) {
 }
 
 // overstays ends the session's transaction or statement if a rule says so. It is called by
-// the watch, which looks at what it has seen before.
+// the watch, which looks at what it has seen before. How long a statement runs counts from
+// when it was seen at the member first: while it waited here nothing of it ran.
 func (s *session) overstays(rules *limits, now gate.Instant) {
 	phase := s.phase.Load()
-	if phase != s.stayed {
+	waits := phase&1 == 1 && (s.atMember.Load() == nil || s.waits.Load() != nil)
+	if phase != s.stayed || waits {
 		s.stayed, s.stayedSince = phase, now
 		return
 	}

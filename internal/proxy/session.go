@@ -283,6 +283,7 @@ func (s *session) woken() error {
 		if err := s.lostIdle(); err != nil {
 			return err
 		}
+		s.leavePlace() // its transaction has ended at the member, whether its client knows or not
 	}
 	until := time.Time{}
 	if s.p.draining.Load() {

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"time"
+
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/gate"
@@ -32,7 +34,8 @@ type underway struct {
 	renumber  *wire.Renumber       // nil: its result has no connection ids
 	retell    *wire.Retell         // nil: its result says nothing of the connection
 	vague     *vagueness           // of its account's token, when it was begun
-	until     gate.Instant         // how long it may wait in all; 0: it did not have to yet
+	until     gate.Instant         // how long it may wait for an owner or a link; 0: it did not have to yet
+	waited    time.Duration        // to be let in: by rules, for a lane, at gates
 }
 
 // takeUp is called when a session begins with a command, or with its login, which is one.

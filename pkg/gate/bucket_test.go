@@ -21,3 +21,21 @@ func TestBucketLetsSoManyBeginInASecond(t *testing.T) {
 		}
 	}
 }
+
+// TestALowerRateOwesNothing: what was taken while more was allowed is nothing that those who
+// come by a lower rate wait for.
+func TestALowerRateOwesNothing(t *testing.T) {
+	var b Bucket
+	for range 100 {
+		if wait := b.Take(100, at(0)); wait > 0 {
+			t.Fatalf("the first hundred wait for %s", wait)
+		}
+	}
+	if wait := b.Take(1, at(0)); wait <= 0 || wait > time.Second {
+		t.Errorf("one a second are allowed now: the next one waits for %s", wait)
+	}
+	b.GiveBack()
+	if wait := b.Take(1, at(0)); wait != 0 {
+		t.Errorf("a token was given back, and one waits for %s", wait)
+	}
+}

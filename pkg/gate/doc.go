@@ -10,7 +10,7 @@
 // for the first statement of an [Errand] is with the next ones before those of his account
 // who are new (errand.go). How long
 // is a matter of the mode: in [Absorb] up to a set time, in [Shed] no longer than a standing
-// queue allows (sojourn.go, after Facebook's controlled delay and adaptive LIFO).
+// queue allows (sojourn.go, after CoDel and Facebook's controlled delay and adaptive LIFO).
 //
 // Lanes (lane.go) keep those apart who would wait for one another in the member:
 // a key that several transactions want at once is hot, and has one of them at a time.

@@ -63,6 +63,6 @@ func (e *Errand) Lasts(now Instant) time.Duration {
 // not wait any longer.
 func (g *Gate) ClientLeft(account string, e *Errand, now Instant) {
 	if lasted := e.Lasts(now); lasted > 0 {
-		g.patience.left(account, lasted)
+		g.patience.left(account, lasted, now)
 	}
 }

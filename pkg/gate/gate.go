@@ -12,6 +12,7 @@ type Gate struct {
 	turns  uint64
 
 	waiting, bytes int
+	outdated       Instant        // until when somebody may wait by settings that were
 	accounts       map[string]int // who waits, by account
 	standing       standing
 	patience       patiences
@@ -29,11 +30,38 @@ func New(s Settings, now Instant) *Gate {
 	return &Gate{set: s, lim: newLimiter(s, now), accounts: make(map[string]int)}
 }
 
-// Set changes what the gate was told. A switch to shed holds for those who wait already,
-// when it is their turn.
-func (g *Gate) Set(s Settings) {
+// Set changes what the gate was told. A shorter wait, and a switch to shed, hold for those
+// who wait already: the caller asks Overdue who is to be woken. A longer one does not, for
+// those have been told until when they wait.
+func (g *Gate) Set(s Settings, now Instant) {
+	longest := g.set.Longest()
 	g.set = s.WithDefaults()
+	if g.set.Longest() < longest {
+		g.outdated = max(g.outdated, now.Add(longest))
+	}
 	g.lim.bounds(g.set)
+}
+
+// Overdue returns one who came when longer waits were set, and has waited for longer than
+// is now: he is out of the queue, and to be woken. It returns nil if there is nobody.
+func (g *Gate) Overdue(now Instant) *Waiter {
+	if now > g.outdated {
+		return nil
+	}
+	longest := g.set.Longest()
+	for c := range g.queues {
+		w := g.queues[c].find(func(w *Waiter) bool { return w.Waited(now)+w.Before > longest })
+		if w == nil {
+			continue
+		}
+		g.queues[c].remove(w)
+		g.forget(w, now)
+		w.Result = TooLong
+		g.counts.Refused[TooLong]++
+		g.state.shed++
+		return w
+	}
+	return nil
 }
 
 // Settings returns what the gate was told, defaults filled in.
@@ -121,7 +149,7 @@ func (g *Gate) Wait(w *Waiter, now Instant) Refusal {
 		g.state.shed++
 		return r
 	}
-	w.Until = now.Add(g.longest())
+	w.Until = now.Add(max(0, g.set.Longest()-w.Before))
 	if w.Deadline != 0 {
 		w.Until = min(w.Until, w.Deadline)
 	}
@@ -137,7 +165,7 @@ func (g *Gate) Wait(w *Waiter, now Instant) Refusal {
 	}
 	g.counts.Waits++
 	g.state.waits++
-	g.standing.arrives(now)
+	g.standing.arrives(g.waiting, now)
 	return Granted
 }
 
@@ -150,7 +178,7 @@ func (g *Gate) refuses(w *Waiter, now Instant) Refusal {
 		return FullAccount
 	case g.past(w, now):
 		return PastDeadline
-	case w.Since == 0 && g.set.Mode == Shed && g.patience.exceeded(w.Account, g.Expected()):
+	case w.Since == 0 && g.set.Mode == Shed && g.patience.exceeded(w.Account, g.Expected(), now):
 		return Impatient
 	}
 	return Granted
@@ -159,14 +187,6 @@ func (g *Gate) refuses(w *Waiter, now Instant) Refusal {
 // past reports whether an answer to w would come after its deadline.
 func (g *Gate) past(w *Waiter, now Instant) bool {
 	return w.Deadline != 0 && now.Add(g.usual.usual(w.Digest)) > w.Deadline
-}
-
-// longest is how long somebody may wait who comes now.
-func (g *Gate) longest() time.Duration {
-	if g.set.Mode == Shed {
-		return g.set.ShedWait
-	}
-	return g.set.MaxWait
 }
 
 // Expected returns how long somebody who comes now would wait if all went first come,
@@ -206,13 +226,14 @@ func (g *Gate) Drop(w *Waiter, now Instant, why Departure) bool {
 		return true
 	case why == ClientGone:
 		g.counts.Gone++
-		g.patience.left(w.Account, w.underWay(now))
+		g.patience.left(w.Account, w.underWay(now), now)
 		return true
 	case w.Deadline != 0 && now >= w.Deadline:
 		w.Result = PastDeadline
 	default:
 		w.Result = TooLong
 	}
+	g.patience.stayed(w.Account, w.underWay(now))
 	g.counts.Refused[w.Result]++
 	g.state.shed++
 	return true
@@ -240,10 +261,14 @@ func (g *Gate) Next(now Instant) *Waiter {
 	if w == nil {
 		return nil
 	}
+	if c != Admin {
+		g.standing.turn(w.Waited(now), g.set.Longest(), now)
+	}
 	q := &g.queues[c]
 	if w.Result = g.late(w, now); w.Result != Granted {
 		q.remove(w)
 		g.forget(w, now)
+		g.patience.stayed(w.Account, w.underWay(now))
 		g.counts.Refused[w.Result]++
 		g.state.shed++
 		return w
@@ -251,6 +276,7 @@ func (g *Gate) Next(now Instant) *Waiter {
 	if g.hopeless(w, now) && g.turns%oldestEvery != 0 {
 		w = w.flow.last // who came last may still be served in time
 	}
+	g.patience.stayed(w.Account, w.underWay(now))
 	q.served(w)
 	g.turns++
 	g.forget(w, now)
@@ -267,9 +293,9 @@ const oldestEvery = 32
 // still when they have an answer.
 func (g *Gate) hopeless(w *Waiter, now Instant) bool {
 	if g.set.Mode == Shed {
-		return g.standing.stands(now)
+		return g.standing.stands
 	}
-	return g.patience.exceeded(w.Account, w.underWay(now)*4/3)
+	return g.patience.exceeded(w.Account, w.underWay(now)*4/3, now)
 }
 
 // pick returns whose turn it is of those for whom there is a place: of a higher priority
@@ -295,7 +321,7 @@ func (g *Gate) late(w *Waiter, now Instant) Refusal {
 	switch {
 	case g.past(w, now):
 		return PastDeadline
-	case g.set.Mode == Shed && w.Waited(now) > g.standing.allows(g.set.ShedWait, now):
+	case g.set.Mode == Shed && w.Waited(now) > g.standing.allows(g.set.ShedWait):
 		return TooLong
 	case now > w.Until:
 		return TooLong

@@ -549,14 +549,17 @@ func TestAnErrandEnds(t *testing.T) {
 func TestWhoHangsUpAtAnyTimeTeachesNothing(t *testing.T) {
 	var p patiences
 	for i := range 100 {
-		p.left("all", time.Duration(i%10)*time.Second)
-		p.left("five", 5*time.Second+time.Duration(i%10)*10*time.Millisecond)
+		p.left("all", time.Duration(i%10)*time.Second, at(0))
+		p.left("five", 5*time.Second+time.Duration(i%10)*10*time.Millisecond, at(0))
 	}
-	if p.exceeded("all", time.Minute) {
+	if p.exceeded("all", time.Minute, at(0)) {
 		t.Error("clients that left after 0 to 9 s are taken for ones with a time-out")
 	}
-	if !p.exceeded("five", 6*time.Second) || p.exceeded("five", 4*time.Second) {
+	if !p.exceeded("five", 6*time.Second, at(0)) || p.exceeded("five", 4*time.Second, at(0)) {
 		t.Error("a time-out of 5 s is not found")
+	}
+	if p.exceeded("five", 6*time.Second, at(10*time.Minute)) {
+		t.Error("a time-out is believed in of which nothing was seen for ten minutes")
 	}
 }
 

@@ -190,14 +190,16 @@ func (g *Gate) Done(v *Visit, now Instant) (next *Visit) {
 	return l.advance(g.set.HotWidth)
 }
 
-// GiveUp lets a transaction go on that has waited for long enough. It reports false if it
-// has the lane by now.
-func (g *Gate) GiveUp(v *Visit) bool {
+// GiveUp has a transaction wait no more: it goes on without the lane, or it ends. It reports
+// false if it has the lane by now.
+func (g *Gate) GiveUp(v *Visit, goesOn bool) bool {
 	if !v.queued {
 		return false
 	}
 	v.lane.remove(v)
-	v.lane.passed++
+	if goesOn {
+		v.lane.passed++
+	}
 	return true
 }
 

@@ -100,7 +100,7 @@ func TestNobodyWaitsForASecondLane(t *testing.T) {
 		t.Errorf("%+v", k)
 	}
 	waits := new(Visit)
-	if !g.Visit(waits, 1, "t.id", at(0)) || !g.GiveUp(waits) || g.GiveUp(waits) || waits.Holds() {
+	if !g.Visit(waits, 1, "t.id", at(0)) || !g.GiveUp(waits, true) || g.GiveUp(waits, true) || waits.Holds() {
 		t.Error("who has waited for long goes on without, once")
 	}
 	if g.Done(users[2], at(0)) != nil {
@@ -131,7 +131,7 @@ func TestSwitchingLanesOffWakesThoseWhoWait(t *testing.T) {
 	if g.NextLane() != nil {
 		t.Error("the lane is taken")
 	}
-	g.Set(Settings{Hot: HotOff})
+	g.Set(Settings{Hot: HotOff}, at(0))
 	if g.NextLane() != v || v.Holds() || g.NextLane() != nil {
 		t.Error("there are no lanes any more")
 	}
@@ -176,7 +176,7 @@ func TestLanesHoldInAnyOrder(t *testing.T) {
 				for v := range waiting {
 					delete(waiting, v)
 					if r.IntN(2) == 0 {
-						g.GiveUp(v)
+						g.GiveUp(v, true)
 						active[v] = true
 					} else {
 						woken(g.Done(v, now))

@@ -28,6 +28,7 @@ type limiter struct {
 	probe         probe
 	brake         brake
 	floor, ceilng float64
+	lowest        float64 // the floor while it is sure that one account is in the way of another
 }
 
 // The numbers of the limiter. A window has windowSamples, or is closed after windowLong.
@@ -58,6 +59,10 @@ func newLimiter(s Settings, now Instant) limiter {
 // bounds sets floor and ceiling.
 func (l *limiter) bounds(s Settings) {
 	l.floor, l.ceilng = float64(s.Floor), float64(s.Ceiling)
+	l.lowest = l.floor
+	if s.floorIsDefault {
+		l.lowest = max(1, math.Floor(l.floor/4))
+	}
 	l.limit = min(max(l.limit, l.floor), l.ceilng)
 	l.brake.at = min(max(l.brake.at, l.floor), l.ceilng)
 }
@@ -111,7 +116,7 @@ func (l *limiter) close(now Instant, taken, atMember int) {
 		l.limit *= recovery
 		l.growing = l.growing || l.quiet > forgets
 	}
-	l.limit = min(max(l.limit, l.floor), l.ceilng)
+	l.limit = min(max(l.limit, l.bottom(now)), l.ceilng)
 	l.limit = l.probe.bound(l, now, lasted, was, demand)
 	l.began, l.took, l.usual, l.samples, l.left, l.asked, l.peak = now, 0, 0, 0, 0, false, taken
 }
@@ -152,10 +157,9 @@ func (r *reference) now(now Instant) float64 {
 
 // measured returns how much longer statements took in the window than usual, and whether
 // that is sure; ok is false if nothing is known of it. What is sure counts while several
-// accounts want the member: then one's statements are in the way of another's. Of one alone
-// the search for places finds out what carries most.
+// accounts want the member; of one alone the search for places finds out what carries most.
 func (l *limiter) measured(now Instant) (ratio float64, sure, ok bool) {
-	contested := l.rivals != 0 && now.Sub(l.rivals) <= referenceLasts
+	contested := l.contested(now)
 	switch fresh := l.sure.close(now); {
 	case contested && fresh:
 		return l.sure.ratio, true, true
@@ -163,6 +167,22 @@ func (l *limiter) measured(now Instant) (ratio float64, sure, ok bool) {
 		return 0, false, false
 	}
 	return l.took / l.usual, false, true
+}
+
+// contested reports whether several accounts want the member: then one's statements are in the
+// way of another's.
+func (l *limiter) contested(now Instant) bool {
+	return l.rivals != 0 && now.Sub(l.rivals) <= referenceLasts
+}
+
+// bottom is what the limit is not below now. On a member of two cores eight statements take
+// four times as long as two, and are done no sooner: who is alone does not mind, but somebody
+// else would wait for all of them. So the floor is lower where that is sure.
+func (l *limiter) bottom(now Instant) float64 {
+	if l.contested(now) && l.sure.now(now) > 0 {
+		return l.lowest
+	}
+	return l.floor
 }
 
 // follow moves the limit by what the window has shown; by half of it where all that was
@@ -177,7 +197,10 @@ func (l *limiter) follow(now Instant, ratio float64, sure, demand bool) {
 		return
 	}
 	target := l.limit * gradient
-	if demand {
+	switch {
+	case demand && gradient < 1 && sure:
+		target++ // one more at a time, to see whether that is borne; a step would be half of what few places are
+	case demand:
 		target += l.step()
 	}
 	if gradient < 1 {

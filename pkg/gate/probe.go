@@ -68,7 +68,7 @@ func (p *probe) bound(l *limiter, now Instant, lasted time.Duration, was float64
 	case probeRests:
 		if pause := now.Sub(p.since); pause >= probeEvery || p.eager && pause >= probeAgain {
 			p.begin(probeBefore, now)
-			p.up = p.up || l.limit <= l.floor
+			p.up = p.up || l.limit <= l.bottom(now)
 		}
 	case probeBefore:
 		if rate, ok := p.counted(); ok {
@@ -81,7 +81,7 @@ func (p *probe) bound(l *limiter, now Instant, lasted time.Duration, was float64
 			if p.up {
 				return min(l.ceilng, was/step)
 			}
-			return max(l.floor, was*step)
+			return max(l.bottom(now), was*step)
 		}
 		if p.lasted >= probeLongest {
 			p.begin(probeRests, now)
@@ -124,7 +124,7 @@ func (p *probe) judge(l *limiter, counted bool, rate, tried float64, now Instant
 	if p.cap >= l.ceilng {
 		p.cap = 0
 	}
-	return max(l.floor, min(l.ceilng, cmp.Or(p.cap, l.ceilng)))
+	return max(l.bottom(now), min(l.ceilng, cmp.Or(p.cap, l.ceilng)))
 }
 
 // rest gives up what is being tried.

@@ -109,6 +109,28 @@ func (q *queue) head() *Waiter {
 	return found.heap[0].head()
 }
 
+// find returns one of those who came first in their flows for whom f holds, nil if there is
+// none.
+func (q *queue) find(f func(*Waiter) bool) *Waiter {
+	for i := range q.levels {
+		for _, a := range q.levels[i].heap {
+			if w := a.errands.first; w != nil && f(w) {
+				return w
+			}
+			first := a.turn
+			for at := first; at != nil; {
+				if f(at.first) {
+					return at.first
+				}
+				if at = at.next; at == first {
+					break
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // served takes w out as one whose turn it was: its account and digest are next after the
 // others.
 func (q *queue) served(w *Waiter) {

@@ -98,9 +98,10 @@ type Request struct {
 	Priority Priority
 	Account  string
 	Digest   uint64
-	Bytes    int     // of its command
-	Deadline Instant // it is of no use to be begun after this; 0: none
-	Since    Instant // of an errand that goes on: when its first statement began to wait; 0: it is the first
+	Bytes    int           // of its command
+	Deadline Instant       // it is of no use to be begun after this; 0: none
+	Before   time.Duration // for which it has waited elsewhere: it may wait for so much less here
+	Since    Instant       // of an errand that goes on: when its first statement began to wait; 0: it is the first
 }
 
 // Refusal is why a statement gets no place.

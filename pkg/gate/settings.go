@@ -73,6 +73,8 @@ type Settings struct {
 	HotWidth int `json:"hot_width,omitempty"`
 	// Hot says what is done about hot keys.
 	Hot HotMode `json:"hot"`
+
+	floorIsDefault bool // nobody has set it, and means it
 }
 
 // Bounds of settings.
@@ -104,6 +106,7 @@ func (s Settings) WithDefaults() Settings {
 			*v = by
 		}
 	}
+	s.floorIsDefault = s.floorIsDefault || s.Floor == 0
 	fill(&s.Ceiling, d.Ceiling)
 	fill(&s.Floor, min(d.Floor, s.Ceiling))
 	fill(&s.MaxQueue, d.MaxQueue)
@@ -124,12 +127,18 @@ func (s Settings) WithDefaults() Settings {
 // String says the settings in words, for example "absorb 30s, 8 to 80 places, …".
 func (s Settings) String() string {
 	s = s.WithDefaults()
-	wait := s.MaxWait
-	if s.Mode == Shed {
-		wait = s.ShedWait
-	}
 	return fmt.Sprintf("%s %s, %d to %d places, queue %d (%d bytes), heavy from %s, hot keys %s (%d at once), running threads %d, row lock waits %d",
-		s.Mode, wait, s.Floor, s.Ceiling, s.MaxQueue, s.QueueBytes, s.HeavyAfter, s.Hot, s.HotWidth, s.RunningThreads, s.RowLockWaits)
+		s.Mode, s.Longest(), s.Floor, s.Ceiling, s.MaxQueue, s.QueueBytes, s.HeavyAfter, s.Hot, s.HotWidth, s.RunningThreads, s.RowLockWaits)
+}
+
+// Longest is how long a statement waits at the most before it is run, by rules of the DBA,
+// for a lane and for a place together.
+func (s Settings) Longest() time.Duration {
+	s = s.WithDefaults()
+	if s.Mode == Shed {
+		return s.ShedWait
+	}
+	return s.MaxWait
 }
 
 // Validate returns all that is wrong with s, or nil. 0 is right everywhere.

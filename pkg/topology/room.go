@@ -12,25 +12,32 @@ import (
 // the while. The zero value: nobody waits.
 type Room struct {
 	Waiting int       `json:"waiting,omitempty"` // threads that wait for somebody to free space
-	Since   time.Time `json:"since,omitzero"`    // since when every probe has seen some, and nothing written or received
+	Since   time.Time `json:"since,omitzero"`    // since when every probe has seen some, and nothing written
 }
 
 // lasting returns r with Since: that of the probe before if some waited then and nothing
-// was written or received in between, else the time of this one. A session that fills
-// another file system, that of tmpdir, waits too, and nobody behind it.
+// was written in between, not even a heartbeat, else the time of this one. A session that
+// fills another file system, that of tmpdir, waits too, and nobody behind it. What is
+// received counts only while commits wait for an acknowledgement: a relay log that stands
+// elsewhere goes on while the binlog's disk is full.
 func (r Room) lasting(before, o Observation) Room {
 	r.Since = time.Time{}
 	if r.Waiting == 0 {
 		return r
 	}
 	r.Since = o.At
-	was, is := before.Position().Union(before.Link.Received), o.Position().Union(o.Link.Received)
-	moved := before.Reach == ReachAnswers && o.Reach == ReachAnswers && !(was.Covers(is) && is.Covers(was))
+	moved := !equal(before.Position(), o.Position())
+	if o.SemiSync.Waiting > 0 { // what waits for an ack was written, and the heartbeats wait behind it
+		moved = moved || !equal(before.Link.Received, o.Link.Received)
+	}
+	moved = moved && before.Reach == ReachAnswers && o.Reach == ReachAnswers
 	if before.Room.Waiting > 0 && !before.Room.Since.IsZero() && !moved {
 		r.Since = before.Room.Since
 	}
 	return r
 }
+
+func equal(a, b Position) bool { return a.Covers(b) && b.Covers(a) }
 
 // fullFor is how long a member must have waited for room before it is judged: its own
 // word is quick evidence, and the wait itself lasts a minute.

@@ -1,0 +1,240 @@
+package proxy
+
+import (
+	"sync"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/gate"
+)
+
+// Who is held back by a rule of the DBA stands in its line: who came first goes on first,
+// and is the only one who is woken. A statement that several rules are about counts in none
+// of them until it may pass all.
+
+// limitCounts outlives changes of a rule.
+type limitCounts struct {
+	mu          sync.Mutex
+	inside      int
+	bucket      gate.Bucket
+	first, last *inLine // who waits, by when they came
+}
+
+// inLine is a statement that is held back. Its links are guarded by the lock of the line that
+// it stands in.
+type inLine struct {
+	since      gate.Instant
+	woken      chan<- struct{} // of capacity 1
+	line       *limitCounts    // its session's own; nil: none
+	prev, next *inLine
+}
+
+// join has h wait where it belongs by when it came. The caller has the lock.
+func (c *limitCounts) joinLocked(h *inLine) {
+	before := c.last
+	for before != nil && before.since > h.since {
+		before = before.prev
+	}
+	h.line, h.prev = c, before
+	if before == nil {
+		h.next, c.first = c.first, h
+	} else {
+		h.next, before.next = before.next, h
+	}
+	if h.next == nil {
+		c.last = h
+	} else {
+		h.next.prev = h
+	}
+}
+
+// leave takes h out of its line, and returns that; nil: it stood in none.
+func (h *inLine) leave() *limitCounts {
+	c := h.line
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h.prev == nil {
+		c.first = h.next
+	} else {
+		h.prev.next = h.next
+	}
+	if h.next == nil {
+		c.last = h.prev
+	} else {
+		h.next.prev = h.prev
+	}
+	h.prev, h.next, h.line = nil, nil, nil
+	return c
+}
+
+// wakeLocked has who is first look whether it is his turn.
+func (c *limitCounts) wakeLocked() {
+	if c.first != nil {
+		c.first.wake()
+	}
+}
+
+func (h *inLine) wake() {
+	select {
+	case h.woken <- struct{}{}:
+	default: // it is about to look
+	}
+}
+
+// wake has all who wait look at the rules anew.
+func (l *limits) wake() {
+	for _, r := range l.rules {
+		r.mu.Lock()
+		for h := r.first; h != nil; h = h.next {
+			h.wake()
+		}
+		r.mu.Unlock()
+	}
+}
+
+// untilWoken is for how long one waits who is woken when it may be his turn.
+const untilWoken = time.Hour
+
+// enter has a statement count in the rule, or says for how long it can not at the least. One
+// that is to be held back (h is not nil) stands in line then.
+func (l *limit) enter(h *inLine, now gate.Instant) (wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch first := l.first; {
+	case first != nil && (h == nil || h.since >= first.since), l.Concurrency > 0 && l.inside >= l.Concurrency:
+		wait = untilWoken
+	case l.Rate > 0:
+		wait = l.bucket.Take(l.Rate, now)
+	}
+	switch {
+	case wait == 0:
+		l.inside++
+	case h != nil:
+		l.joinLocked(h)
+	}
+	return wait
+}
+
+// backOut undoes enter.
+func (l *limit) backOut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inside--
+	if l.Rate > 0 {
+		l.bucket.GiveBack()
+	}
+	l.wakeLocked()
+}
+
+// holds reports whether the rule may hold the command under way back.
+func (l *limit) holds(s *session) bool { return (l.Concurrency > 0 || l.Rate > 0) && l.meets(s) }
+
+// passLimits has the command under way wait until no rule holds it back. Without rules it
+// costs one look.
+func (s *session) passLimits() *wire.Error {
+	rules := s.p.limited.Load()
+	if rules == nil || s.waitsForNobody() || len(s.within) > 0 {
+		return nil
+	}
+	if _, rule := s.tryLimits(rules, nil); rule == nil {
+		return nil
+	}
+	return s.heldBack(rules)
+}
+
+// heldBack waits in the lines of rules, at most for as long as at a gate.
+func (s *session) heldBack(rules *limits) (told *wire.Error) {
+	if s.working.Load() != nil && !s.mem.inTransaction() {
+		s.idle() // whoever waits is not at work: a unit may move meanwhile
+	}
+	began := s.p.now()
+	patience := s.admissionLeft(s.p.gateSettings().Longest())
+	w := s.p.newGateWaiter()
+	h := &inLine{since: began, woken: w.given}
+	over := func() {}
+	defer func() {
+		over()
+		if line := h.leave(); line != nil {
+			line.mu.Lock()
+			line.wakeLocked()
+			line.mu.Unlock()
+		}
+		s.hasWaited(s.p.now().Sub(began))
+		s.p.putGateWaiter(w)
+	}()
+	for rules != nil {
+		wait, rule := s.tryLimits(rules, h)
+		if rule == nil {
+			return nil
+		}
+		waited := s.p.now().Sub(began)
+		if waited >= patience {
+			s.p.count.refuse(RefusedLimit)
+			return wire.NewError(wire.Saturated, "sqlring: held back by a rule of the DBA (%s; until %s: %s); waited %v; this was not run; retry_after_ms=%d",
+				rule.Scope, rule.Until.UTC().Format(time.RFC3339), rule.Why, waited.Round(time.Millisecond), retryAfter(wait).Milliseconds())
+		}
+		over()
+		over = s.waitsFor("a rule of the DBA: " + rule.Scope)
+		s.awaitGiven(w, min(patience-waited, wait), nil)
+		if s.ctx.Err() != nil {
+			return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
+		}
+		rules = s.p.limited.Load()
+	}
+	return nil
+}
+
+// retryAfter is when one may come again who would have to wait for so long.
+func retryAfter(wait time.Duration) time.Duration {
+	if wait == untilWoken {
+		return time.Second
+	}
+	return max(wait, time.Second)
+}
+
+// tryLimits passes all rules at once, or returns one that holds the command back, and for
+// how long at the least; h then stands in its line.
+func (s *session) tryLimits(rules *limits, h *inLine) (wait time.Duration, by *limit) {
+	var stood *limitCounts
+	if h != nil {
+		stood = h.leave()
+	}
+	now := s.p.now()
+	for i, l := range rules.rules {
+		if !l.holds(s) {
+			continue
+		}
+		if wait = l.enter(h, now); wait == 0 {
+			s.within = append(s.within, l.limitCounts)
+			continue
+		}
+		by, s.within = l, s.within[:0]
+		for _, passed := range rules.rules[:i] {
+			if passed.holds(s) {
+				passed.backOut()
+			}
+		}
+		break
+	}
+	if stood != nil && (by == nil || by.limitCounts != stood) { // whoever is next there may go on, too
+		stood.mu.Lock()
+		stood.wakeLocked()
+		stood.mu.Unlock()
+	}
+	return wait, by
+}
+
+// leaveLimits says that the command has been answered, and its transaction is over.
+func (s *session) leaveLimits() {
+	for i, c := range s.within {
+		c.mu.Lock()
+		c.inside--
+		c.wakeLocked()
+		c.mu.Unlock()
+		s.within[i] = nil
+	}
+	s.within = s.within[:0]
+}
