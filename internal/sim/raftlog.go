@@ -145,12 +145,13 @@ func (l *raftLog) init(o Options) error {
 	for _, s := range l.w.servers {
 		ring.Members = append(ring.Members, topology.NewMember{ID: s.id, Addr: s.addr, Site: s.site()})
 	}
-	if l.w.opt.Seed%4 == 0 || l.w.opt.Empties { // in the others the law is that of the release before; it is faster, too
+	latest := (l.w.opt.Empties || l.w.opt.Seed%4 == 1) && !l.w.opt.Mutation.OldLaw
+	if l.w.opt.Seed%4 == 0 || l.w.opt.Empties || latest { // in the others the law is that of the release before; it is faster, too
 		if err := l.know(topology.OpenOutbox{}); err != nil {
 			return err
 		}
 	}
-	if l.w.opt.Empties && !l.w.opt.Mutation.OldLaw {
+	if latest {
 		if err := l.know(topology.RaiseLaw{To: topology.Law}); err != nil {
 			return err
 		}

@@ -368,6 +368,22 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 		}
 		for step := range 2000 {
 			now = now.Add(time.Duration(r.IntN(3_000_000)))
+			if r.IntN(50) == 0 { // somebody switches
+				before := s.Longest()
+				s.Mode, s.MaxWait = Mode(r.IntN(2)), time.Duration(1+r.IntN(1000))*time.Millisecond
+				g.Set(s, now)
+				for w := g.Overdue(now); w != nil; w = g.Overdue(now) {
+					if !waiting[w] || w.Waited(now) <= s.Longest() || w.Result != TooLong {
+						t.Fatalf("seed %d: %+v is overdue", seed, w)
+					}
+					delete(waiting, w)
+				}
+				for w := range waiting {
+					if s.Longest() < before && w.Waited(now) > s.Longest() {
+						t.Fatalf("seed %d: one waits for %s still, %s is set", seed, w.Waited(now), s.Longest())
+					}
+				}
+			}
 			switch r.IntN(8) {
 			case 0, 1, 2, 3:
 				w := &Waiter{Request: Request{
@@ -375,6 +391,9 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 					Digest: uint64(r.IntN(6)), Bytes: r.IntN(200),
 				}}
 				w.Class = g.Class(w.Class, w.Digest)
+				if r.IntN(4) == 0 {
+					w.Since = now.Add(-time.Duration(r.IntN(50_000_000)))
+				}
 				if r.IntN(4) == 0 {
 					w.Deadline = now.Add(time.Duration(r.IntN(50_000_000)))
 				}
