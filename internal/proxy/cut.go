@@ -29,6 +29,7 @@ func (p *Proxy) takeIn() {
 	p.forgetReached()
 	p.lease.mu.Unlock()
 	p.lease.leave(before, view, p.atWork)
+	p.dissolved.Store(view == nil) // before those who wait look again
 	p.mu.Lock()
 	close(p.next)
 	p.next = make(chan struct{})

@@ -204,6 +204,38 @@ func TestDeadOwnerIsWaitedFor(t *testing.T) {
 	}
 }
 
+// Once the ring was dissolved no owner will come: who waits for one, and who comes later, is
+// told so at once, until there is a ring again.
+func TestNobodyWaitsForTheOwnerOfADissolvedRing(t *testing.T) {
+	f := startFaked(t, Config{WatchInterval: time.Hour}, nil)
+	waits, idle := f.client(t), f.client(t)
+	f.world.setView(owned("", 2, f.fake.member("m1")))
+	waitFor(t, "the view is taken in", func() bool { return f.view.Load() == f.world.View() })
+	done := make(chan int, 1)
+	go func() {
+		n, _ := waits.query("INSERT")
+		done <- n
+	}()
+	waitFor(t, "one waits", func() bool { return f.Stats().Queued == 1 })
+	began := time.Now()
+	f.world.setView(nil)
+	want, _ := wire.NoOwner.Code()
+	if n := <-done; n != int(want) {
+		t.Errorf("who waited got %d, want %d", n, want)
+	}
+	if n, _ := idle.query("SELECT 1"); n != int(want) {
+		t.Errorf("who came later got %d, want %d", n, want)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("after %s", took)
+	}
+	f.world.setView(owned("m1", 3, f.fake.member("m1")))
+	waitFor(t, "the view is taken in", func() bool { return f.view.Load() == f.world.View() })
+	if n, _ := idle.query("SELECT 1"); n != 0 {
+		t.Errorf("in the next ring: %d", n)
+	}
+}
+
 // A client that goes away while it waits for an owner leaves the queue.
 func TestClientLeavesTheQueue(t *testing.T) {
 	f := startFaked(t, Config{WatchInterval: 5 * time.Millisecond}, nil)

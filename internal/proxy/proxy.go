@@ -60,6 +60,7 @@ type Proxy struct {
 	lease     lease
 	tick      atomic.Uint32 // of the watch: a clock that costs nothing to read
 	draining  atomic.Bool
+	dissolved atomic.Bool  // there was a ring, and is none: nobody waits for an owner
 	drainEnd  atomic.Int64 // when sessions are cut off, unix nanoseconds
 	running   sync.WaitGroup
 

@@ -111,6 +111,10 @@ func (r *refusal) awaited(unit topology.UnitID) string {
 // the client is told if it may not wait, or no longer.
 func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal) *wire.Error {
 	p := s.p
+	if p.dissolved.Load() {
+		p.count.refuse(RefusedOwner)
+		return wire.NewError(wire.NoOwner, "sqlring: the ring was dissolved: connect to the server that goes on, not to this node")
+	}
 	if !s.queued {
 		if int(p.count.queued.Add(1)) > p.cfg.MaxQueued {
 			p.count.queued.Add(-1)
