@@ -103,6 +103,13 @@ func ofReplication(what string) *wire.Error {
 	case "binlog_format":
 		why, instead = "statements are run anew by each member then, and may come to other rows there", "Leave it out: it is ROW"
 	}
+	if before, _, statement := strings.Cut(what, " "); statement {
+		why, instead = "the controller manages it, and the proxy chooses the member that a statement goes to", "At a member: sqlring master maintenance NAME"
+		switch before {
+		case "RESET", "PURGE":
+			why = "what a member reads that comes back stands in the binlog, and " + why
+		}
+	}
 	return wire.NewError(wire.VariableReserved, "sqlring: %s is the ring's: %s; this was not run. %s. %s", what, why, instead, permit(balancer.HazardReplication))
 }
 

@@ -46,6 +46,8 @@ func TestRealHazardsAreRefusedByName(t *testing.T) {
 			{"PREPARE p FROM 'SET sql_log_bin=\\'0\\''", 1231, []string{"sql_log_bin"}},
 			{"CREATE PROCEDURE shop.p() BEGIN SET sql_log_bin=0; DELETE FROM shop.t; END", 1231, []string{"sql_log_bin"}},
 			{"BINLOG 'aaaa'", 1231, []string{"BINLOG"}},
+			{"RESET MASTER", 1231, []string{"RESET MASTER is the ring's", "master maintenance", "proxy.permit: [replication]"}},
+			{"STOP SLAVE", 1231, []string{"STOP SLAVE"}},
 			{"XA START 'x'", 1235, []string{"XA START", "proxy.permit: [xa]"}},
 			{"XA PREPARE 'x'", 1235, []string{"XA PREPARE"}},
 		}

@@ -142,6 +142,33 @@ func (x *extraction) endangers(h Hazard, what string) {
 	x.facts.Dangers = append(x.facts.Dangers, Danger{Hazard: h, What: what, Value: -1})
 }
 
+// replicates notes what a member's own replication, and its binlog, are managed by: they are
+// the controller's, and which member a statement goes to is the proxy's choice.
+func (x *extraction) replicates(verb string) {
+	next := x.peek(0)
+	if next.is("all") && (verb == "start" || verb == "stop" || verb == "reset") {
+		next = x.peek(1)
+	}
+	switch verb {
+	case "start", "stop":
+		if !next.is("slave", "replica", "group_replication") && !next.named("slaves", "replicas") {
+			return
+		}
+	case "reset":
+		if !next.is("master", "slave", "replica", "binary") {
+			return
+		}
+	case "change":
+		if !next.is("master", "replication") {
+			return
+		}
+	case "purge":
+	default:
+		return
+	}
+	x.endangers(HazardReplication, strings.ToUpper(verb+" "+max(next.word, next.name)))
+}
+
 // xa reads XA. What only ends a transaction, or looks, is no danger: it is how one that is
 // there already is got rid of.
 func (x *extraction) xa() {

@@ -291,5 +291,6 @@ func (x *extraction) statement() {
 	case "install", "uninstall", "change", "reset", "purge", "shutdown", "restart", "cache", "clone", "import", "stop":
 		x.facts.Verb, x.facts.Complete = VerbAdmin, false
 		x.add(EffectProcess, EffectCommits)
+		x.replicates(first.word)
 	}
 }

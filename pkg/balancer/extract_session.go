@@ -14,6 +14,7 @@ func (x *extraction) transaction(verb string) {
 		if !next.is("transaction") {
 			x.facts.Verb, x.facts.Complete = VerbAdmin, false
 			x.add(EffectProcess, EffectCommits)
+			x.replicates(verb)
 			return
 		}
 		x.begin()
