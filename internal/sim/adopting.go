@@ -17,16 +17,21 @@ import (
 // each, all open.
 func (w *World) byHand() {
 	for i, s := range w.servers {
-		m := &s.mem
-		m.serverID, m.domain = uint32(11+i), uint32(21+i)
-		m.layout = autoinc.Layout{Offset: i + 1, Stride: w.opt.Members}
-		m.readOnly = false
+		s.asItsFileSays(i)
 		s.disk.upstream = w.servers[(i+len(w.servers)-1)%len(w.servers)].addr
 	}
 	for _, s := range w.servers {
 		s.startApplier()
 		s.startReceiver()
 	}
+}
+
+// asItsFileSays gives a server of the circle what each start gives it.
+func (s *server) asItsFileSays(i int) {
+	m := &s.mem
+	m.serverID, m.domain = uint32(11+i), uint32(21+i)
+	m.layout = autoinc.Layout{Offset: i + 1, Stride: s.w.opt.Members}
+	m.readOnly = false
 }
 
 // direct is an application that writes to one server past every proxy.
@@ -94,7 +99,10 @@ func (w *World) adopt() {
 				}
 				return ""
 			})
-			w.await("I20", initWithin, func() string { return w.circling(writers) })
+			w.await("I20", initWithin, func() string {
+				w.startLeft(writers)
+				return w.circling(writers)
+			})
 			w.runUntil(w.now + time.Second)
 			w.await("I20", initWithin, w.beating)
 			for _, s := range w.servers { // as the check "schema" says
@@ -166,6 +174,20 @@ func (w *World) circling(writers []*direct) string {
 		}
 	}
 	return ""
+}
+
+// startLeft is the DBA, who starts the threads of who could not be reached when an adoption was
+// given up: it has begun anew since, and its threads do not start by themselves.
+func (w *World) startLeft(writers []*direct) {
+	for i, s := range w.servers {
+		if again := s.proc != writers[i].proc; again && s.power == running && s.disk.upstream != "" && s.mem.receiver.state == topology.ThreadStopped {
+			if s.mem.serverID == 1 {
+				s.asItsFileSays(i)
+			}
+			s.startApplier()
+			s.startReceiver()
+		}
+	}
 }
 
 func makeSchema(d *deed, then func(error)) {

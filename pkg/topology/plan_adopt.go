@@ -1,6 +1,9 @@
 package topology
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // The steps of operation adopt, in order. Applications write to the servers all the
 // while; at each step the servers replicate in their circle, but for the one that is
@@ -126,18 +129,23 @@ func adoptOpen(s *Snapshot, op Operation, o Observations) Step {
 }
 
 // adoptBack has every server receive again, from whom it did or is meant to, and lets
-// them go. One that can not be reached is left as it is.
+// them go. One that can not be reached is left as it is, and named.
 func adoptBack(s *Snapshot, op Operation, o Observations, now time.Time) Step {
+	var left []string
 	for _, m := range s.Members {
 		seen, good := o.Good(m.ID, now)
 		upstream, _ := s.Upstream(m.ID)
 		late := now.Sub(op.Moved) > unheardFor
 		switch {
 		case !good && (late || failing(seen, now)):
+			left = append(left, string(m.ID)+", which does not answer")
 			continue
 		case !good:
 			return unheard(m.ID, seen, now)
 		case late:
+			if seen.Link.Upstream == "" || seen.Link.Receiver == ThreadStopped || seen.Link.Applier == ThreadStopped {
+				left = append(left, string(m.ID)+", whose threads do not run")
+			}
 			continue
 		case seen.SemiSync.Enabled:
 			return do(m.ID, Action{Kind: ActDisarm}, "nobody sees to its acker any more")
@@ -156,6 +164,9 @@ func adoptBack(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		case seen.Link.Upstream != "" && (seen.Link.Receiver == ThreadStopped || seen.Link.Applier == ThreadStopped):
 			return do(m.ID, Action{Kind: ActStart}, "it is to receive as before")
 		}
+	}
+	if len(left) > 0 {
+		return commit(LeaveAdopt{Operation: op.ID}, "the servers receive as before, but for %s: see there that it follows whom it did, and start its replica threads", strings.Join(left, "; "))
 	}
 	return commit(LeaveAdopt{Operation: op.ID}, "each server receives as before")
 }
