@@ -115,6 +115,7 @@ func (w *World) adopt() {
 		w.orderAdopt()
 	}
 	w.await("I10", wholeWithin, func() string {
+		w.openFirst()
 		if _, busy := w.log.snap.Running(); busy || len(w.log.snap.Units) == 0 {
 			return "the circle is not adopted: " + w.lastWhy()
 		}
@@ -174,6 +175,16 @@ func (w *World) circling(writers []*direct) string {
 		}
 	}
 	return ""
+}
+
+// openFirst is the DBA, who opens the server that is to own everything where it has begun anew
+// meanwhile, and its file says that it is read-only: the adoption asks for that.
+func (w *World) openFirst() {
+	s := w.servers[0]
+	if op, busy := w.log.snap.Running(); busy && op.Cursor == topology.AdoptOpen && s.power == running && s.mem.readOnly {
+		s.mem.readOnly = false
+		w.laws.stats.Words++
+	}
 }
 
 // startLeft is the DBA, who starts the threads of who could not be reached when an adoption was
