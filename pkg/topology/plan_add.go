@@ -36,7 +36,10 @@ func nextAdd(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	if op.suspendable() || op.Cursor == AddBack {
 		// The ring comes first: whatever it needs, this gives way to it.
 		step := upkeep(s, o, now)
-		if step.Kind == StepDo || step.Kind == StepCommit && (op.Cursor != AddBack || !waitsForOthers(step.Change)) {
+		if op.Cursor == AddBack && step.Kind == StepCommit {
+			step = besideBack(op, step)
+		}
+		if step.Kind == StepDo || step.Kind == StepCommit {
 			return step
 		}
 	} else if step, lost := lostMeanwhile(s, op, o, now); lost {
@@ -334,12 +337,15 @@ func upkeepCopying(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	return commit(ResumeCopying{Member: m.ID}, "nothing else is under way")
 }
 
-// waitsForOthers reports whether a change begins an operation that nothing gives way to
-// which is on its way back: it begins after that.
-func waitsForOthers(c Change) bool {
-	switch c.(type) {
-	case BeginRejoin, BeginMove, BeginLeave:
-		return true
+// besideBack returns what becomes of a commit of upkeep while an add is on its way back, to
+// which no operation can give way: what begins one waits for that, which is nothing here, but
+// the loss of a member of the ring does not. Then the new one is left as it is.
+func besideBack(op Operation, step Step) Step {
+	switch step.Change.(type) {
+	case BeginHeal, BeginRestart:
+		return commit(LeaveAdd{Operation: op.ID}, "%s is left as it is, and may still follow a member: %s", op.Member, step.Why)
+	case BeginRejoin, BeginMove, BeginLeave, ResumeCopying, ResumeResize:
+		return Step{}
 	}
-	return false
+	return step
 }
