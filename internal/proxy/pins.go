@@ -78,6 +78,7 @@ func (m *memory) ended(ok *wire.OK, inTransaction bool, plan *balancer.Plan) {
 	m.asks = ok.Warnings > 0 || m.asks && !tables
 	m.hasWarnings = m.hasWarnings || tables || ok.Warnings > 0
 	m.hasLast = true
+	m.sequenced = m.sequenced || plan != nil && plan.Effects.Has(balancer.EffectSequence)
 	m.rowCount = int64(ok.Affected)
 	if ok.Result {
 		m.rowCount, m.hasFound = -1, m.hasFound || tables

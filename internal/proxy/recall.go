@@ -33,6 +33,9 @@ func (s *session) recall(c command) (packet []byte, told *wire.Error) {
 	if m.hasLast {
 		about &^= 1<<balancer.EffectRowCount | 1<<balancer.EffectLastValue
 	}
+	if m.sequenced {
+		about &^= 1 << balancer.EffectLastValue // no question of ours changes it
+	}
 	if m.hasFound {
 		about &^= 1 << balancer.EffectFoundRows
 	}

@@ -235,6 +235,7 @@ func (s *session) setLink(l *link) {
 	s.was = l.route.Member.ID
 	s.mem.statements.moved()
 	s.mem.left()
+	s.mem.sequenced = false
 	if s.ctx.Err() != nil {
 		l.cut()
 	}

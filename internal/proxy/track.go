@@ -34,6 +34,7 @@ type memory struct {
 	settled      bool             // setting is right
 	violated     bool             // another slot than layout was reported
 	pseudo       balancer.Pseudo  // variables for one statement that are set: timestamp, insert_id
+	sequenced    bool             // the session's link has what its sequences gave last
 	shown        bool             // the link has wants itself, for the command under way
 	strayed      *strayed         // nil: no variable of replication was reported
 	mode         string           // sql_mode that it began with
@@ -86,7 +87,7 @@ func (m *memory) forget() {
 	m.pins = 0
 	m.statements.forget()
 	m.option, m.askCollation, m.askStatus, m.askWritten, m.askValues = nil, false, false, false, false
-	m.vague, m.unnamed, m.luggage, m.pseudo = false, false, nil, 0
+	m.vague, m.unnamed, m.luggage, m.pseudo, m.sequenced = false, false, nil, 0, false
 	m.stick, m.once, m.status = balancer.StickNone, balancer.StickNone, wire.StatusAutocommit
 	m.asks, m.rowCount = false, 0
 	m.left()
