@@ -14,7 +14,6 @@ import (
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/mysqltest"
-	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // readers read through the proxy, one statement after the other, and note what they get.
@@ -373,12 +372,8 @@ func TestDiscard(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), `"kind":"update","schema":"faults","table":"account"`) {
 		t.Errorf("what was dropped is not kept: %v: %s", err, text)
 	}
-	if mysqltest.Flavour(t) == topology.FlavourMySQL {
-		if _, err := r.client.Reclone(t.Context(), away.Name, api.RecloneRequest{Why: "copied anew"}, false); err != nil {
-			t.Fatal(err)
-		}
-	} else { // by hand
-		r.copyAnewAs(t, 1, api.RejoinRequest{Discard: true, Why: "copied anew"})
+	if _, err := r.client.Reclone(t.Context(), away.Name, api.RecloneRequest{Why: "copied anew"}, false); err != nil {
+		t.Fatal(err)
 	}
 	r.untilIn(t, away.Name, time.Minute)
 	r.untilHealthy(t, 30*time.Second)

@@ -296,6 +296,31 @@ func TestAHealDoesNotWaitForWhatTheLostMemberCanNotSend(t *testing.T) {
 	}
 }
 
+// TestThePlaceBeforeACopyIsNoProof: a copy may empty the binlog behind the last probe before it is
+// complete, of a process whose commits stood in a later file.
+func TestThePlaceBeforeACopyIsNoProof(t *testing.T) {
+	at := time.Unix(100, 0)
+	copying := &Snapshot{Members: []Member{{ID: "m3", State: MemberCopying, Copy: &Copying{ID: 7}}}}
+	complete := &Snapshot{Members: []Member{{ID: "m3", State: MemberCopying, Copy: &Copying{ID: 7, Done: true}}}}
+	active := &Snapshot{Members: []Member{{ID: "m3", State: MemberActive}}}
+	var seen Observation
+	probe := func(knows *Snapshot, binlog string, place BinlogPlace) Past {
+		at = at.Add(time.Second)
+		o := Observation{Member: "m3", Reach: ReachAnswers, At: at, Boot: 3, ServerID: 103, Domain: 103, Binlog: position(t, binlog), BinlogAt: place}
+		seen = knows.Filled(o.After(seen))
+		return seen.Past
+	}
+	probe(copying, "101-101-9", BinlogPlace{2, 342})
+	probe(complete, "101-101-9", BinlogPlace{2, 342}) // asked before that
+	probe(complete, "101-101-20", BinlogPlace{1, 355})
+	if past := probe(active, "101-101-22", BinlogPlace{1, 900}); !past.Emptied.IsZero() || past.At != (BinlogPlace{1, 900}) {
+		t.Errorf("a copy was no hand's work: %+v", past)
+	}
+	if past := probe(active, "101-101-23", BinlogPlace{1, 355}); past.Emptied.IsZero() {
+		t.Error("what is emptied after that is not seen")
+	}
+}
+
 // By the next probe all sources may have written on: the place in the binlog tells.
 func TestABinlogThatBeginsAnew(t *testing.T) {
 	at := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
