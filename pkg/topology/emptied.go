@@ -164,17 +164,12 @@ func noteEmptied(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 
 // Filled returns o with what its member's binlog has now for all that it had, while the
 // member gets another one's data: each attempt of a copy empties it (S82), and the last one may
-// do so behind the last probe before it is complete: so no place is remembered before the member
-// is in the ring. Whoever notes observations calls it after [Observation.After], with the
-// state that its node knows.
+// do so behind the last probe before it is complete: so no place is remembered until then.
+// Whoever notes observations calls it after [Observation.After], with the state that its
+// node knows.
 func (s *Snapshot) Filled(o Observation) Observation {
-	m, ok := s.Member(o.Member)
-	if !ok || m.State != MemberCopying {
-		return o
-	}
-	o.Past.At = BinlogPlace{}
-	if !m.Copy.Done {
-		o.Past.Binlog, o.Past.Emptied, o.Past.Gone = o.Binlog, time.Time{}, nil
+	if m, ok := s.Member(o.Member); ok && m.State == MemberCopying && !m.Copy.Done {
+		o.Past.Binlog, o.Past.At, o.Past.Emptied, o.Past.Gone = o.Binlog, BinlogPlace{}, time.Time{}, nil
 	}
 	return o
 }

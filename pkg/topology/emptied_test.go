@@ -311,7 +311,6 @@ func TestThePlaceBeforeACopyIsNoProof(t *testing.T) {
 		return seen.Past
 	}
 	probe(copying, "101-101-9", BinlogPlace{2, 342})
-	probe(complete, "101-101-9", BinlogPlace{2, 342}) // asked before that
 	probe(complete, "101-101-20", BinlogPlace{1, 355})
 	if past := probe(active, "101-101-22", BinlogPlace{1, 900}); !past.Emptied.IsZero() || past.At != (BinlogPlace{1, 900}) {
 		t.Errorf("a copy was no hand's work: %+v", past)
