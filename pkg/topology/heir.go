@@ -154,10 +154,11 @@ func (h heal) hasAll(survivor Observation) bool {
 	return good && survivor.Position().Seq(h.lost.Domain()) >= back.Binlog.Seq(h.lost.Domain())
 }
 
-// heirLives reports whether the heir still answers, or else chooses another.
+// heirLives reports whether the heir still answers, or else chooses another, once the
+// survivors have what is still to be had from the lost member: it may answer again by now.
 func (h heal) heirLives() (Step, bool) {
 	if h.op.Heir == "" || among(h.alive, h.op.Heir) {
 		return Step{}, true
 	}
-	return h.chooseHeir(), false
+	return h.drain(), false
 }
