@@ -37,7 +37,7 @@ func nextAdd(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		// The ring comes first: whatever it needs, this gives way to it.
 		step := upkeep(s, o, now)
 		if op.Cursor == AddBack && step.Kind == StepCommit {
-			step = besideBack(op, step)
+			step = besideBack(op, m, o, now, step)
 		}
 		if step.Kind == StepDo || step.Kind == StepCommit {
 			return step
@@ -121,7 +121,7 @@ func addUnheard(op Operation, m Member, seen Observation, now time.Time) Step {
 func addBack(s *Snapshot, op Operation, m Member, seen Observation, good bool, now time.Time) Step {
 	switch {
 	case good && seen.ServerID == m.Identity:
-		if seen.Copy != nil && seen.Copy.ID == m.Copy.ID && seen.Copy.State == CopyRunning {
+		if beingFilled(m, seen) {
 			return do(m.ID, Action{Kind: ActEndCopy}, "nobody wants the copy any more")
 		}
 		if step, ok := detached(m, seen); !ok {
@@ -132,6 +132,11 @@ func addBack(s *Snapshot, op Operation, m Member, seen Observation, good bool, n
 		return commit(LeaveAdd{Operation: op.ID}, "it is left as it is")
 	}
 	return unheard(m.ID, seen, now)
+}
+
+// beingFilled reports whether a copy into the member is under way.
+func beingFilled(m Member, seen Observation) bool {
+	return seen.Copy != nil && seen.Copy.ID == m.Copy.ID && seen.Copy.State == CopyRunning
 }
 
 // adding is what the steps look at. alive are the members of the ring that answer.
@@ -339,10 +344,13 @@ func upkeepCopying(s *Snapshot, m Member, o Observations, now time.Time) Step {
 
 // besideBack returns what becomes of a commit of upkeep while an add is on its way back, to
 // which no operation can give way: what begins one waits for that, which is nothing here, but
-// the loss of a member of the ring does not. Then the new one is left as it is.
-func besideBack(op Operation, step Step) Step {
+// the loss of a member of the ring does not. Then the new one is left as it is, but for its copy.
+func besideBack(op Operation, m Member, o Observations, now time.Time, step Step) Step {
 	switch step.Change.(type) {
 	case BeginHeal, BeginRestart:
+		if seen, good := o.Good(m.ID, now); good && beingFilled(m, seen) {
+			return do(m.ID, Action{Kind: ActEndCopy}, "nobody wants the copy any more, and the ring needs something else")
+		}
 		return commit(LeaveAdd{Operation: op.ID}, "%s is left as it is, and may still follow a member: %s", op.Member, step.Why)
 	case BeginRejoin, BeginMove, BeginLeave, ResumeCopying, ResumeResize:
 		return Step{}
