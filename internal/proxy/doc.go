@@ -32,7 +32,8 @@
 //	prepared.go   its prepared statements, by text; execute.go: their use
 //	gate.go       the gates in front of the members: places; gate_queue.go: waiting for
 //	              one; gate_urgency.go: priority and deadline; lane.go, rowkey.go: rows that
-//	              several want at once; limit.go: the DBA's rules
+//	              several want at once; limit.go: the DBA's rules; limit_line.go: who is
+//	              held back by them
 //	lease.go      what may still be acknowledged, and what was
 //	park.go       giving a link back, and taking it again; acquire.go: another one;
 //	              linkpool.go: the links to a member; linkpool_wait.go: who waits for one
