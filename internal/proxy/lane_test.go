@@ -142,19 +142,25 @@ func TestALaneIsHeldUntilCommit(t *testing.T) {
 	}
 }
 
+// inTransactions are clients that have begun transactions with one statement, one after the other.
+func (f *faked) inTransactions(t *testing.T, n int, text string) (clients []*raw) {
+	t.Helper()
+	for range n {
+		c := f.client(t)
+		c.query("BEGIN")
+		c.query(text)
+		clients = append(clients, c)
+	}
+	return clients
+}
+
 // A client that goes while it has a lane, or waits for one, leaves it to the next.
 func TestLanesOfThoseWhoGo(t *testing.T) {
 	b := newBusy()
 	f := laned(t, b, gate.Settings{})
 	const hot = "UPDATE shop.t SET v=v+1 WHERE id=5"
 	f.heat(t, hot)
-	var open []*raw
-	for range 3 {
-		c := f.client(t)
-		c.query("BEGIN")
-		c.query(hot)
-		open = append(open, c)
-	}
+	open := f.inTransactions(t, 3, hot)
 	gone, next := f.client(t), f.client(t)
 	_ = gone.own.Send([]byte("\x03" + hot))
 	eventually(t, "one waits", func() bool { return f.Gates()[0].Hot[0].Waiting == 1 })
@@ -176,13 +182,7 @@ func TestLanesOfTransactionsThatTheMemberEnds(t *testing.T) {
 	f := laned(t, b, gate.Settings{})
 	const hot = "UPDATE shop.t SET v=v+1 WHERE id=5"
 	f.heat(t, hot)
-	var silent []*raw
-	for range 3 {
-		c := f.client(t)
-		c.query("BEGIN")
-		c.query(hot)
-		silent = append(silent, c)
-	}
+	silent := f.inTransactions(t, 3, hot)
 	next, done := f.client(t), make(chan int, 1)
 	go func() { n, _ := next.query(hot); done <- n }()
 	eventually(t, "it waits", func() bool { return f.Gates()[0].Hot[0].Waiting == 1 })

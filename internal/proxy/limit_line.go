@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"container/list"
 	"sync"
 	"time"
 
@@ -14,66 +15,59 @@ import (
 
 // limitCounts outlives changes of a rule.
 type limitCounts struct {
-	mu          sync.Mutex
-	inside      int
-	bucket      gate.Bucket
-	first, last *inLine // who waits, by when they came
+	mu     sync.Mutex
+	inside int
+	bucket gate.Bucket
+	line   list.List // of *inLine: who waits, by when they came
 }
 
-// inLine is a statement that is held back. Its links are guarded by the lock of the line that
-// it stands in.
+// inLine is a statement that is held back.
 type inLine struct {
-	since      gate.Instant
-	woken      chan<- struct{} // of capacity 1
-	line       *limitCounts    // its session's own; nil: none
-	prev, next *inLine
+	since gate.Instant
+	woken chan<- struct{} // of capacity 1
+	of    *limitCounts    // in whose line it stands, its session's own; nil: in none
+	at    *list.Element   // its place there, guarded by the lock of that
 }
 
-// join has h wait where it belongs by when it came. The caller has the lock.
+// joinLocked has h wait where it belongs by when it came.
 func (c *limitCounts) joinLocked(h *inLine) {
-	before := c.last
-	for before != nil && before.since > h.since {
-		before = before.prev
+	before := c.line.Back()
+	for before != nil && before.Value.(*inLine).since > h.since {
+		before = before.Prev()
 	}
-	h.line, h.prev = c, before
+	h.of = c
 	if before == nil {
-		h.next, c.first = c.first, h
+		h.at = c.line.PushFront(h)
 	} else {
-		h.next, before.next = before.next, h
-	}
-	if h.next == nil {
-		c.last = h
-	} else {
-		h.next.prev = h
+		h.at = c.line.InsertAfter(h, before)
 	}
 }
 
-// leave takes h out of its line, and returns that; nil: it stood in none.
+// firstLocked returns who came first of those who wait, nil if nobody does.
+func (c *limitCounts) firstLocked() *inLine {
+	if first := c.line.Front(); first != nil {
+		return first.Value.(*inLine)
+	}
+	return nil
+}
+
+// leave takes h out of its line, and returns whose that was; nil: it stood in none.
 func (h *inLine) leave() *limitCounts {
-	c := h.line
+	c := h.of
 	if c == nil {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h.prev == nil {
-		c.first = h.next
-	} else {
-		h.prev.next = h.next
-	}
-	if h.next == nil {
-		c.last = h.prev
-	} else {
-		h.next.prev = h.prev
-	}
-	h.prev, h.next, h.line = nil, nil, nil
+	c.line.Remove(h.at)
+	h.of, h.at = nil, nil
 	return c
 }
 
 // wakeLocked has who is first look whether it is his turn.
 func (c *limitCounts) wakeLocked() {
-	if c.first != nil {
-		c.first.wake()
+	if first := c.firstLocked(); first != nil {
+		first.wake()
 	}
 }
 
@@ -88,8 +82,8 @@ func (h *inLine) wake() {
 func (l *limits) wake() {
 	for _, r := range l.rules {
 		r.mu.Lock()
-		for h := r.first; h != nil; h = h.next {
-			h.wake()
+		for at := r.line.Front(); at != nil; at = at.Next() {
+			at.Value.(*inLine).wake()
 		}
 		r.mu.Unlock()
 	}
@@ -103,7 +97,7 @@ const untilWoken = time.Hour
 func (l *limit) enter(h *inLine, now gate.Instant) (wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch first := l.first; {
+	switch first := l.firstLocked(); {
 	case first != nil && (h == nil || h.since >= first.since), l.Concurrency > 0 && l.inside >= l.Concurrency:
 		wait = untilWoken
 	case l.Rate > 0:

@@ -33,9 +33,7 @@ func (p *Proxy) inside(scope string) (in, waiting int) {
 		if l.Scope == scope {
 			l.mu.Lock()
 			in = l.limitCounts.inside
-			for h := l.first; h != nil; h = h.next {
-				waiting++
-			}
+			waiting += l.line.Len()
 			l.mu.Unlock()
 		}
 	}
@@ -90,7 +88,7 @@ func TestNobodyPassesThoseWhoWait(t *testing.T) {
 		t.Error("one that came last went on first")
 	}
 	for _, i := range []int{1, 2, 0} {
-		if l.first != line[i] {
+		if l.firstLocked() != line[i] {
 			t.Fatalf("%d is not the next one", i)
 		}
 		if line[i].leave() != l.limitCounts || l.enter(line[i], 50) != 0 {
@@ -98,7 +96,7 @@ func TestNobodyPassesThoseWhoWait(t *testing.T) {
 		}
 		l.inside--
 	}
-	if l.first != nil || l.last != nil || l.inside != 0 {
+	if l.line.Len() != 0 || l.inside != 0 {
 		t.Errorf("%+v", l.limitCounts)
 	}
 }

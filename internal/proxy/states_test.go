@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"database/sql"
 	"slices"
 	"strings"
 	"sync"
@@ -26,39 +27,18 @@ type keptState struct {
 // tests of its own: prepared statements, cursors and parameters sent ahead (prepared_test.go,
 // cursor_real_test.go), LOAD DATA (file_test.go), several statements (real_test.go), KILL
 // (kill_test.go), replicas' commands and options (commands_test.go), who vanishes
-// (watch_test.go), long texts (large_test.go).
+// (watch_test.go), long texts (large_test.go). These are made alike at
+// both flavours.
 var keptStates = []keptState{
-	{"transaction", []string{"BEGIN", "INSERT INTO shop.t (v) VALUES (1)"}, "SELECT @@in_transaction", true, []string{"ROLLBACK"}},
-	{"transaction after an error", []string{"BEGIN", "INSERT INTO shop.t (v) VALUES (1)", "SELECT no_such_column"}, "SELECT @@in_transaction", true, []string{"ROLLBACK"}},
 	{"read only transaction", []string{"START TRANSACTION READ ONLY"}, "INSERT INTO shop.t (v) VALUES (1)", true, []string{"COMMIT"}},
-	{"consistent snapshot", []string{"START TRANSACTION WITH CONSISTENT SNAPSHOT"}, "SELECT @@in_transaction", true, []string{"COMMIT"}},
-	{"autocommit=0, nothing begun", []string{"SET autocommit=0"}, "SELECT @@autocommit", false, nil},
-	{"autocommit=0, a table read", []string{"SET autocommit=0", "SELECT v FROM shop.t"}, "SELECT @@in_transaction", true, []string{"COMMIT"}},
-	{"autocommit=0, unreported", []string{"SET @@autocommit=0"}, "SELECT @@autocommit", false, nil},
-	{"autocommit=0, by its scope", []string{"SET @@session.autocommit=0"}, "SELECT @@autocommit", false, nil},
-	{"a variable, unreported", []string{"SET time_zone='+07:00', @@group_concat_max_len=77"}, "SELECT @@group_concat_max_len, @@time_zone", false, nil},
-	{"sql_mode, unreported", []string{"SET @@sql_mode='ANSI_QUOTES'"}, `SELECT COUNT("v") FROM shop.t`, false, nil},
-	{"collation, unreported", []string{"SET @@collation_connection=latin1_german2_ci"}, "SELECT @@character_set_connection, @@collation_connection, 'ä'='ae'", false, nil},
-	{"character set, unreported", []string{"SET NAMES latin1 COLLATE latin1_german2_ci", "SET @@character_set_connection=utf8mb4"}, "SELECT @@character_set_connection, @@collation_connection", false, nil},
 	{"results as they are", []string{"SET character_set_results=NULL"}, "SELECT @@character_set_results, _latin1 X'E4'", false, nil},
-	{"results as they are, unreported", []string{"SET @@character_set_results=NULL"}, "SELECT @@character_set_results, _latin1 X'E4'", false, nil},
-	{"unreported, refused", []string{"SET @@group_concat_max_len=5, @@no_such_variable=1"}, "SELECT @@group_concat_max_len", false, nil},
-	{"unreported, in a text that is prepared", []string{"PREPARE p FROM 'SET @@sql_mode=''ANSI_QUOTES'''", "EXECUTE p"}, `SELECT COUNT("v") FROM shop.t`, true, nil},
-	{"for one statement, sql_mode", []string{"SET STATEMENT sql_mode='NO_BACKSLASH_ESCAPES' FOR SELECT 1"}, `SELECT 'a\\b'`, false, nil},
-	{"for one statement that writes", []string{"SET STATEMENT group_concat_max_len=99 FOR INSERT INTO shop.t (v) VALUES (1)"}, "SELECT @@group_concat_max_len", false, nil},
 	{"sql_mode of a routine", []string{"CALL shop.mode()"}, `SELECT 'a\\b', @@sql_mode`, true, nil},
 	{"savepoint", []string{"BEGIN", "INSERT INTO shop.t (v) VALUES (1)", "SAVEPOINT a", "INSERT INTO shop.t (v) VALUES (2)", "ROLLBACK TO a"}, "SELECT COUNT(*) FROM shop.t", true, []string{"ROLLBACK"}},
-	{"XA", []string{"XA START 'x'", "INSERT INTO shop.t (v) VALUES (1)"}, "SELECT @@in_transaction", true, nil},
 	{"the next transaction's", []string{"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"}, "", true, []string{"BEGIN", "COMMIT"}},
-	{"isolation of the session", []string{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"}, "SELECT @@tx_isolation", false, nil},
-	{"a global variable", []string{"SET GLOBAL max_connect_errors=200"}, "SELECT @@global.max_connect_errors", false, nil},
-	{"a variable", []string{"SET group_concat_max_len=77"}, "SELECT @@group_concat_max_len", false, nil},
 	{"a variable by an expression", []string{"SET sort_buffer_size=@@sort_buffer_size*2"}, "SELECT @@sort_buffer_size", false, nil},
 	{"time zone", []string{"SET time_zone='+07:00'"}, "SELECT @@time_zone, FROM_UNIXTIME(0)", false, nil},
 	{"character sets", []string{"SET NAMES latin1"}, "SELECT @@character_set_client, @@character_set_results, 'é'", false, nil},
-	{"character set of the database", []string{"SET CHARACTER SET latin1"}, "SELECT @@character_set_client, @@collation_connection", false, nil},
 	{"schema", []string{"USE other"}, "SELECT DATABASE()", false, nil},
-	{"sql_mode, quotes", []string{"SET sql_mode='ANSI_QUOTES'"}, `SELECT COUNT("v") FROM shop.t`, false, nil},
 	{"sql_mode, backslashes", []string{"SET sql_mode='NO_BACKSLASH_ESCAPES'"}, `SELECT 'a\\b'`, false, nil},
 	{"user variable", []string{"SET @a=5"}, "SELECT @a", true, nil},
 	{"user variable by SELECT", []string{"SELECT 7 INTO @a"}, "SELECT @a", true, nil},
@@ -76,8 +56,6 @@ var keptStates = []keptState{
 	{"temporary table", []string{"CREATE TEMPORARY TABLE shop.tmp (v INT)", "INSERT INTO shop.tmp VALUES (4)"}, "SELECT v FROM shop.tmp", true, nil},
 	{"temporary table by SELECT", []string{"CREATE TEMPORARY TABLE shop.tmp AS SELECT 6 v"}, "SELECT v FROM shop.tmp", true, nil},
 	{"locked tables", []string{"LOCK TABLES shop.mine WRITE"}, "SELECT v FROM shop.t", true, []string{"UNLOCK TABLES"}},
-	{"tables with a read lock", []string{"FLUSH TABLES shop.mine WITH READ LOCK"}, "INSERT INTO shop.mine VALUES (1)", true, nil},
-	{"backup lock", []string{"BACKUP LOCK shop.mine"}, "SELECT 1", true, nil},
 	{"user lock", []string{"SELECT GET_LOCK('l', 0)"}, "SELECT IS_USED_LOCK('l') = CONNECTION_ID()", true, nil},
 	{"handler", []string{"HANDLER shop.t OPEN AS h"}, "HANDLER h READ FIRST", true, nil},
 	{"procedure", []string{"CALL shop.sets()"}, "SELECT @@group_concat_max_len", true, nil},
@@ -86,6 +64,34 @@ var keptStates = []keptState{
 	{"role", []string{"SET ROLE r"}, "SELECT CURRENT_ROLE()", true, nil},
 	{"profiling", []string{"SET profiling=1", "SELECT 1"}, "SELECT @@profiling", true, nil},
 	{"optimizer trace", []string{"SET optimizer_trace='enabled=on'"}, "SELECT @@optimizer_trace", true, nil},
+}
+
+// keptStatesOfMariaDB are what only it has, or has in another way.
+var keptStatesOfMariaDB = []keptState{
+	{"transaction", []string{"BEGIN", "INSERT INTO shop.t (v) VALUES (1)"}, "SELECT @@in_transaction", true, []string{"ROLLBACK"}},
+	{"transaction after an error", []string{"BEGIN", "INSERT INTO shop.t (v) VALUES (1)", "SELECT no_such_column"}, "SELECT @@in_transaction", true, []string{"ROLLBACK"}},
+	{"consistent snapshot", []string{"START TRANSACTION WITH CONSISTENT SNAPSHOT"}, "SELECT @@in_transaction", true, []string{"COMMIT"}},
+	{"autocommit=0, nothing begun", []string{"SET autocommit=0"}, "SELECT @@autocommit", false, nil},
+	{"autocommit=0, a table read", []string{"SET autocommit=0", "SELECT v FROM shop.t"}, "SELECT @@in_transaction", true, []string{"COMMIT"}},
+	{"autocommit=0, unreported", []string{"SET @@autocommit=0"}, "SELECT @@autocommit", false, nil},
+	{"autocommit=0, by its scope", []string{"SET @@session.autocommit=0"}, "SELECT @@autocommit", false, nil},
+	{"a variable, unreported", []string{"SET time_zone='+07:00', @@group_concat_max_len=77"}, "SELECT @@group_concat_max_len, @@time_zone", false, nil},
+	{"sql_mode, unreported", []string{"SET @@sql_mode='ANSI_QUOTES'"}, `SELECT COUNT("v") FROM shop.t`, false, nil},
+	{"collation, unreported", []string{"SET @@collation_connection=latin1_german2_ci"}, "SELECT @@character_set_connection, @@collation_connection, 'ä'='ae'", false, nil},
+	{"character set, unreported", []string{"SET NAMES latin1 COLLATE latin1_german2_ci", "SET @@character_set_connection=utf8mb4"}, "SELECT @@character_set_connection, @@collation_connection", false, nil},
+	{"results as they are, unreported", []string{"SET @@character_set_results=NULL"}, "SELECT @@character_set_results, _latin1 X'E4'", false, nil},
+	{"unreported, refused", []string{"SET @@group_concat_max_len=5, @@no_such_variable=1"}, "SELECT @@group_concat_max_len", false, nil},
+	{"unreported, in a text that is prepared", []string{"PREPARE p FROM 'SET @@sql_mode=''ANSI_QUOTES'''", "EXECUTE p"}, `SELECT COUNT("v") FROM shop.t`, true, nil},
+	{"for one statement, sql_mode", []string{"SET STATEMENT sql_mode='NO_BACKSLASH_ESCAPES' FOR SELECT 1"}, `SELECT 'a\\b'`, false, nil},
+	{"for one statement that writes", []string{"SET STATEMENT group_concat_max_len=99 FOR INSERT INTO shop.t (v) VALUES (1)"}, "SELECT @@group_concat_max_len", false, nil},
+	{"XA", []string{"XA START 'x'", "INSERT INTO shop.t (v) VALUES (1)"}, "SELECT @@in_transaction", true, nil},
+	{"isolation of the session", []string{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"}, "SELECT @@tx_isolation", false, nil},
+	{"a global variable", []string{"SET GLOBAL max_connect_errors=200"}, "SELECT @@global.max_connect_errors", false, nil},
+	{"a variable", []string{"SET group_concat_max_len=77"}, "SELECT @@group_concat_max_len", false, nil},
+	{"character set of the database", []string{"SET CHARACTER SET latin1"}, "SELECT @@character_set_client, @@collation_connection", false, nil},
+	{"sql_mode, quotes", []string{"SET sql_mode='ANSI_QUOTES'"}, `SELECT COUNT("v") FROM shop.t`, false, nil},
+	{"tables with a read lock", []string{"FLUSH TABLES shop.mine WITH READ LOCK"}, "INSERT INTO shop.mine VALUES (1)", true, nil},
+	{"backup lock", []string{"BACKUP LOCK shop.mine"}, "SELECT 1", true, nil},
 	{"sequence", []string{"SELECT NEXT VALUE FOR shop.s > 0"}, "SELECT LASTVAL(shop.s) IS NOT NULL", true, nil},
 	{"for one statement", []string{"SET STATEMENT group_concat_max_len=99 FOR SELECT 1"}, "SELECT @@group_concat_max_len", false, nil},
 	{"query cache", []string{"SELECT SQL_CACHE v FROM shop.t LIMIT 1"}, "SELECT 1", false, nil},
@@ -109,11 +115,16 @@ func TestRealEachStateOfASession(t *testing.T) {
 	}
 	own := r.db(t, func(c *mysql.Config) { c.Addr = direct.Addr })
 	through := r.db(t)
+	judgeStates(t, r.Proxy, through, own, slices.Concat(keptStates, keptStatesOfMariaDB))
+}
+
+// judgeStates compares sessions through the proxy with ones of their own.
+func judgeStates(t *testing.T, p *Proxy, through, own *sql.DB, kinds []keptState) {
 	own.SetMaxIdleConns(0)
 	through.SetMaxIdleConns(0)
 	others := []*actor{open(t, through, 1), open(t, through, 2)}
-	for _, kind := range keptStates {
-		t.Run(kind.name, func(t *testing.T) { kind.judge(t, r.Proxy, open(t, through, 0), open(t, own, 0), others) })
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) { kind.judge(t, p, open(t, through, 0), open(t, own, 0), others) })
 	}
 }
 

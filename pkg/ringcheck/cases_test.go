@@ -28,6 +28,21 @@ func cases() []firing {
 	return append(all, nodeCases()...)
 }
 
+// facts are those of a good ring, with one spoiled.
+func (c firing) facts() ringcheck.Facts {
+	f := goodMariaDB()
+	if c.mysql {
+		f = goodMySQL()
+	}
+	if c.spoil != nil {
+		c.spoil(&f.Members[1])
+	}
+	if c.edit != nil {
+		c.edit(&f)
+	}
+	return f
+}
+
 // settingCases spoil one variable of m2 each.
 func settingCases() []firing {
 	var all []firing

@@ -36,16 +36,7 @@ func TestEveryCheckFires(t *testing.T) {
 	told := map[string]bool{}
 	for _, c := range cases() {
 		t.Run(c.check, func(t *testing.T) {
-			f := goodMariaDB()
-			if c.mysql {
-				f = goodMySQL()
-			}
-			if c.spoil != nil {
-				c.spoil(&f.Members[1])
-			}
-			if c.edit != nil {
-				c.edit(&f)
-			}
+			f := c.facts()
 			r := ringcheck.Run(ringcheck.Catalog(), f)
 			told[c.check] = true
 			i := slices.IndexFunc(r.Findings, func(found ringcheck.Finding) bool {
@@ -120,16 +111,7 @@ func TestWhatWasNotReadIsUnknown(t *testing.T) {
 // needs and no others, and finds what it finds among all checks.
 func TestAChecksNeedsAreAllThatItReads(t *testing.T) {
 	for _, c := range cases() {
-		f := goodMariaDB()
-		if c.mysql {
-			f = goodMySQL()
-		}
-		if c.spoil != nil {
-			c.spoil(&f.Members[1])
-		}
-		if c.edit != nil {
-			c.edit(&f)
-		}
+		f := c.facts()
 		var want []ringcheck.Finding
 		for _, found := range ringcheck.Run(ringcheck.Catalog(), f).Findings {
 			if found.Check == c.check {
