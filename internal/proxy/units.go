@@ -64,6 +64,11 @@ func (s *session) aim(view *balancer.View) (told *wire.Error) {
 	if open {
 		units = union(s.aimed.list(), units)
 	}
+	if !open && s.link != nil && s.mem.isUnderWay() { // its locks are still those of where it was
+		if all := union(s.aimed.list(), units); view.Apart(all) == nil {
+			units = all
+		}
+	}
 	spans := false
 	if err := view.Apart(units); err != nil {
 		if t.Writes || stays || s.sees == balancer.ConsistencyStrong {
@@ -239,6 +244,9 @@ func (s *session) follow() *wire.Error {
 	id := s.link.route.Member.ID
 	need = beyond(reads, id, need)
 	for began := time.Now(); len(need) > 0 && !s.p.has(id, need) && !s.awaits(id, need); {
+		if s.strikes.calledOff() {
+			return interruption()
+		}
 		if s.link.cutOff.Load() || s.ctx.Err() != nil { // the command finds out
 			return nil
 		}
