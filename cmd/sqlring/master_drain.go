@@ -119,7 +119,7 @@ func (c *cli) awaitMoves(ctx context.Context, client *api.Client, plan api.Drain
 func drainedText(w io.Writer, plan api.DrainPlan, left []string) {
 	switch {
 	case !plan.Drained:
-		fmt.Fprintf(w, "%s serves again\nnext: sqlring status\n", plan.Member)
+		fmt.Fprintf(w, "%s is not drained any more\nnext: sqlring status\n", plan.Member)
 	case len(left) > 0:
 		fmt.Fprintf(w, "%s is drained, and still owns what is pinned: %v\nnext: sqlring unit unpin %s\n", plan.Member, left, left[0])
 	default:
