@@ -5,12 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sqlring/sqlring/internal/api"
 )
+
+// orNobody names members, or says that there is none.
+func orNobody(members []string) string {
+	if len(members) == 0 {
+		return "nobody"
+	}
+	return strings.Join(members, ", ")
+}
 
 func (c *cli) ringDissolve() *cobra.Command {
 	var f planFlags
@@ -71,7 +80,7 @@ func (c *cli) dissolve(ctx context.Context, client *api.Client, req api.Dissolve
 		return err
 	}
 	return c.print(plan, func(w io.Writer) {
-		fmt.Fprintf(w, "ring %s is dissolved; open for writes: %v\nnext: take read_only and skip_slave_start out of their configuration files, or a restart closes them\n", plan.Ring, plan.Open)
+		fmt.Fprintf(w, "ring %s is dissolved; open for writes: %s\nnext: take read_only and skip_slave_start out of their configuration files, or a restart closes them\n", plan.Ring, orNobody(plan.Open))
 	})
 }
 
