@@ -83,7 +83,8 @@ func (e abortedError) Error() string { return fmt.Sprintf("operation %s is %s", 
 // goesOn says how to look at an operation that is left alone.
 func goesOn(op api.Operation) string {
 	lines := []string{"sqlring operation show " + op.ID}
-	if op.Kind == "init" || op.Kind == "move" || op.Kind == "divide" || op.Kind == "remove" || op.Kind == "maintain" || op.Kind == "dissolve" || op.Kind == "resize" { // the others are past their point of no return
+	filling := (op.Kind == "add" || op.Kind == "reclone") && op.Cursor != "splice" && op.Cursor != "admit"
+	if filling || op.Kind == "adopt" || op.Kind == "init" || op.Kind == "move" || op.Kind == "divide" || op.Kind == "remove" || op.Kind == "maintain" || op.Kind == "dissolve" || op.Kind == "resize" { // the others are past their point of no return
 		lines = append(lines, "to give it up: sqlring operation abort "+op.ID)
 	}
 	return strings.Join(lines, "; ")

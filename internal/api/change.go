@@ -41,6 +41,7 @@ func (s *Server) initRing(ctx context.Context, in *initInput) (*answer[InitRespo
 		return nil, proposeProblem(l, what, err)
 	}
 	if in.DryRun {
+		plan.InTheWay = s.inTheWay(ctx, l, change)
 		return &answer[InitResponse]{InitResponse{Plan: plan}}, nil
 	}
 	if err := s.propose(ctx, change, in.Body.Why); err != nil {
