@@ -75,6 +75,21 @@ func (c *cli) follow(ctx context.Context, client *api.Client, op api.Operation, 
 	}
 }
 
+// statusBy asks how the ring is, again and again while the node does not answer, until deadline.
+func (f followFlags) statusBy(ctx context.Context, client *api.Client, deadline time.Time) (api.Status, error) {
+	for {
+		st, err := client.Status(ctx)
+		if !errors.Is(err, api.ErrUnreachable) || !time.Now().Before(deadline) {
+			return st, err
+		}
+		select { // the node may come back
+		case <-ctx.Done():
+			return st, ctx.Err()
+		case <-time.After(f.pollInterval):
+		}
+	}
+}
+
 // abortedError says that an operation ended without having come to its end.
 type abortedError struct{ op api.Operation }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -88,10 +87,8 @@ func (c *cli) dissolve(ctx context.Context, client *api.Client, req api.Dissolve
 func (c *cli) awaitDissolved(ctx context.Context, client *api.Client, f followFlags) error {
 	deadline, said := time.Now().Add(f.timeout), ""
 	for {
-		st, err := client.Status(ctx)
+		st, err := f.statusBy(ctx, client, deadline)
 		switch {
-		case errors.Is(err, api.ErrUnreachable) && time.Now().Before(deadline):
-			continue
 		case err != nil:
 			return err
 		case st.Ring == "":
@@ -108,6 +105,7 @@ func (c *cli) awaitDissolved(ctx context.Context, client *api.Client, f followFl
 		}
 		select {
 		case <-ctx.Done():
+			fmt.Fprintf(c.err, "\noperation %s goes on: %s\n", st.Operation.ID, goesOn(*st.Operation))
 			return ctx.Err()
 		case <-time.After(f.pollInterval):
 		}
