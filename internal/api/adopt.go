@@ -121,7 +121,7 @@ func (p *AdoptPlan) checks(found []topology.CopyCheck) {
 	for _, c := range found {
 		p.Checks = append(p.Checks, CopyCheck{Name: c.Name, Verdict: c.Verdict.String(), What: c.What, Remedy: c.Remedy})
 		if c.Verdict == topology.CopyRefused && p.Refused == "" {
-			p.Check, p.Refused = c.Name, fmt.Sprintf("refused by the check %q: %s; %s; nothing overrides this", c.Name, c.What, c.Remedy)
+			p.Check, p.Refused = c.Name, fmt.Sprintf("refused by the check %q: %s; %s", c.Name, c.What, c.Remedy)
 		}
 	}
 }

@@ -165,6 +165,7 @@ func (v *Verifier) Repair(ctx context.Context, req RepairRequest) (rowcheck.Run,
 	if _, err := v.Plan(ctx, req); err != nil {
 		return rowcheck.Run{}, err
 	}
+	v.settle()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.stop != nil {
