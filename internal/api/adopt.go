@@ -80,6 +80,9 @@ func (s *Server) adopt(ctx context.Context, in *adoptInput) (*answer[AdoptRespon
 	if l.leader != l.node || !l.hasLeader {
 		return nil, notLeader(l, what)
 	}
+	if problem := sameServer(ctx, what, form.Members); problem != nil {
+		return nil, problem
+	}
 	change := topology.AdoptRing{Name: form.Name, Durability: form.Durability, Degraded: form.Degraded, Boots: r.BootsClose}
 	var members []topology.Member
 	for i, m := range form.Members { // under the identities that they would get
