@@ -101,7 +101,7 @@ func (l look) drainPlan(id topology.MemberID, drains bool) DrainPlan {
 		case u.Owner != id:
 		case u.Pinned:
 			plan.Pinned = append(plan.Pinned, string(u.ID))
-			plan.Steps = append(plan.Steps, fmt.Sprintf("unit %s is pinned and stays: sqlring unit unpin %s", u.ID, u.ID))
+			plan.Steps = append(plan.Steps, fmt.Sprintf("unit %s is pinned and stays: sqlring unit unpin %s", u.ID, u.ID.Quoted()))
 		default:
 			to, found := topology.DrainsTo(l.snap, id, l.obs, l.now)
 			plan.Moves = append(plan.Moves, Move{Unit: string(u.ID), To: string(to)})

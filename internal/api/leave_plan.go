@@ -67,7 +67,7 @@ func (l look) pinnedCheck(m topology.Member) Check {
 	check := Check{Name: "pinned", OK: true, What: "none of its units is pinned"}
 	for _, u := range l.snap.Units {
 		if u.Owner == m.ID && u.Pinned {
-			check.OK, check.What = false, fmt.Sprintf("unit %s is pinned to %s: sqlring unit unpin %s", u.ID, m.ID, u.ID)
+			check.OK, check.What = false, fmt.Sprintf("unit %s is pinned to %s: sqlring unit unpin %s", u.ID, m.ID, u.ID.Quoted())
 		}
 	}
 	return check

@@ -89,7 +89,7 @@ func (s *Snapshot) mayLeave(m Member, l LeaveRing) error {
 	}
 	for _, u := range s.Units {
 		if u.Owner == m.ID && u.Pinned {
-			return fmt.Errorf("%w: unit %s is pinned to %s: sqlring unit unpin %s", ErrLaw, u.ID, m.ID, u.ID)
+			return fmt.Errorf("%w: unit %s is pinned to %s: sqlring unit unpin %s", ErrLaw, u.ID, m.ID, u.ID.Quoted())
 		}
 	}
 	return nil
