@@ -4,10 +4,28 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
 )
 
 // What others look at of a session while it changes. These tests show something under the
 // race detector only, which is told of each look.
+
+// The watch looks whether a client is still there while its login waits for a link, and
+// that client goes over to compression when it has one.
+func TestACompressedClientIsLookedAtWhileItLogsIn(t *testing.T) {
+	f := startFaked(t, Config{WatchInterval: time.Millisecond}, nil)
+	f.fake.greetsAfter(4 * time.Millisecond)
+	for range 60 {
+		c := packedRaw(t, f.Proxy, wire.CompressionZlib, nil)
+		if n, _ := c.query("DO 1"); n != 0 {
+			t.Fatalf("error %d", n)
+		}
+		_ = c.conn.Close()
+		f.fake.cut() // so that the next one has a link opened
+	}
+}
 
 // Who ends what a session runs looks at its link, while the session may have gone on with
 // its next command there, in another unit.
