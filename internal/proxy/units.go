@@ -216,4 +216,3 @@ func unitsOf(view *balancer.View) []topology.UnitID {
 
 // stands reports whether the epochs by which the command was begun are the newest.
 func (s *session) stands() bool { return s.view.Same(s.p.view.Load(), s.aimed.list()) }
-
