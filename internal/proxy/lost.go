@@ -199,7 +199,10 @@ func (s *session) ready() (told *wire.Error, err error) {
 		return s.ready()
 	}
 	if told, err = s.linked(); told == nil && err == nil && s.mem.luggage != nil {
-		if err := s.unpack(); err != nil {
+		begins := s.mem.luggage.begins
+		if err := s.unpack(); err != nil && begins {
+			return s.unbegun("sqlring: " + err.Error()), nil
+		} else if err != nil {
 			return nil, s.tellLast(wire.NewError(wire.NetReadError, "sqlring: %v; this was not run", err))
 		}
 	}
@@ -299,6 +302,9 @@ func (s *session) relocate() (told *wire.Error, err error) {
 	if s.link != nil && !s.link.cutOff.Load() && s.mem.holdsInsertID(s.link) && !s.mem.inTransaction() {
 		_ = s.knowInsertID() // else it is lost with the link
 	}
+	if s.empty() {
+		s.unbegin()
+	}
 	s.pack()
 	transaction, stuck := s.mem.inTransaction(), s.mem.sticks() != balancer.StickNone
 	if s.link != nil && !transaction && !stuck {
@@ -323,6 +329,9 @@ func (s *session) relocate() (told *wire.Error, err error) {
 	}
 	if told == nil {
 		told = s.follow()
+	}
+	if b := s.mem.luggage; told != nil && b != nil && b.begins {
+		told = s.unbegun(told.Message)
 	}
 	return told, nil
 }

@@ -36,6 +36,7 @@ const endsWithTransaction = 1 << balancer.EffectNextTransaction
 // applies notes what the statement that is about to be sent may leave behind.
 func (m *memory) applies(s balancer.Statement, plan *balancer.Plan, whole bool) {
 	m.unparsed = m.pins
+	m.empty = m.empty && whole && leavesEmpty(plan)
 	switch {
 	case !whole:
 		m.stickTo(balancer.StickTruncated)
@@ -69,6 +70,7 @@ func (m *memory) ended(ok *wire.OK, inTransaction bool, plan *balancer.Plan) {
 	if inTransaction && !m.inTransaction() {
 		m.pins &^= endsWithTransaction
 	}
+	m.empty = (m.empty || isPlainBegin(plan)) && m.inTransaction()
 	if plan != nil && len(plan.Statements) == 1 && plan.Statements[0].Undone != 0 {
 		m.pseudo &^= plan.Statements[0].Undone
 		if m.pseudo == 0 {

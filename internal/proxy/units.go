@@ -59,13 +59,17 @@ func (s *session) aim(view *balancer.View) (told *wire.Error) {
 		return nil
 	}
 	units := t.Units
+	begins := false // the open transaction is empty, and begins where this is
 	if open {
-		units = union(s.aimed.list(), units)
+		all := union(s.aimed.list(), units)
+		if begins = view.Apart(all) != nil && s.empty(); !begins {
+			units = all
+		}
 	}
 	spans := false
 	if err := view.Apart(units); err != nil {
 		if t.Writes || stays || s.sees == balancer.ConsistencyStrong {
-			return apart(err, open)
+			return apart(err, open && !begins)
 		}
 		units, spans = units[:1], true
 	}
