@@ -11,9 +11,15 @@ import (
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
-// dividedOnBoth runs a test with servers of each flavour: m1, whose binlog m2 follows, owns the unit
+// dividedTest is a part of a test on divided members, with a client of its own.
+type dividedTest struct {
+	name string
+	test func(t *testing.T, p *replicated, c *raw)
+}
+
+// dividedOnBoth runs tests with servers of each flavour: m1, whose binlog m2 follows, owns the unit
 // shop, and m2 the rest, of which side is a part. The client gets EOF packets, which have no place for what a function has written.
-func dividedOnBoth(t *testing.T, cfg Config, test func(t *testing.T, p *replicated, c *raw)) {
+func dividedOnBoth(t *testing.T, cfg Config, tests []dividedTest) {
 	replicatedOnBoth(t, cfg, func(t *testing.T, p *replicated) {
 		p.m2.exec(t, "SET GLOBAL log_bin_trust_function_creators=1")
 		p.exec(t, "SET GLOBAL log_bin_trust_function_creators=1; CREATE DATABASE side; CREATE TABLE side.t (id INT); CREATE TABLE shop.t (id INT)")
@@ -22,12 +28,16 @@ func dividedOnBoth(t *testing.T, cfg Config, test func(t *testing.T, p *replicat
 		view := *p.world.View()
 		view.Units = []balancer.Unit{{ID: "*", Owner: "m2", Epoch: 2}, {ID: "shop", Owner: "m1", Epoch: 1}}
 		p.takesIn(t, &view)
-		c := dialRaw(t, p.Addr())
-		if err := c.login("app", appPassword, rawCaps&^wire.DeprecateEOF); err != nil {
-			t.Fatal(err)
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				c := dialRaw(t, p.Addr())
+				if err := c.login("app", appPassword, rawCaps&^wire.DeprecateEOF); err != nil {
+					t.Fatal(err)
+				}
+				c.response(wire.ComInitDB, "shop")
+				tt.test(t, p, c)
+			})
 		}
-		c.response(wire.ComInitDB, "shop")
-		test(t, p, c)
 	})
 }
 
@@ -60,77 +70,80 @@ func (c *raw) unnamed() {
 	c.response(wire.ComResetConnection, "")
 }
 
+// What no answer has named is waited for all the same.
+func TestRealWhatNobodyHasNamedIsWaitedFor(t *testing.T) {
+	dividedOnBoth(t, Config{QueueTimeout: 400 * time.Millisecond}, []dividedTest{
+		{"reads see it", readsSee}, {"writes elsewhere follow it", writesFollow}, {"and wait for its member to be seen", writesWaitToBeSeen},
+	})
+}
+
 // A session's write at another owner waits for what it wrote before, although the answer to that
 // did not tell as what it was written.
-func TestRealWritesFollowOneThatNobodyHasNamed(t *testing.T) {
-	dividedOnBoth(t, Config{QueueTimeout: 400 * time.Millisecond}, func(t *testing.T, p *replicated, c *raw) {
-		p.applies(t, false)
-		c.unnamed()
-		if told := c.refused(t, "INSERT INTO side.t VALUES (2)"); !strings.Contains(told, "member m2 does not have yet what was written before elsewhere") {
-			t.Errorf("told %q", told)
-		}
-		if n := p.m2.query(t, "SELECT COUNT(*) FROM side.t"); n != "0" {
-			t.Errorf("%s rows were written before their time", n)
-		}
-		if told := c.told("EXPLAIN ROUTE INSERT INTO side.t VALUES (2)"); !strings.Contains(told, "it waits there for what this session has written at m1") {
-			t.Errorf("explained: %q", told)
-		}
-		p.applies(t, true)
-		p.catchesUp(t)
-		if n, state := c.query("INSERT INTO side.t VALUES (3)"); n != 0 {
-			t.Errorf("once m2 has it: %d %s", n, state)
-		}
-		if got := p.m2.query(t, "SELECT GROUP_CONCAT(id) FROM (SELECT id FROM side.t UNION ALL SELECT id FROM shop.t) x"); got != "3,1" {
-			t.Errorf("m2 has %s", got)
-		}
-	})
+func writesFollow(t *testing.T, p *replicated, c *raw) {
+	p.exec(t, "DELETE FROM shop.t")
+	p.catchesUp(t)
+	p.applies(t, false)
+	c.unnamed()
+	if told := c.refused(t, "INSERT INTO side.t VALUES (2)"); !strings.Contains(told, "member m2 does not have yet what was written before elsewhere") {
+		t.Errorf("told %q", told)
+	}
+	if n := p.m2.query(t, "SELECT COUNT(*) FROM side.t"); n != "0" {
+		t.Errorf("%s rows were written before their time", n)
+	}
+	if told := c.told("EXPLAIN ROUTE INSERT INTO side.t VALUES (2)"); !strings.Contains(told, "it waits there for what this session has written at m1") {
+		t.Errorf("explained: %q", told)
+	}
+	p.applies(t, true)
+	p.catchesUp(t)
+	if n, state := c.query("INSERT INTO side.t VALUES (3)"); n != 0 {
+		t.Errorf("once m2 has it: %d %s", n, state)
+	}
+	if got := p.m2.query(t, "SELECT GROUP_CONCAT(id) FROM (SELECT id FROM side.t UNION ALL SELECT id FROM shop.t) x"); got != "3,1" {
+		t.Errorf("m2 has %s", got)
+	}
 }
 
 // While nobody has seen the member since, where something was written that nobody has named, the
 // next write elsewhere waits for that, and says so.
-func TestRealWritesWaitForTheMemberToBeSeen(t *testing.T) {
-	dividedOnBoth(t, Config{QueueTimeout: 300 * time.Millisecond}, func(t *testing.T, p *replicated, c *raw) {
-		if p.mysql == nil {
-			return // MariaDB is asked at once: TestRealWritesFollowOneThatNobodyHasNamed
-		}
-		p.picture.shuts(true)
-		c.unnamed()
-		if told := c.refused(t, "INSERT INTO side.t VALUES (2)"); !strings.Contains(told, "m1 has not been seen since") {
-			t.Errorf("told %q", told)
-		}
-		if told := c.told("EXPLAIN ROUTE INSERT INTO side.t VALUES (2)"); !strings.Contains(told, "m1 has not been seen since") {
-			t.Errorf("explained: %q", told)
-		}
-		p.picture.shuts(false)
-		if n, state := c.query("INSERT INTO side.t VALUES (3)"); n != 0 {
-			t.Errorf("once m1 was seen: %d %s", n, state)
-		}
-	})
+func writesWaitToBeSeen(t *testing.T, p *replicated, c *raw) {
+	if p.mysql == nil {
+		return // MariaDB is asked at once: writesFollow
+	}
+	p.picture.shuts(true)
+	c.unnamed()
+	if told := c.refused(t, "INSERT INTO side.t VALUES (2)"); !strings.Contains(told, "m1 has not been seen since") {
+		t.Errorf("told %q", told)
+	}
+	if told := c.told("EXPLAIN ROUTE INSERT INTO side.t VALUES (2)"); !strings.Contains(told, "m1 has not been seen since") {
+		t.Errorf("explained: %q", told)
+	}
+	p.picture.shuts(false)
+	if n, state := c.query("INSERT INTO side.t VALUES (3)"); n != 0 {
+		t.Errorf("once m1 was seen: %d %s", n, state)
+	}
 }
 
 // Reads see what nobody has named, and are spread again as soon as it is known where that is.
-func TestRealReadsSeeWhatNobodyHasNamed(t *testing.T) {
-	dividedOnBoth(t, Config{QueueTimeout: 400 * time.Millisecond}, func(t *testing.T, p *replicated, c *raw) {
-		for i, level := range []string{"account", "session"} {
-			p.applies(t, false)
-			c.unnamed()
-			c.runs(t, "SET sqlring_consistency = '"+level+"'")
-			const both = "SELECT CONCAT('n', COUNT(*)) FROM side.t s RIGHT JOIN t ON s.id = t.id"
-			if told := c.refused(t, both); !strings.Contains(told, "does not have yet what was written before elsewhere") {
-				t.Errorf("%s: a read of both owners' rows was told %q", level, told)
-			}
-			p.applies(t, true)
-			p.catchesUp(t)
-			want := "n" + itoa(i+1)
-			if got := c.told(both); !strings.Contains(got, want) {
-				t.Errorf("%s: a read of both owners' rows: %q", level, got)
-			}
-			before := p.Stats().Spread
-			waitFor(t, level+": reads are spread again", func() bool {
-				return strings.Contains(c.told("SELECT CONCAT('n', COUNT(*)) FROM t"), want) && p.Stats().Spread > before
-			})
+func readsSee(t *testing.T, p *replicated, c *raw) {
+	for i, level := range []string{"account", "session"} {
+		p.applies(t, false)
+		c.unnamed()
+		c.runs(t, "SET sqlring_consistency = '"+level+"'")
+		const both = "SELECT CONCAT('n', COUNT(*)) FROM side.t s RIGHT JOIN t ON s.id = t.id"
+		if told := c.refused(t, both); !strings.Contains(told, "does not have yet what was written before elsewhere") {
+			t.Errorf("%s: a read of both owners' rows was told %q", level, told)
 		}
-	})
+		p.applies(t, true)
+		p.catchesUp(t)
+		want := "n" + itoa(i+1)
+		if got := c.told(both); !strings.Contains(got, want) {
+			t.Errorf("%s: a read of both owners' rows: %q", level, got)
+		}
+		before := p.Stats().Spread
+		waitFor(t, level+": reads are spread again", func() bool {
+			return strings.Contains(c.told("SELECT CONCAT('n', COUNT(*)) FROM t"), want) && p.Stats().Spread > before
+		})
+	}
 }
 
 // What was done at a member that owns nothing any more is in what its heirs have.
