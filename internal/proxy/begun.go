@@ -3,6 +3,7 @@ package proxy
 import (
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // A transaction begins where the default schema's unit is. What it is about is known by its
@@ -37,6 +38,16 @@ func (s *session) empty() bool {
 	m := &s.mem
 	return m.empty && m.inTransaction() && s.link != nil && !s.link.cutOff.Load() && !s.link.reading.Load() && !s.link.confined &&
 		m.pins == 0 && m.luggage == nil && m.statements.asking == 0 && m.sticks() == balancer.StickNone
+}
+
+// beginsElsewhere reports whether the open transaction is empty, and begins at the owner of other
+// units than those by which it was begun, whose owner is what it was.
+func (s *session) beginsElsewhere(view *balancer.View, units []topology.UnitID) bool {
+	if !s.mem.empty || !s.empty() {
+		return false
+	}
+	was := []topology.UnitID{s.link.route.Unit}
+	return view.Apart(union(was, units)) != nil && ownsAll(view, s.link.route.Member, was)
 }
 
 // unbegin undoes the open transaction, which is empty, and has it begun on the next link. If

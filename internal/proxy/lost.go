@@ -302,7 +302,7 @@ func (s *session) relocate() (told *wire.Error, err error) {
 	if s.link != nil && !s.link.cutOff.Load() && s.mem.holdsInsertID(s.link) && !s.mem.inTransaction() {
 		_ = s.knowInsertID() // else it is lost with the link
 	}
-	if s.empty() {
+	if s.begins && s.empty() {
 		s.unbegin()
 	}
 	s.pack()

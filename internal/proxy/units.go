@@ -38,12 +38,13 @@ type aiming struct {
 	spans  bool            // it reads units of other owners too
 	writes bool            // it may write; not set while there is one unit
 	tied   bool            // what keeps the session on its link is in the way
+	begins bool            // the open transaction, which is empty, begins at their owner: begun.go
 }
 
 // aim finds out in which units the command under way is at work by a view. told is what
 // the client gets if they can not be had together; nothing has changed then.
 func (s *session) aim(view *balancer.View) (told *wire.Error) {
-	s.tied = false
+	s.tied, s.begins = false, false
 	if !view.Divided() {
 		s.aiming = aiming{seen: view, aimed: restWork, unit: sessionUnit}
 		return nil
@@ -59,11 +60,10 @@ func (s *session) aim(view *balancer.View) (told *wire.Error) {
 		return nil
 	}
 	units := t.Units
-	begins := false // the open transaction is empty, and begins where this is
+	begins := false
 	if open {
-		all := union(s.aimed.list(), units)
-		if begins = view.Apart(all) != nil && s.empty(); !begins {
-			units = all
+		if begins = s.beginsElsewhere(view, units); !begins {
+			units = union(s.aimed.list(), units)
 		}
 	}
 	spans := false
@@ -78,7 +78,7 @@ func (s *session) aim(view *balancer.View) (told *wire.Error) {
 		return told
 	}
 	s.aimAt(units)
-	s.seen, s.unit, s.spans, s.writes = view, units[0], spans, t.Writes && !t.Neutral
+	s.seen, s.unit, s.spans, s.writes, s.begins = view, units[0], spans, t.Writes && !t.Neutral, begins
 	return nil
 }
 

@@ -69,20 +69,24 @@ func (s *session) readBack() error {
 }
 
 // takesBack undoes, when the link is lost, that the command under way was to leave something
-// there: a SET of values that nothing is known of but that leaves nothing else. What was set
-// before is set again on the next link, and then this is.
+// there: a SET of values that nothing is known of but that leaves nothing else, since what was set
+// before is set again on the next link, and then this is; and what a routine leaves whose client
+// does not get its answer, and so counts on nothing.
 func (s *session) takesBack() {
 	const sets = 1<<balancer.EffectUnreported | 1<<balancer.EffectSystemVariable | 1<<balancer.EffectSQLMode | 1<<balancer.EffectCharset | 1<<balancer.EffectAutocommit
 	s.mem.askValues, s.mem.askCollation = false, false
 	if s.current.Kind == balancer.KindSet && s.held > 0 && s.plan != nil && len(s.plan.Statements) == 1 && s.plan.Effects&^sets == 0 {
 		s.mem.pins = s.mem.unparsed
 	}
+	if !s.delivered && carriesSQL(s.code) && !s.mem.unparsed.Has(balancer.EffectRoutine) {
+		s.mem.pins &^= 1 << balancer.EffectRoutine
+	}
 }
 
-// leavesAgain is called when what takesBack has undone is to be run again.
+// leavesAgain is called when the command, what it leaves being undone by takesBack, is to be run again.
 func (s *session) leavesAgain() {
-	if s.current.Kind == balancer.KindSet && s.plan != nil {
-		s.mem.pins |= s.plan.Effects & (1 << balancer.EffectUnreported)
+	if carriesSQL(s.code) && s.plan != nil {
+		s.mem.pins |= s.plan.Effects & (1<<balancer.EffectUnreported | 1<<balancer.EffectRoutine)
 	}
 }
 
