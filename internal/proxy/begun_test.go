@@ -146,6 +146,34 @@ func TestATransactionThatFindsNoOwnerIsUndone(t *testing.T) {
 	d.runs(t, "BEGIN", "INSERT INTO stock.item VALUES (2)", "COMMIT")
 }
 
+// A link that is lost between the two is a transaction that is lost: the client is told to begin anew,
+// and nothing of it was done.
+func TestLinkLostWhileATransactionGoesElsewhere(t *testing.T) {
+	for _, at := range []string{"ROLLBACK AND NO CHAIN NO RELEASE", "START TRANSACTION READ WRITE"} {
+		t.Run(at, func(t *testing.T) {
+			f := twoOwnersOf(t, Config{}, func(gtid string) func(*fakeConn, []byte) {
+				answer := unitMember(gtid)
+				return func(c *fakeConn, command []byte) {
+					if string(command[1:]) == at {
+						_ = c.Close()
+						return
+					}
+					answer(c, command)
+				}
+			})
+			c := f.client(t)
+			c.runs(t, "BEGIN")
+			if told := c.refused(t, "INSERT INTO shop.card VALUES (1)"); !strings.HasPrefix(told, "1213 (40001)") {
+				t.Errorf("%s: told %q", at, told)
+			}
+			if got := texts(f.m2); len(got) > 0 {
+				t.Errorf("%s: m2 was asked %q", at, got)
+			}
+			c.runs(t, "INSERT INTO stock.item VALUES (2)", "INSERT INTO shop.card VALUES (3)")
+		})
+	}
+}
+
 // Its place is at the member that it has gone to.
 func TestPlaceOfATransactionThatHasGoneElsewhere(t *testing.T) {
 	f := startTwoOwners(t, Config{})
