@@ -51,7 +51,8 @@
 //	status.go     SHOW STATUS, of the client's own connection
 //	watch.go      clients that hang up while their query runs
 //	sessions.go   what others may know of a session; end.go: ending one from outside
-//	kill.go       who ends whom; strikes.go: and no commit by it; threads.go: their ids
+//	kill.go       who ends whom; strikes.go: and no commit by it, but what waits here;
+//	              threads.go: their ids
 //	memory.go     what a client that does nothing costs; lifetime.go: its context
 //	drain.go      the end; fault.go: by a fault of ours
 //

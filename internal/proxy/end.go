@@ -59,6 +59,9 @@ func (p *Proxy) EndQuery(ctx context.Context, id uint32) error {
 		return ErrCommits
 	}
 	err := p.strike(ctx, target, phase)
+	if errors.Is(err, ErrNotRunning) && target.waitsHere(phase) {
+		err = nil // it is called off
+	}
 	landed(err == nil)
 	if err != nil {
 		return err

@@ -67,6 +67,9 @@ func (s *session) follow() *wire.Error {
 		if len(need) == 0 && len(unnamed) == 0 || len(unnamed) == 0 && (s.p.has(id, need) || s.awaits(id, need)) {
 			return nil
 		}
+		if s.strikes.calledOff() {
+			return interruption()
+		}
 		if s.link.cutOff.Load() || s.ctx.Err() != nil { // the command finds out
 			return nil
 		}

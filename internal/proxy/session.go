@@ -205,6 +205,8 @@ var (
 	errRefused       = errors.New("the member refused a command because of its size, and closed")
 	errKilled        = errors.New("the session was killed")
 	errExpired       = errors.New("an answer came when the lease was over, after some of it was delivered")
+	errStruck        = errors.New("the command was killed while it waited for a link")
+	errUnsent        = errors.New("a parameter that was sent ahead could not be passed on")
 	errElsewhere     = errors.New("the command is to be run on another link") // never leaves pass
 )
 

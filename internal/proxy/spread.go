@@ -136,7 +136,7 @@ func (s *session) readElsewhere() bool {
 		l, err := s.acquire(balancer.Route{Member: m}, changed, true)
 		if err != nil {
 			switch {
-			case s.ctx.Err() != nil || errors.Is(err, errPoolFull) || errors.Is(err, errPoolClosed):
+			case s.ctx.Err() != nil || errors.Is(err, errPoolFull) || errors.Is(err, errPoolClosed) || errors.Is(err, errStruck):
 			case unreachable(err):
 				s.p.suspect(m.ID)
 			default:

@@ -66,6 +66,11 @@ func (s *session) aim(view *balancer.View) (told *wire.Error) {
 			units = union(s.aimed.list(), units)
 		}
 	}
+	if !open && s.link != nil && s.mem.isUnderWay() { // its locks are still those of where it was
+		if all := union(s.aimed.list(), units); view.Apart(all) == nil {
+			units = all
+		}
+	}
 	spans := false
 	if err := view.Apart(units); err != nil {
 		if t.Writes || stays || s.sees == balancer.ConsistencyStrong {
