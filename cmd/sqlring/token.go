@@ -56,6 +56,10 @@ func (c *cli) tokenList() *cobra.Command {
 				return err
 			}
 			return c.print(tokens, func(w io.Writer) {
+				if len(tokens) == 0 {
+					fmt.Fprintln(w, "there is none: sqlring token create NAME --role viewer")
+					return
+				}
 				rows := [][]string{{"NAME", "ROLE", "MADE", "BY"}}
 				for _, t := range tokens {
 					rows = append(rows, []string{t.Name, t.Role, t.At, t.By})
@@ -71,7 +75,7 @@ func (c *cli) tokenRevoke() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "revoke NAME", Short: "Let the bearer of a token in no longer", Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			client, err := c.changer(cmd.Context(), "token revoke")
+			client, err := c.changer(cmd.Context(), "token revoke "+a[0])
 			if err != nil {
 				return err
 			}
@@ -79,7 +83,11 @@ func (c *cli) tokenRevoke() *cobra.Command {
 			if err := c.confirm(cmd.Context(), yes, "revoke token "+a[0]+"?"); err != nil {
 				return err
 			}
-			return client.RevokeToken(cmd.Context(), a[0])
+			if err := client.RevokeToken(cmd.Context(), a[0]); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.err, "token %s is revoked: nobody is let in by it any more\n", a[0])
+			return nil
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")

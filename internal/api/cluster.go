@@ -242,6 +242,9 @@ func (s *Server) changeTokens(ctx context.Context, change topology.Change) (*ans
 	if l.leader != l.node || !l.hasLeader {
 		return nil, notLeader(l, change.String())
 	}
+	if problem := l.mayChange(change, change.String()); problem != nil {
+		return nil, problem
+	}
 	if err := s.propose(ctx, change, ""); err != nil {
 		return nil, proposeProblem(l, change.String(), err)
 	}

@@ -18,6 +18,8 @@
 //	limits.go     who has failed too often; require.go: REQUIRE SSL and the like
 //	transport.go  TLS and compression, on either side; tls_*.go, compress_stream.go
 //	units.go      which units a command is about, and what can not be had together
+//	begun.go      a transaction goes where its first statement is
+//	follow.go     writes at another owner wait for those before
 //	route.go      the way to the owner, and waiting for one
 //	link.go       the connection to a member; setup.go: slot, tracking
 //	confined.go   sessions that have to change their password first

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -37,7 +38,7 @@ const (
 // greeted with, by CONNECTION_ID(), by the number that the member has for it, or by a
 // user variable that has one of those.
 func (s *session) killByText(c command) error {
-	text := c.text()
+	text := bytes.Clone(c.text()) // its buffer is given back before it is sent on
 	k, ok := balancer.ParseKill(text)
 	if ok && k.Variable {
 		var lost bool

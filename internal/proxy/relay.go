@@ -43,6 +43,7 @@ func (s *session) pass(c command) error {
 		s.p.count.again.Add(1)
 		var told *wire.Error
 		if told, err = s.ready(); err == nil && told == nil {
+			s.leavesAgain()
 			told, err = s.awaitLease(c)
 		}
 		if err == nil && told != nil {
@@ -152,6 +153,11 @@ func (s *session) answer(c command) error {
 			if s.mem.askStatus || s.mem.askWritten {
 				if s.learnAfter(); s.expired {
 					return s.withhold(c)
+				}
+			}
+			if s.readsBackFirst() {
+				if err := s.readBack(); err != nil {
+					return s.lost(c, true, err)
 				}
 			}
 			s.restEarly(c)

@@ -22,8 +22,8 @@ import (
 type session struct {
 	p      *Proxy
 	id     uint32
-	conn   net.Conn // the client's; deadlines may be set by anybody
-	client stream
+	conn   net.Conn  // the client's; deadlines may be set by anybody
+	client stream    // replaced before the session is at work for the first time; others may peek then
 	tls    *tls.Conn // above conn; nil: none
 	shown  *x509.Certificate
 	packed *packedStream // client, if it is compressed; else nil

@@ -61,14 +61,16 @@ func (s *session) looksBack() bool {
 
 // tokenOf returns what reads of the session have to see.
 func (s *session) tokenOf() (topology.Position, bool) {
+	t := s.account
 	switch s.sees {
 	case balancer.ConsistencyEventual:
 		return nil, true
 	case balancer.ConsistencySession:
-		return s.written.position()
+		t = &s.written
 	case balancer.ConsistencyAccount, balancer.ConsistencyStrong:
 	}
-	return s.account.position()
+	s.p.identify(t)
+	return t.position()
 }
 
 // goesTo chooses the member for a read. ok is false if it goes where a write would.

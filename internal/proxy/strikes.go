@@ -71,7 +71,10 @@ func (k *strikes) hit() bool {
 // strike that is on its way lands first.
 func (k *strikes) commit() (done func()) {
 	k.committing.Store(true)
-	if k.coming.Load() > 0 && k.made().turn.take(strikePatience) {
+	switch {
+	case k.coming.Load() == 0: // who comes now sees that it commits
+		k.before = k.struck.Load()
+	case k.made().turn.take(strikePatience):
 		k.before = k.struck.Load()
 		<-k.made().turn
 	}
@@ -119,8 +122,8 @@ func (k *strikes) strike(ctx context.Context) (landed func(accepted bool), ok bo
 		if accepted {
 			k.land()
 		}
+		k.coming.Add(-1) // first: who gets the turn is to find it over
 		<-k.made().turn
-		k.coming.Add(-1)
 	}
 	if k.committing.Load() {
 		landed(false)
@@ -142,8 +145,8 @@ func (k *strikes) end(ctx context.Context) (landed func(accepted bool), ok bool)
 		if accepted {
 			k.ended.Store(true)
 		}
-		<-k.made().last
 		k.ending.Add(-1)
+		<-k.made().last
 	}, true
 }
 

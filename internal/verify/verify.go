@@ -29,6 +29,9 @@ var (
 // defaultChunk is how many rows a chunk has at most, unless said otherwise.
 const defaultChunk = 2000
 
+// settleWithin is how long one that is over may take to let go.
+const settleWithin = 2 * time.Second
+
 // Config is what a Verifier needs.
 type Config struct {
 	File   string       // keeps the last run; empty: it is kept in memory alone
@@ -47,7 +50,7 @@ type Verifier struct {
 	mu   sync.Mutex // guards what follows
 	last *rowcheck.Run
 	stop context.CancelFunc // ends what runs; nil: nothing does
-	done chan struct{}      // closed when what runs has ended
+	done chan struct{}      // closed when what runs, or ran last, has ended and is kept; nil: nothing did
 }
 
 // New returns a verifier that knows the last run of its file. A run that was under way
@@ -97,6 +100,7 @@ func (v *Verifier) Last() (rowcheck.Run, bool) {
 // Start begins a run, or goes on with the last one where it stopped. It returns ErrBusy
 // or ErrNothing, wrapped.
 func (v *Verifier) Start(by string, o rowcheck.Options, resume bool) (rowcheck.Run, error) {
+	v.settle()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.stop != nil {
@@ -123,14 +127,36 @@ func (v *Verifier) Start(by string, o rowcheck.Options, resume bool) (rowcheck.R
 	return v.last.Clone(), nil
 }
 
-// background runs work until it returns or is stopped. mu is held.
+// settle waits, for settleWithin at most, until what is over by its own word has let go of its
+// connections and its file: who has seen its end may begin the next.
+func (v *Verifier) settle() {
+	v.mu.Lock()
+	done := v.done
+	over := v.last != nil && v.last.State != rowcheck.StateRunning && (v.last.Repair == nil || v.last.Repair.State != rowcheck.StateRunning)
+	v.mu.Unlock()
+	if done == nil || !over {
+		return
+	}
+	timer := time.NewTimer(settleWithin)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}
+
+// background runs work until it returns or is stopped. What ran before may have its end
+// still to be kept in the file: that is waited for. mu is held.
 func (v *Verifier) background(work func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
+	before, done := v.done, make(chan struct{})
 	v.stop, v.done = cancel, done
 	go func() {
 		defer close(done)
 		defer cancel()
+		if before != nil {
+			<-before
+		}
 		work(ctx)
 		v.mu.Lock()
 		v.stop = nil
@@ -139,15 +165,18 @@ func (v *Verifier) background(work func(context.Context)) {
 	}()
 }
 
-// Stop ends what runs, and waits for it, until ctx ends.
+// Stop ends what runs, and waits for it, and for what has just ended to be kept in the
+// file, until ctx ends.
 func (v *Verifier) Stop(ctx context.Context) error {
 	v.mu.Lock()
 	stop, done := v.stop, v.done
 	v.mu.Unlock()
-	if stop == nil {
+	if stop != nil {
+		stop()
+	}
+	if done == nil {
 		return nil
 	}
-	stop()
 	select {
 	case <-done:
 		return nil

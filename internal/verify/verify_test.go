@@ -3,10 +3,12 @@ package verify_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -272,5 +274,75 @@ func TestARowThatIsNotWhatWasSeenIsLeftAlone(t *testing.T) {
 	run := until(t, v, "the repair ends", func(r rowcheck.Run) bool { return r.Repair.State != rowcheck.StateRunning })
 	if w.rows["m2"][7] != "changed since" || len(w.written) != 0 || len(run.Repair.Failed) != 1 || !strings.Contains(run.Repair.Failed[0].Why, "compare again") {
 		t.Errorf("written %q; %+v", w.written, run.Repair)
+	}
+}
+
+// Who has seen the end of a comparison may begin the next, or the repair, at once: its
+// connections may still be on their way to be closed.
+func TestTheNextOneBeginsRightBehindTheLast(t *testing.T) {
+	w := newWorld(20)
+	w.closing = 100 * time.Millisecond
+	w.rows["m2"][5] = "other"
+	v := start(t, w, filepath.Join(t.TempDir(), "verify.json"))
+	over := func() {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+			if run, _ := v.Last(); run.State != rowcheck.StateRunning && (run.Repair == nil || run.Repair.State != rowcheck.StateRunning) {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatal("it does not end")
+			}
+		}
+	}
+	for range 2 {
+		if _, err := v.Start("dba@n1", rowcheck.Options{}, false); err != nil {
+			t.Fatal(err)
+		}
+		over()
+	}
+	if _, err := v.Repair(t.Context(), verify.RepairRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	over()
+	if _, err := v.Start("dba@n1", rowcheck.Options{}, false); err != nil {
+		t.Error(err)
+	}
+	over()
+}
+
+// Whoever has stopped it may take the directory away: what has just ended is still to be
+// kept there. The file is a pipe here, so that to write it takes as long as the test wants.
+func TestStopWaitsForTheEndToBeKept(t *testing.T) {
+	w := newWorld(100)
+	file := filepath.Join(t.TempDir(), "verify.json")
+	v := start(t, w, file)
+	w.onSum = func(n int) {
+		if n == 18 { // behind the first chunk, whose place is kept at once
+			if err := syscall.Mkfifo(file+".new", 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	begin(t, v, false)
+	until(t, v, "it ends", over)
+	stopped := make(chan error, 1)
+	go func() { stopped <- v.Stop(context.Background()) }()
+	select {
+	case <-stopped:
+		t.Error("it was not waited for the end to be kept")
+		stopped <- nil
+	case <-time.After(200 * time.Millisecond):
+	}
+	pipe, err := os.Open(file + ".new")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	if kept, err := io.ReadAll(pipe); err != nil || !strings.Contains(string(kept), `"state":"done"`) {
+		t.Errorf("kept: %.200s, %v", kept, err)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 }
