@@ -55,7 +55,7 @@ func crossings(t *testing.T, test func(t *testing.T, x *crossing)) {
 	for _, flavour := range []topology.Flavour{topology.FlavourMariaDB, topology.FlavourMySQL} {
 		t.Run(flavour.String(), func(t *testing.T) {
 			x := &crossing{lease: &givenLease{left: time.Hour, given: make(chan struct{})}}
-			x.gates.Store(&gate.Settings{})
+			x.gates.Store(&gate.Settings{HotWidth: 1})
 			x.rules.Store(&[]topology.LimitRule{})
 			x.fronted = inFrontOf(t, flavour, Config{
 				MemberLinks: 6, QueueTimeout: 20 * time.Second, WatchInterval: 20 * time.Millisecond, UniqueKeys: keyed, Lease: x.lease,
@@ -101,12 +101,12 @@ const insert = "INSERT INTO shop.t VALUES (100, 1)"
 
 var obstacles = []obstacle{
 	{"a gate", func(t *testing.T, x *crossing) func() {
-		x.gates.Store(&gate.Settings{Floor: 1, Ceiling: 1})
+		x.gates.Store(&gate.Settings{Floor: 1, Ceiling: 1, HotWidth: 1})
 		eventually(t, "the gate has one place", func() bool {
 			return len(x.Gates()) == 0 || x.Gates()[0].Settings.Ceiling == 1
 		})
 		clear := x.holders(t, 1)
-		return func() { clear(); x.gates.Store(&gate.Settings{}) }
+		return func() { clear(); x.gates.Store(&gate.Settings{HotWidth: 1}) }
 	}, insert},
 	{"a rule", func(t *testing.T, x *crossing) func() {
 		rules := []topology.LimitRule{{Scope: "all", Concurrency: 1, Until: time.Now().Add(time.Hour)}}
