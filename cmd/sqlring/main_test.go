@@ -48,7 +48,7 @@ func setup(t *testing.T, env *testscript.Env) error {
 	}
 	node := apitest.NewRing()
 	sock := filepath.Join(dir, "api.sock")
-	s := api.New(api.Config{Listen: "127.0.0.1:0", Socket: sock, Propose: time.Second, Checks: fakeChecks(), Verifier: &apitest.Verifier{}}, node)
+	s := api.New(api.Config{Listen: "127.0.0.1:0", Socket: sock, Propose: time.Second, Checks: fakeChecks(), Verifier: &apitest.Verifier{}, Cluster: &apitest.Cluster{}}, node)
 	if err := s.Listen(); err != nil {
 		return err
 	}
