@@ -166,7 +166,7 @@ who would wait for longer than --shed-wait gets an error (1041) at once.`,
 	flags.IntVar(&f.threads, "running-threads", 0, "Threads_running of a member from which on it has too much to do; 0: do not ask")
 	flags.IntVar(&f.lockWaits, "row-lock-waits", 0, "the same of Innodb_row_lock_current_waits")
 	flags.StringVar(&f.hot, "hot-keys", "", "on, dry-run or off")
-	flags.IntVar(&f.hotWidth, "hot-width", 0, "transactions that may have a hot key at once")
+	flags.IntVar(&f.hotWidth, "hot-width", 0, "transactions that may have a hot key at once; 2 unless set")
 	flags.BoolVar(&f.defaults, "default", false, "begin from the defaults")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show what would change, and change nothing")
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -11,11 +12,11 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/mysqltest"
-	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -23,109 +24,6 @@ import (
 
 // The figures of docs/performance.md about bursts: `make burst`. They need a machine on
 // which nothing else runs, and are printed, not judged.
-
-// figure is what came of one run at one peer.
-type figure struct {
-	rate   float64 // transactions per second
-	p50    time.Duration
-	p99    time.Duration
-	errors int
-	served int
-}
-
-// load is clients without think time, each on a connection that it keeps.
-type load struct {
-	addr, user string
-	clients    int
-	lasts      time.Duration
-	after      time.Duration            // what is answered sooner than this counts for nothing
-	texts      func() []string          // of one transaction
-	each       func(took time.Duration) // is told of each; may be nil
-}
-
-// run has the clients work for a while. Latency counts from the first attempt; who is never
-// served counts with all his waiting. One that is told that there are too many connections
-// comes back.
-func (l load) run(t *testing.T) figure {
-	t.Helper()
-	var mu sync.Mutex
-	var f figure
-	var latency []time.Duration
-	var all sync.WaitGroup
-	began := time.Now()
-	until := began.Add(l.lasts)
-	for range l.clients {
-		all.Go(func() {
-			var own []time.Duration
-			errors, asked := 0, time.Now()
-			var c *raw
-			for time.Now().Before(until) {
-				if c == nil {
-					if c = l.connect(t, until); c == nil {
-						time.Sleep(time.Duration(50+rand.IntN(100)) * time.Millisecond)
-						continue
-					}
-				}
-				failed := false
-				for _, text := range l.texts() {
-					if n, _ := c.query(text); n != 0 {
-						failed = true
-						break
-					}
-				}
-				switch {
-				case !time.Now().Before(until):
-				case failed:
-					errors++
-					_ = c.conn.Close()
-					c = nil
-				case time.Since(began) < l.after:
-					asked = time.Now()
-				default:
-					own = append(own, time.Since(asked))
-					if l.each != nil {
-						l.each(time.Since(asked))
-					}
-					asked = time.Now()
-				}
-			}
-			if c != nil {
-				_ = c.conn.Close()
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			f.errors += errors
-			if len(own) > 0 {
-				f.served++
-			} else {
-				own = append(own, time.Since(began))
-			}
-			latency = append(latency, own...)
-		})
-	}
-	all.Wait()
-	slices.Sort(latency)
-	f.rate = float64(len(latency)-l.clients+f.served) / (l.lasts - l.after).Seconds()
-	f.p50, f.p99 = latency[len(latency)/2], latency[len(latency)*99/100]
-	return f
-}
-
-// connect returns a client that is logged in, nil if there is no room for it.
-func (l load) connect(t *testing.T, until time.Time) *raw {
-	conn, err := net.DialTimeout("tcp", l.addr, 5*time.Second)
-	if err != nil {
-		return nil
-	}
-	_ = conn.SetDeadline(until.Add(10 * time.Millisecond))
-	c := &raw{t: t, conn: conn, own: wire.NewConn(conn, 1<<24)}
-	if err := c.login(l.user, appPassword, rawCaps); err != nil {
-		_ = conn.Close()
-		return nil
-	}
-	// Who waits as this ends is served: a crowd that hangs up is one without patience.
-	_ = conn.SetDeadline(until.Add(3 * time.Second))
-	return c
-}
 
 // startHAProxy puts HAProxy in front of a server, with at most 90 connections and a queue;
 // "" if it is not installed.
@@ -177,67 +75,58 @@ func TestFiguresOfBursts(t *testing.T) {
 		peers["haproxy"] = addr
 	}
 	rounds, lasts := envInt("SQLRING_BURST_ROUNDS", 3), time.Duration(envInt("SQLRING_BURST_SECONDS", 6))*time.Second
-	for _, c := range []struct {
-		name    string
-		clients int
-		texts   func() []string
-	}{
-		{"2000 clients, a hot row", 2000, func() []string {
-			id := 1 + rand.IntN(10000)
-			return []string{"BEGIN", fmt.Sprintf("SELECT k FROM shop.t WHERE id=%d", id), fmt.Sprintf("UPDATE shop.t SET k=k+1 WHERE id=%d", id), "UPDATE shop.hot SET c=c+1 WHERE id=1", "COMMIT"}
-		}},
-		{"2000 clients, no hot row", 2000, func() []string {
-			id := 1 + rand.IntN(10000)
-			return []string{"BEGIN", fmt.Sprintf("SELECT k FROM shop.t WHERE id=%d", id), fmt.Sprintf("UPDATE shop.t SET k=k+1 WHERE id=%d", id), "COMMIT"}
-		}},
-		{"512 clients, one counter", 512, func() []string { return []string{"UPDATE shop.hot SET c=c+1 WHERE id=1"} }},
+	for _, c := range []load{
+		{Clients: 2000, Does: "a hot row"},
+		{Clients: 2000, Does: "no hot row"},
+		{Clients: 512, Does: "one counter"},
+		{Clients: 512, Does: "one counter, room for all"},
 	} {
+		if only := os.Getenv("SQLRING_BURST_ONLY"); only != "" && only != c.Does {
+			continue
+		}
+		name := fmt.Sprintf("%d clients, %s", c.Clients, c.Does)
+		c.User, c.Lasts = "app", lasts
+		if c.Does == "one counter, room for all" { // 512 threads at one row: who has no queue in front of the server
+			r.server.Exec(t, "SET GLOBAL max_connections=1000")
+		}
 		got := map[string][]figure{}
-		names := slices.Sorted(func(yield func(string) bool) {
-			for name := range peers {
-				if !yield(name) {
-					return
-				}
-			}
-		})
+		proxys := map[string]time.Duration{}
+		names := slices.Sorted(maps.Keys(peers))
 		for range rounds {
-			for _, name := range names {
-				got[name] = append(got[name], load{addr: peers[name], user: "app", clients: c.clients, lasts: lasts, texts: c.texts}.run(t))
+			for _, peer := range names {
+				c.Addr = peers[peer]
+				before := used(t)
+				got[peer] = append(got[peer], c.start(t)())
+				proxys[peer] += used(t) - before
 				time.Sleep(1500 * time.Millisecond)
 			}
 			rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		}
-		for _, name := range names {
-			f := middle(got[name])
-			t.Logf("FIGURE %-25s %-8s %7.0f/s  p50 %8s  p99 %8s  %d served, %d errors", c.name, name, f.rate, f.p50.Round(time.Millisecond), f.p99.Round(time.Millisecond), f.served, f.errors)
+		for _, peer := range names {
+			f := middle(got[peer])
+			t.Logf("FIGURE %-25s %-8s %7.0f/s  p50 %8s  p99 %8s  %d served, %d errors", name, peer, f.Rate, f.P50.Round(time.Millisecond), f.P99.Round(time.Millisecond), f.Served, f.Errors)
+		}
+		all := 0.0
+		for _, f := range got["sqlring"] {
+			all += f.Rate * lasts.Seconds()
 		}
 		g := r.Gates()[0]
-		t.Logf("FIGURE %-25s gate: limit %d, inflation %.2f, %d hot keys", c.name, g.Limit, g.Inflation, len(g.Hot))
+		t.Logf("FIGURE %-25s gate: limit %d, inflation %.2f, %d hot keys; the proxy takes %.0f us of CPU a transaction", name, g.Limit, g.Inflation, len(g.Hot), float64(proxys["sqlring"].Microseconds())/all)
 	}
-	figureNoisy(t, r, lasts)
+}
+
+// used is the CPU time that this process, the proxy's, has taken.
+func used(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func middle(figures []figure) figure {
-	slices.SortFunc(figures, func(a, b figure) int { return int(a.rate - b.rate) })
+	slices.SortFunc(figures, func(a, b figure) int { return int(a.Rate - b.Rate) })
 	return figures[len(figures)/2]
-}
-
-// settles is how long a crowd has to come, and a gate to find how many it lets in.
-const settles = 5 * time.Second
-
-// figureNoisy is a quiet account of 5 clients, alone and beside one of 1 500.
-func figureNoisy(t *testing.T, r *real, lasts time.Duration) {
-	texts := func() []string { return []string{fmt.Sprintf("SELECT k FROM shop.t WHERE id=%d", 1+rand.IntN(10000))} }
-	quiet := load{addr: r.Addr(), user: "quiet", clients: 5, lasts: lasts, texts: texts}
-	alone := quiet.run(t)
-	quiet.lasts, quiet.after = lasts+settles, settles
-	var noisy sync.WaitGroup
-	noisy.Go(func() {
-		load{addr: r.Addr(), user: "app", clients: 1500, lasts: lasts + settles + time.Second, texts: texts}.run(t)
-	})
-	beside := quiet.run(t)
-	noisy.Wait()
-	t.Logf("FIGURE a quiet account: p99 %s alone, %s beside one with 1500 clients (%.1f times)", alone.p99.Round(10*time.Microsecond), beside.p99.Round(10*time.Microsecond), float64(beside.p99)/float64(alone.p99))
 }
 
 func figureKeys(_ context.Context, _ topology.MemberID, _, table string) ([]balancer.UniqueKey, error) {
@@ -265,17 +154,17 @@ func TestFigureFrozen(t *testing.T) {
 	var is bool // frozen
 	took := map[bool][]time.Duration{}
 	well := load{
-		addr: p.Addr(), user: "app", clients: 8, lasts: 2*lasts + 2*time.Second, texts: func() []string { return []string{"UPDATE shop.t SET k=k+1 WHERE id=1"} },
+		Addr: p.Addr(), User: "app", Clients: 8, Lasts: 2*lasts + 2*time.Second, Does: "UPDATE shop.t SET k=k+1 WHERE id=1",
 		each: func(d time.Duration) {
 			mu.Lock()
 			took[is] = append(took[is], d)
 			mu.Unlock()
 		},
 	}
-	stuck := load{addr: p.Addr(), user: "app", clients: 300, lasts: 2*lasts + 3*time.Second, texts: func() []string { return []string{"SELECT k FROM other.t WHERE id=1", "DO SLEEP(0)"} }}
-	var frozen, all sync.WaitGroup
+	stuck := load{Addr: p.Addr(), User: "app", Clients: 300, Lasts: 2*lasts + 3*time.Second, Does: "elsewhere"}
+	var all sync.WaitGroup
 	all.Go(func() { well.run(t) })
-	frozen.Go(func() { stuck.run(t) }) // they connect while it is well
+	frozen := stuck.start(t) // they connect while it is well
 	time.Sleep(lasts)
 	a.Freeze()
 	mu.Lock()
@@ -283,7 +172,7 @@ func TestFigureFrozen(t *testing.T) {
 	mu.Unlock()
 	all.Wait()
 	a.Thaw()
-	frozen.Wait()
+	frozen()
 	p99 := func(of []time.Duration) time.Duration {
 		slices.Sort(of)
 		return of[len(of)*99/100]

@@ -134,8 +134,8 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 	g := s.gateOf(m.ID)
 	digest := s.digest()
 	g.mu.Lock()
-	class := g.gate.Class(s.class(), digest)
-	if g.gate.Enter(class) {
+	class, laned := g.gate.Class(s.class(), digest), s.visit != nil && s.visit.Holds()
+	if g.gate.Enter(class, laned) {
 		g.mu.Unlock()
 		if s.errand != (gate.Errand{}) {
 			s.errand.Enters(s.p.now())
@@ -143,7 +143,7 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 		s.admitted = admission{gate: g, class: class}
 		return nil
 	}
-	return s.queue(g, gate.Request{Class: class, Digest: digest}, whereto{m, reading})
+	return s.queue(g, gate.Request{Class: class, Digest: digest, Laned: laned}, whereto{m, reading})
 }
 
 // leavePlace gives the place back, and the lane, and lets in who is next.

@@ -81,17 +81,21 @@ func (s *session) takeLane() *wire.Error {
 	if !warm {
 		return nil
 	}
-	key, name, ok := s.rowKey(g)
+	row, ok := s.rowOf(g)
 	if !ok {
 		return nil
 	}
 	if s.visit == nil {
 		s.visit, s.visitAt = new(gate.Visit), g
 	}
+	s.visit.Inside = s.admitted.gate == g
 	g.mu.Lock()
 	now := s.p.now()
 	g.suspect(digest, now) // it is still wanted
-	waits := g.gate.Visit(s.visit, key, name, now)
+	waits := g.gate.Visit(s.visit, row.key, now)
+	if s.visit.Unnamed() {
+		s.visit.Name(row.String())
+	}
 	if !waits {
 		if !s.visit.Any() {
 			s.visit, s.visitAt = nil, nil
@@ -126,6 +130,9 @@ func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wir
 	late := g.gate.GiveUp(s.visit, goesOn)
 	shed := late && !gone && !goesOn && s.ctx.Err() == nil
 	g.tallies.Laned(s.digest(), waited, shed)
+	if late && g.gate.Waiting() > 0 {
+		g.wake(s.p.now()) // it may have stood in the way of who wants a place
+	}
 	after := g.gate.RetryAfter().Round(time.Millisecond).Milliseconds()
 	g.mu.Unlock()
 	s.p.putGateWaiter(w)

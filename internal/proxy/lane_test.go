@@ -42,7 +42,7 @@ func (f *faked) heat(t *testing.T, texts ...string) {
 
 func laned(t *testing.T, b *busy, s gate.Settings) *faked {
 	t.Helper()
-	s.Ceiling = 50
+	s.Ceiling, s.HotWidth = 50, 1
 	f := startFaked(t, Config{UniqueKeys: keyed, Gates: func() gate.Settings { return s }}, b.answer)
 	t.Cleanup(b.release) // before the member is waited for
 	return f
@@ -152,6 +152,34 @@ func (f *faked) inTransactions(t *testing.T, n int, text string) (clients []*raw
 		clients = append(clients, c)
 	}
 	return clients
+}
+
+// While transactions stand in line for a lane, another one is let in once one of them has
+// gone on.
+func TestALineOfTransactionsKeepsOthersOut(t *testing.T) {
+	b := newBusy()
+	f := laned(t, b, gate.Settings{})
+	const hot = "UPDATE shop.t SET v=v+1 WHERE id=5"
+	f.heat(t, hot)
+	f.inTransactions(t, 3, hot)
+	line := f.inTransactions(t, 2, "SELECT 1")
+	var all sync.WaitGroup
+	for _, c := range line {
+		all.Go(func() { c.query(hot) })
+	}
+	eventually(t, "they stand in line", func() bool { h := f.Gates()[0].Hot; return len(h) == 1 && h[0].Waiting == 2 })
+	before := f.Gates()[0].Counts
+	next := f.client(t)
+	if n, _ := next.query("BEGIN"); n != 0 {
+		t.Errorf("%d", n)
+	}
+	if after := f.Gates()[0].Counts; after.Waits != before.Waits+1 {
+		t.Errorf("it did not wait: %+v", after)
+	}
+	all.Wait()
+	if h := f.Gates()[0].Hot; h[0].Passed != 2 {
+		t.Errorf("%+v", h)
+	}
 }
 
 // A client that goes while it has a lane, or waits for one, leaves it to the next.

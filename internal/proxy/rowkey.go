@@ -67,8 +67,24 @@ func (p *Proxy) keysOf(g *memberGate, schema, table string) []balancer.UniqueKey
 	return *unique
 }
 
-// rowKey returns which row the command under way locks, if it is one by a unique key.
-func (s *session) rowKey(g *memberGate) (key gate.Key, name string, ok bool) {
+// rowKey is a row that a command locks, found by a unique key.
+type rowKey struct {
+	key           gate.Key
+	schema, table string
+	unique        balancer.UniqueKey
+}
+
+// String is the row as it is shown: its values are told by a hash.
+func (k rowKey) String() string {
+	columns := make([]string, len(k.unique.Columns))
+	for i, c := range k.unique.Columns {
+		columns[i] = c.Name
+	}
+	return fmt.Sprintf("%s.%s(%s)#%08x", k.schema, k.table, strings.Join(columns, ","), uint32(k.key>>32))
+}
+
+// rowOf returns which row the command under way locks, if it is one by a unique key.
+func (s *session) rowOf(g *memberGate) (row rowKey, ok bool) {
 	f := &s.plan.Statements[0]
 	schema, table := f.Tables[0].Schema, f.Tables[0].Name
 	if schema == "" {
@@ -78,43 +94,41 @@ func (s *session) rowKey(g *memberGate) (key gate.Key, name string, ok bool) {
 		}
 	}
 	if schema == "" {
-		return 0, "", false
+		return rowKey{}, false
 	}
 	unique := s.p.keysOf(g, schema, table)
 	if len(unique) == 0 {
-		return 0, "", false
+		return rowKey{}, false
 	}
 	values, ok := s.keyValues(f)
 	if !ok {
-		return 0, "", false
+		return rowKey{}, false
 	}
 	for _, u := range unique {
-		if key, name, ok := hashRow(schema, table, u, f.Keys, values); ok {
-			return key, name, true
+		if key, ok := hashRow(schema, table, u, f.Keys, values); ok {
+			return rowKey{key, schema, table, u}, true
 		}
 	}
-	return 0, "", false
+	return rowKey{}, false
 }
 
 // hashRow returns the key of the row with these values, if they are all of a unique key.
-func hashRow(schema, table string, u balancer.UniqueKey, keys []balancer.Key, values [][]byte) (gate.Key, string, bool) {
+func hashRow(schema, table string, u balancer.UniqueKey, keys []balancer.Key, values [][]byte) (gate.Key, bool) {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(schema + "\x00" + table))
-	var columns []string
+	var room [64]byte
+	_, _ = h.Write(append(append(append(room[:0], schema...), 0), table...))
 	for _, c := range u.Columns {
 		i := slices.IndexFunc(keys, func(k balancer.Key) bool { return strings.EqualFold(k.Column, c.Name) })
 		if i < 0 || values[i] == nil {
-			return 0, "", false
+			return 0, false
 		}
-		form, ok := balancer.AppendComparable([]byte{0}, values[i], c.Compare)
+		form, ok := balancer.AppendComparable(append(room[:0], 0), values[i], c.Compare)
 		if !ok {
-			return 0, "", false
+			return 0, false
 		}
 		_, _ = h.Write(form)
-		columns = append(columns, c.Name)
 	}
-	sum := h.Sum64()
-	return gate.Key(sum), fmt.Sprintf("%s.%s(%s)#%08x", schema, table, strings.Join(columns, ","), uint32(sum>>32)), len(columns) > 0
+	return gate.Key(h.Sum64()), len(u.Columns) > 0
 }
 
 // keyValues returns the values of the keys of the command's statement, nil for one that is
@@ -129,14 +143,15 @@ func (s *session) keyValues(f *balancer.Facts) (values [][]byte, ok bool) {
 		d = new(balancer.Digester)
 	}
 	defer s.p.reader.digesters.Put(d)
-	d.Digest(text, s.mem.dialect(s.p.version()))
+	dialect := s.mem.dialect(s.p.version())
+	d.Digest(text, dialect)
 	places := d.Values()
 	values = make([][]byte, len(f.Keys))
 	for i, k := range f.Keys {
 		if k.Value >= len(places) || places[k.Value].Count != 1 && !k.Row {
 			continue
 		}
-		at, ok := balancer.ValueIn(text, s.mem.dialect(s.p.version()), places[k.Value], k.Nth)
+		at, ok := balancer.ValueIn(text, dialect, places[k.Value], k.Nth)
 		if !ok {
 			continue
 		}

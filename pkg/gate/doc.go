@@ -13,7 +13,7 @@
 // queue allows (sojourn.go, after CoDel and Facebook's controlled delay and adaptive LIFO).
 //
 // Lanes (lane.go) keep those apart who would wait for one another in the member:
-// a key that several transactions want at once is hot, and has one of them at a time.
+// a key that several transactions want at once is hot, and has two of them at a time.
 //
 // The package reads no clock and takes no lock: [Instant] is an argument, and a caller that
 // has several goroutines guards a Gate with a mutex. It wakes nobody: what [Gate.Next]
@@ -23,7 +23,8 @@
 //
 //   - At most max(limit, 1) places are taken by who had to ask; who may not wait (a
 //     transaction that is open) takes none, and the places of administration are apart.
-//   - While somebody waits for whom there is a place, Next returns somebody.
+//   - While somebody waits for whom there is a place, Next returns somebody; there is none for
+//     another transaction while several stand in line for a lane with theirs.
 //   - A waiter leaves once: granted, shed or dropped.
 //   - No account, digest or class starves while others are served: each waits for at most one
 //     turn of the others at its priority, and every eighth turn is that of a lower priority.

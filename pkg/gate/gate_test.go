@@ -61,7 +61,7 @@ func TestWhoIsServedNext(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			g := New(fixed(1, Absorb), at(0))
-			if !g.Enter(Read) {
+			if !g.Enter(Read, false) {
 				t.Fatal("no place in an empty gate")
 			}
 			names := map[*Waiter]string{}
@@ -81,7 +81,7 @@ func TestWhoIsServedNext(t *testing.T) {
 // One that has been served comes after those that have not, however often it comes back.
 func TestAskingOnceMoreGivesNoTurn(t *testing.T) {
 	g := New(fixed(1, Absorb), at(0))
-	g.Enter(Read)
+	g.Enter(Read, false)
 	for range 6 {
 		mustWait(t, g, &Waiter{Request: Request{Account: "many"}}, at(0))
 	}
@@ -103,7 +103,7 @@ func TestAskingOnceMoreGivesNoTurn(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	g := New(Settings{Floor: 1, Ceiling: 1, MaxQueue: 4, QueueBytes: 1000, MaxWait: time.Second}, at(0))
-	g.Enter(Write)
+	g.Enter(Write, false)
 	come := func(account string, bytes int, deadline Instant) (*Waiter, Refusal) {
 		w := &Waiter{Request: Request{Class: Write, Account: account, Bytes: bytes, Deadline: deadline}}
 		return w, g.Wait(w, at(0))
@@ -158,7 +158,7 @@ func TestShares(t *testing.T) {
 	g := New(fixed(8, Absorb), at(0))
 	enter := func(c Class, n int) (entered int) {
 		for range n {
-			if g.Enter(c) {
+			if g.Enter(c, false) {
 				entered++
 			}
 		}
@@ -191,7 +191,7 @@ func TestShares(t *testing.T) {
 func TestWritesAndReadsLeaveEachOtherAQuarter(t *testing.T) {
 	g := New(fixed(8, Absorb), at(0))
 	for range 8 {
-		g.Enter(Read)
+		g.Enter(Read, false)
 	}
 	for range 8 {
 		mustWait(t, g, &Waiter{Request: Request{Class: Read}}, at(0))
@@ -219,15 +219,15 @@ func TestTheLagOfPeersHoldsWritesBack(t *testing.T) {
 	g.Press(Pressure{HeldBack: 1})
 	entered := 0
 	for range 16 {
-		if g.Enter(Write) {
+		if g.Enter(Write, false) {
 			entered++
 		}
 	}
-	if entered != 2 || !g.Enter(Read) || !g.State().Braked {
+	if entered != 2 || !g.Enter(Read, false) || !g.State().Braked {
 		t.Errorf("%d writes have places, an eighth is left to them; reads have theirs", entered)
 	}
 	g.Press(Pressure{})
-	if !g.Enter(Write) {
+	if !g.Enter(Write, false) {
 		t.Error("the peers have caught up")
 	}
 }
@@ -256,11 +256,11 @@ func TestTheMembersOwnWordHoldsTheLimitDown(t *testing.T) {
 
 func TestClientsThatAlwaysLeaveAreNotMadeToWait(t *testing.T) {
 	g := New(fixed(1, Shed), at(0))
-	g.Enter(Read)
+	g.Enter(Read, false)
 	now := at(0)
 	for range 20 { // ten places a second are given back
 		g.Leave(Read)
-		g.Enter(Read)
+		g.Enter(Read, false)
 		now = now.Add(100 * time.Millisecond)
 		g.Tick(now, 1)
 	}
@@ -281,7 +281,7 @@ func TestClientsThatAlwaysLeaveAreNotMadeToWait(t *testing.T) {
 
 func TestSaturationIsEnteredAndLeft(t *testing.T) {
 	g := New(fixed(1, Absorb), at(0))
-	g.Enter(Read)
+	g.Enter(Read, false)
 	now, w := at(0), &Waiter{}
 	var seen []string
 	tick := func() {
@@ -317,7 +317,7 @@ func TestAnEpisodeCountsItsOwn(t *testing.T) {
 	s := fixed(1, Shed)
 	s.MaxQueue = 2
 	g := New(s, at(0))
-	g.Enter(Read)
+	g.Enter(Read, false)
 	now := at(0)
 	pass := func(d time.Duration) {
 		for range d / (250 * time.Millisecond) {
@@ -397,7 +397,7 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 				if r.IntN(4) == 0 {
 					w.Deadline = now.Add(time.Duration(r.IntN(50_000_000)))
 				}
-				if g.Enter(w.Class) {
+				if g.Enter(w.Class, false) {
 					taken[w.Class]++
 				} else if g.Wait(w, now) == Granted {
 					waiting[w] = true
@@ -457,7 +457,7 @@ func BenchmarkIdleGate(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c := g.Class(Read, 77)
-		if !g.Enter(c) {
+		if !g.Enter(c, false) {
 			b.Fatal("full")
 		}
 		g.Leave(c)
@@ -481,7 +481,7 @@ func TestIdleGateCostsNoMemory(t *testing.T) {
 	n := testing.AllocsPerRun(1000, func() {
 		now += 10_000
 		c := g.Class(Read, 5)
-		g.Enter(c)
+		g.Enter(c, false)
 		g.Sample(5, time.Millisecond, now)
 		g.Leave(c)
 		g.Tick(now, 0)
@@ -498,7 +498,7 @@ func TestASlowMemberIsNotStarved(t *testing.T) {
 	for range 300 {
 		g.Sample(1, time.Millisecond, now)
 	}
-	for g.Enter(Read) {
+	for g.Enter(Read, false) {
 	}
 	fewest := g.Limit()
 	for range 4000 {
@@ -517,7 +517,7 @@ func TestASlowMemberIsNotStarved(t *testing.T) {
 // account who came sooner and are new, but not before another account's.
 func TestAnErrandComesFirstWithinItsAccount(t *testing.T) {
 	g, now := New(Settings{Floor: 1, Ceiling: 1}, at(0)), at(0)
-	g.Enter(Read)
+	g.Enter(Read, false)
 	waiter := func(account string, since Instant) *Waiter {
 		now = now.Add(time.Millisecond)
 		w := &Waiter{Request: Request{Class: Read, Account: account, Digest: 1, Since: since}}
@@ -590,7 +590,7 @@ func TestANewcomerHasAnEighthOfHisAccountsTurns(t *testing.T) {
 		"nobody else waits": {},
 	} {
 		g, now := New(Settings{Floor: 1, Ceiling: 1}, at(0)), at(0)
-		g.Enter(Read)
+		g.Enter(Read, false)
 		want := &Waiter{Request: Request{Class: Read, Account: "a", Digest: 1}}
 		mustWait(t, g, want, now)
 		turns := 0

@@ -12,8 +12,9 @@ type Key uint64
 // Visit is what a transaction has of hot keys. The zero value is nothing. The caller keeps
 // it where it is from Visit to Done.
 type Visit struct {
-	Owner any // the caller's own
-	At    Instant
+	Owner  any // the caller's own
+	At     Instant
+	Inside bool // it has a place already: who waits so keeps others out (see Gate.crowded)
 
 	lane       *lane
 	holds      bool
@@ -26,6 +27,12 @@ func (v *Visit) Any() bool { return v.lane != nil }
 
 // Holds reports whether the transaction has the lane.
 func (v *Visit) Holds() bool { return v.holds }
+
+// Unnamed reports whether the row that the transaction wants has no name yet.
+func (v *Visit) Unnamed() bool { return v.lane != nil && v.lane.name == "" }
+
+// Name says what people are to call that row.
+func (v *Visit) Name(name string) { v.lane.name = name }
 
 // HotKey is a key that several transactions have wanted at once.
 type HotKey struct {
@@ -45,6 +52,8 @@ type lanes struct {
 	warm  map[uint64]Instant // digests, and until when they are
 	keys  map[Key]*lane
 	waits uint64
+	// inside is how many of those who wait for a lane have a place.
+	inside int
 }
 
 type lane struct {
@@ -107,7 +116,7 @@ func (g *Gate) AnyWarm() bool { return len(g.lanes.warm) > 0 }
 // Visit takes in that a transaction wants a row, and reports whether it has to wait for its
 // lane. A transaction has one lane at the most: one that holds a lane and wants another
 // row goes on without, so that two of them can not wait for each other here.
-func (g *Gate) Visit(v *Visit, key Key, name string, now Instant) (waits bool) {
+func (g *Gate) Visit(v *Visit, key Key, now Instant) (waits bool) {
 	if v.lane != nil {
 		switch {
 		case v.lane.key == key:
@@ -120,7 +129,7 @@ func (g *Gate) Visit(v *Visit, key Key, name string, now Instant) (waits bool) {
 		}
 		g.Done(v, now)
 	}
-	l := g.lanes.of(key, name)
+	l := g.lanes.of(key)
 	if l == nil {
 		return false
 	}
@@ -141,12 +150,12 @@ func (g *Gate) Visit(v *Visit, key Key, name string, now Instant) (waits bool) {
 	}
 	l.waits++
 	g.lanes.waits++
-	l.push(v)
+	g.lanes.push(l, v)
 	return true
 }
 
 // of returns the lane of a key, nil if there is no room for another one.
-func (ls *lanes) of(key Key, name string) *lane {
+func (ls *lanes) of(key Key) *lane {
 	if l := ls.keys[key]; l != nil {
 		return l
 	}
@@ -163,7 +172,7 @@ func (ls *lanes) of(key Key, name string) *lane {
 			return nil
 		}
 	}
-	l := &lane{key: key, name: name}
+	l := &lane{key: key}
 	ls.keys[key] = l
 	return l
 }
@@ -176,7 +185,7 @@ func (g *Gate) Done(v *Visit, now Instant) (next *Visit) {
 		return nil
 	}
 	if v.queued {
-		l.remove(v)
+		g.lanes.remove(v)
 	}
 	held := v.holds
 	v.lane, v.holds = nil, false
@@ -187,7 +196,7 @@ func (g *Gate) Done(v *Visit, now Instant) (next *Visit) {
 		return nil
 	}
 	l.holders--
-	return l.advance(g.set.HotWidth)
+	return g.lanes.advance(l, g.set.HotWidth)
 }
 
 // GiveUp has a transaction wait no more: it goes on without the lane, or it ends. It reports
@@ -196,7 +205,7 @@ func (g *Gate) GiveUp(v *Visit, goesOn bool) bool {
 	if !v.queued {
 		return false
 	}
-	v.lane.remove(v)
+	g.lanes.remove(v)
 	if goesOn {
 		v.lane.passed++
 	}
@@ -212,28 +221,28 @@ func (g *Gate) NextLane() *Visit {
 		}
 		if g.set.Hot != HotOn {
 			v := l.first
-			l.remove(v)
+			g.lanes.remove(v)
 			return v
 		}
-		if v := l.advance(g.set.HotWidth); v != nil {
+		if v := g.lanes.advance(l, g.set.HotWidth); v != nil {
 			return v
 		}
 	}
 	return nil
 }
 
-func (l *lane) advance(width int) *Visit {
+func (ls *lanes) advance(l *lane, width int) *Visit {
 	if l.first == nil || l.holders >= width {
 		return nil
 	}
 	v := l.first
-	l.remove(v)
+	ls.remove(v)
 	l.holders++
 	v.holds = true
 	return v
 }
 
-func (l *lane) push(v *Visit) {
+func (ls *lanes) push(l *lane, v *Visit) {
 	v.prev, v.next, v.queued = l.last, nil, true
 	if l.last == nil {
 		l.first = v
@@ -242,9 +251,13 @@ func (l *lane) push(v *Visit) {
 	}
 	l.last = v
 	l.waiting++
+	if v.Inside {
+		ls.inside++
+	}
 }
 
-func (l *lane) remove(v *Visit) {
+func (ls *lanes) remove(v *Visit) {
+	l := v.lane
 	if v.prev == nil {
 		l.first = v.next
 	} else {
@@ -257,6 +270,9 @@ func (l *lane) remove(v *Visit) {
 	}
 	v.prev, v.next, v.queued = nil, nil, false
 	l.waiting--
+	if v.Inside {
+		ls.inside--
+	}
 }
 
 // cool forgets digests and keys that are not hot any more.

@@ -36,23 +36,27 @@ func heated(t *testing.T, s Settings) (*Gate, []*Visit) {
 	var users []*Visit
 	for i := range 3 {
 		v := new(Visit)
-		if g.Visit(v, 1, "t.id", at(0)) {
+		if g.Visit(v, 1, at(0)) {
 			t.Fatal("who comes first waits for nobody")
 		}
 		if v.Holds() != (i == 2) {
 			t.Fatalf("user %d: holds %t", i, v.Holds())
 		}
+		if v.Unnamed() != (i == 0) {
+			t.Fatalf("user %d: it has a name: %t", i, i > 0)
+		}
+		v.Name("t.id")
 		users = append(users, v)
 	}
 	return g, users
 }
 
 func TestOneAtATime(t *testing.T) {
-	g, users := heated(t, Settings{})
+	g, users := heated(t, Settings{HotWidth: 1})
 	var queue []*Visit
 	for range 3 {
 		v := new(Visit)
-		if !g.Visit(v, 1, "t.id", at(0)) {
+		if !g.Visit(v, 1, at(0)) {
 			t.Fatal("the lane is taken")
 		}
 		queue = append(queue, v)
@@ -61,7 +65,7 @@ func TestOneAtATime(t *testing.T) {
 		t.Error("one that had no lane gives none back")
 	}
 	holder := users[2]
-	if g.Visit(holder, 1, "t.id", at(0)) {
+	if g.Visit(holder, 1, at(0)) {
 		t.Error("who holds the lane does not wait for it")
 	}
 	for i := range queue {
@@ -78,7 +82,7 @@ func TestOneAtATime(t *testing.T) {
 		t.Error("nobody waits")
 	}
 	fresh := new(Visit)
-	if g.Visit(fresh, 1, "t.id", at(0)) || !fresh.Holds() {
+	if g.Visit(fresh, 1, at(0)) || !fresh.Holds() {
 		t.Error("the lane is free")
 	}
 }
@@ -86,21 +90,21 @@ func TestOneAtATime(t *testing.T) {
 // Who holds a lane and wants another row goes on without: the two could wait for each
 // other.
 func TestNobodyWaitsForASecondLane(t *testing.T) {
-	g, users := heated(t, Settings{})
+	g, users := heated(t, Settings{HotWidth: 1})
 	var others []*Visit
 	for range 3 {
 		v := new(Visit)
-		g.Visit(v, 2, "t.id", at(0))
+		g.Visit(v, 2, at(0))
 		others = append(others, v)
 	}
-	if !others[2].Holds() || g.Visit(users[2], 2, "t.id", at(0)) || g.Visit(others[2], 1, "t.id", at(0)) {
+	if !others[2].Holds() || g.Visit(users[2], 2, at(0)) || g.Visit(others[2], 1, at(0)) {
 		t.Error("each holds one lane and wants the other's")
 	}
 	if k := g.HotKeys(); k[0].Passed+k[1].Passed != 2 {
 		t.Errorf("%+v", k)
 	}
 	waits := new(Visit)
-	if !g.Visit(waits, 1, "t.id", at(0)) || !g.GiveUp(waits, true) || g.GiveUp(waits, true) || waits.Holds() {
+	if !g.Visit(waits, 1, at(0)) || !g.GiveUp(waits, true) || g.GiveUp(waits, true) || waits.Holds() {
 		t.Error("who has waited for long goes on without, once")
 	}
 	if g.Done(users[2], at(0)) != nil {
@@ -109,9 +113,9 @@ func TestNobodyWaitsForASecondLane(t *testing.T) {
 }
 
 func TestDryRunMakesNobodyWait(t *testing.T) {
-	g, _ := heated(t, Settings{Hot: HotDryRun})
+	g, _ := heated(t, Settings{Hot: HotDryRun, HotWidth: 1})
 	for range 5 {
-		if g.Visit(new(Visit), 1, "t.id", at(0)) {
+		if g.Visit(new(Visit), 1, at(0)) {
 			t.Fatal("it waits")
 		}
 	}
@@ -125,15 +129,59 @@ func TestDryRunMakesNobodyWait(t *testing.T) {
 }
 
 func TestSwitchingLanesOffWakesThoseWhoWait(t *testing.T) {
-	g, _ := heated(t, Settings{})
+	g, _ := heated(t, Settings{HotWidth: 1})
 	v := new(Visit)
-	g.Visit(v, 1, "t.id", at(0))
+	g.Visit(v, 1, at(0))
 	if g.NextLane() != nil {
 		t.Error("the lane is taken")
 	}
 	g.Set(Settings{Hot: HotOff}, at(0))
 	if g.NextLane() != v || v.Holds() || g.NextLane() != nil {
 		t.Error("there are no lanes any more")
+	}
+}
+
+// While several stand in line for a lane with their places, no more transactions are let in:
+// they would stand behind them. Reads are, and who has a lane.
+func TestALineInsideKeepsOthersOut(t *testing.T) {
+	g, users := heated(t, Settings{Floor: 50})
+	second := new(Visit)
+	if g.Visit(second, 1, at(0)) {
+		t.Fatal("two at a time")
+	}
+	var line []*Visit
+	for range 2 * lineInside {
+		if !g.Enter(Write, false) {
+			t.Fatalf("%d stand in line", len(line))
+		}
+		v := &Visit{Inside: true}
+		if !g.Visit(v, 1, at(0)) {
+			t.Fatal("the lane is taken")
+		}
+		line = append(line, v)
+	}
+	outside := new(Visit)
+	if !g.Visit(outside, 1, at(0)) {
+		t.Fatal("the lane is taken")
+	}
+	if g.Enter(Write, false) || !g.Enter(Read, false) || !g.Enter(Admin, false) || !g.Enter(Write, true) {
+		t.Error("one that writes would stand behind them; no other would")
+	}
+	plain, laned := &Waiter{Request: Request{Class: Write, Account: "a"}}, &Waiter{Request: Request{Class: Write, Account: "a", Laned: true}}
+	g.Wait(plain, at(0))
+	if w := g.Next(at(0)); w != nil {
+		t.Error("it waits")
+	}
+	g.Wait(laned, at(0))
+	if g.Next(at(0)) != plain || g.Next(at(0)) != laned {
+		t.Error("those in line wait for one who waits: nobody stands in his way")
+	}
+	g.Wait(plain, at(0))
+	if !g.GiveUp(line[3], true) || g.Next(at(0)) != plain {
+		t.Error("one in line went on without")
+	}
+	if g.Done(users[2], at(0)) != line[0] || !g.Enter(Write, false) {
+		t.Error("the line is shorter")
 	}
 }
 
@@ -160,8 +208,8 @@ func TestLanesHoldInAnyOrder(t *testing.T) {
 			now = now.Add(time.Millisecond)
 			switch r.IntN(6) {
 			case 0, 1, 2:
-				v := new(Visit)
-				if g.Visit(v, Key(r.IntN(3)), "k", now) {
+				v := &Visit{Inside: r.IntN(2) == 0}
+				if g.Visit(v, Key(r.IntN(3)), now) {
 					waiting[v] = true
 				} else {
 					active[v] = true
@@ -183,6 +231,15 @@ func TestLanesHoldInAnyOrder(t *testing.T) {
 					}
 					break
 				}
+			}
+			inside := 0
+			for v := range waiting {
+				if v.Inside {
+					inside++
+				}
+			}
+			if inside != g.lanes.inside {
+				t.Fatalf("seed %d: %d wait with a place, it says %d", seed, inside, g.lanes.inside)
 			}
 			for _, l := range g.lanes.keys {
 				if l.holders > g.set.HotWidth || l.waiting > 0 && l.holders < g.set.HotWidth {

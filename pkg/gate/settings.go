@@ -90,11 +90,11 @@ const (
 //	places    8 to 80
 //	queue     20 000 statements, 64 MiB
 //	heavy     from 1 s on
-//	hot keys  one transaction at a time
+//	hot keys  two transactions at a time: as one commits, the next one is there
 func Defaults() Settings {
 	return Settings{
 		Floor: 8, Ceiling: 80, MaxWait: 30 * time.Second, ShedWait: 500 * time.Millisecond,
-		MaxQueue: 20_000, QueueBytes: 64 << 20, HeavyAfter: time.Second, HotWidth: 1,
+		MaxQueue: 20_000, QueueBytes: 64 << 20, HeavyAfter: time.Second, HotWidth: 2,
 	}
 }
 

@@ -93,7 +93,7 @@ func simulate(t *testing.T, s *Settings, m member, times float64, patience time.
 			if len(m.running) < 500 {
 				begin(j)
 			}
-		case g.Enter(Read):
+		case g.Enter(Read, false):
 			j.errand = Errand{}
 			begin(j)
 		default:
@@ -281,7 +281,7 @@ func TestTransactionsThatThinkGetMorePlaces(t *testing.T) {
 	var waiting []*Waiter
 	entered := 0
 	for range 80 {
-		if g.Enter(Write) {
+		if g.Enter(Write, false) {
 			entered++
 			continue
 		}
@@ -304,7 +304,7 @@ func TestTransactionsThatThinkGetMorePlaces(t *testing.T) {
 // TestAFrozenMemberGetsNoMore: nothing comes back, and all that was sent is still there.
 func TestAFrozenMemberGetsNoMore(t *testing.T) {
 	g, now := New(Settings{}, at(0)), at(0)
-	for g.Enter(Read) {
+	for g.Enter(Read, false) {
 	}
 	before := g.Limit()
 	mustWait(t, g, &Waiter{}, now)
@@ -363,7 +363,7 @@ func quietBesideNoisy(t *testing.T, s Settings) (limit int, mean time.Duration, 
 		m.running[j], running[j] = m.service.Seconds()*r.ExpFloat64(), c
 	}
 	come := func(c client) {
-		if g.Enter(Read) {
+		if g.Enter(Read, false) {
 			begin(c)
 			return
 		}

@@ -56,7 +56,7 @@ func crowdAt(t *testing.T, g *Gate, from Instant, lasts time.Duration, comes, se
 // served: in absorb nobody is told after 30 s that he waited for nothing.
 func TestWhatIsKnownOfTheImpatientIsUnlearnt(t *testing.T) {
 	g := New(fixed(1, Absorb), at(0))
-	g.Enter(Read)
+	g.Enter(Read, false)
 	for range 40 {
 		w := mustWait(t, g, &Waiter{Request: Request{Account: "web"}}, at(0))
 		g.Drop(w, at(5*time.Second), ClientGone)
@@ -116,7 +116,7 @@ func TestAPauseOfTheMemberShedsFew(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g := New(fixed(1, Shed), at(0))
-			g.Enter(Read)
+			g.Enter(Read, false)
 			r := rand.New(rand.NewPCG(1, 2))
 			comes := func(Instant) bool { return r.Float64() < c.comes/1000 }
 			works := func(now Instant) bool { return now%Instant(100*time.Millisecond) < Instant(20*time.Millisecond) }

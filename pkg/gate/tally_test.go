@@ -62,7 +62,7 @@ func TestATallyCostsNoMemory(t *testing.T) {
 
 func TestCrowdsAreTheLongestQueues(t *testing.T) {
 	g := New(Settings{Floor: 1, Ceiling: 1}, 1)
-	g.Enter(Write)
+	g.Enter(Write, false)
 	for i, account := range []string{"a", "b", "b", "c", "b", "c"} {
 		g.Wait(&Waiter{Request: Request{Class: Write, Account: account, Digest: uint64(i)}}, 2)
 	}

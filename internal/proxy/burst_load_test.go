@@ -1,0 +1,195 @@
+package proxy
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sqlring/sqlring/internal/wire"
+)
+
+// The clients of `make burst` are in processes of their own: what their runtime makes them
+// wait is not the proxy's, and the kernel shares the cores out among processes.
+
+// clientsEnv names the load of a process of clients, as JSON.
+const clientsEnv = "SQLRING_BURST_CLIENTS"
+
+// figure is what came of one run at one peer.
+type figure struct {
+	Rate   float64 // transactions per second
+	P50    time.Duration
+	P99    time.Duration
+	Errors int
+	Served int
+}
+
+// load is clients without think time, each on a connection that it keeps.
+type load struct {
+	Addr, User string
+	Clients    int
+	Lasts      time.Duration
+	After      time.Duration            // what is answered sooner than this counts for nothing
+	Does       string                   // a key of transactions, or a statement for which %d is any row
+	each       func(took time.Duration) // is told of each; may be nil
+}
+
+// transactions are what clients do, again and again; %d is any row.
+var transactions = map[string][]string{
+	"a hot row":                 {"BEGIN", "SELECT k FROM shop.t WHERE id=%d", "UPDATE shop.t SET k=k+1 WHERE id=%d", "UPDATE shop.hot SET c=c+1 WHERE id=1", "COMMIT"},
+	"no hot row":                {"BEGIN", "SELECT k FROM shop.t WHERE id=%d", "UPDATE shop.t SET k=k+1 WHERE id=%d", "COMMIT"},
+	"one counter":               {"UPDATE shop.hot SET c=c+1 WHERE id=1"},
+	"one counter, room for all": {"UPDATE shop.hot SET c=c+1 WHERE id=1"},
+	"elsewhere":                 {"SELECT k FROM other.t WHERE id=1", "DO SLEEP(0)"},
+}
+
+// texts returns the statements of one transaction.
+func (l load) texts() []string {
+	does, known := transactions[l.Does]
+	if !known {
+		does = []string{l.Does}
+	}
+	id, texts := 1+rand.IntN(10000), slices.Clone(does)
+	for i, text := range texts {
+		if strings.Contains(text, "%d") {
+			texts[i] = fmt.Sprintf(text, id)
+		}
+	}
+	return texts
+}
+
+// run has the clients work for a while. Latency counts from the first attempt; who is never
+// served counts with all his waiting. One that is told that there are too many connections
+// comes back.
+func (l load) run(t *testing.T) figure {
+	t.Helper()
+	var mu sync.Mutex
+	var f figure
+	var latency []time.Duration
+	var all sync.WaitGroup
+	began := time.Now()
+	until := began.Add(l.Lasts)
+	for range l.Clients {
+		all.Go(func() {
+			var own []time.Duration
+			errors, asked := 0, time.Now()
+			var c *raw
+			for time.Now().Before(until) {
+				if c == nil {
+					if c = l.connect(t, until); c == nil {
+						time.Sleep(time.Duration(50+rand.IntN(100)) * time.Millisecond)
+						continue
+					}
+				}
+				failed := false
+				for _, text := range l.texts() {
+					if n, _ := c.query(text); n != 0 {
+						failed = true
+						break
+					}
+				}
+				switch {
+				case !time.Now().Before(until):
+				case failed:
+					errors++
+					_ = c.conn.Close()
+					c = nil
+				case time.Since(began) < l.After:
+					asked = time.Now()
+				default:
+					own = append(own, time.Since(asked))
+					if l.each != nil {
+						l.each(time.Since(asked))
+					}
+					asked = time.Now()
+				}
+			}
+			if c != nil {
+				_ = c.conn.Close()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			f.Errors += errors
+			if len(own) > 0 {
+				f.Served++
+			} else {
+				own = append(own, time.Since(began))
+			}
+			latency = append(latency, own...)
+		})
+	}
+	all.Wait()
+	slices.Sort(latency)
+	f.Rate = float64(len(latency)-l.Clients+f.Served) / (l.Lasts - l.After).Seconds()
+	f.P50, f.P99 = latency[len(latency)/2], latency[len(latency)*99/100]
+	return f
+}
+
+// connect returns a client that is logged in, nil if there is no room for it.
+func (l load) connect(t *testing.T, until time.Time) *raw {
+	conn, err := net.DialTimeout("tcp", l.Addr, 5*time.Second)
+	if err != nil {
+		return nil
+	}
+	_ = conn.SetDeadline(until.Add(10 * time.Millisecond))
+	c := &raw{t: t, conn: conn, own: wire.NewConn(conn, 1<<24)}
+	if err := c.login(l.User, appPassword, rawCaps); err != nil {
+		_ = conn.Close()
+		return nil
+	}
+	// Who waits as this ends is served: a crowd that hangs up is one without patience.
+	_ = conn.SetDeadline(until.Add(3 * time.Second))
+	return c
+}
+
+// TestFigureClients is a process of clients.
+func TestFigureClients(t *testing.T) {
+	of := os.Getenv(clientsEnv)
+	if of == "" {
+		t.Skip("a process of make burst")
+	}
+	var l load
+	if err := json.Unmarshal([]byte(of), &l); err != nil {
+		t.Fatal(err)
+	}
+	result, err := json.Marshal(l.run(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("\nRESULT %s\n", result)
+}
+
+// start has the clients work in a process of their own, and returns what came of it once it
+// has ended.
+func (l load) start(t *testing.T) func() figure {
+	t.Helper()
+	of, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFigureClients$", "-test.v")
+	cmd.Env = append(os.Environ(), clientsEnv+"="+string(of))
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() (f figure) {
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("%v: %s", err, out.String())
+		}
+		_, result, _ := strings.Cut(out.String(), "RESULT ")
+		result, _, _ = strings.Cut(result, "\n")
+		if err := json.Unmarshal([]byte(result), &f); err != nil {
+			t.Fatalf("%v: %s", err, out.String())
+		}
+		return f
+	}
+}
