@@ -23,15 +23,29 @@ var errBeingSet = fmt.Errorf("somebody sets the member's position: %w", context.
 // setApplied returns the statement that sets gtid_slave_pos while no node reads it, and
 // nobody waits for a position (S87). The server runs it to its end without a word of ours: a
 // node that is frozen meanwhile keeps nobody out. Whoever waits besides the nodes, in a
-// MASTER_GTID_WAIT of its own, is interrupted (error 1317): the server would end. If somebody
-// holds one of the locks for a second it says who, and sets nothing: the first that does not come
-// ends the waiting, and who waits for a position holds his for a twentieth of that.
+// MASTER_GTID_WAIT of its own, is interrupted (error 1317): the server would end. Who holds
+// one of the locks for a second, at one statement or none for half of it, and is no node, is ended, as whoever
+// holds the hands is: a takeover may wait for this. Who waits for a position holds his for a
+// twentieth of that. If it is a node, or that does not help, it says who it is, and sets nothing.
 func setApplied(position topology.Position) string {
 	return fmt.Sprintf(`BEGIN NOT ATOMIC
 		DECLARE tries INT DEFAULT 0;
+		DECLARE holder BIGINT;
 		DECLARE missing, who VARCHAR(128);
 		DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN DO %[1]s; RESIGNAL; END;
 		SET missing = CASE %[2]s END;
+		WHILE missing IS NOT NULL AND tries < 3 AND EXISTS (SELECT 1 FROM information_schema.processlist
+			WHERE id=IS_USED_LOCK(missing) AND time_ms >= 500 AND user <> SUBSTRING_INDEX(USER(), '@', 1)) DO
+			SET holder = IS_USED_LOCK(missing);
+			BEGIN
+				DECLARE CONTINUE HANDLER FOR 1094 BEGIN END;
+				EXECUTE IMMEDIATE CONCAT('KILL CONNECTION ', holder);
+			END;
+			SET tries = tries + 1;
+			DO %[1]s;
+			SET missing = CASE %[2]s END;
+		END WHILE;
+		SET tries = 0;
 		IF missing IS NOT NULL THEN
 			SET who = (SELECT CONCAT('connection ', id, ' (', user, '@', host, ')') FROM information_schema.processlist WHERE id=IS_USED_LOCK(missing));
 			SET who = LEFT(CONCAT(COALESCE(who, 'somebody'), ' holds the lock ', missing, ', which is the nodes'' own: KILL it'), 128);

@@ -50,7 +50,7 @@ func Check(s *Snapshot, o Observations, now time.Time) []Violation {
 		if seen.Held != "" && now.Sub(seen.At) <= MaxAge {
 			found = append(found, Violation{
 				Rule: "locks", Severity: SeverityWarning, Member: m.ID, What: seen.Held,
-				Remedy: "end that connection; while it holds the lock, links there are not changed (S92)",
+				Remedy: "end that connection: it is ended when a link there has to be changed (S92)",
 			})
 		}
 		if !ok {
