@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sqlring/sqlring/internal/api"
@@ -22,8 +24,11 @@ func (f *accessFlags) add(root *cobra.Command) {
 func (f *accessFlags) load() (access api.Access, err error) {
 	if f.token != "" {
 		if access.Token, err = app.ReadPassword(f.token); err != nil {
-			return access, err
+			return access, fmt.Errorf("--token-file: %w", err)
 		}
+	}
+	if (f.cert == "") != (f.key == "") {
+		return access, errUsage{"sqlring", "--cert and --key belong together: the certificate, and its key"}
 	}
 	if f.ca == "" && f.cert == "" {
 		return access, nil

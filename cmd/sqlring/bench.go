@@ -82,8 +82,8 @@ func (f burstFlags) options() (o burst.Options, err error) {
 		}
 		o.Password = strings.TrimRight(string(password), "\r\n")
 	}
-	if !(f.rate > 0) || !(f.scale > 0) || f.clients < 1 || f.rounds < 1 {
-		return o, errUsage{"sqlring bench burst", "--rate, --scale, --clients and --rounds have to be above 0"}
+	if wrong := f.wrong(); wrong != "" {
+		return o, errUsage{"sqlring bench burst", wrong}
 	}
 	shape, named := burst.Named(f.shape, f.rate)
 	if !named {
@@ -98,6 +98,27 @@ func (f burstFlags) options() (o burst.Options, err error) {
 	}
 	o.Shape = shape.Scaled(f.scale)
 	return o, nil
+}
+
+// wrong says which number makes no sense, "" if none.
+func (f burstFlags) wrong() string {
+	switch {
+	case !(f.rate > 0) || f.rate > 1e6:
+		return fmt.Sprintf("--rate %g: above 0, and at most 1000000 a second", f.rate)
+	case !(f.scale > 0) || f.scale > 1000:
+		return fmt.Sprintf("--scale %g: above 0, and at most 1000", f.scale)
+	case f.clients < 1 || f.clients > 100_000:
+		return fmt.Sprintf("--clients %d: 1 to 100000", f.clients)
+	case f.rounds < 1 || f.rounds > 1000:
+		return fmt.Sprintf("--rounds %d: 1 to 1000", f.rounds)
+	case f.retries < 0:
+		return fmt.Sprintf("--retries %d: 0 or more", f.retries)
+	case f.patience <= 0:
+		return fmt.Sprintf("--patience %s: nobody would wait for an answer: above 0", f.patience)
+	case f.good <= 0:
+		return fmt.Sprintf("--good %s: no answer would be good: above 0", f.good)
+	}
+	return ""
 }
 
 func at(o burst.Options, addr string) burst.Options {
@@ -116,6 +137,9 @@ func (c *cli) runBurst(ctx context.Context, f burstFlags) error {
 	addrs := []string{f.addr}
 	if f.against != "" {
 		addrs = append(addrs, f.against)
+	}
+	if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // results are no secret
+		return fmt.Errorf("--out: %w", err) // before the load, not after it
 	}
 	question := fmt.Sprintf("drop and make the schema %s at %s, and put %s of load on it, %d times?", burst.Schema, strings.Join(addrs, " and "), o.Shape.Lasts().Round(time.Second), f.rounds)
 	if err := c.confirm(ctx, f.yes, question); err != nil {

@@ -174,7 +174,10 @@ func checkText(w io.Writer, r api.CheckReport, brief, doctor bool) {
 		table(w, append([][]string{{"SEVERITY", "CHECK", "MEMBER", "OBJECT", "FOUND"}}, rows...))
 		fmt.Fprintln(w)
 	}
-	unknownText(w, r.Unknown)
+	unknownText(w, r.Unknown, brief)
+	if len(r.Members) == 0 {
+		fmt.Fprintln(w, "there is no member yet; to look at a server that is to be one: sqlring ring check --address HOST:PORT")
+	}
 	count := map[ringcheck.Severity]int{}
 	for _, f := range r.Findings {
 		count[f.Severity]++
@@ -200,16 +203,43 @@ func where(f ringcheck.Finding) string {
 }
 
 // unknownText says once for each reason which checks could not look.
-func unknownText(w io.Writer, unknown []ringcheck.Unread) {
+// unknownText says what could not be read, and, unless brief, which checks could not look. A
+// server that does not answer is one line, not one for each of its parts.
+func unknownText(w io.Writer, unknown []ringcheck.Unread, brief bool) {
+	type group struct{ parts, checks []string }
 	var whys []string
-	by := map[string][]string{}
+	by := map[string]*group{}
 	for _, u := range unknown {
-		if by[u.Why] == nil {
-			whys = append(whys, u.Why)
+		part, why := u.Why, ""
+		if read, of, ok := strings.Cut(strings.TrimPrefix(u.Why, "read "), " of "); ok && strings.HasPrefix(u.Why, "read ") {
+			part, why = read, " of "+of
 		}
-		by[u.Why] = append(by[u.Why], u.Check)
+		key := why
+		if key == "" {
+			key = u.Why
+		}
+		g := by[key]
+		if g == nil {
+			g = &group{}
+			by[key] = g
+			whys = append(whys, key)
+		}
+		if !slices.Contains(g.parts, part) {
+			g.parts = append(g.parts, part)
+		}
+		g.checks = append(g.checks, u.Check)
 	}
 	for _, why := range whys {
-		fmt.Fprintf(w, "unknown: %s\n  so these could not look: %s\n\n", why, strings.Join(by[why], ", "))
+		g := by[why]
+		if why == g.parts[0] { // it is no part of a server
+			fmt.Fprintf(w, "unknown: %s\n", why)
+		} else {
+			fmt.Fprintf(w, "unknown: %s%s\n", strings.Join(g.parts, ", "), why)
+		}
+		if brief {
+			fmt.Fprintf(w, "  so %d checks could not look\n\n", len(g.checks))
+			continue
+		}
+		fmt.Fprintf(w, "  so these could not look: %s\n\n", strings.Join(g.checks, ", "))
 	}
 }

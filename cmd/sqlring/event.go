@@ -35,6 +35,20 @@ func (f *eventFlags) query() api.EventQuery {
 	return api.EventQuery{Observed: true, Kind: f.kind, Member: f.member, Severity: f.severity}
 }
 
+// asked says what was asked for by name, which may be misspelt.
+func (f *eventFlags) asked() string {
+	text := ""
+	for _, of := range [][2]string{{"--kind", f.kind}, {"--member", f.member}, {"--severity", f.severity}} {
+		if of[1] != "" {
+			text += " " + of[0] + " " + of[1]
+		}
+	}
+	if text == "" {
+		return ""
+	}
+	return ":" + text + " (`sqlring event list` shows all)"
+}
+
 func (c *cli) eventList() *cobra.Command {
 	var f eventFlags
 	var after uint64
@@ -75,7 +89,13 @@ by which it is acknowledged. --standing shows what is not as it should be now.`,
 			if err != nil {
 				return err
 			}
-			return c.print(events, func(w io.Writer) { eventTable(w, events, f.evidence) })
+			return c.print(events, func(w io.Writer) {
+				if len(events) == 0 {
+					fmt.Fprintln(w, "no event is like that"+f.asked())
+					return
+				}
+				eventTable(w, events, f.evidence)
+			})
 		},
 	}
 	f.add(cmd)

@@ -75,6 +75,21 @@ func (c *cli) follow(ctx context.Context, client *api.Client, op api.Operation, 
 	}
 }
 
+// statusBy asks how the ring is, again and again while the node does not answer, until deadline.
+func (f followFlags) statusBy(ctx context.Context, client *api.Client, deadline time.Time) (api.Status, error) {
+	for {
+		st, err := client.Status(ctx)
+		if !errors.Is(err, api.ErrUnreachable) || !time.Now().Before(deadline) {
+			return st, err
+		}
+		select { // the node may come back
+		case <-ctx.Done():
+			return st, ctx.Err()
+		case <-time.After(f.pollInterval):
+		}
+	}
+}
+
 // abortedError says that an operation ended without having come to its end.
 type abortedError struct{ op api.Operation }
 
@@ -83,7 +98,8 @@ func (e abortedError) Error() string { return fmt.Sprintf("operation %s is %s", 
 // goesOn says how to look at an operation that is left alone.
 func goesOn(op api.Operation) string {
 	lines := []string{"sqlring operation show " + op.ID}
-	if op.Kind == "init" || op.Kind == "move" || op.Kind == "divide" || op.Kind == "remove" || op.Kind == "maintain" || op.Kind == "dissolve" || op.Kind == "resize" { // the others are past their point of no return
+	filling := (op.Kind == "add" || op.Kind == "reclone") && op.Cursor != "splice" && op.Cursor != "admit"
+	if filling || op.Kind == "adopt" || op.Kind == "init" || op.Kind == "move" || op.Kind == "divide" || op.Kind == "remove" || op.Kind == "maintain" || op.Kind == "dissolve" || op.Kind == "resize" { // the others are past their point of no return
 		lines = append(lines, "to give it up: sqlring operation abort "+op.ID)
 	}
 	return strings.Join(lines, "; ")

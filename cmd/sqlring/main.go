@@ -12,10 +12,11 @@ import (
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
+	line     []string // the arguments as they were typed; set by run
 }
 
 func main() {
-	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 
 // run does what the arguments say until it is done or a signal comes, and
@@ -23,7 +24,9 @@ func main() {
 func run(args []string, s streams) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	s.line = args
 	root := newRoot(s)
 	root.SetArgs(args)
-	return report(s.err, root.ExecuteContext(ctx))
+	cmd, err := root.ExecuteContextC(ctx)
+	return report(s.err, wordsOf(cmd, err))
 }

@@ -14,7 +14,7 @@ import (
 func TestManual(t *testing.T) {
 	dir := t.TempDir()
 	var out bytes.Buffer
-	if code := run([]string{"manual", dir}, streams{strings.NewReader(""), &out, &out}); code != 0 {
+	if code := run([]string{"manual", dir}, streams{in: strings.NewReader(""), out: &out, err: &out}); code != 0 {
 		t.Fatalf("exit code %d: %s", code, out.String())
 	}
 	for _, name := range []string{"sqlring", "sqlring-serve", "sqlring-status", "sqlring-ring-init", "sqlring-autoinc-show"} {

@@ -191,5 +191,5 @@ func addedText(w io.Writer, m api.Member, p api.AddPlan) {
 		fmt.Fprintf(w, "%s is %s: %s\nnext: sqlring why %s\n", m.Name, m.State, m.Why, m.Name)
 		return
 	}
-	fmt.Fprintf(w, "%s is in the ring: it follows %s, and serves reads\nnext: sqlring status; to let it take writes: sqlring unit move UNIT %s\n", m.Name, p.Member.Upstream, m.Name)
+	fmt.Fprintf(w, "%s is in the ring: it follows %s, and serves reads\nnext: sqlring status; to let it take writes: sqlring unit move UNIT --to %s\n", m.Name, p.Member.Upstream, m.Name)
 }

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -81,11 +81,8 @@ func (c *cli) drain(ctx context.Context, client *api.Client, name, verb string, 
 func (c *cli) awaitMoves(ctx context.Context, client *api.Client, plan api.DrainPlan, f followFlags) (left []string, err error) {
 	deadline, said := time.Now().Add(f.timeout), ""
 	for plan.Drained {
-		st, err := client.Status(ctx)
-		switch {
-		case errors.Is(err, api.ErrUnreachable) && time.Now().Before(deadline):
-			continue
-		case err != nil:
+		st, err := f.statusBy(ctx, client, deadline)
+		if err != nil {
 			return nil, err
 		}
 		left = nil
@@ -109,6 +106,7 @@ func (c *cli) awaitMoves(ctx context.Context, client *api.Client, plan api.Drain
 		}
 		select {
 		case <-ctx.Done():
+			fmt.Fprintf(c.err, "\nit goes on: sqlring status; to take it back: sqlring master resume %s\n", plan.Member)
 			return nil, ctx.Err()
 		case <-time.After(f.pollInterval):
 		}
@@ -119,9 +117,9 @@ func (c *cli) awaitMoves(ctx context.Context, client *api.Client, plan api.Drain
 func drainedText(w io.Writer, plan api.DrainPlan, left []string) {
 	switch {
 	case !plan.Drained:
-		fmt.Fprintf(w, "%s serves again\nnext: sqlring status\n", plan.Member)
+		fmt.Fprintf(w, "%s is not drained any more\nnext: sqlring status\n", plan.Member)
 	case len(left) > 0:
-		fmt.Fprintf(w, "%s is drained, and still owns what is pinned: %v\nnext: sqlring unit unpin %s\n", plan.Member, left, left[0])
+		fmt.Fprintf(w, "%s is drained, and still owns what is pinned: %s\nnext: sqlring unit unpin %s\n", plan.Member, strings.Join(left, ", "), shellWord(left[0]))
 	default:
 		fmt.Fprintf(w, "%s is drained and owns no unit\nnext: sqlring master resume %s, when it is to serve again\n", plan.Member, plan.Member)
 	}

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -119,11 +119,8 @@ func (c *cli) leave(ctx context.Context, client *api.Client, name, verb string, 
 func (c *cli) awaitLeft(ctx context.Context, client *api.Client, name string, f leaveFlags) (m api.Member, there bool, err error) {
 	deadline, said := time.Now().Add(f.follow.timeout), ""
 	for {
-		st, err := client.Status(ctx)
-		switch {
-		case errors.Is(err, api.ErrUnreachable) && time.Now().Before(deadline):
-			continue
-		case err != nil:
+		st, err := f.follow.statusBy(ctx, client, deadline)
+		if err != nil {
 			return m, false, err
 		}
 		m, there = api.Member{Name: name}, false
@@ -148,6 +145,7 @@ func (c *cli) awaitLeft(ctx context.Context, client *api.Client, name string, f 
 		}
 		select {
 		case <-ctx.Done():
+			fmt.Fprintf(c.err, "\nit goes on: sqlring status; to have it stay: sqlring master resume %s\n", name)
 			return m, there, ctx.Err()
 		case <-time.After(f.follow.pollInterval):
 		}
@@ -160,7 +158,7 @@ func leavingText(st api.Status, m api.Member) string {
 		return fmt.Sprintf("%s %s: %s%s", op.ID, op.Kind, op.Cursor, stepText(op.Step))
 	}
 	if len(m.Owns) > 0 {
-		return fmt.Sprintf("%s still owns %v%s", m.Name, m.Owns, stepText(st.Step))
+		return fmt.Sprintf("%s still owns %s%s", m.Name, strings.Join(m.Owns, ", "), stepText(st.Step))
 	}
 	return fmt.Sprintf("%s is %s%s", m.Name, m.State, stepText(st.Step))
 }

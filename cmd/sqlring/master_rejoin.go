@@ -113,8 +113,16 @@ func (c *cli) rejoin(ctx context.Context, client *api.Client, name string, f rej
 	return nil
 }
 
+// becauseOf is a reason behind what it is the reason for, if there is one.
+func becauseOf(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
+}
+
 func rejoinText(w io.Writer, p api.RejoinPlan) {
-	fmt.Fprintf(w, "%s is %s: %s\n", p.Member, p.State, orDash(p.Why))
+	fmt.Fprintf(w, "%s is %s%s\n", p.Member, p.State, becauseOf(p.Why))
 	if p.Cut != "" {
 		fmt.Fprintf(w, "the ring has its own transactions up to %s\n", p.Cut)
 	}

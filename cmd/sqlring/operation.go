@@ -25,6 +25,10 @@ func (c *cli) operationList() *cobra.Command {
 				return err
 			}
 			return c.print(ops, func(w io.Writer) {
+				if len(ops) == 0 {
+					fmt.Fprintln(w, "nothing has been begun yet")
+					return
+				}
 				rows := [][]string{{"ID", "KIND", "ABOUT", "STATE", "AT STEP", "BEGAN", "TOOK", "HEIR", "BY"}}
 				for _, op := range ops {
 					rows = append(rows, []string{

@@ -43,7 +43,11 @@ func raftText(w io.Writer, r api.Raft) {
 		}
 		rows = append(rows, []string{p.Name, p.Part, yesNo(&p.Leader), heard, orDash(p.Unit), p.Addr})
 	}
-	table(w, rows)
+	if len(r.Peers) > 0 {
+		table(w, rows)
+	} else {
+		fmt.Fprintf(w, "node %s has no state yet: it waits for those of raft.join, until raft.bootstrap_expect voters are there, or one lets it in\n", r.Node)
+	}
 	fmt.Fprintf(w, "\nnode %s is %s in term %d; log %d to %d, committed %d, applied %d, %d KiB; isolation %s\n",
 		r.Node, r.Role, r.Term, r.FirstIndex, r.LastIndex, r.Committed, r.Applied, r.LogBytes>>10, r.Isolation)
 	if r.Leader != r.Node && r.Leader != "" {

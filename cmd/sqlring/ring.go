@@ -192,4 +192,10 @@ func planText(w io.Writer, p api.Plan) {
 	for i, step := range p.Steps {
 		fmt.Fprintf(w, "%d. %s\n", i+1, step)
 	}
+	if len(p.InTheWay) > 0 {
+		fmt.Fprintln(w, "\nin the way now; it would wait until this is mended, and go on by itself:")
+	}
+	for _, what := range p.InTheWay {
+		fmt.Fprintf(w, "  %s\n", what)
+	}
 }

@@ -2,15 +2,23 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sqlring/sqlring/internal/api"
 )
+
+// orNobody names members, or says that there is none.
+func orNobody(members []string) string {
+	if len(members) == 0 {
+		return "nobody"
+	}
+	return strings.Join(members, ", ")
+}
 
 func (c *cli) ringDissolve() *cobra.Command {
 	var f planFlags
@@ -71,7 +79,7 @@ func (c *cli) dissolve(ctx context.Context, client *api.Client, req api.Dissolve
 		return err
 	}
 	return c.print(plan, func(w io.Writer) {
-		fmt.Fprintf(w, "ring %s is dissolved; open for writes: %v\nnext: take read_only and skip_slave_start out of their configuration files, or a restart closes them\n", plan.Ring, plan.Open)
+		fmt.Fprintf(w, "ring %s is dissolved; open for writes: %s\nnext: take read_only and skip_slave_start out of their configuration files, or a restart closes them\n", plan.Ring, orNobody(plan.Open))
 	})
 }
 
@@ -79,10 +87,8 @@ func (c *cli) dissolve(ctx context.Context, client *api.Client, req api.Dissolve
 func (c *cli) awaitDissolved(ctx context.Context, client *api.Client, f followFlags) error {
 	deadline, said := time.Now().Add(f.timeout), ""
 	for {
-		st, err := client.Status(ctx)
+		st, err := f.statusBy(ctx, client, deadline)
 		switch {
-		case errors.Is(err, api.ErrUnreachable) && time.Now().Before(deadline):
-			continue
 		case err != nil:
 			return err
 		case st.Ring == "":
@@ -99,6 +105,7 @@ func (c *cli) awaitDissolved(ctx context.Context, client *api.Client, f followFl
 		}
 		select {
 		case <-ctx.Done():
+			fmt.Fprintf(c.err, "\noperation %s goes on: %s\n", st.Operation.ID, goesOn(*st.Operation))
 			return ctx.Err()
 		case <-time.After(f.pollInterval):
 		}

@@ -31,7 +31,8 @@ replicate to each other in a circle.
 
 A node (sqlring serve) is a proxy that applications connect to as if it were
 MySQL, and a controller that builds the ring and keeps it. The other commands
-talk to a node. Reading works over http; changes need the node's unix socket:
+talk to a node. Reading works over http on the node's host; changes need its unix
+socket, or https with a token or a certificate (sqlring token, sqlring tls):
 
   sqlring status
   sqlring --api unix:/run/sqlring/api.sock ring init NAME m1=host:port m2=host:port
@@ -50,7 +51,7 @@ safety check, or something critical was found (ring check, doctor).`,
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return errUsage{cmd.CommandPath(), err.Error()}
+		return errUsage{cmd.CommandPath(), flagWords(err)}
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.target, "api", defaultAPI, "node to talk to: unix:PATH, https://host:port, or http://host:port on loopback (reading)")
@@ -106,7 +107,7 @@ func onlyVerbs(cmd *cobra.Command, a []string) error {
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, a []string) error {
 		if err := check(cmd, a); err != nil {
-			return errUsage{cmd.CommandPath(), err.Error()}
+			return errUsage{cmd.CommandPath(), countWords(cmd, a, err)}
 		}
 		return nil
 	}
@@ -144,6 +145,9 @@ func (c *cli) changer(ctx context.Context, command string) (*api.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	return nil, fmt.Errorf("%s changes the ring, and %s takes no changes: use the node's unix socket, on its host: %s %s",
-		command, c.target, changing(st), command)
+	if len(c.line) > 0 {
+		command = typed(c.line)
+	}
+	return nil, fmt.Errorf("%s takes no changes: use the node's unix socket, on its host: %s %s",
+		c.target, changing(st), command)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,9 @@ had one last.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if older < 0 {
 				return errUsage{"sqlring sessions", fmt.Sprintf("--older %s is not a span of time: 10s, 5m", older)}
+			}
+			if states := []string{"logs in", "idle", "runs", "waits"}; f.State != "" && !slices.Contains(states, f.State) {
+				return errUsage{"sqlring sessions", fmt.Sprintf("--state %q is not one of %s", f.State, strings.Join(states, ", "))}
 			}
 			f.OlderMS = older.Milliseconds()
 			client, err := c.client()

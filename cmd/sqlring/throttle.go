@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -159,12 +160,20 @@ for longer, --long-statement has the member stop what runs for longer (error 131
 				return err
 			case (scope == "") == (len(a) == 0):
 				return errUsage{"sqlring throttle set", "name an application, or one of --digest, --account, --network, --schema, --all"}
+			case scope != "" && cmd.Flags().Changed("ratio"):
+				return errUsage{"sqlring throttle set", fmt.Sprintf("--ratio is for the checks of an application, not for statements of %s: --concurrency, --rate", scope)}
 			case scope != "":
 				return c.setLimit(cmd.Context(), scope, l, f)
 			}
+			if given := givenOf(cmd, "concurrency", "rate", "idle-transaction", "long-statement"); given != "" {
+				return errUsage{"sqlring throttle set", fmt.Sprintf("%s is for statements, and %s is an application that asks whether it may write: for the statements of a user: --account %s %s", given, a[0], a[0], given)}
+			}
 			req := api.ThrottleRequest{App: a[0], Ratio: f.ratio, ForMS: f.ttl.Milliseconds(), Why: f.why}
-			if req.ForMS <= 0 || !(req.Ratio > 0 && req.Ratio <= 1) { // 0 would stand for the default
-				return errUsage{"sqlring throttle set", fmt.Sprintf("--ttl %s or --ratio %g: a rule lasts for some time, and meets above 0 and at most 1 of the checks", f.ttl, f.ratio)}
+			switch { // 0 would stand for the default
+			case req.ForMS <= 0:
+				return errUsage{"sqlring throttle set", fmt.Sprintf("--ttl %s: a rule lasts for some time", f.ttl)}
+			case !(req.Ratio > 0 && req.Ratio <= 1):
+				return errUsage{"sqlring throttle set", fmt.Sprintf("--ratio %g: a rule meets above 0 and at most 1 of the checks", f.ratio)}
 			}
 			question := fmt.Sprintf("answer no to %g %% of the checks of %s for %s?", 100*f.ratio, a[0], f.ttl)
 			return changeList(cmd.Context(), c, throttleTable, "throttle set "+a[0], f, question, func(client *api.Client, dryRun bool) ([]api.ThrottleRule, error) {
@@ -177,6 +186,17 @@ for longer, --long-statement has the member stop what runs for longer (error 131
 	l.add(cmd)
 	f.add(cmd)
 	return cmd
+}
+
+// givenOf returns those of the flags that were given, as they are typed.
+func givenOf(cmd *cobra.Command, names ...string) string {
+	var given []string
+	for _, name := range names {
+		if f := cmd.Flags().Lookup(name); f.Changed {
+			given = append(given, fmt.Sprintf("--%s %s", name, f.Value))
+		}
+	}
+	return strings.Join(given, " ")
 }
 
 func (c *cli) throttleClear() *cobra.Command {

@@ -65,6 +65,10 @@ func (c *cli) tokenList() *cobra.Command {
 				return err
 			}
 			return c.print(tokens, func(w io.Writer) {
+				if len(tokens) == 0 {
+					fmt.Fprintln(w, "there is none: sqlring token create NAME --role viewer")
+					return
+				}
 				rows := [][]string{{"NAME", "ROLE", "MADE", "BY"}}
 				for _, t := range tokens {
 					rows = append(rows, []string{t.Name, t.Role, t.At, t.By})
@@ -80,7 +84,7 @@ func (c *cli) tokenRevoke() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "revoke NAME", Short: "Let the bearer of a token in no longer", Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			client, err := c.changer(cmd.Context(), "token revoke")
+			client, err := c.changer(cmd.Context(), "token revoke "+a[0])
 			if err != nil {
 				return err
 			}
@@ -95,7 +99,11 @@ func (c *cli) tokenRevoke() *cobra.Command {
 			if err := c.confirm(cmd.Context(), f.yes, "revoke token "+a[0]+"?"); err != nil {
 				return err
 			}
-			return client.RevokeToken(cmd.Context(), a[0], f.why, false)
+			if err := client.RevokeToken(cmd.Context(), a[0], f.why, false); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.err, "token %s is revoked: nobody is let in by it any more\n", a[0])
+			return nil
 		},
 	}
 	f.add(cmd)

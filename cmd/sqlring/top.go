@@ -35,8 +35,11 @@ plain text. With -o json each is one object.`,
   sqlring top --once --every 10s
   sqlring top --once -o json | jq '.digests[0]'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.every < 100*time.Millisecond || f.lines < 1 || f.lines > 500 {
-				return errUsage{"sqlring top", fmt.Sprintf("--every %s or --lines %d: use 100ms or more, and 1 to 500", f.every, f.lines)}
+			if f.every < 100*time.Millisecond {
+				return errUsage{"sqlring top", fmt.Sprintf("--every %s: use 100ms or more", f.every)}
+			}
+			if f.lines < 1 || f.lines > 500 {
+				return errUsage{"sqlring top", fmt.Sprintf("--lines %d: use 1 to 500", f.lines)}
 			}
 			client, err := c.client()
 			if err != nil {

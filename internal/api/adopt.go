@@ -80,6 +80,9 @@ func (s *Server) adopt(ctx context.Context, in *adoptInput) (*answer[AdoptRespon
 	if l.leader != l.node || !l.hasLeader {
 		return nil, notLeader(l, what)
 	}
+	if problem := sameServer(ctx, what, form.Members); problem != nil {
+		return nil, problem
+	}
 	change := topology.AdoptRing{Name: form.Name, Durability: form.Durability, Degraded: form.Degraded, Boots: r.BootsClose}
 	var members []topology.Member
 	for i, m := range form.Members { // under the identities that they would get
@@ -121,7 +124,7 @@ func (p *AdoptPlan) checks(found []topology.CopyCheck) {
 	for _, c := range found {
 		p.Checks = append(p.Checks, CopyCheck{Name: c.Name, Verdict: c.Verdict.String(), What: c.What, Remedy: c.Remedy})
 		if c.Verdict == topology.CopyRefused && p.Refused == "" {
-			p.Check, p.Refused = c.Name, fmt.Sprintf("refused by the check %q: %s; %s; nothing overrides this", c.Name, c.What, c.Remedy)
+			p.Check, p.Refused = c.Name, fmt.Sprintf("refused by the check %q: %s; %s", c.Name, c.What, c.Remedy)
 		}
 	}
 }

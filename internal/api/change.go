@@ -36,11 +36,15 @@ func (s *Server) initRing(ctx context.Context, in *initInput) (*answer[InitRespo
 	if l.leader != l.node || !l.hasLeader {
 		return nil, notLeader(l, what)
 	}
+	if problem := sameServer(ctx, what, change.Members); problem != nil {
+		return nil, problem
+	}
 	plan, err := planInit(l.snap, change, l.now)
 	if err != nil {
 		return nil, proposeProblem(l, what, err)
 	}
 	if in.DryRun {
+		plan.InTheWay = s.inTheWay(ctx, l, change)
 		return &answer[InitResponse]{InitResponse{Plan: plan}}, nil
 	}
 	if err := s.propose(ctx, change, in.Body.Why); err != nil {

@@ -45,6 +45,9 @@ func TestPlanThenInit(t *testing.T) {
 	if plan.Stride != 16 || plan.Durability != "semisync" || plan.DegradedPolicy != "allow" || len(plan.Steps) != 5 {
 		t.Errorf("plan %+v", plan)
 	}
+	if len(plan.InTheWay) != 0 {
+		t.Errorf("nothing was looked at, and this is in the way: %q", plan.InTheWay)
+	}
 	out, err := s.unix.InitRing(t.Context(), twoMembers())
 	if err != nil {
 		t.Fatal(err)

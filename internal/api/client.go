@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -149,6 +150,9 @@ type answerError struct {
 }
 
 func (e *answerError) Error() string {
+	if secure, plain := strings.CutPrefix(e.target, "http://"); plain && bytes.Contains(e.body, []byte("HTTPS server")) {
+		return fmt.Sprintf("%s speaks TLS: use --api https://%s --ca ca.pem, with --token-file, or --cert and --key", e.target, secure)
+	}
 	return fmt.Sprintf("%s answered %d %s: is it a sqlring node?", e.target, e.status, http.StatusText(e.status))
 }
 
@@ -159,6 +163,10 @@ func (c *Client) unreachable(err error) error {
 		return context.Canceled
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w at %s: start one with `sqlring serve --config FILE` or `sqlring demo`, or name another with --api", ErrUnreachable, c.target)
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return fmt.Errorf("%w at %s that this trusts: its certificate is of an authority that is not known here: name it with --ca ca.pem", ErrUnreachable, c.target)
+	case errors.As(err, new(x509.HostnameError)):
+		return fmt.Errorf("%w at %s that this trusts: %w: name the host as the certificate does (sqlring tls cert create --host)", ErrUnreachable, c.target, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w at %s: the socket belongs to another user: use the account that runs the node, or sudo", ErrUnreachable, c.target)
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -96,7 +97,7 @@ func (l look) dissolvePlan(d topology.DissolveRing, req DissolveRequest) Dissolv
 	if grace == 0 {
 		grace = topology.DefaultGrace
 	}
-	opened := fmt.Sprintf("%v are opened, and take writes past sqlring", plan.Open)
+	opened := fmt.Sprintf("who is opened, and takes writes past sqlring: %s", strings.Join(plan.Open, ", "))
 	if len(plan.Open) == 0 {
 		opened = "all stay read-only"
 	}

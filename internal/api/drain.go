@@ -87,6 +87,12 @@ func (l look) drainPlan(id topology.MemberID, drains bool) DrainPlan {
 	plan := DrainPlan{Member: string(id), Drained: drains, Moves: []Move{}, Pinned: []string{}}
 	if !drains {
 		plan.Steps = []string{fmt.Sprintf("reads go to %s again, and units may move there", id)}
+		if m, ok := l.snap.Member(id); ok && m.State != topology.MemberActive {
+			plan.Steps = []string{fmt.Sprintf("%s stays %s; once it is in the ring again reads go there, and units may move there", id, m.State)}
+			if m.State == topology.MemberMaintained {
+				plan.Steps = append(plan.Steps, fmt.Sprintf("to end its maintenance: sqlring master maintenance %s --end", id))
+			}
+		}
 		return plan
 	}
 	plan.Steps = []string{fmt.Sprintf("reads do not go to %s any more, and no unit moves there", id)}
@@ -95,7 +101,7 @@ func (l look) drainPlan(id topology.MemberID, drains bool) DrainPlan {
 		case u.Owner != id:
 		case u.Pinned:
 			plan.Pinned = append(plan.Pinned, string(u.ID))
-			plan.Steps = append(plan.Steps, fmt.Sprintf("unit %s is pinned and stays: sqlring unit unpin %s", u.ID, u.ID))
+			plan.Steps = append(plan.Steps, fmt.Sprintf("unit %s is pinned and stays: sqlring unit unpin %s", u.ID, u.ID.Quoted()))
 		default:
 			to, found := topology.DrainsTo(l.snap, id, l.obs, l.now)
 			plan.Moves = append(plan.Moves, Move{Unit: string(u.ID), To: string(to)})

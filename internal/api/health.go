@@ -34,6 +34,9 @@ func (l look) health() (Health, []string) {
 // unready returns why this node can not have reads and writes served: the ring
 // is not open, or the owner of a unit is not known to take writes.
 func (l look) unready() []string {
+	if l.snap.Ring == nil && !l.hasLeader {
+		return []string{"there is no ring yet, and no node leads: the first nodes wait for each other (raft.bootstrap_expect), others for one that lets them in"}
+	}
 	if l.snap.Ring == nil {
 		return []string{"there is no ring yet: sqlring ring init NAME m1=host:port m2=host:port …"}
 	}

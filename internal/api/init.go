@@ -43,6 +43,7 @@ type Plan struct {
 	DegradedPolicy string       `json:"degraded_policy"`
 	Members        []PlanMember `json:"members"`
 	Steps          []string     `json:"steps"`
+	InTheWay       []string     `json:"in_the_way,omitempty" doc:"ring init, dry run: what the servers lack now; the operation would wait until it is mended"`
 }
 
 // PlanMember is what becomes of one server.

@@ -19,9 +19,9 @@ func (l look) leavePlan(m topology.Member, change topology.Change, req LeaveRequ
 		plan.Steps = []string{fmt.Sprintf("%s is let back in as soon as it answers: judged, set up, caught up, linked, verified", m.ID)}
 	case topology.ForgetMember:
 		plan.Checks = l.forgetChecks(m, req)
-		plan.Steps = []string{
-			fmt.Sprintf("%s is no member any more; nothing is done on its server", m.ID),
-			fmt.Sprintf("slot %d is not given out again: its last numbers may be in no table of the ring", m.Slot),
+		plan.Steps = []string{fmt.Sprintf("%s is no member any more; nothing is done on its server", m.ID)}
+		if m.State != topology.MemberCopying || m.Copy.Again {
+			plan.Steps = append(plan.Steps, fmt.Sprintf("slot %d is not given out again: its last numbers may be in no table of the ring", m.Slot))
 		}
 	case topology.LeaveRing:
 		plan.Moves = l.movesOf(m.ID)
@@ -67,7 +67,7 @@ func (l look) pinnedCheck(m topology.Member) Check {
 	check := Check{Name: "pinned", OK: true, What: "none of its units is pinned"}
 	for _, u := range l.snap.Units {
 		if u.Owner == m.ID && u.Pinned {
-			check.OK, check.What = false, fmt.Sprintf("unit %s is pinned to %s: sqlring unit unpin %s", u.ID, m.ID, u.ID)
+			check.OK, check.What = false, fmt.Sprintf("unit %s is pinned to %s: sqlring unit unpin %s", u.ID, m.ID, u.ID.Quoted())
 		}
 	}
 	return check
@@ -113,7 +113,8 @@ func (l look) healthyCheck(m topology.Member, req LeaveRequest) Check {
 // forgetChecks are the conditions under which a member that is out is forgotten. One
 // whose process runs and was not closed would go on pulling, and acknowledging.
 func (l look) forgetChecks(m topology.Member, req LeaveRequest) []Check {
-	out := m.State == topology.MemberDown || m.State == topology.MemberHeld || m.State == topology.MemberQuarantined || m.State == topology.MemberMaintained
+	out := m.State == topology.MemberDown || m.State == topology.MemberHeld || m.State == topology.MemberQuarantined ||
+		m.State == topology.MemberMaintained || m.State == topology.MemberCopying // while no operation fills it: the law
 	checks := []Check{{Name: "out", OK: out, What: fmt.Sprintf("%s is %s", m.ID, m.State)}}
 	if !out {
 		checks[0].What += ": it is removed, not forgotten"
@@ -136,7 +137,10 @@ func (l look) leaveSteps(m topology.Member, c topology.LeaveRing, moves []Move) 
 	if m.State == topology.MemberMaintained {
 		return []string{fmt.Sprintf("its maintenance goes on until %s", stamp(c.Until))}
 	}
-	if m.State != topology.MemberActive {
+	switch {
+	case m.State != topology.MemberActive && c.Until.IsZero():
+		return []string{fmt.Sprintf("%s is %s: it is not in the ring, so it is forgotten, not removed: sqlring master remove %s --forget", m.ID, m.State, m.ID)}
+	case m.State != topology.MemberActive:
 		return []string{fmt.Sprintf("%s is out already, and stays so until %s", m.ID, stamp(c.Until))}
 	}
 	grace := c.Grace

@@ -47,6 +47,9 @@ func (s *Server) move(ctx context.Context, in *moveInput) (*answer[MoveResponse]
 	if l.leader != l.node || !l.hasLeader {
 		return nil, notLeader(l, what)
 	}
+	if _, ok := l.snap.Member(topology.MemberID(in.Body.To)); !ok {
+		return nil, newProblem(http.StatusNotFound, ProblemNotFound, "%s: %q is not a member of the ring: %s", what, in.Body.To, l.memberNames())
+	}
 	change := topology.BeginMove{Unit: topology.UnitID(in.Name), To: topology.MemberID(in.Body.To), Grace: time.Duration(in.Body.GraceMS) * time.Millisecond}
 	plan, problem := l.movePlan(change), l.mayChange(change, what)
 	if problem == nil {
@@ -76,10 +79,17 @@ func (l look) mayChange(change topology.Change, what string) *Problem {
 	return nil
 }
 
-// mayOwn refuses a new owner that does not answer: the move would only turn back. A
-// MySQL that has just been disarmed does not for a second, and a move waits for longer.
+// mayOwn refuses a new owner that is drained, since the controller would move the unit away
+// again, and one that does not answer: the move would only turn back. A MySQL that has just
+// been disarmed does not for a second, and a move waits for longer.
 func (l look) mayOwn(id topology.MemberID, what string) *Problem {
 	m, _ := l.snap.Member(id)
+	if m.Drained {
+		p := newProblem(http.StatusConflict, ProblemRefused,
+			"%s: refused by the check \"drained\": %s is drained, no unit moves there: sqlring master resume %s; nothing overrides this", what, id, id)
+		p.Check = "drained"
+		return p
+	}
 	seen, good := l.obs.Good(id, l.now)
 	pauses := seen.Reach == topology.ReachSilent && l.now.Sub(seen.Since) < topology.MaxAge && l.now.Sub(seen.At) < topology.MaxAge
 	if !good && !pauses {

@@ -14,6 +14,8 @@ func (l look) next() []string {
 	switch {
 	case health == HealthOK:
 		return []string{}
+	case l.snap.Ring == nil && !l.hasLeader:
+		return []string{"sqlring raft peers    who is there; nobody leads: a ring can be made once a majority is up"}
 	case l.snap.Ring == nil:
 		return []string{l.changing() + " ring init NAME m1=host:port m2=host:port"}
 	case running && op.Kind == topology.OperationInit:
@@ -59,6 +61,10 @@ func (l look) nextFor(m topology.Member) []string {
 	case topology.MemberCopying:
 		if m.Copy.Halted {
 			return []string{fmt.Sprintf("%s master reclone %s    its data is half there: copies it anew", l.changing(), m.ID)}
+		}
+		_, running := l.snap.Running()
+		if seen, good := l.obs.Good(m.ID, l.now); !good && !running {
+			return []string{fmt.Sprintf("%s master remove %s --forget    if it is not to come any more: it waits to be copied, and %s does not answer (%s)", l.changing(), m.ID, m.Addr, unseen(seen, l.now))}
 		}
 	case topology.MemberMaintained:
 		return []string{fmt.Sprintf("%s master maintenance %s --end    lets it back in", l.changing(), m.ID)}

@@ -94,6 +94,8 @@ func proposeProblem(l look, what string, err error) *Problem {
 			"%s: no answer from the controllers, it may or may not have happened: look at `sqlring operation list` before you try again (%v)", what, err)
 	case errors.Is(err, topology.ErrLaw):
 		return newProblem(http.StatusConflict, ProblemRefused, "%s: %v", what, err)
+	case errors.Is(err, topology.ErrStale) && strings.Contains(err.Error(), "sqlring "): // it says itself what to type
+		return newProblem(http.StatusConflict, ProblemStale, "%s: %v", what, err)
 	case errors.Is(err, topology.ErrStale):
 		return newProblem(http.StatusConflict, ProblemStale, "%s: %v: look at `sqlring status`", what, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -124,10 +125,14 @@ func (s *Server) createUnit(ctx context.Context, in *createUnitInput) (*answer[C
 func (l look) createUnitPlan(b topology.BeginDivide) CreateUnitPlan {
 	rest, _ := l.snap.Unit(topology.UnitRest)
 	grace := cmp.Or(b.Grace, topology.DefaultGrace)
+	first := fmt.Sprintf("no view, trigger, routine, event, foreign key or default ties %s to another schema", b.Unit)
+	if seen, good := l.obs.Good(rest.Owner, l.now); good && !slices.Contains(seen.Schemas, string(b.Unit)) {
+		first += fmt.Sprintf("; there is no schema %s yet: it is one once it is made", b.Unit)
+	}
 	return CreateUnitPlan{
 		Unit: string(b.Unit), Owner: string(rest.Owner), Tied: []string{string(b.Unit)},
 		Steps: []string{
-			fmt.Sprintf("no view, trigger, routine, event, foreign key or default ties %s to another schema", b.Unit),
+			first,
 			fmt.Sprintf("writes of unit %s begin to wait; what is under way may end, for at most %s; then it is cut", topology.UnitRest, grace),
 			"every proxy gives its lease back: nobody writes by the old partition any more",
 			fmt.Sprintf("%s owns unit %s, and unit %s as before; it can be moved now", rest.Owner, b.Unit, topology.UnitRest),

@@ -65,6 +65,9 @@ func (s *Server) verifyRoutes(api huma.API) {
 		if b.Table != "" && b.Schema == "" {
 			return nil, newProblem(http.StatusUnprocessableEntity, ProblemInvalid, "compare: table %q of which schema? Name both", b.Table)
 		}
+		if problem := s.look().comparable(); problem != nil {
+			return nil, problem
+		}
 		run, err := v.Start(s.who(ctx), rowcheck.Options{Schema: b.Schema, Table: b.Table, Chunk: b.Chunk, MaxLagMS: b.MaxLagMS}, b.Resume)
 		return answered(run, err)
 	})
@@ -103,6 +106,17 @@ func (s *Server) verifyRoutes(api huma.API) {
 		}
 		return &answer[nothing]{}, nil
 	})
+}
+
+// comparable refuses a comparison that would wait for a second member that nobody has asked for.
+func (l look) comparable() *Problem {
+	switch n := len(l.snap.Members); {
+	case l.snap.Ring == nil:
+		return newProblem(http.StatusConflict, ProblemRefused, "compare: there is no ring yet: sqlring ring init NAME m1=host:port m2=host:port")
+	case n < 2:
+		return newProblem(http.StatusConflict, ProblemRefused, "compare: the ring has one member: there is nothing to compare with: sqlring master add")
+	}
+	return nil
 }
 
 // repairNote is what the audit says of a repair.

@@ -3,9 +3,12 @@ package burst
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
+
+	"github.com/go-sql-driver/mysql"
 )
 
 // Schema is the schema that a run makes and drops.
@@ -28,6 +31,10 @@ func Prepare(ctx context.Context, db *sql.DB) error {
 	}
 	for _, s := range statements {
 		if _, err := db.ExecContext(ctx, s); err != nil {
+			var told *mysql.MySQLError
+			if errors.As(err, &told) && (told.Number == 1044 || told.Number == 1142) { // access denied to a schema, to a table
+				return fmt.Errorf("prepare the site: %w: the account needs it: GRANT ALL ON %s.* TO it", err, Schema)
+			}
 			return fmt.Errorf("prepare the site: %.60s: %w", s, err)
 		}
 	}

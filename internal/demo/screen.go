@@ -198,7 +198,7 @@ func (d *demo) hints() string {
 		}
 	}
 	sqlring := self + " --api http://" + d.node.APIAddr()
-	owner := d.servers[0]
+	owner, heir := d.servers[0], d.servers[1]
 	return strings.Join([]string{
 		"",
 		"what to type next, in another terminal:",
@@ -207,6 +207,7 @@ func (d *demo) hints() string {
 		"  " + sqlring + " status --watch",
 		"  " + sqlring + " lag",
 		"  " + sqlring + " ring topology      and: why, event list, autoinc show, ring heal --dry-run",
+		fmt.Sprintf("  %s --api unix:%s unit move '*' --to %s      changes go by the node's socket", self, filepath.Join(d.home, "n1", "api.sock"), heir.Name),
 		fmt.Sprintf("  kill -9 %d                            the owner %s dies, and nobody notices", owner.PID(), owner.Name),
 		"  " + strings.Join(owner.Restart, " ") + "     and comes back",
 		"Ctrl-C stops everything that the demo started.",

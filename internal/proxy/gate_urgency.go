@@ -60,6 +60,10 @@ func (s *session) urgency(r *gate.Request, now gate.Instant) {
 // setUrgency does SET sqlring_priority and SET sqlring_deadline.
 func (s *session) setUrgency(text string) (known bool, told *wire.Error) {
 	if value, ok := setsOwn(text, "sqlring_priority"); ok {
+		if value == "default" {
+			s.urgent.priority, s.urgent.hasPriority = gate.Normal, false
+			return true, nil
+		}
 		p, ok := gate.ParsePriority(value)
 		if !ok {
 			return true, wire.NewError(wire.VariableReserved, "sqlring: priority %q is not one of background, normal, high, urgent", value)
@@ -71,12 +75,31 @@ func (s *session) setUrgency(text string) (known bool, told *wire.Error) {
 	if !ok {
 		return false, nil
 	}
+	if value == "default" {
+		s.urgent.within, s.urgent.hasDeadline = 0, false
+		return true, nil
+	}
 	d, err := readDeadline(value)
 	if err != nil {
 		return true, wire.NewError(wire.VariableReserved, "sqlring: deadline %q is no time, as 200ms or 5s; 0 is none", value)
 	}
 	s.urgent.within, s.urgent.hasDeadline = d, true
 	return true, nil
+}
+
+// misspelt says what is wrong with a SET that begins with a variable of ours: there is none of
+// that name, or others follow. The member, which knows none of ours, could say neither.
+func misspelt(assignment string) *wire.Error {
+	variable, value, sets := ownVariable(assignment)
+	switch {
+	case !sets || !strings.HasPrefix(variable, "sqlring_"):
+		return nil
+	case variable != "sqlring_consistency" && variable != "sqlring_priority" && variable != "sqlring_deadline":
+		return wire.NewError(wire.VariableReserved, "sqlring: the variable %s is not known: sqlring_consistency, sqlring_priority and sqlring_deadline are", variable)
+	case strings.Contains(value, ","):
+		return wire.NewError(wire.VariableReserved, "sqlring: %s is set in a SET of its own, and nothing else with it", variable)
+	}
+	return nil
 }
 
 // accountDefaults are what the ring says of accounts whose clients say nothing. It is
@@ -136,18 +159,25 @@ func (m *memory) statementTime() time.Duration {
 
 // setsOwn reads SET [SESSION] sqlring_name = 'value'.
 func setsOwn(text, name string) (value string, ok bool) {
+	variable, value, sets := ownVariable(text)
+	if !sets || variable != name {
+		return "", false
+	}
+	return value, true
+}
+
+// ownVariable returns the first variable that a SET sets, without its scope, and all that follows
+// it, in lower case.
+func ownVariable(text string) (variable, value string, sets bool) {
 	text = strings.TrimRight(strings.TrimSpace(text), "; \t\r\n")
 	first, rest, _ := strings.Cut(text, " ")
 	variable, value, found := strings.Cut(rest, "=")
 	if !found || !strings.EqualFold(first, "set") {
-		return "", false
+		return "", "", false
 	}
 	variable = strings.ToLower(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(variable), ":")))
 	for _, prefix := range []string{"@@session.", "session ", "@@local.", "local ", "@@"} {
 		variable = strings.TrimSpace(strings.TrimPrefix(variable, prefix))
 	}
-	if variable != name {
-		return "", false
-	}
-	return strings.ToLower(strings.Trim(strings.TrimSpace(value), "'\"")), true
+	return variable, strings.ToLower(strings.Trim(strings.TrimSpace(value), "'\"")), true
 }

@@ -41,6 +41,9 @@ func (s *session) forUs(c command) (known bool, err error) {
 			return false, nil
 		}
 		assignment := "set " + uncommented(string(rest))
+		if told := misspelt(assignment); told != nil {
+			return true, s.refuse(c, told)
+		}
 		if name, ok := setsOwn(assignment, "sqlring_consistency"); ok {
 			return true, s.setConsistency(c, name)
 		}
@@ -61,6 +64,9 @@ func (s *session) forUs(c command) (known bool, err error) {
 		return true, s.show(c, strings.ToLower(string(what)))
 	case bytes.EqualFold(first, []byte("explain")):
 		if second, statement := word(rest); bytes.EqualFold(second, []byte("route")) {
+			if len(bytes.TrimSpace(statement)) == 0 {
+				return true, s.refuse(c, wire.NewError(wire.VariableReserved, "sqlring: EXPLAIN ROUTE of what? A statement has to follow"))
+			}
 			e := s.explain(bytes.Clone(statement))
 			return true, s.tellRows(c, []string{"what", "value"}, e.rows())
 		}

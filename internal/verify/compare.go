@@ -85,7 +85,7 @@ func (j *job) patiently(ctx context.Context, work func() error) error {
 	for {
 		err := j.open(ctx)
 		if err == nil && len(j.names) < 2 {
-			err = fmt.Errorf("%d members take part: there is nothing to compare with", len(j.names))
+			err = fmt.Errorf("members in the ring that answer: %d; there is nothing to compare with", len(j.names))
 		}
 		if err == nil {
 			if err = work(); err == nil || final(err) {

@@ -26,6 +26,7 @@ type world struct {
 	onSum   func(n int)              // before the n-th digest
 	onLock  func(m string, w *world) // once, when a row was locked
 	sums    int
+	closing time.Duration // a connection takes to be closed
 	written []string
 }
 
@@ -241,4 +242,4 @@ func (r *rows) Statement(_ rowcheck.Table, key rowcheck.Key, values []rowcheck.V
 }
 
 func (r *rows) Broken() bool { return false }
-func (r *rows) Close()       {}
+func (r *rows) Close()       { time.Sleep(r.world.closing) }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sqlring/sqlring/pkg/rowcheck"
@@ -94,7 +95,7 @@ func (j *job) statement(ctx context.Context, t target) (string, error) {
 // they may stand in each other's way in a unique key.
 func (j *job) targets(ctx context.Context, run rowcheck.Run, req RepairRequest) ([]target, []rowcheck.Aside, error) {
 	if req.From != "" && !slices.Contains(j.names, req.From) {
-		return nil, nil, fmt.Errorf("repair from %s: %w: %v do", req.From, ErrSource, j.names)
+		return nil, nil, fmt.Errorf("repair from %s: %w: %s can", req.From, ErrSource, strings.Join(j.names, " or "))
 	}
 	tables := map[string]rowcheck.Table{}
 	list, err := j.members[j.names[0]].Tables(ctx, req.Schema)
@@ -164,6 +165,7 @@ func (v *Verifier) Repair(ctx context.Context, req RepairRequest) (rowcheck.Run,
 	if _, err := v.Plan(ctx, req); err != nil {
 		return rowcheck.Run{}, err
 	}
+	v.settle()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.stop != nil {

@@ -29,6 +29,9 @@ var (
 // defaultChunk is how many rows a chunk has at most, unless said otherwise.
 const defaultChunk = 2000
 
+// settleWithin is how long one that is over may take to let go.
+const settleWithin = 2 * time.Second
+
 // Config is what a Verifier needs.
 type Config struct {
 	File   string       // keeps the last run; empty: it is kept in memory alone
@@ -97,6 +100,7 @@ func (v *Verifier) Last() (rowcheck.Run, bool) {
 // Start begins a run, or goes on with the last one where it stopped. It returns ErrBusy
 // or ErrNothing, wrapped.
 func (v *Verifier) Start(by string, o rowcheck.Options, resume bool) (rowcheck.Run, error) {
+	v.settle()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.stop != nil {
@@ -121,6 +125,24 @@ func (v *Verifier) Start(by string, o rowcheck.Options, resume bool) (rowcheck.R
 	}
 	v.background(v.compare)
 	return v.last.Clone(), nil
+}
+
+// settle waits, for settleWithin at most, until what is over by its own word has let go of its
+// connections and its file: who has seen its end may begin the next.
+func (v *Verifier) settle() {
+	v.mu.Lock()
+	done := v.done
+	over := v.last != nil && v.last.State != rowcheck.StateRunning && (v.last.Repair == nil || v.last.Repair.State != rowcheck.StateRunning)
+	v.mu.Unlock()
+	if done == nil || !over {
+		return
+	}
+	timer := time.NewTimer(settleWithin)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
 }
 
 // background runs work until it returns or is stopped. mu is held.

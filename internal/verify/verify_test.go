@@ -274,3 +274,37 @@ func TestARowThatIsNotWhatWasSeenIsLeftAlone(t *testing.T) {
 		t.Errorf("written %q; %+v", w.written, run.Repair)
 	}
 }
+
+// Who has seen the end of a comparison may begin the next, or the repair, at once: its
+// connections may still be on their way to be closed.
+func TestTheNextOneBeginsRightBehindTheLast(t *testing.T) {
+	w := newWorld(20)
+	w.closing = 100 * time.Millisecond
+	w.rows["m2"][5] = "other"
+	v := start(t, w, filepath.Join(t.TempDir(), "verify.json"))
+	over := func() {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+			if run, _ := v.Last(); run.State != rowcheck.StateRunning && (run.Repair == nil || run.Repair.State != rowcheck.StateRunning) {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatal("it does not end")
+			}
+		}
+	}
+	for range 2 {
+		if _, err := v.Start("dba@n1", rowcheck.Options{}, false); err != nil {
+			t.Fatal(err)
+		}
+		over()
+	}
+	if _, err := v.Repair(t.Context(), verify.RepairRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	over()
+	if _, err := v.Start("dba@n1", rowcheck.Options{}, false); err != nil {
+		t.Error(err)
+	}
+	over()
+}

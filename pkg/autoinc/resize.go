@@ -29,7 +29,11 @@ func Resize(from, to int, slots []int) ([]Move, []int, error) {
 		return nil, nil, fmt.Errorf("%w: the present stride %d is not in 1..%d", ErrLayout, from, MaxStride)
 	case to > MaxStride:
 		return nil, nil, fmt.Errorf("%w: %d is larger than %d, which is the largest that servers take", ErrResize, to, MaxStride)
-	case to <= from || to%from != 0:
+	case to == from:
+		return nil, nil, fmt.Errorf("%w: it has the stride %d already; use %s", ErrResize, to, multiples(from))
+	case to < from:
+		return nil, nil, fmt.Errorf("%w: %d is smaller than %d, and it is never made smaller; use %s", ErrResize, to, from, multiples(from))
+	case to%from != 0:
 		return nil, nil, fmt.Errorf("%w: %d is not a multiple of %d: sessions of both strides would give out the same values; use %s", ErrResize, to, from, multiples(from))
 	}
 	moves := make([]Move, 0, len(slots))

@@ -628,3 +628,16 @@ func TestAnErrandGoesOnElsewhere(t *testing.T) {
 		t.Errorf("after a pause: %+v", e)
 	}
 }
+
+// A ceiling that is raised again leaves no brake behind, which nobody has pulled.
+func TestACeilingThatIsRaisedIsNoBrake(t *testing.T) {
+	g := New(Settings{Ceiling: 100}, at(0))
+	g.Set(Settings{Floor: 1, Ceiling: 1}, at(1))
+	if s := g.State(); s.Limit != 1 || s.Braked {
+		t.Errorf("ceiling 1: limit %d, braked %t", s.Limit, s.Braked)
+	}
+	g.Set(Settings{Ceiling: 100}, at(2))
+	if s := g.State(); s.Braked {
+		t.Errorf("ceiling 100: braked, limit %d", s.Limit)
+	}
+}

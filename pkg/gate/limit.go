@@ -56,8 +56,10 @@ func newLimiter(s Settings, now Instant) limiter {
 	return l
 }
 
-// bounds sets floor and ceiling.
+// bounds sets floor and ceiling. A brake that holds nothing down does not, either, once the
+// ceiling is higher.
 func (l *limiter) bounds(s Settings) {
+	held := l.brake.at < l.ceilng
 	l.floor, l.ceilng = float64(s.Floor), float64(s.Ceiling)
 	l.lowest = l.floor
 	if s.floorIsDefault {
@@ -65,6 +67,9 @@ func (l *limiter) bounds(s Settings) {
 	}
 	l.limit = min(max(l.limit, l.floor), l.ceilng)
 	l.brake.at = min(max(l.brake.at, l.floor), l.ceilng)
+	if !held {
+		l.brake.at = l.ceilng
+	}
 }
 
 // places is the limit as a number of places, at least 1.

@@ -34,7 +34,7 @@ func (b BeginJoin) apply(s *Snapshot, c Command) error {
 	case unit.Owner == "" || rest.Owner == "":
 		return fmt.Errorf("%w: unit %s is %q's, and %s is %q's at present", ErrStale, b.Unit, unit.Owner, UnitRest, rest.Owner)
 	case unit.Owner != rest.Owner:
-		return fmt.Errorf("%w: unit %s is %s's, and %s is %s's: give them one owner first, sqlring unit move %s %s", ErrLaw, b.Unit, unit.Owner, UnitRest, rest.Owner, b.Unit, rest.Owner)
+		return fmt.Errorf("%w: unit %s is %s's, and %s is %s's: give them one owner first, sqlring unit move %s --to %s", ErrLaw, b.Unit, unit.Owner, UnitRest, rest.Owner, b.Unit, rest.Owner)
 	case unit.Pinned:
 		return fmt.Errorf("%w: unit %s is pinned to %s, which %s would not be: sqlring unit unpin %s", ErrLaw, b.Unit, unit.Owner, UnitRest, b.Unit)
 	case b.Grace < 0 || b.Grace > MaxGrace:

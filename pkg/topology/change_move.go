@@ -39,7 +39,7 @@ func (b BeginMove) apply(s *Snapshot, c Command) error {
 	case unit.Owner == b.To:
 		return fmt.Errorf("%w: %s owns unit %s already", ErrLaw, b.To, b.Unit)
 	case unit.Pinned:
-		return fmt.Errorf("%w: unit %s is pinned to %s: sqlring unit unpin %s", ErrLaw, b.Unit, unit.Owner, b.Unit)
+		return fmt.Errorf("%w: unit %s is pinned to %s: sqlring unit unpin %s", ErrLaw, b.Unit, unit.Owner, b.Unit.Quoted())
 	case b.Grace < 0 || b.Grace > MaxGrace:
 		return fmt.Errorf("%w: grace %s is not in 0..%s", ErrLaw, b.Grace, MaxGrace)
 	}

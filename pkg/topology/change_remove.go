@@ -44,6 +44,9 @@ func (l LeaveRing) apply(s *Snapshot, c Command) error {
 		leaving := *m.Leaving
 		leaving.Until = l.Until.UTC()
 		m.Leaving = &leaving
+		if m.State == MemberMaintained && s.Knows(LawOfForgets) {
+			m.Why = maintenanceUntil(*m)
+		}
 		s.record(c, "maintenance", m.ID, fmt.Sprintf("maintenance of %s ends at %s", m.ID, leaving.Until.Format(time.DateTime)))
 		return nil
 	}
@@ -86,7 +89,7 @@ func (s *Snapshot) mayLeave(m Member, l LeaveRing) error {
 	}
 	for _, u := range s.Units {
 		if u.Owner == m.ID && u.Pinned {
-			return fmt.Errorf("%w: unit %s is pinned to %s: sqlring unit unpin %s", ErrLaw, u.ID, m.ID, u.ID)
+			return fmt.Errorf("%w: unit %s is pinned to %s: sqlring unit unpin %s", ErrLaw, u.ID, m.ID, u.ID.Quoted())
 		}
 	}
 	return nil
@@ -259,12 +262,19 @@ func (f ForgetMember) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: %s is not a member", ErrLaw, f.Member)
 	case running:
 		return fmt.Errorf("%w: operation %s (%s) is running; wait for it, or abort it", ErrStale, op.ID, op.Kind)
-	case m.State != MemberDown && m.State != MemberHeld && m.State != MemberQuarantined && m.State != MemberMaintained:
+	case m.State == MemberCopying && !s.Knows(LawOfForgets):
+		return fmt.Errorf("%w: %s is %s, and not every node is known to know that it can be forgotten", ErrLaw, m.ID, m.State)
+	case m.State != MemberDown && m.State != MemberHeld && m.State != MemberQuarantined && m.State != MemberMaintained && m.State != MemberCopying:
 		return fmt.Errorf("%w: %s is %s: only a member that is out is forgotten", ErrLaw, m.ID, m.State)
 	case s.Inherits(m.ID):
 		return fmt.Errorf("%w: %s is to get a unit that has no owner", ErrLaw, m.ID)
 	case len(s.Members) <= 2 && s.Ring.Durability == DurabilitySemiSync && s.Ring.Degraded == DegradedRefuse:
 		return fmt.Errorf("%w: nobody is left then who could acknowledge, and degraded is refuse: writes would wait for ever", ErrLaw)
+	}
+	if m.State == MemberCopying && !m.Copy.Again { // as LeaveAdd: it was never in the ring, and has given out nothing
+		s.Members = slices.Delete(s.Members, s.memberIndex(m.ID), s.memberIndex(m.ID)+1)
+		s.record(c, "remove", m.ID, fmt.Sprintf("%s, which was to be added, is forgotten", m.ID))
+		return nil
 	}
 	if err := s.bury(m.ID, m.own(m.Cut.Union(m.Cuts)), true, c.At); err != nil {
 		return err

@@ -204,3 +204,11 @@ func (s *Snapshot) drainMember(id MemberID, drained bool, c Command) error {
 
 // takesUnits reports whether units may be moved to the member.
 func (m Member) takesUnits() bool { return m.State == MemberActive && !m.Drained }
+
+// Quoted returns the unit's name as it is typed in a shell, which would take * for files.
+func (id UnitID) Quoted() string {
+	if id == UnitRest {
+		return "'" + string(id) + "'"
+	}
+	return string(id)
+}

@@ -99,6 +99,9 @@ func outOfRing(s *Snapshot) string {
 			names += fmt.Sprintf("%s is %s; ", m.ID, m.State)
 		}
 	}
+	if len(s.Members) == 1 {
+		return fmt.Sprintf("%s is the only one: sqlring master add", s.Members[0].ID)
+	}
 	if names == "" {
 		return "all are in, it takes a moment"
 	}

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -71,7 +72,7 @@ func Seen(s *Snapshot, o Observations, now time.Time) []string {
 			if seen.ReadOnly {
 				gate = "read-only"
 			}
-			line[0] += fmt.Sprintf(", %s, has %s", gate, seen.Position())
+			line[0] += fmt.Sprintf(", %s, has %s", gate, cmp.Or(seen.Position().String(), "nothing"))
 		}
 		lines = append(lines, line...)
 	}

@@ -21,9 +21,9 @@ func (n *Node) nextOfAdd(op topology.Operation) topology.Change {
 	return nil
 }
 
-// LookAt sees nothing of any server.
+// LookAt sees of servers what Strangers has.
 func (n *Node) LookAt(context.Context, []topology.Member) topology.Observations {
-	return topology.Observations{}
+	return n.Strangers
 }
 
 // TryReplay finds one transaction that can be replayed, and one that conflicts.

@@ -33,6 +33,8 @@ type Node struct {
 
 	// Spoil changes the observations of a healthy ring; nil leaves them.
 	Spoil func(o *topology.Observation)
+	// Strangers are servers that are no members, as they look; empty: nothing is seen.
+	Strangers topology.Observations
 	// Lag is the lag of every pair; default 3 to 7 ms.
 	Lag lagguard.Lag
 
