@@ -115,15 +115,16 @@ func child(in io.Reader, out io.Writer) int {
 }
 
 // launch runs the attack in a process of its own.
-func (a attack) launch(ctx context.Context, o order) (tally, error) {
+func (a attack) launch(ctx context.Context, self string, o order) (tally, error) {
 	var t tally
 	text, err := json.Marshal(o)
 	if err != nil {
 		return t, err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return t, err
+	if self == "" {
+		if self, err = os.Executable(); err != nil {
+			return t, err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.For+2*patience)
 	defer cancel()
@@ -173,7 +174,7 @@ func (a attack) measure(ctx context.Context, o options, t *target, n *neighbours
 		}
 		done := make(chan result, 1)
 		go func() {
-			tally, err := a.launch(ctx, order{Spec: t.spec, Attack: a.name, For: d, Strangers: o.Strangers})
+			tally, err := a.launch(ctx, o.Attackers, order{Spec: t.spec, Attack: a.name, For: d, Strangers: o.Strangers})
 			done <- result{tally, err}
 		}()
 		out.busy.add(n.during(ctx, d))

@@ -29,12 +29,17 @@ func TestHostile(t *testing.T) {
 		}
 		t.Skipf("SKIPPED-NO-SERVER: %v", err)
 	}
-	binary := filepath.Join(t.TempDir(), "sqlring")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../cmd/sqlring").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	o := options{Binary: filepath.Join(t.TempDir(), "sqlring"), Rounds: 1, Round: 700 * time.Millisecond, Strangers: 300, Short: true}
+	if raceDetector { // it is the node that is to be looked at: who attacks would be too slow to do any harm
+		build(t, o.Binary, "-race", "../cmd/sqlring")
+		o.Attackers = filepath.Join(t.TempDir(), "hostile")
+		build(t, o.Attackers, ".")
+	} else {
+		build(t, o.Binary, "../cmd/sqlring")
 	}
 	var out bytes.Buffer
-	err := run(t.Context(), options{Binary: binary, Rounds: 1, Round: 700 * time.Millisecond, Strangers: 300, Short: true, Out: &out})
+	o.Out = &out
+	err := run(t.Context(), o)
 	t.Log(out.String())
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +48,14 @@ func TestHostile(t *testing.T) {
 		if !strings.Contains(out.String(), "\n"+a.name+": ") {
 			t.Errorf("%s was not run", a.name)
 		}
+	}
+}
+
+func build(t *testing.T, binary string, args ...string) {
+	t.Helper()
+	args = append([]string{"build", "-o", binary}, args...)
+	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 // options are what a run is told.
 type options struct {
 	Binary    string // sqlring
+	Attackers string // this program, for the processes that attack; empty: as it runs
 	Only      string // patterns of attacks (path.Match), by comma; empty: all
 	Rounds    int
 	Round     time.Duration // of each attack that has no duration of its own, and of each pause

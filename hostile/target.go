@@ -132,13 +132,13 @@ func (t *target) resetPeak() error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", t.cmd.Process.Pid), []byte("5"), 0o600)
 }
 
-// panics counts what looks like one in all that the demo has said.
+// panics counts what looks like one, or like a data race, in all that the demo has said.
 func (t *target) panics() int {
 	n := 0
 	_ = filepath.WalkDir(t.dir, func(path string, _ os.DirEntry, err error) error {
 		if err == nil && (strings.HasSuffix(path, ".log") || filepath.Base(path) == "output") {
 			if text, err := os.ReadFile(path); err == nil {
-				n += bytes.Count(text, []byte("panic")) + bytes.Count(text, []byte("goroutine "))
+				n += bytes.Count(text, []byte("panic")) + bytes.Count(text, []byte("goroutine ")) + bytes.Count(text, []byte("DATA RACE"))
 			}
 		}
 		return nil

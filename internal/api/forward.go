@@ -114,6 +114,15 @@ func unforwarded(l look, r *http.Request, err error) *Problem {
 // Answer answers a request that another node forwards. Whether its sender may ask for
 // it was judged there.
 func (s *Server) Answer(ctx context.Context, f Forwarded) Answered {
+	w := &recorder{header: http.Header{}, status: http.StatusOK}
+	if !s.answers.enter() {
+		writeProblem(w, stopping(f.Method, f.Path))
+		return s.answered(w)
+	}
+	defer s.answers.leave()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.answers.ctx, cancel)()
 	r, err := http.NewRequestWithContext(as(ctx, caller{by: f.By, role: roleAdmin}), f.Method, f.Path, bytes.NewReader(f.Body))
 	if err != nil {
 		return Answered{Status: http.StatusBadRequest}
@@ -122,8 +131,11 @@ func (s *Server) Answer(ctx context.Context, f Forwarded) Answered {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	r.RequestURI = f.Path
-	w := &recorder{header: http.Header{}, status: http.StatusOK}
 	s.routes.ServeHTTP(w, r)
+	return s.answered(w)
+}
+
+func (s *Server) answered(w *recorder) Answered {
 	return Answered{Status: w.status, Type: w.header.Get("Content-Type"), Body: w.body.Bytes(), Index: s.node.Snapshot().Index}
 }
 

@@ -62,6 +62,7 @@ type Server struct {
 	keys      keyspace
 	asking    chan struct{} // holds a token while a request asks the members
 	checking  chan struct{} // holds a token while a request reads the members for checks
+	answers   answers
 }
 
 type listening struct {
@@ -72,6 +73,7 @@ type listening struct {
 // New returns a server that does not listen yet.
 func New(cfg Config, node Node) *Server {
 	s := &Server{cfg: cfg.withDefaults(), node: node, asking: make(chan struct{}, 1), checking: make(chan struct{}, 1)}
+	s.answers.ctx, s.answers.cut = context.WithCancel(context.Background())
 	s.routes = s.mux()
 	return s
 }
@@ -131,9 +133,11 @@ func (s *Server) Close() error {
 }
 
 // Run serves until ctx ends; then it stops listening, gives the answers that are
-// under way two seconds, and returns nil. It returns an error if a listener
+// under way two seconds, those to other nodes too, and returns nil when the last one has
+// ended: what they ask is taken away after that. It returns an error if a listener
 // fails. It is called at most once.
 func (s *Server) Run(ctx context.Context) error {
+	defer s.answers.end(shutdownGrace)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range s.listeners {
 		server := s.httpServer(l.handler)
@@ -150,6 +154,7 @@ func (s *Server) Run(ctx context.Context) error {
 			if server.Shutdown(grace) == nil {
 				return nil
 			}
+			s.answers.cut()
 			return server.Close() // somebody is slow: the connection is cut
 		})
 	}
@@ -163,7 +168,8 @@ func (s *Server) Run(ctx context.Context) error {
 
 func (s *Server) httpServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           s.answers.counted(h),
+		BaseContext:       func(net.Listener) context.Context { return s.answers.ctx },
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,

@@ -122,7 +122,7 @@ func (s *Server) kill(ctx context.Context, in *killInput) (*answer[KillPlan], er
 	}
 	plan.Session = sessions[at]
 	plan.Steps = plan.Session.ends(body.Query)
-	if body.Query && plan.Session.State != "runs" {
+	if body.Query && plan.Session.State != "runs" && plan.Session.State != "waits" {
 		problem := s.killProblem(in.ID, fmt.Errorf("%w: it is %s", ErrNotRunning, plan.Session.at()))
 		if !in.DryRun {
 			return nil, problem
@@ -164,6 +164,9 @@ func (s *Session) ends(query bool) []string {
 	who += ")"
 	if query {
 		steps := []string{"what runs is ended at the member, and its client is told (1317); the session goes on: " + who}
+		if s.State == "waits" {
+			steps[0] = "what waits is not run, and its client is told (1317); the session goes on: " + who
+		}
 		if s.Transaction {
 			steps = append(steps, "its transaction stays open")
 		}

@@ -266,18 +266,23 @@ func TestNobodyLeads(t *testing.T) {
 		w := newWorld(t)
 		w.do(t, topology.OpenOutbox{})
 		var said []Alarm
-		run(t, w, Config{Node: "n1", Alarm: func(a Alarm) { said = append(said, a) }}, func(h *Herald) {
+		alarm := func(a Alarm) { w.edit(func() { said = append(said, a) }) }
+		sofar := func() (list []Alarm) {
+			w.edit(func() { list = slices.Clone(said) })
+			return list
+		}
+		run(t, w, Config{Node: "n1", Alarm: alarm}, func(h *Herald) {
 			time.Sleep(time.Second)
 			w.edit(func() { w.leader = "" })
 			time.Sleep(4 * time.Second)
-			if len(said) != 0 {
+			if said := sofar(); len(said) != 0 {
 				t.Errorf("an election was said: %+v", said)
 			}
 			time.Sleep(10 * time.Second)
 			w.edit(func() { w.leader = "n1" })
 			h.Begin(t.Context(), 3)
 			time.Sleep(5 * time.Second)
-			if len(said) != 2 || said[0].Over || !said[1].Over {
+			if said := sofar(); len(said) != 2 || said[0].Over || !said[1].Over {
 				t.Fatalf("said %+v", said)
 			}
 			n := w.Snapshot().Outbox.History

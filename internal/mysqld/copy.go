@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -34,10 +35,10 @@ const copyTakesOver = 3 * time.Second
 var errCopyStalled = fmt.Errorf("nothing was copied for %s", copyStall)
 
 // copier is the copy into one member that this handle makes. The zero value makes
-// none.
+// none. Who only looks takes no lock: probes go on while an end is waited for.
 type copier struct {
-	mu  sync.Mutex // guards job
-	job *copyJob
+	mu  sync.Mutex // held by who starts or stops a job, until the one before it has ended
+	job atomic.Pointer[copyJob]
 }
 
 // copyJob is one attempt at a copy.
@@ -60,7 +61,7 @@ func (m *Member) startCopy(a topology.Action) error {
 	m.copy.mu.Lock()
 	defer m.copy.mu.Unlock()
 	attempts := 1
-	if old := m.copy.job; old != nil {
+	if old := m.copy.job.Load(); old != nil {
 		said := old.progress()
 		same := said.ID == a.Copy.ID && old.term == m.term.Load()
 		if same && (said.State == topology.CopyRunning || said.State == topology.CopyDone) {
@@ -83,16 +84,14 @@ func (m *Member) startCopy(a topology.Action) error {
 		said: topology.CopyProgress{ID: a.Copy.ID, State: topology.CopyRunning, Began: now, At: now, Attempts: attempts, Doing: "connects"},
 	}
 	j.stall = time.AfterFunc(copyStall, func() { stop(errCopyStalled) })
-	m.copy.job = j
+	m.copy.job.Store(j)
 	go j.run(ctx)
 	return nil
 }
 
 // seen returns what is known of the copy, nil if there was none.
 func (c *copier) seen() *topology.CopyProgress {
-	c.mu.Lock()
-	job := c.job
-	c.mu.Unlock()
+	job := c.job.Load()
 	if job == nil {
 		return nil
 	}
@@ -105,19 +104,16 @@ func (c *copier) seen() *topology.CopyProgress {
 func (m *Member) StopCopy() {
 	m.copy.mu.Lock()
 	defer m.copy.mu.Unlock()
-	if m.copy.job != nil {
-		m.copy.job.stop(context.Canceled)
-		<-m.copy.job.ended
-		m.copy.job = nil
+	if job := m.copy.job.Load(); job != nil {
+		job.stop(context.Canceled)
+		<-job.ended
+		m.copy.job.Store(nil)
 	}
 }
 
 // endCopy ends the copy that this handle makes, and the one of any earlier leader.
 func (m *Member) endCopy(ctx context.Context) error {
-	m.copy.mu.Lock()
-	job := m.copy.job
-	m.copy.mu.Unlock()
-	if job != nil {
+	if job := m.copy.job.Load(); job != nil {
 		job.stop(context.Canceled)
 		select {
 		case <-job.ended:

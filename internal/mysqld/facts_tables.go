@@ -8,6 +8,7 @@ import (
 	"hash"
 	"strings"
 
+	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/ringcheck"
 )
 
@@ -136,17 +137,17 @@ func (c *conn) objectFacts(ctx context.Context) ([]ringcheck.Object, error) {
 	}
 	var found []ringcheck.Object
 	for _, statement := range []string{
-		"SELECT 'view', table_schema, table_name, definer, '' FROM information_schema.views WHERE table_schema NOT IN " + system,
-		"SELECT 'trigger', trigger_schema, trigger_name, definer, '' FROM information_schema.triggers WHERE trigger_schema NOT IN " + system,
-		"SELECT LOWER(routine_type), routine_schema, routine_name, definer, '' FROM information_schema.routines WHERE routine_schema NOT IN " + system,
-		"SELECT 'event', event_schema, event_name, definer, status FROM information_schema.events WHERE event_schema NOT IN " + system,
+		"SELECT 'view', table_schema, table_name, definer, '', '', '' FROM information_schema.views WHERE table_schema NOT IN " + system,
+		"SELECT 'trigger', trigger_schema, trigger_name, definer, '', IFNULL(action_statement,''), sql_mode FROM information_schema.triggers WHERE trigger_schema NOT IN " + system,
+		"SELECT LOWER(routine_type), routine_schema, routine_name, definer, '', IFNULL(routine_definition,''), sql_mode FROM information_schema.routines WHERE routine_schema NOT IN " + system,
+		"SELECT 'event', event_schema, event_name, definer, status, '', '' FROM information_schema.events WHERE event_schema NOT IN " + system,
 	} {
 		t, err := c.bounded(ctx, statement+" ORDER BY 2, 3", maxObjects)
 		if err != nil {
 			return nil, err
 		}
 		for _, row := range t.rows {
-			found = append(found, ringcheck.Object{Sort: row[0], Schema: row[1], Name: row[2], Definer: row[3], Status: row[4]})
+			found = append(found, ringcheck.Object{Sort: row[0], Schema: row[1], Name: row[2], Definer: row[3], Status: row[4], Untold: strings.Join(balancer.Untold([]byte(row[5]), c.bodyDialect(row[6])), ", ")})
 		}
 	}
 	return found, nil

@@ -89,6 +89,7 @@ func TestChecksFindWhatIsWrong(t *testing.T) {
 		down.Exec(t, statement)
 	}
 	up.Exec(t, "SET SESSION sql_log_bin=0; CREATE TABLE shop.full (id TINYINT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT=120; CREATE DATABASE blog; CREATE VIEW blog.v AS SELECT id FROM shop.t")
+	up.Exec(t, "SET SESSION sql_log_bin=0; CREATE TRIGGER shop.hides BEFORE INSERT ON shop.t FOR EACH ROW SET @@time_zone='+01:00'; CREATE FUNCTION shop.locks() RETURNS INT NO SQL RETURN GET_LOCK('a', 0)")
 	r := ringcheck.Run(ringcheck.Catalog(), facts(t, up, down))
 	down.Exec(t, "XA ROLLBACK 'x'")
 	list := found(r, ringcheck.Notice)
@@ -100,7 +101,7 @@ func TestChecksFindWhatIsWrong(t *testing.T) {
 		"account-anonymous m2", "account-empty-password m2", "accounts-equal m2 'app'", "replication-grants m2", "primary-keys m2 wrong.plain", "engines m2 wrong.old: its engine is MyISAM",
 		"memory-tables m2 wrong.gone", "unique-keys m2 wrong.twice: unique: b (b)", "sequences m2 wrong.numbers: its increment is 1",
 		"tables-equal m2 shop.t: its columns", "tables-equal m2 wrong.plain: it is not on m1", "tables-equal m2 shop.full: it is not there",
-		"definers m2 view wrong.v", "events m2 event wrong.e: it is enabled here", "ties m1 view blog.v: view blog.v names shop", "filters m2 replicate_ignore_db", "link-delay m2", "link-by-gtid m2",
+		"definers m2 view wrong.v", "events m2 event wrong.e: it is enabled here", "ties m1 view blog.v: view blog.v names shop", "untold-state m1 trigger shop.hides: its text has SET @@time_zone", "untold-state m1 function shop.locks: its text has GET_LOCK", "filters m2 replicate_ignore_db", "link-delay m2", "link-by-gtid m2",
 		"link-runs m2 applier", `prepared-xa m2 xid "x"`, "autoinc-headroom m1 shop.full.id",
 	)
 	if t.Failed() {

@@ -2,6 +2,8 @@ package mysqld
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/sqlring/sqlring/pkg/autoinc"
@@ -98,11 +100,9 @@ func (f *Fleet) Execute(ctx context.Context, m topology.Member, a topology.Actio
 // lead any more, or is stopped.
 func (f *Fleet) StopCopies() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, m := range f.members {
-		m.StopCopy()
-	}
-	for _, m := range f.retired {
+	all := slices.AppendSeq(slices.Clone(f.retired), maps.Values(f.members))
+	f.mu.Unlock() // members are asked meanwhile
+	for _, m := range all {
 		m.StopCopy()
 	}
 }

@@ -127,10 +127,7 @@ func (c *conn) tie(row []string, schemas map[string]string) (topology.Tie, bool)
 		tie.Unread = "its text is not shown to the manager's account"
 		return tie, true
 	}
-	names, known := balancer.Named([]byte(body), balancer.Dialect{
-		Flavour: c.version.Flavour, Version: balancer.VersionOf(c.version),
-		AnsiQuotes: strings.Contains(mode, "ANSI_QUOTES"), NoBackslashEscapes: strings.Contains(mode, "NO_BACKSLASH_ESCAPES"),
-	})
+	names, known := balancer.Named([]byte(body), c.bodyDialect(mode))
 	if !known {
 		tie.Unread = "it executes texts, or can not be read"
 	}
@@ -142,4 +139,12 @@ func (c *conn) tie(row []string, schemas map[string]string) (topology.Tie, bool)
 	}
 	slices.Sort(tie.Names)
 	return tie, len(tie.Names) > 0 || tie.Unread != ""
+}
+
+// bodyDialect is how the text of an object is read that was made under a sql_mode.
+func (c *conn) bodyDialect(mode string) balancer.Dialect {
+	return balancer.Dialect{
+		Flavour: c.version.Flavour, Version: balancer.VersionOf(c.version),
+		AnsiQuotes: strings.Contains(mode, "ANSI_QUOTES"), NoBackslashEscapes: strings.Contains(mode, "NO_BACKSLASH_ESCAPES"),
+	}
 }

@@ -166,8 +166,9 @@ func (f *follower) question(all topology.Position, ask func(topology.Position) b
 // has it then.
 func (s *session) asks(p topology.Position) bool {
 	var row []string
-	text := waitMariaDB(p, s.link.thread)
+	text, notYet := waitMariaDB(p, s.link.thread), "-1"
 	if s.link.version.Flavour == topology.FlavourMySQL {
+		notYet = "1"
 		text = fmt.Sprintf("SELECT WAIT_FOR_EXECUTED_GTID_SET('%s', %g)", p, tokenWait.Seconds())
 	}
 	limit := s.p.cfg.BackendTimeout
@@ -181,7 +182,7 @@ func (s *session) asks(p topology.Position) bool {
 		}
 		return err
 	})
-	if err != nil || len(row) != 1 || row[0] != "0" && row[0] != "-1" { // it may still hold its lock
+	if err != nil || len(row) != 1 || row[0] != "0" && row[0] != notYet { // it may still hold its lock
 		s.link.cut()
 		return false
 	}

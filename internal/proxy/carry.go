@@ -17,9 +17,10 @@ import (
 
 // luggage is what a session has taken along from a link, until it has another one.
 type luggage struct {
-	set   string         // the statement that sets it; "" for nothing
-	stick balancer.Stick // what it sticks for where that was set
-	pins  balancer.Effects
+	set    string         // the statement that sets it; "" for nothing
+	stick  balancer.Stick // what it sticks for where that was set
+	pins   balancer.Effects
+	begins bool // it is no variable, but a transaction that has only begun: begun.go
 }
 
 // carriedVariables is how many user variables are taken along at most.
@@ -84,7 +85,7 @@ func (s *session) pack() bool {
 		s.p.log.Debug("user variables stay where they are", "session", s.id, "member", string(l.route.Member.ID), "error", err)
 		return false
 	}
-	s.mem.luggage = &luggage{set, s.mem.stick, s.mem.pins}
+	s.mem.luggage = &luggage{set: set, stick: s.mem.stick, pins: s.mem.pins}
 	s.mem.stick, s.mem.pins = balancer.StickNone, 0
 	s.dropLink() // nobody else is to see them
 	return true
@@ -107,6 +108,9 @@ func (s *session) unpack() error {
 		if err != nil {
 			s.dropLink()
 			return fmt.Errorf("set the session's user variables again: %w", err)
+		}
+		if b.begins {
+			s.mem.begunAnew(s.link.own.Status())
 		}
 	}
 	s.mem.stickTo(b.stick)

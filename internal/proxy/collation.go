@@ -70,23 +70,10 @@ func (s *session) after() error {
 	}
 	read := s.current.Kind == balancer.KindRead
 	s.current = balancer.Statement{}
-	s.mem.hasLast, s.mem.hasFound = false, false // they are about what we ask now
-	err := s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error {
-		if s.mem.askCollation {
-			if err := s.link.learnCollation(&s.mem); err != nil {
-				return err
-			}
-		}
-		if s.mem.askValues {
-			if err := s.link.learnValues(&s.mem, s.plan); err != nil {
-				return err
-			}
-		}
-		if !track {
-			return nil
-		}
-		return s.link.retrack(&s.mem)
-	})
+	err := s.readBack()
+	if err == nil && track {
+		err = s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error { return s.link.retrack(&s.mem) })
+	}
 	if err != nil && read && s.ctx.Err() == nil && unreachable(err) { // nothing was to be learned: as if the link was lost a moment later
 		return s.lostIdle()
 	}

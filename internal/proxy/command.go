@@ -73,6 +73,9 @@ func (s *session) execute(c command) error {
 			return err
 		}
 	}
+	if known, err := s.killsOwn(c); known || err != nil {
+		return err
+	}
 	if told := s.hazardOfText(c); told != nil {
 		return s.refuse(c, told)
 	}
@@ -146,7 +149,7 @@ func (s *session) refuse(c command, told *wire.Error) error {
 	silent := c.code.Shape() == wire.ShapeNone
 	s.in.consume(len(c.packet))
 	if silent { // the client does not wait for an answer and must not get one
-		return nil
+		return s.unsent(c)
 	}
 	return s.tell(told)
 }
@@ -159,7 +162,7 @@ func (s *session) tellInstead(c command, told *wire.Error, stuck bool) error {
 	case stuck || !c.whole:
 		return s.tellLast(told)
 	case c.code.Shape() == wire.ShapeNone:
-		return nil
+		return s.unsent(c)
 	}
 	return s.tell(told)
 }
@@ -271,11 +274,6 @@ func (s *session) changesAccounts(text []byte) bool {
 		return false
 	}
 	return s.plan != nil && s.plan.Effects.Has(balancer.EffectAccount) || balancer.ChangesAccounts(text)
-}
-
-// scanner returns a scanner for this session's SQL.
-func (s *session) scanner() *balancer.Scanner {
-	return &balancer.Scanner{NoBackslashEscapes: s.mem.noBackslash()}
 }
 
 // ObserveOK learns what a statement has changed, and keeps from the client what

@@ -18,6 +18,8 @@
 //	limits.go     who has failed too often; require.go: REQUIRE SSL and the like
 //	transport.go  TLS and compression, on either side; tls_*.go, compress_stream.go
 //	units.go      which units a command is about, and what can not be had together
+//	begun.go      a transaction goes where its first statement is
+//	follow.go     writes at another owner wait for those before
 //	route.go      the way to the owner, and waiting for one
 //	link.go       the connection to a member; setup.go: slot, tracking
 //	confined.go   sessions that have to change their password first
@@ -49,7 +51,8 @@
 //	status.go     SHOW STATUS, of the client's own connection
 //	watch.go      clients that hang up while their query runs
 //	sessions.go   what others may know of a session; end.go: ending one from outside
-//	kill.go       who ends whom; strikes.go: and no commit by it; threads.go: their ids
+//	kill.go       who ends whom; strikes.go: and no commit by it, but what waits here;
+//	              threads.go: their ids
 //	memory.go     what a client that does nothing costs; lifetime.go: its context
 //	drain.go      the end; fault.go: by a fault of ours
 //

@@ -13,7 +13,8 @@ import (
 // proxy says so. A session is at work from before its command has looked at the view
 // until the command's answer was delivered, or the transaction is over that it began.
 // It says in which units first and looks at the view after; takeIn stores the view first and
-// looks at the sessions after. So a session either sees the new view or is seen.
+// looks at the sessions after. So a session either sees the new view or is seen. LOCK TABLES
+// counts as a transaction does.
 
 // held reports whether work may not begin in a unit by this view.
 func held(view *balancer.View, unit topology.UnitID) bool {
@@ -26,7 +27,7 @@ func held(view *balancer.View, unit topology.UnitID) bool {
 // for another one, it stays at work.
 func (s *session) enter() *wire.Error {
 	was := s.working.Load()
-	if !s.mem.inTransaction() {
+	if !s.mem.isUnderWay() {
 		was = nil
 	}
 	if was != nil && was == s.aimed {
@@ -81,10 +82,16 @@ func (s *session) stayOut(was *work, told *wire.Error) *wire.Error {
 
 // answered says that the session's command has been answered.
 func (s *session) answered() {
-	if s.mem.inTransaction() {
+	if s.mem.isUnderWay() {
 		return
 	}
 	s.idle()
+}
+
+// isUnderWay reports whether something goes on between commands that a unit can not be moved
+// away from: an open transaction; or locks of tables, for which a server waits that is to be closed.
+func (m *memory) isUnderWay() bool {
+	return m.inTransaction() || m.pins&(1<<balancer.EffectTableLocks|1<<balancer.EffectGlobalReadLock) != 0
 }
 
 // idle says that the session has nothing under way.

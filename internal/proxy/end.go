@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/balancer"
 )
 
 // A session, or what it runs, can be ended by who operates the node too, whatever
@@ -58,6 +59,9 @@ func (p *Proxy) EndQuery(ctx context.Context, id uint32) error {
 		return ErrCommits
 	}
 	err := p.strike(ctx, target, phase)
+	if errors.Is(err, ErrNotRunning) && target.waitsHere(phase) {
+		err = nil // it is called off
+	}
 	landed(err == nil)
 	if err != nil {
 		return err
@@ -72,7 +76,7 @@ func (p *Proxy) strike(ctx context.Context, target *session, phase uint32) error
 	if phase&1 == 0 || target.phase.Load() != phase || l == nil || as == nil || target.waits.Load() != nil {
 		return ErrNotRunning
 	}
-	other, err := p.dial(ctx, l.route, *as, "")
+	other, err := p.dial(ctx, balancer.Route{Member: l.route.Member}, *as, "") // the rest of it is the session's own
 	if err != nil {
 		return fmt.Errorf("connect as its account: %w", err)
 	}

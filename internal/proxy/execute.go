@@ -167,7 +167,13 @@ func (s *session) outgoing(c command) []byte {
 	known := b.Bound || p.bound == s.mem.generation || p.types == nil || b.At == 0 || b.Count != uint64(p.parameters)
 	p.bound = s.mem.generation
 	packet := c.packet
-	if !known {
+	length, _ := wire.Header(packet)
+	switch {
+	case known:
+	case length+len(p.types) >= wire.MaxPayload:
+		s.wider = new(wire.Widened)
+		return s.wider.Begin(nil, packet, withTypes(packet, b, p.types)[wire.HeaderSize:])
+	default:
 		packet = withTypes(c.packet, b, p.types)
 	}
 	if p.statement.Listed && c.whole {
@@ -177,13 +183,9 @@ func (s *session) outgoing(c command) []byte {
 }
 
 // withTypes puts the types of parameters into an execution that leaves them out,
-// since an earlier one has told them to another member. One so large that it would
-// have to be cut into packets anew is left as it is, for the member to refuse.
+// since an earlier one has told them to another member.
 func withTypes(packet []byte, b wire.Binding, types []byte) []byte {
 	length, seq := wire.Header(packet)
-	if length+len(types) >= wire.MaxPayload {
-		return packet
-	}
 	const head = wire.HeaderSize + 1
 	whole := wire.AppendHeader(make([]byte, 0, len(packet)+len(types)), length+len(types), seq)
 	return b.Bind(append(whole, packet[wire.HeaderSize]), packet[head:], types)
@@ -213,4 +215,13 @@ func (st *statements) sentAhead(p *prepared, long bool) {
 	if p.long != long {
 		p.long, st.judged = long, false
 	}
+}
+
+// unsent ends a session that could not pass a part of a parameter on: nobody can be told, and
+// what is executed next would write the rest of it alone.
+func (s *session) unsent(c command) error {
+	if c.code == wire.ComStmtSendLongData && s.meant != nil {
+		return errUnsent
+	}
+	return nil
 }

@@ -111,7 +111,7 @@ func (s *session) explain(statement []byte) Explanation {
 	default:
 		e.Why = "owner: it is not surely a read that leaves nothing behind"
 	}
-	if need := s.follows(owner.Member.ID); e.GoesTo != "" && !e.Spreads && need != nil {
+	if need := s.follows(owner.Member.ID); e.GoesTo != "" && !e.Spreads && need != "" {
 		e.Why += fmt.Sprintf("; it waits there for what this session has written at %s: %s", s.wroteAt, need)
 	}
 	for _, d := range plan.Dangers {
@@ -123,17 +123,21 @@ func (s *session) explain(statement []byte) Explanation {
 }
 
 // follows returns what a write at a member has to wait for, if the session has written
-// elsewhere: see [session.follow].
-func (s *session) follows(id topology.MemberID) topology.Position {
-	need, known := s.written.position()
-	if !s.writes || s.wroteAt == "" || s.wroteAt == id || !known || s.p.cfg.Picture == nil {
-		return nil
+// elsewhere, in words: see [session.follow]. "" is nothing.
+func (s *session) follows(id topology.MemberID) string {
+	if !s.writes || s.wroteAt == "" || s.wroteAt == id || s.p.cfg.Picture == nil {
+		return ""
 	}
 	reads := s.p.cfg.Picture.Reads()
-	if reads == nil {
-		return nil
+	need, unnamed := s.lacking(id)
+	switch {
+	case reads == nil:
+	case unnamed != "":
+		return "its answer did not tell as what, and " + unnamed + " has not been seen since"
+	case s.p.toAwait(reads, id, need) != nil:
+		return need.String()
 	}
-	return s.p.toAwait(reads, id, need)
+	return ""
 }
 
 // explainRead says where a read would go, and what stands against which member.
@@ -145,7 +149,7 @@ func (s *session) explainRead(view *balancer.View, owner balancer.Route, e *Expl
 	m, wait, ok := s.goesTo(view)
 	switch {
 	case !known:
-		e.Why = "owner: the last write did not say what it was"
+		e.Why = "owner: the last write did not say what it was, and its member has not been seen since"
 	case ok && wait != nil:
 		e.GoesTo, e.Why = m.ID, fmt.Sprintf("it waits there for %s, at most %v; then the owner", wait, tokenWait)
 	case ok && (x.Why == balancer.ReadOwnerToken || x.Why == balancer.ReadOwnerAhead):

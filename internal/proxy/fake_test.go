@@ -29,6 +29,7 @@ type fake struct {
 	logins  int
 	conns   []*fakeConn
 	threads bool // connections have ids of their own
+	slow    time.Duration
 	seen    []string
 	done    sync.WaitGroup
 }
@@ -47,6 +48,13 @@ func (f *fake) ownThreads() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.threads = true
+}
+
+// greetsAfter has who connects wait for a greeting.
+func (f *fake) greetsAfter(pause time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.slow = pause
 }
 
 func startFake(t testing.TB, answer func(*fakeConn, []byte)) *fake {
@@ -77,8 +85,12 @@ func (f *fake) run() {
 		if f.threads {
 			c.thread = uint32(100 + len(f.conns))
 		}
+		pause := f.slow
 		f.mu.Unlock()
-		f.done.Go(c.run)
+		f.done.Go(func() {
+			time.Sleep(pause)
+			c.run()
+		})
 	}
 }
 

@@ -108,10 +108,27 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 	}
 	g.mu.Unlock()
 	s.p.putGateWaiter(w)
-	if s.ctx.Err() != nil {
-		return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
+	if ends := s.ends(); ends != nil {
+		return ends
 	}
 	return told
+}
+
+// ends is what the command under way gets, of which nothing is at a member yet, if its session
+// ends, or a KILL QUERY has come for it; else nil.
+func (s *session) ends() *wire.Error {
+	switch {
+	case s.ctx.Err() != nil:
+		return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
+	case s.strikes.isStruck():
+		return interruption()
+	}
+	return nil
+}
+
+// interruption is the answer to what was killed, in servers' own words.
+func interruption() *wire.Error {
+	return wire.NewError(wire.Interrupted, "Query execution was interrupted")
 }
 
 // gaveUp reports whether its client, which had waited for its place, has gone while its
@@ -137,7 +154,7 @@ func (s *session) departs(gone bool) gate.Departure {
 }
 
 // awaitGiven waits until w is woken or its time is over. gone says that there is no use in
-// waiting any more: the client has gone, or the member is not where its command goes; to is
+// waiting any more: the client has gone, its command was killed, or the member is not where that goes; to is
 // nil if it is on its way to none yet.
 func (s *session) awaitGiven(w *gateWaiter, patience time.Duration, to *whereto) (gone bool) {
 	const soon = 20 * time.Millisecond // most do not wait for longer, and cost no call
@@ -151,8 +168,11 @@ func (s *session) awaitGiven(w *gateWaiter, patience time.Duration, to *whereto)
 	}
 	w.timer.Reset(first)
 	defer w.timer.Stop()
-	for {
+	for called := s.strikes.called(); ; {
 		var changed <-chan struct{}
+		if s.strikes.isStruck() {
+			return true
+		}
 		if to != nil {
 			if changed = s.p.changed(); !s.p.serves(to.member, to.reading, s.aimed) {
 				return true
@@ -171,6 +191,7 @@ func (s *session) awaitGiven(w *gateWaiter, patience time.Duration, to *whereto)
 			}
 			w.timer.Reset(left)
 		case <-changed:
+		case <-called:
 		case <-s.ctx.Done():
 			return true
 		}

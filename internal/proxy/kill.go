@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -37,7 +38,7 @@ const (
 // greeted with, by CONNECTION_ID(), by the number that the member has for it, or by a
 // user variable that has one of those.
 func (s *session) killByText(c command) error {
-	text := c.text()
+	text := bytes.Clone(c.text()) // its buffer is given back before it is sent on
 	k, ok := balancer.ParseKill(text)
 	if ok && k.Variable {
 		var lost bool
@@ -88,6 +89,55 @@ func (s *session) variable(c command, name []byte) (n uint64, ok, lost bool, err
 func unkillable() *wire.Error {
 	return wire.NewError(wire.CommandNotAvailable,
 		"sqlring: KILL QUERY by user, by query id or of a computed number does not go through the proxy; give the connection id as a number, or in a user variable")
+}
+
+// waitsHere reports whether what the session was at in a phase is not at a member: it waits,
+// or is on its way there.
+func (s *session) waitsHere(phase uint32) bool {
+	return phase&1 == 1 && s.phase.Load() == phase && (s.waits.Load() != nil || s.atMember.Load() == nil)
+}
+
+// killsOwn answers a KILL of a session of the same account, which that may kill, if it has
+// nothing at a member that could be ended there. So it comes at once also where who kills
+// would have to wait himself, for a connection or an owner.
+func (s *session) killsOwn(c command) (known bool, err error) {
+	var id uint32
+	var query bool
+	switch {
+	case c.code == wire.ComProcessKill && c.whole && len(c.payload()) == 4:
+		id = binary.LittleEndian.Uint32(c.payload())
+	case c.code == wire.ComQuery && c.whole && s.current.Kind == balancer.KindKill:
+		k, ok := balancer.ParseKill(c.text())
+		if !ok || k.Own || k.Variable || k.Asked || k.Thread > 1<<32-1 {
+			return false, nil
+		}
+		id, query = uint32(k.Thread), k.Query
+	default:
+		return false, nil
+	}
+	target := s.p.session(id)
+	if target == nil || target == s {
+		return false, nil
+	}
+	phase, as := target.phase.Load(), target.known.Load()
+	if as == nil || as.login.User != s.as.login.User || as.secret != s.as.secret || !target.waitsHere(phase) {
+		return false, nil
+	}
+	if query {
+		landed, ok := target.strikes.strike(&s.ctx)
+		if !ok {
+			return false, s.ctx.Err()
+		}
+		waits := target.waitsHere(phase)
+		if landed(waits); !waits {
+			return false, nil
+		}
+	} else {
+		target.interrupt()
+	}
+	s.in.consume(len(c.packet))
+	s.p.count.queries.Add(1)
+	return true, s.done()
 }
 
 // killPrepared executes a KILL that was prepared. known is false if it can not be

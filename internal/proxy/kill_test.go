@@ -326,6 +326,29 @@ func TestStrikesThatCount(t *testing.T) {
 	}
 }
 
+// A strike is over for the next command as soon as who waited for it has its turn.
+func TestAStrikeIsOverWhenItsTurnIs(t *testing.T) {
+	for range 10000 {
+		var k strikes
+		landed, _ := k.strike(t.Context())
+		k.begin()
+		go landed(true)
+		if k.hit(); k.struck.Load() != 1 { // it was over before it was looked at, else
+			t.Fatal("it has landed, and does not count")
+		}
+		if k.begin(); k.hit() {
+			t.Fatal("a strike at the command before counts")
+		}
+		landed, _ = k.strike(t.Context())
+		go landed(true)
+		if done := k.commit(); k.hit() {
+			t.Fatal("a strike that landed before the COMMIT was sent counts against it")
+		} else {
+			done()
+		}
+	}
+}
+
 // Who has lost his link knows whether he was killed, once the KILL was answered.
 func TestStrikesThatEnd(t *testing.T) {
 	var k strikes

@@ -111,7 +111,7 @@ func (s *session) takeLane() *wire.Error {
 
 // awaitLane waits for the lane that the session's visit is about.
 func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wire.Error) {
-	if !s.mem.inTransaction() && s.working.Load() != nil {
+	if !s.mem.isUnderWay() && s.working.Load() != nil {
 		s.idle()
 	}
 	patience, goesOn := laneMoment, true
@@ -136,9 +136,12 @@ func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wir
 	after := g.gate.RetryAfter().Round(time.Millisecond).Milliseconds()
 	g.mu.Unlock()
 	s.p.putGateWaiter(w)
-	switch {
-	case s.ctx.Err() != nil:
-		return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
+	switch ends := s.ends(); {
+	case ends != nil:
+		if !goesOn {
+			s.leaveLane()
+		}
+		return ends
 	case shed:
 		s.leaveLane()
 		s.p.count.refuse(RefusedGate)

@@ -49,6 +49,7 @@ func (s *session) passLarge(c command) error {
 	for {
 		n, payload, ended := l.frames.Feed(s.in.bytes())
 		s.next = l.frames.Seq() + 1
+		begins := l.first
 		piece, ok := l.look(s.in.bytes()[:n], payload)
 		switch {
 		case !ok:
@@ -60,7 +61,13 @@ func (s *session) passLarge(c command) error {
 			return l.refuse(n, ended, wire.NewError(wire.PacketTooLarge,
 				"sqlring: more than %d MiB in one command, compressed by more than %d to 1; send it without compression", bombSize>>20, bombRatio))
 		}
-		err := s.link.stream.write(piece)
+		if s.wider != nil && !begins {
+			piece = s.wider.Feed(nil, piece)
+		}
+		var err error
+		if len(piece) > 0 {
+			err = s.link.stream.write(piece)
+		}
 		s.in.consume(n)
 		if err != nil {
 			return l.broken(ended, err)
@@ -79,10 +86,18 @@ func (s *session) passLarge(c command) error {
 	if s.response.Done() {
 		return nil
 	}
+	if s.wider != nil {
+		s.counted, s.recounts = s.next, s.wider.Seq() != s.next
+	}
 	if err := s.link.stream.fill(&s.out); err != nil {
 		return s.lost(c, true, err)
 	}
 	return l.answer()
+}
+
+// scanner returns a scanner for this session's SQL.
+func (s *session) scanner() *balancer.Scanner {
+	return &balancer.Scanner{NoBackslashEscapes: s.mem.noBackslash()}
 }
 
 // large is a command that is passed on piece by piece.

@@ -156,7 +156,7 @@ func (s *session) overstays(rules *limits, now gate.Instant) {
 				s.stays.killed = phase
 				s.p.log.Warn("long statement ended", "session", s.id, "user", as.login.User, "scope", l.Scope, "ran_for", lasted.Round(time.Millisecond).String())
 				s.p.count.refuse(RefusedLimit)
-				s.p.running.Go(func() { s.p.stopStatement(s, phase) })
+				s.p.stopping.Go(func() { s.p.stopStatement(s, phase) })
 			}
 			return
 		}

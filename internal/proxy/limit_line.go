@@ -173,8 +173,8 @@ func (s *session) heldBack(rules *limits) (told *wire.Error) {
 		over()
 		over = s.waitsFor("a rule of the DBA: " + rule.Scope)
 		s.awaitGiven(w, min(patience-waited, wait), nil)
-		if s.ctx.Err() != nil {
-			return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
+		if ends := s.ends(); ends != nil {
+			return ends
 		}
 		rules = s.p.limited.Load()
 	}

@@ -51,20 +51,27 @@ func (lp *linkPool) take(ctx context.Context, w wanted, patience time.Duration, 
 	}
 	waiter.timer.Reset(patience)
 	defer waiter.timer.Stop()
-	select {
-	case g, ok := <-waiter.given:
-		if !ok {
-			return nil, errPoolClosed
+	for called := w.who.strikes.called(); err == nil; {
+		if w.who.strikes.isStruck() {
+			err = errStruck
+			break
 		}
-		waiter.want.who = nil
-		lp.p.waiters.Put(waiter)
-		return lp.use(g), nil
-	case <-waiter.timer.C:
-		err = errPoolFull
-	case <-changed:
-		err = errPoolClosed
-	case <-ctx.Done():
-		err = ctx.Err()
+		select {
+		case g, ok := <-waiter.given:
+			if !ok {
+				return nil, errPoolClosed
+			}
+			waiter.want.who = nil
+			lp.p.waiters.Put(waiter)
+			return lp.use(g), nil
+		case <-waiter.timer.C:
+			err = errPoolFull
+		case <-changed:
+			err = errPoolClosed
+		case <-called:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
 	}
 	lp.leave(waiter)
 	return nil, err

@@ -43,6 +43,7 @@ func (s *session) login() error {
 	_, s.asker = s.p.askers.Load(as.login.User)
 	s.known.Store(s.as)
 	s.mem.schema, s.mem.wants.capable = as.login.Database, s.caps.Has(wire.SessionTrack)
+	s.agree()
 	_ = s.conn.SetDeadline(time.Time{})
 	s.mark(true)
 	if err := s.connectOrFail(); err != nil {

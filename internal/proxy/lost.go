@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"errors"
+
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/autoinc"
 	"github.com/sqlring/sqlring/pkg/balancer"
@@ -86,6 +88,7 @@ func (s *session) lost(c command, complete bool, cause error) error {
 	if s.strikes.over() { // servers say nothing then (MariaDB 10.11, MySQL 9.7)
 		return errKilled
 	}
+	s.takesBack()
 	sticks := s.mem.sticks()
 	f := judge(loss{
 		delivered: s.delivered, complete: complete, statement: changes(c.code),
@@ -118,6 +121,9 @@ func (s *session) lost(c command, complete bool, cause error) error {
 	case fateNothing:
 		told = wire.NewError(wire.NetReadError, "sqlring: member %s was lost; this was not run", member)
 	}
+	if sticks != balancer.StickNone {
+		told.Message += "; the session ends, since it had there what no other connection can be given: " + s.mem.holds()
+	}
 	return s.tellInstead(c, told, sticks != balancer.StickNone)
 }
 
@@ -141,6 +147,12 @@ func (s *session) repeatable(c command, sticks balancer.Stick) bool {
 	case balancer.KindOther, balancer.KindChange, balancer.KindCommit, balancer.KindKill:
 	}
 	return false
+}
+
+// gone is what a client is told, in answer to its next command, whose session ends with its link.
+func (s *session) gone() *wire.Error {
+	return wire.NewError(wire.NetReadError, "sqlring: the connection to member %s was lost; this was not run; the session ends, since it had there what no other connection can be given: %s",
+		s.was, s.mem.holds())
 }
 
 func undone[T ~string](member T) *wire.Error {
@@ -187,7 +199,10 @@ func (s *session) ready() (told *wire.Error, err error) {
 		return s.ready()
 	}
 	if told, err = s.linked(); told == nil && err == nil && s.mem.luggage != nil {
-		if err := s.unpack(); err != nil {
+		begins := s.mem.luggage.begins
+		if err := s.unpack(); err != nil && begins {
+			return s.unbegun("sqlring: " + err.Error()), nil
+		} else if err != nil {
 			return nil, s.tellLast(wire.NewError(wire.NetReadError, "sqlring: %v; this was not run", err))
 		}
 	}
@@ -211,7 +226,9 @@ func (s *session) linked() (told *wire.Error, err error) {
 	}
 	if tick := s.p.tick.Load(); s.link != nil && tick != s.lastTick {
 		if s.lastTick = tick; s.link.stale() {
-			if err := s.lostIdle(); err != nil {
+			if err := s.lostIdle(); errors.Is(err, errLinkGone) {
+				return nil, s.tellLast(s.gone())
+			} else if err != nil {
 				return nil, err
 			}
 		}
@@ -285,6 +302,9 @@ func (s *session) relocate() (told *wire.Error, err error) {
 	if s.link != nil && !s.link.cutOff.Load() && s.mem.holdsInsertID(s.link) && !s.mem.inTransaction() {
 		_ = s.knowInsertID() // else it is lost with the link
 	}
+	if s.begins && s.empty() {
+		s.unbegin()
+	}
 	s.pack()
 	transaction, stuck := s.mem.inTransaction(), s.mem.sticks() != balancer.StickNone
 	if s.link != nil && !transaction && !stuck {
@@ -300,7 +320,7 @@ func (s *session) relocate() (told *wire.Error, err error) {
 		s.mem.status &^= wire.StatusInTransaction
 		return undone(s.was), nil
 	case stuck:
-		return nil, errLinkGone
+		return nil, s.tellLast(s.gone())
 	}
 	told, err = s.connect()
 	if err != nil {
@@ -309,6 +329,9 @@ func (s *session) relocate() (told *wire.Error, err error) {
 	}
 	if told == nil {
 		told = s.follow()
+	}
+	if b := s.mem.luggage; told != nil && b != nil && b.begins {
+		told = s.unbegun(told.Message)
 	}
 	return told, nil
 }

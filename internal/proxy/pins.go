@@ -26,7 +26,8 @@ const pinning = 1<<balancer.EffectUnknown | 1<<balancer.EffectXA | 1<<balancer.E
 // are statements that the server will not understand.
 const stuck = 1<<balancer.EffectXA | 1<<balancer.EffectTextPrepare | 1<<balancer.EffectTableLocks |
 	1<<balancer.EffectGlobalReadLock | 1<<balancer.EffectBackupLock | 1<<balancer.EffectUserLock | 1<<balancer.EffectServiceLock |
-	1<<balancer.EffectHandler | 1<<balancer.EffectRole | 1<<balancer.EffectResourceGroup | 1<<balancer.EffectSessionUser | 1<<balancer.EffectUnreported
+	1<<balancer.EffectHandler | 1<<balancer.EffectRole | 1<<balancer.EffectResourceGroup | 1<<balancer.EffectSessionUser | 1<<balancer.EffectUnreported |
+	1<<balancer.EffectRoutine // which may take a user lock, or set @@name at MariaDB: no server reports that
 
 // Of those that keep the link, these end with the transaction, or with its being begun
 // and ended.
@@ -35,6 +36,7 @@ const endsWithTransaction = 1 << balancer.EffectNextTransaction
 // applies notes what the statement that is about to be sent may leave behind.
 func (m *memory) applies(s balancer.Statement, plan *balancer.Plan, whole bool) {
 	m.unparsed = m.pins
+	m.empty = m.empty && whole && leavesEmpty(plan)
 	switch {
 	case !whole:
 		m.stickTo(balancer.StickTruncated)
@@ -68,6 +70,7 @@ func (m *memory) ended(ok *wire.OK, inTransaction bool, plan *balancer.Plan) {
 	if inTransaction && !m.inTransaction() {
 		m.pins &^= endsWithTransaction
 	}
+	m.empty = (m.empty || isPlainBegin(plan)) && m.inTransaction()
 	if plan != nil && len(plan.Statements) == 1 && plan.Statements[0].Undone != 0 {
 		m.pseudo &^= plan.Statements[0].Undone
 		if m.pseudo == 0 {
@@ -158,4 +161,12 @@ func (m *memory) sticks() balancer.Stick {
 		return balancer.StickUnknown
 	}
 	return m.statements.stick(m)
+}
+
+// holds says in words why the session can not go on if its link is lost.
+func (m *memory) holds() string {
+	if has := m.pins & stuck; has != 0 {
+		return has.String()
+	}
+	return m.sticks().String()
 }

@@ -60,9 +60,10 @@ type Proxy struct {
 	lease     lease
 	tick      atomic.Uint32 // of the watch: a clock that costs nothing to read
 	draining  atomic.Bool
-	dissolved atomic.Bool  // there was a ring, and is none: nobody waits for an owner
-	drainEnd  atomic.Int64 // when sessions are cut off, unix nanoseconds
-	running   sync.WaitGroup
+	dissolved atomic.Bool    // there was a ring, and is none: nobody waits for an owner
+	drainEnd  atomic.Int64   // when sessions are cut off, unix nanoseconds
+	running   sync.WaitGroup // sessions, and what they begin
+	stopping  sync.WaitGroup // what the watch begins: it may do so when the last session has just ended
 
 	mu       sync.Mutex
 	next     chan struct{} // closed when the next view was taken in
@@ -150,6 +151,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	close(stop)
 	p.hangups.close()
 	watching.Wait()
+	p.stopping.Wait()
 	p.closePools()
 	return err
 }

@@ -21,6 +21,9 @@ func (s *session) pass(c command) error {
 		}
 		return s.refuse(c, told)
 	}
+	if s.current.Kind != balancer.KindCommit && c.whole && s.strikes.calledOff() {
+		return s.refuse(c, interruption())
+	}
 	s.p.count.queries.Add(1)
 	s.delivered, s.midway = false, true
 	if s.account != nil {
@@ -40,6 +43,7 @@ func (s *session) pass(c command) error {
 		s.p.count.again.Add(1)
 		var told *wire.Error
 		if told, err = s.ready(); err == nil && told == nil {
+			s.leavesAgain()
 			told, err = s.awaitLease(c)
 		}
 		if err == nil && told != nil {
@@ -151,6 +155,11 @@ func (s *session) answer(c command) error {
 					return s.withhold(c)
 				}
 			}
+			if s.readsBackFirst() {
+				if err := s.readBack(); err != nil {
+					return s.lost(c, true, err)
+				}
+			}
 			s.restEarly(c)
 		}
 		if len(forward) > 0 {
@@ -184,7 +193,10 @@ func (s *session) answer(c command) error {
 
 // deliver gives the client a piece of the response.
 func (s *session) deliver(piece []byte) error {
-	s.next = s.response.Seq()
+	if s.next = s.response.Seq(); s.recounts {
+		s.numbers.Renumber(piece, &s.counted)
+		s.next = s.counted
+	}
 	if s.renumber != nil {
 		piece = s.renumber.Feed(nil, piece)
 	}

@@ -19,27 +19,36 @@ import (
 // all reads go to that may.
 type replicated struct {
 	*fronted
-	m2 struct {
+	picture *livePicture
+	m2      struct {
 		addr  string
 		exec  func(t testing.TB, statement string, args ...any)
 		query func(t testing.TB, statement string, args ...any) string
 	}
 }
 
-// livePicture says of m2 what it has, as it was read a few milliseconds ago.
+// livePicture says of both what they have, as it was read a few milliseconds ago.
 type livePicture struct {
 	mu      sync.Mutex
 	members []balancer.Member
 	at      time.Time
-	has     topology.Position
+	has     [2]topology.Position
+	blind   bool // nothing is read any more
+}
+
+// shuts has nothing read any more, or again.
+func (p *livePicture) shuts(eyes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.blind = eyes
 }
 
 func (p *livePicture) Reads() *balancer.Reads {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := &balancer.Reads{At: p.at}
-	for _, m := range p.members {
-		r.Members = append(r.Members, balancer.Readable{Member: m, Level: lagguard.LevelFresh, At: p.at, Position: p.has, Weight: 1, Drained: m.ID == "m1"})
+	for i, m := range p.members {
+		r.Members = append(r.Members, balancer.Readable{Member: m, Level: lagguard.LevelFresh, At: p.at, Position: p.has[i], Weight: 1, Drained: m.ID == "m1"})
 	}
 	return r
 }
@@ -49,7 +58,7 @@ func startReplicated(t *testing.T, flavour topology.Flavour, cfg Config) *replic
 	t.Helper()
 	picture := new(livePicture)
 	cfg.Picture = picture
-	p := &replicated{}
+	p := &replicated{picture: picture}
 	const account = "CREATE DATABASE shop; CREATE USER app@'%' IDENTIFIED BY '" + appPassword + "'; GRANT ALL ON *.* TO app@'%'"
 	position, options := "SELECT @@gtid_slave_pos", []string(nil)
 	if flavour == topology.FlavourMySQL {
@@ -77,18 +86,25 @@ func startReplicated(t *testing.T, flavour topology.Flavour, cfg Config) *replic
 	m1 := p.world.View().Members[0]
 	m2 := balancer.Member{ID: "m2", Network: "tcp", Addr: p.m2.addr, Version: m1.Version, Layout: autoinc.Layout{Offset: 5, Stride: 16}}
 	picture.members = []balancer.Member{m1, m2}
-	own := person{user: "app", password: appPassword}.open(t, p.m2.addr)
+	written := "SELECT @@gtid_binlog_pos"
+	if flavour == topology.FlavourMySQL {
+		written = position
+	}
+	first, own := person{user: "app", password: appPassword}.open(t, p.addr), person{user: "app", password: appPassword}.open(t, p.m2.addr)
 	look := func() {
 		at := time.Now()
-		var text string
-		err := own.QueryRowContext(context.Background(), position).Scan(&text)
-		has, err2 := topology.ParsePosition(text)
-		if err = errors.Join(err, err2); err != nil {
+		var texts [2]string
+		err := errors.Join(first.QueryRowContext(context.Background(), written).Scan(&texts[0]), own.QueryRowContext(context.Background(), position).Scan(&texts[1]))
+		m1, err1 := topology.ParsePosition(texts[0])
+		m2, err2 := topology.ParsePosition(texts[1])
+		if err = errors.Join(err, err1, err2); err != nil {
 			t.Error(err)
 		}
 		picture.mu.Lock()
 		defer picture.mu.Unlock()
-		picture.at, picture.has = at, has
+		if !picture.blind {
+			picture.at, picture.has = at, [2]topology.Position{m1, m2}
+		}
 	}
 	look()
 	stop, ended := make(chan struct{}), make(chan struct{})

@@ -61,12 +61,14 @@ func (s *session) connect() (told *wire.Error, err error) {
 			continue
 		}
 		switch {
+		case errors.Is(err, errStruck), s.ctx.Err() != nil:
+			return s.ends(), nil
 		case errors.Is(err, errPoolClosed):
 			continue
 		case errors.Is(err, errPoolFull):
 			s.p.count.refuse(RefusedLinks)
 			return full(route.Member.ID, s.p.cfg.QueueTimeout), nil
-		case s.ctx.Err() != nil || !unreachable(err):
+		case !unreachable(err):
 			s.p.count.refuse(RefusedBackend)
 			return nil, err
 		case !ownsAll(s.p.view.Load(), route.Member, s.aimed.list()):
@@ -129,7 +131,7 @@ func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal)
 		p.count.refuse(or.why)
 		return or.told
 	}
-	if s.working.Load() == nil || !s.mem.inTransaction() { // one that is open goes on
+	if s.working.Load() == nil || !s.mem.isUnderWay() { // one that is open goes on
 		s.idle() // whoever waits with it looks at the view anew before it goes to work again
 	}
 	if !s.mem.inTransaction() {
@@ -138,13 +140,19 @@ func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal)
 	defer s.waitsFor(or.awaited(s.unit))()
 	timer := time.NewTimer(min(pause, left))
 	defer timer.Stop()
-	select {
-	case <-changed:
-	case <-timer.C:
-	case <-s.ctx.Done():
-		return wire.NewError(wire.ShutdownInProgress, "sqlring: the session ends")
+	for called := s.strikes.called(); ; {
+		if ends := s.ends(); ends != nil {
+			return ends
+		}
+		select {
+		case <-changed:
+			return nil
+		case <-timer.C:
+			return nil
+		case <-called:
+		case <-s.ctx.Done():
+		}
 	}
-	return nil
 }
 
 func (s *session) leaveQueue() {

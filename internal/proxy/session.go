@@ -22,8 +22,8 @@ import (
 type session struct {
 	p      *Proxy
 	id     uint32
-	conn   net.Conn // the client's; deadlines may be set by anybody
-	client stream
+	conn   net.Conn  // the client's; deadlines may be set by anybody
+	client stream    // replaced before the session is at work for the first time; others may peek then
 	tls    *tls.Conn // above conn; nil: none
 	shown  *x509.Certificate
 	packed *packedStream // client, if it is compressed; else nil
@@ -205,6 +205,8 @@ var (
 	errRefused       = errors.New("the member refused a command because of its size, and closed")
 	errKilled        = errors.New("the session was killed")
 	errExpired       = errors.New("an answer came when the lease was over, after some of it was delivered")
+	errStruck        = errors.New("the command was killed while it waited for a link")
+	errUnsent        = errors.New("a parameter that was sent ahead could not be passed on")
 	errElsewhere     = errors.New("the command is to be run on another link") // never leaves pass
 )
 

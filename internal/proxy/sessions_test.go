@@ -195,9 +195,15 @@ func TestSessionsThatWaitAreEnded(t *testing.T) {
 	waitFor(t, "the view is taken in", func() bool { _, ok := f.view.Load().OwnerOf(sessionUnit); return !ok })
 	_ = c.own.Send(wire.Query("INSERT INTO t VALUES (1)"))
 	waitFor(t, "it waits", func() bool { return said(t, f.Proxy, id).Activity == ActivityWaits })
-	if err := f.EndQuery(t.Context(), id); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("what waits was ended: %v", err)
+	if err := f.EndQuery(t.Context(), id); err != nil {
+		t.Errorf("what waits was not ended: %v", err)
 	}
+	c.own.Restart(1, 1<<16)
+	if payload, err := c.own.Read(); err != nil || errorOf(append(make([]byte, 4), payload...)) != 1317 {
+		t.Errorf("its client got %q, %v", payload, err)
+	}
+	_ = c.own.Send(wire.Query("INSERT INTO t VALUES (2)"))
+	waitFor(t, "the next one waits", func() bool { return said(t, f.Proxy, id).Activity == ActivityWaits })
 	for _, s := range f.Sessions() {
 		if err := f.EndSession(t.Context(), s.ID); err != nil {
 			t.Errorf("%s: %v", s.Activity, err)

@@ -61,14 +61,16 @@ func (s *session) looksBack() bool {
 
 // tokenOf returns what reads of the session have to see.
 func (s *session) tokenOf() (topology.Position, bool) {
+	t := s.account
 	switch s.sees {
 	case balancer.ConsistencyEventual:
 		return nil, true
 	case balancer.ConsistencySession:
-		return s.written.position()
+		t = &s.written
 	case balancer.ConsistencyAccount, balancer.ConsistencyStrong:
 	}
-	return s.account.position()
+	s.p.identify(t)
+	return t.position()
 }
 
 // goesTo chooses the member for a read. ok is false if it goes where a write would.
@@ -134,7 +136,7 @@ func (s *session) readElsewhere() bool {
 		l, err := s.acquire(balancer.Route{Member: m}, changed, true)
 		if err != nil {
 			switch {
-			case s.ctx.Err() != nil || errors.Is(err, errPoolFull) || errors.Is(err, errPoolClosed):
+			case s.ctx.Err() != nil || errors.Is(err, errPoolFull) || errors.Is(err, errPoolClosed) || errors.Is(err, errStruck):
 			case unreachable(err):
 				s.p.suspect(m.ID)
 			default:

@@ -18,7 +18,7 @@ import (
 // A KILL of the whole connection may hit a COMMIT: its client gets no answer then, as
 // from the server. Nobody waits for it but who has lost its link, to know why.
 type strikes struct {
-	turns      atomic.Pointer[strikeTurns] // nil: nobody has struck yet
+	turns      atomic.Pointer[strikeTurns] // nil: nobody has struck yet, and it never waited
 	coming     atomic.Int32                // who has the turn, or waits for it
 	struck     atomic.Uint32               // that the member has accepted, ever
 	committing atomic.Bool                 // a COMMIT is under way
@@ -27,10 +27,11 @@ type strikes struct {
 	ended      atomic.Bool                 // the member has accepted one
 }
 
-// strikeTurns are made when somebody strikes: most sessions are never struck.
+// strikeTurns are made when somebody strikes, or the session waits: most sessions are never struck.
 type strikeTurns struct {
 	turn turn // of whoever has a KILL QUERY on its way
 	last turn // of whoever has a KILL of the connection on its way
+	call turn // wakes the session that waits
 }
 
 // turn holds one token.
@@ -38,7 +39,7 @@ type turn chan struct{}
 
 func (k *strikes) made() *strikeTurns {
 	if k.turns.Load() == nil {
-		k.turns.CompareAndSwap(nil, &strikeTurns{make(turn, 1), make(turn, 1)})
+		k.turns.CompareAndSwap(nil, &strikeTurns{make(turn, 1), make(turn, 1), make(turn, 1)})
 	}
 	return k.turns.Load()
 }
@@ -70,11 +71,40 @@ func (k *strikes) hit() bool {
 // strike that is on its way lands first.
 func (k *strikes) commit() (done func()) {
 	k.committing.Store(true)
-	if k.coming.Load() > 0 && k.made().turn.take(strikePatience) {
+	switch {
+	case k.coming.Load() == 0: // who comes now sees that it commits
+		k.before = k.struck.Load()
+	case k.made().turn.take(strikePatience):
 		k.before = k.struck.Load()
 		<-k.made().turn
 	}
 	return func() { k.committing.Store(false) }
+}
+
+// called returns the channel on which a session that waits is woken by a strike. It looks
+// at isStruck then, and before it waits: what it hears may be of an earlier command.
+func (k *strikes) called() <-chan struct{} { return k.made().call }
+
+// isStruck reports, to the session that waits, whether the command under way was struck.
+func (k *strikes) isStruck() bool { return k.struck.Load() != k.before }
+
+// calledOff is called by the session before it sends a command that is no COMMIT, and
+// reports whether it was struck before: then nothing of it is to be run. A strike that is on
+// its way lands first.
+func (k *strikes) calledOff() bool {
+	if k.coming.Load() > 0 && k.made().turn.take(strikePatience) {
+		<-k.made().turn
+	}
+	return k.isStruck()
+}
+
+// land counts a strike, and wakes the session if that waits.
+func (k *strikes) land() {
+	k.struck.Add(1)
+	select {
+	case k.made().call <- struct{}{}:
+	default: // it is about to look
+	}
 }
 
 // strike announces a KILL QUERY, and reports whether it may be sent. landed is to be
@@ -90,10 +120,10 @@ func (k *strikes) strike(ctx context.Context) (landed func(accepted bool), ok bo
 	}
 	landed = func(accepted bool) {
 		if accepted {
-			k.struck.Add(1)
+			k.land()
 		}
+		k.coming.Add(-1) // first: who gets the turn is to find it over
 		<-k.made().turn
-		k.coming.Add(-1)
 	}
 	if k.committing.Load() {
 		landed(false)
@@ -115,8 +145,8 @@ func (k *strikes) end(ctx context.Context) (landed func(accepted bool), ok bool)
 		if accepted {
 			k.ended.Store(true)
 		}
-		<-k.made().last
 		k.ending.Add(-1)
+		<-k.made().last
 	}, true
 }
 

@@ -70,6 +70,11 @@ func (t *token) add(p topology.Position, at topology.MemberID, seen *vagueness) 
 		t.blur(at)
 		return
 	}
+	t.name(p, at, seen)
+}
+
+// name is add of a write that is known.
+func (t *token) name(p topology.Position, at topology.MemberID, seen *vagueness) {
 	t.mu.Lock()
 	sum := p
 	if old := t.written.Load(); old != nil {
@@ -80,6 +85,16 @@ func (t *token) add(p topology.Position, at topology.MemberID, seen *vagueness) 
 	if seen != nil { // what came since stays
 		t.vague.CompareAndSwap(seen, seen.without(at))
 	}
+}
+
+// succeeded notes that what was seen to be vague was done at a member that owns nothing any
+// more: its heirs had all that it had acknowledged when they were granted (S4).
+func (t *token) succeeded(seen *vagueness, heirs []topology.MemberID) {
+	if len(heirs) == 0 {
+		return
+	}
+	slices.Sort(heirs)
+	t.vague.CompareAndSwap(seen, &vagueness{slices.Compact(heirs), time.Now()})
 }
 
 // blur notes a write at a member that nobody has named.
@@ -110,6 +125,18 @@ func (v *vagueness) list() []topology.MemberID {
 		return nil
 	}
 	return v.at
+}
+
+// beside returns what was written, and at which members other than one something was that
+// nobody has named.
+func (t *token) beside(at topology.MemberID) (p topology.Position, unnamed []topology.MemberID) {
+	if v := t.vague.Load(); v != nil && time.Since(v.since) < vagueFor {
+		unnamed = v.without(at).list()
+	}
+	if written := t.written.Load(); written != nil {
+		p = *written
+	}
+	return p, unnamed
 }
 
 // position returns what was written; known is false if it can not be said.

@@ -18,6 +18,7 @@ type memory struct {
 	wrote     bool // lastGTID is of the statement under way
 	charset   bool // the last changes had the connection's character set among them
 	collated  bool // and its collation
+	empty     bool // the open transaction has only begun: begun.go
 	schema    string
 	variables map[string]string // changed since the session began
 	option    []byte            // what COM_SET_OPTION said last; nil: nothing
@@ -87,6 +88,7 @@ func (m *memory) forget() {
 	m.pins = 0
 	m.statements.forget()
 	m.option, m.askCollation, m.askStatus, m.askWritten, m.askValues = nil, false, false, false, false
+	m.empty = false
 	m.vague, m.unnamed, m.luggage, m.pseudo, m.sequenced = false, false, nil, 0, false
 	m.stick, m.once, m.status = balancer.StickNone, balancer.StickNone, wire.StatusAutocommit
 	m.asks, m.rowCount = false, 0

@@ -115,18 +115,27 @@ func (s *session) vouch() []byte {
 	return s.as.secret.Vouch(s.salt, s.shown.Raw)
 }
 
-// setOut goes on as the client and we have agreed at login, with what it has sent
-// already.
-func (s *session) setOut(early []byte) {
+// agree puts compression over the client's stream, as the client has asked for with its
+// login; the answer to that is still given without. From when a session is at work the
+// watch looks at its client, and the stream is replaced no more.
+func (s *session) agree() {
 	by := s.caps.Compression()
 	if by == wire.CompressionNone {
-		s.takeOver(early)
 		return
 	}
 	packer := wire.Packer{Codecs: s.p.codecs, By: by, Level: int(s.as.login.ZstdLevel)}
-	s.packed = newPackedStream(s.client, packer, &s.p.buffers, early)
+	s.packed = newPackedStream(s.client, packer, &s.p.buffers, nil)
 	s.packed.stay = s.stay
 	s.client = s.packed
+}
+
+// setOut goes on as the client and we have agreed, with what it has sent already.
+func (s *session) setOut(early []byte) {
+	if s.packed == nil {
+		s.takeOver(early)
+		return
+	}
+	s.packed.in.append(early)
 }
 
 // begin says that the client's next command begins.

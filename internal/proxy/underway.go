@@ -28,6 +28,10 @@ type underway struct {
 	target    *prepared            // the statement that it is about, if it is about one
 	cursor    bool                 // it asks for a cursor, whose rows are fetched later
 	binding   wire.Binding         // if it executes target
+	wider     *wire.Widened        // frames it anew, since it gets types that it does not say; nil: it goes as it came
+	numbers   wire.Numbers         // of its response, if it was more packets on its way than it came in
+	counted   byte                 // number of the next packet of that
+	recounts  bool                 // they are numbered so
 	preparing []byte               // its text, if it prepares a statement; nil: too long
 	held      int                  // bytes at the front of in that are its own, kept to be sent again
 	runs      int                  // how often it was sent

@@ -2,9 +2,7 @@ package proxy
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
-	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
@@ -40,12 +38,13 @@ type aiming struct {
 	spans  bool            // it reads units of other owners too
 	writes bool            // it may write; not set while there is one unit
 	tied   bool            // what keeps the session on its link is in the way
+	begins bool            // the open transaction, which is empty, begins at their owner: begun.go
 }
 
 // aim finds out in which units the command under way is at work by a view. told is what
 // the client gets if they can not be had together; nothing has changed then.
 func (s *session) aim(view *balancer.View) (told *wire.Error) {
-	s.tied = false
+	s.tied, s.begins = false, false
 	if !view.Divided() {
 		s.aiming = aiming{seen: view, aimed: restWork, unit: sessionUnit}
 		return nil
@@ -61,13 +60,21 @@ func (s *session) aim(view *balancer.View) (told *wire.Error) {
 		return nil
 	}
 	units := t.Units
+	begins := false
 	if open {
-		units = union(s.aimed.list(), units)
+		if begins = s.beginsElsewhere(view, units); !begins {
+			units = union(s.aimed.list(), units)
+		}
+	}
+	if !open && s.link != nil && s.mem.isUnderWay() { // its locks are still those of where it was
+		if all := union(s.aimed.list(), units); view.Apart(all) == nil {
+			units = all
+		}
 	}
 	spans := false
 	if err := view.Apart(units); err != nil {
 		if t.Writes || stays || s.sees == balancer.ConsistencyStrong {
-			return apart(err, open)
+			return apart(err, open && !begins)
 		}
 		units, spans = units[:1], true
 	}
@@ -76,7 +83,7 @@ func (s *session) aim(view *balancer.View) (told *wire.Error) {
 		return told
 	}
 	s.aimAt(units)
-	s.seen, s.unit, s.spans, s.writes = view, units[0], spans, t.Writes && !t.Neutral
+	s.seen, s.unit, s.spans, s.writes, s.begins = view, units[0], spans, t.Writes && !t.Neutral, begins
 	return nil
 }
 
@@ -218,36 +225,3 @@ func unitsOf(view *balancer.View) []topology.UnitID {
 
 // stands reports whether the epochs by which the command was begun are the newest.
 func (s *session) stands() bool { return s.view.Same(s.p.view.Load(), s.aimed.list()) }
-
-// follow has a member that is about to be written at, and is not the one that the session
-// wrote at last, wait until it has that: writes are seen in the order in which they were
-// made. What a read over several owners' units has to see is waited for as well.
-func (s *session) follow() *wire.Error {
-	if !s.spans && (!s.writes || s.wroteAt == "" || s.wroteAt == s.link.route.Member.ID) || s.p.cfg.Picture == nil {
-		return nil
-	}
-	need, known := s.written.position()
-	if s.spans {
-		if need, known = s.tokenOf(); !known {
-			return wire.NewError(wire.NoOwner, "sqlring: this reads units of several owners, and the last write did not say what it was, so that it can not be waited for; read the units one by one")
-		}
-	}
-	reads := s.p.cfg.Picture.Reads()
-	if !known || reads == nil {
-		return nil
-	}
-	id := s.link.route.Member.ID
-	need = beyond(reads, id, need)
-	for began := time.Now(); len(need) > 0 && !s.p.has(id, need) && !s.awaits(id, need); {
-		if s.link.cutOff.Load() || s.ctx.Err() != nil { // the command finds out
-			return nil
-		}
-		if waited := time.Since(began); waited > s.p.cfg.QueueTimeout {
-			return wire.NewError(wire.NoOwner, "sqlring: member %s does not have yet what was written before elsewhere (%s; waited %v); this was not run", id, need, s.p.cfg.QueueTimeout)
-		}
-		over := s.waitsFor(fmt.Sprintf("%s to have what the session has written elsewhere", id))
-		time.Sleep(firstPause) // it may have said no at once
-		over()
-	}
-	return nil
-}

@@ -25,7 +25,7 @@ func unitMember(gtid string) func(*fakeConn, []byte) {
 		switch {
 		case wire.Command(command[0]) == wire.ComInitDB:
 			c.ok()
-		case text == "BEGIN":
+		case text == "BEGIN", strings.HasPrefix(text, "START TRANSACTION"):
 			c.status(wire.StatusAutocommit|wire.StatusInTransaction, nil)
 		case strings.HasPrefix(text, "USE "):
 			c.status(wire.StatusAutocommit|wire.StatusSessionChanged, append([]byte{byte(wire.ChangeSchema)}, wire.AppendBytes(nil, string(wire.AppendBytes(nil, text[4:])))...))
@@ -141,8 +141,9 @@ func TestStatementsOverSeveralOwnersAreRefused(t *testing.T) {
 		{"SELECT 1", "CALL shop.fill()"},
 		{"SELECT 1", "SELECT * FROM shop.card, stock.item FOR UPDATE"},
 		{"SELECT 1", "INSERT INTO shop.card VALUES (1); INSERT INTO stock.item VALUES (1)"},
-		{"BEGIN", "INSERT INTO shop.card VALUES (1)"},
-		{"BEGIN", "SELECT * FROM shop.card"},
+		{"INSERT INTO stock.item VALUES (1) /* inside */", "INSERT INTO shop.card VALUES (1)"},
+		{"UPDATE stock.item SET n = 1 /* inside */", "SELECT * FROM shop.card"},
+		{"BEGIN", "SELECT * FROM shop.card, stock.item"},
 		{"SET sqlring_consistency = 'strong'", "SELECT * FROM shop.card, stock.item"},
 	} {
 		c := f.client(t)

@@ -45,6 +45,51 @@ func refusesAll(number uint16) bool {
 	return false
 }
 
+// readsBackFirst reports whether what a SET has set is to be read back before its client is
+// told of it: if the link is lost meanwhile, it can be run again elsewhere. What else may
+// have set something is done by then, and its client is told so first.
+func (s *session) readsBackFirst() bool {
+	return (s.mem.askValues || s.mem.askCollation) && s.current.Kind == balancer.KindSet && !s.delivered && s.link != nil && !s.link.confined
+}
+
+// readBack reads back what the command under way has set.
+func (s *session) readBack() error {
+	s.mem.hasLast, s.mem.hasFound = false, false // they are about what we ask now
+	return s.link.within(&s.ctx, s.p.cfg.BackendTimeout, func() error {
+		if s.mem.askCollation {
+			if err := s.link.learnCollation(&s.mem); err != nil {
+				return err
+			}
+		}
+		if s.mem.askValues {
+			return s.link.learnValues(&s.mem, s.plan)
+		}
+		return nil
+	})
+}
+
+// takesBack undoes, when the link is lost, that the command under way was to leave something
+// there: a SET of values that nothing is known of but that leaves nothing else, since what was set
+// before is set again on the next link, and then this is; and what a routine leaves whose client
+// does not get its answer, and so counts on nothing.
+func (s *session) takesBack() {
+	const sets = 1<<balancer.EffectUnreported | 1<<balancer.EffectSystemVariable | 1<<balancer.EffectSQLMode | 1<<balancer.EffectCharset | 1<<balancer.EffectAutocommit
+	s.mem.askValues, s.mem.askCollation = false, false
+	if s.current.Kind == balancer.KindSet && s.held > 0 && s.plan != nil && len(s.plan.Statements) == 1 && s.plan.Effects&^sets == 0 {
+		s.mem.pins = s.mem.unparsed
+	}
+	if !s.delivered && carriesSQL(s.code) && !s.mem.unparsed.Has(balancer.EffectRoutine) {
+		s.mem.pins &^= 1 << balancer.EffectRoutine
+	}
+}
+
+// leavesAgain is called when the command, what it leaves being undone by takesBack, is to be run again.
+func (s *session) leavesAgain() {
+	if carriesSQL(s.code) && s.plan != nil {
+		s.mem.pins |= s.plan.Effects & (1<<balancer.EffectUnreported | 1<<balancer.EffectRoutine)
+	}
+}
+
 // learnValues reads back what plan has set, or may have.
 func (l *link) learnValues(mem *memory, plan *balancer.Plan) error {
 	mem.askValues = false

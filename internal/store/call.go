@@ -166,7 +166,7 @@ func (s *Store) answer(from topology.NodeID, q question) ([]byte, error) {
 		return nil, err
 	}
 	defer s.gate.leave()
-	ctx, cancel := context.WithTimeout(context.Background(), min(max(q.Left, 0), callTimeout))
+	ctx, cancel := context.WithTimeout(s.ending, min(max(q.Left, 0), callTimeout))
 	defer cancel()
 	if q.Kind == kindJoin {
 		return s.answerJoin(ctx, from, q.Body)

@@ -301,3 +301,32 @@ func TestCalls(t *testing.T) {
 		t.Errorf("a stopped node: %v", err)
 	}
 }
+
+// Whoever takes long to answer another node is not waited for any longer than proposals are.
+func TestStopEndsWhatIsAnswered(t *testing.T) {
+	authority := ca(t)
+	cfg := nodeConfig(t, "n1", authority)
+	cfg.Bootstrap = true
+	callee := mustOpen(t, cfg)
+	caller := mustOpen(t, nodeConfig(t, "n2", authority))
+	asked := make(chan struct{})
+	callee.Handle(func(ctx context.Context, _ topology.NodeID, _ string, _ []byte) ([]byte, error) {
+		close(asked)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	answered := make(chan error, 1)
+	go func() {
+		_, err := caller.Call(testContext(t), callee.Addr(), "slow", []byte(`1`))
+		answered <- err
+	}()
+	<-asked
+	began := time.Now()
+	mustStop(t, callee)
+	if took := time.Since(began); took > drainTimeout+3*time.Second {
+		t.Errorf("stopped after %v", took)
+	}
+	if err := <-answered; err == nil {
+		t.Error("it was answered")
+	}
+}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -28,7 +29,9 @@ func Open(cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
 	s := &Store{cfg: cfg, log: cfg.Logger.With("component", "store"), board: newBoard(), gate: newGate()}
 	s.failure = newFailure(s.log)
+	s.ending, s.end = context.WithCancel(context.Background())
 	if err := s.open(); err != nil {
+		s.end()
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", cfg.Dir, err), s.cleanUp())
 	}
 	return s, nil

@@ -31,6 +31,7 @@ func (s *Store) stop() error {
 	if !drained {
 		s.log.Warn("stop goes on without calls that do not end", "waited", drainTimeout)
 	}
+	s.end() // the port waits for what is still being answered
 	if !failed {
 		s.handOver()
 	}

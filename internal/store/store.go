@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -36,6 +37,8 @@ type Store struct {
 	newcomers  newcomers
 
 	gate     gate
+	ending   context.Context    // ends when Stop waits for calls no longer
+	end      context.CancelFunc // ends it
 	stopped  sync.Once
 	stopErr  error
 	cleanups []cleanup // run by Stop, the last one first

@@ -50,7 +50,7 @@ type Verifier struct {
 	mu   sync.Mutex // guards what follows
 	last *rowcheck.Run
 	stop context.CancelFunc // ends what runs; nil: nothing does
-	done chan struct{}      // closed when what runs has ended
+	done chan struct{}      // closed when what runs, or ran last, has ended and is kept; nil: nothing did
 }
 
 // New returns a verifier that knows the last run of its file. A run that was under way
@@ -145,14 +145,18 @@ func (v *Verifier) settle() {
 	}
 }
 
-// background runs work until it returns or is stopped. mu is held.
+// background runs work until it returns or is stopped. What ran before may have its end
+// still to be kept in the file: that is waited for. mu is held.
 func (v *Verifier) background(work func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
+	before, done := v.done, make(chan struct{})
 	v.stop, v.done = cancel, done
 	go func() {
 		defer close(done)
 		defer cancel()
+		if before != nil {
+			<-before
+		}
 		work(ctx)
 		v.mu.Lock()
 		v.stop = nil
@@ -161,15 +165,18 @@ func (v *Verifier) background(work func(context.Context)) {
 	}()
 }
 
-// Stop ends what runs, and waits for it, until ctx ends.
+// Stop ends what runs, and waits for it, and for what has just ended to be kept in the
+// file, until ctx ends.
 func (v *Verifier) Stop(ctx context.Context) error {
 	v.mu.Lock()
 	stop, done := v.stop, v.done
 	v.mu.Unlock()
-	if stop == nil {
+	if stop != nil {
+		stop()
+	}
+	if done == nil {
 		return nil
 	}
-	stop()
 	select {
 	case <-done:
 		return nil

@@ -3,10 +3,12 @@ package verify_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -307,4 +309,40 @@ func TestTheNextOneBeginsRightBehindTheLast(t *testing.T) {
 		t.Error(err)
 	}
 	over()
+}
+
+// Whoever has stopped it may take the directory away: what has just ended is still to be
+// kept there. The file is a pipe here, so that to write it takes as long as the test wants.
+func TestStopWaitsForTheEndToBeKept(t *testing.T) {
+	w := newWorld(100)
+	file := filepath.Join(t.TempDir(), "verify.json")
+	v := start(t, w, file)
+	w.onSum = func(n int) {
+		if n == 18 { // behind the first chunk, whose place is kept at once
+			if err := syscall.Mkfifo(file+".new", 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	begin(t, v, false)
+	until(t, v, "it ends", over)
+	stopped := make(chan error, 1)
+	go func() { stopped <- v.Stop(context.Background()) }()
+	select {
+	case <-stopped:
+		t.Error("it was not waited for the end to be kept")
+		stopped <- nil
+	case <-time.After(200 * time.Millisecond):
+	}
+	pipe, err := os.Open(file + ".new")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	if kept, err := io.ReadAll(pipe); err != nil || !strings.Contains(string(kept), `"state":"done"`) {
+		t.Errorf("kept: %.200s, %v", kept, err)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
 }

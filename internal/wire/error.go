@@ -41,6 +41,7 @@ const (
 	UnknownStatement                    // ER_UNKNOWN_STMT_HANDLER
 	Saturated                           // ER_OUT_OF_RESOURCES: no SQLSTATE that has drivers give the connection up, or run it again at once
 	OutcomeUnknown                      // SQLSTATE "transaction resolution unknown": not to be run again blindly
+	Interrupted                         // ER_QUERY_INTERRUPTED: it was killed
 )
 
 // Code returns the server error number and SQLSTATE of f (MySQL manual, "Server
@@ -106,6 +107,8 @@ func (f Fault) Code() (number uint16, state string) {
 		return 1041, "HY000"
 	case OutcomeUnknown:
 		return 1105, "08007"
+	case Interrupted:
+		return 1317, "70100"
 	}
 	return 1105, "HY000"
 }

@@ -290,9 +290,10 @@ func TestFaults(t *testing.T) {
 		{UnknownStatement, 1243, "HY000"},
 		{Saturated, 1041, "HY000"},
 		{OutcomeUnknown, 1105, "08007"},
+		{Interrupted, 1317, "70100"},
 	}
-	if len(tests) != int(OutcomeUnknown)+1 {
-		t.Errorf("%d rows for %d faults", len(tests), OutcomeUnknown+1)
+	if len(tests) != int(Interrupted)+1 {
+		t.Errorf("%d rows for %d faults", len(tests), Interrupted+1)
 	}
 	for i, tt := range tests {
 		if tt.fault != Fault(i) {

@@ -18,13 +18,14 @@ type Status uint16
 
 // The bits that matter here (protocol manual, "SERVER_STATUS_flags_enum").
 const (
-	StatusInTransaction      Status = 0x0001
-	StatusAutocommit         Status = 0x0002
-	StatusMoreResults        Status = 0x0008
-	StatusCursorExists       Status = 0x0040
-	StatusLastRowSent        Status = 0x0080
-	StatusNoBackslashEscapes Status = 0x0200
-	StatusSessionChanged     Status = 0x4000
+	StatusInTransaction       Status = 0x0001
+	StatusAutocommit          Status = 0x0002
+	StatusMoreResults         Status = 0x0008
+	StatusCursorExists        Status = 0x0040
+	StatusLastRowSent         Status = 0x0080
+	StatusNoBackslashEscapes  Status = 0x0200
+	StatusReadOnlyTransaction Status = 0x2000
+	StatusSessionChanged      Status = 0x4000
 )
 
 // Has reports whether all bits of want are in s.

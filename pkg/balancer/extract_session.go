@@ -18,7 +18,7 @@ func (x *extraction) transaction(verb string) {
 			return
 		}
 		x.begin()
-		if x.peek(1).is("with", "read") && !x.peek(2).is("write") {
+		if x.peek(1).is("with", "read") && (!x.peek(2).is("write") || x.peek(3).kind == ',') {
 			x.add(EffectSnapshot)
 		}
 	case "commit":

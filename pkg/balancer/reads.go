@@ -176,6 +176,20 @@ func (r *Reads) Has(id topology.MemberID, need topology.Position) bool {
 	return false
 }
 
+// Since returns the position of a member by an observation that was begun after t, in which is
+// whatever the member had said by then to be done. ok is false if this picture has none.
+func (r *Reads) Since(id topology.MemberID, t time.Time) (p topology.Position, ok bool) {
+	if r == nil {
+		return nil, false
+	}
+	for i := range r.Members {
+		if m := &r.Members[i]; m.Member.ID == id && m.At.After(t) {
+			return m.Position, true
+		}
+	}
+	return nil, false
+}
+
 // owner returns the owner, if it is seen in time.
 func (r *Reads) owner(ask *Ask, why ReadWhy) (Member, ReadWhy, bool) {
 	for i := range r.Members {

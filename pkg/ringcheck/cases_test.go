@@ -287,6 +287,8 @@ func dataCases() []firing {
 			f.Members[0].Variables["event_scheduler"] = ringcheck.Variable{Value: "OFF"}
 		}},
 		{check: "triggers", edit: object(ringcheck.Object{Sort: "trigger", Schema: "shop", Name: "t1", Definer: "app@%"})},
+		{check: "untold-state", says: "its text has SET @@sql_mode", edit: object(ringcheck.Object{Sort: "trigger", Schema: "shop", Name: "t1", Definer: "app@%", Untold: "SET @@sql_mode"})},
+		{check: "untold-state", severity: severity(ringcheck.Notice), says: "GET_LOCK, which matters if", edit: object(ringcheck.Object{Sort: "function", Schema: "shop", Name: "f1", Definer: "app@%", Untold: "GET_LOCK"})},
 		{check: "definers", says: "gone@%", edit: object(ringcheck.Object{Sort: "procedure", Schema: "shop", Name: "p1", Definer: "gone@%"})},
 		{check: "ties", severity: severity(ringcheck.Notice), edit: func(f *ringcheck.Facts) {
 			f.Members[0].Ties = []topology.Tie{{Object: "view shop.v", Home: "shop", Names: []string{"blog"}}}

@@ -152,6 +152,11 @@ func objectChecks() []Check {
 			each: triggers,
 		},
 		{
+			Name: "untold-state", Severity: Warning, needs: []Part{PartObjects},
+			Looks: "no trigger or routine leaves a user lock, or a variable that is set as @@name (MariaDB), in its session", Why: "no server reports it: behind the proxy it stays on a connection that others get next, and is lost with it",
+			each: untold,
+		},
+		{
 			Name: "definers", Severity: Warning, needs: []Part{PartObjects, PartAccounts},
 			Looks: "the definer of every view, trigger, routine and event is an account that is there", Why: "what runs as an account that is gone fails with 1449, once the member is the owner",
 			each: definers,
@@ -206,6 +211,25 @@ func triggers(f *Facts, m *Member) []hit {
 		if o.Sort == "trigger" {
 			hits = append(hits, hit{object: o.FullName(), found: "defined by " + o.Definer, mend: "nothing has to be changed"})
 		}
+	}
+	return hits
+}
+
+func untold(f *Facts, m *Member) []hit {
+	if m.Intent != nil && len(f.Owners) > 0 && !f.owns(m.Name) {
+		return nil // said of the owner
+	}
+	var hits []hit
+	for _, o := range m.Objects {
+		if o.Untold == "" || o.Sort == "event" { // that has a session of its own
+			continue
+		}
+		h := hit{object: o.FullName(), found: "its text has " + o.Untold, mend: "write SET SESSION name for SET @@name, and have it release what it locks before it ends"}
+		if o.Sort != "trigger" { // who calls it by name keeps the connection
+			h = h.as(Notice)
+			h.found += ", which matters if a trigger or a view runs it"
+		}
+		hits = append(hits, h)
 	}
 	return hits
 }

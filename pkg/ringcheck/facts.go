@@ -175,6 +175,7 @@ type Object struct {
 	Sort, Schema, Name string
 	Definer            string // user@host
 	Status             string // of an event: ENABLED, DISABLED, SLAVESIDE_DISABLED or REPLICA_SIDE_DISABLED
+	Untold             string // what its text may leave in a session that no server reports (balancer.Untold); "" for nothing
 }
 
 // FullName is "view schema.name".
