@@ -6,7 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
+
+// wordFlags are the flags of a change that needs no others.
+type wordFlags struct {
+	yes, dryRun bool
+	why         string
+}
+
+func (f *wordFlags) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would be done, and change nothing")
+	cmd.Flags().StringVar(&f.why, "why", "", "reason, for the audit")
+}
 
 // errDeclined is returned when the answer was not yes.
 var errDeclined = errors.New("nothing was changed: answer yes to go on, or use --yes")

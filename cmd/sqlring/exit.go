@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/sqlring/sqlring/internal/api"
+	"github.com/sqlring/sqlring/internal/app"
 )
 
 // The exit codes. They are documented and stable.
@@ -46,7 +47,7 @@ func report(w io.Writer, err error) int {
 		return exitError
 	}
 	fmt.Fprintf(w, "sqlring: %v\n", err)
-	if held := (errHeldBack{}); errors.As(err, &held) {
+	if held := (errHeldBack{}); errors.As(err, &held) || errors.Is(err, app.ErrHasState) {
 		return exitRefused
 	}
 	if errors.As(err, &p) && (p.Kind() == api.ProblemRefused || p.Kind() == api.ProblemStale) {

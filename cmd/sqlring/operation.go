@@ -61,8 +61,7 @@ func (c *cli) operationShow() *cobra.Command {
 }
 
 func (c *cli) operationAbort() *cobra.Command {
-	var yes bool
-	var why string
+	var f wordFlags
 	cmd := &cobra.Command{
 		Use: "abort ID", Short: "End a running operation before its point of no return", Args: args(cobra.ExactArgs(1)),
 		Long: `Ends an operation that runs. What it leaves is safe: members that it has closed
@@ -81,10 +80,24 @@ refusal says so, and the exit code is 3.`,
 				return err
 			}
 			fmt.Fprintf(c.err, "operation %s is %s at %q%s\n", titleOf(op), op.State, op.Cursor, stepText(op.Step))
-			if err := c.confirm(cmd.Context(), yes, "abort it?"); err != nil {
+			would, err := client.CheckAbort(cmd.Context(), a[0])
+			if err != nil {
 				return err
 			}
-			op, err = client.AbortOperation(cmd.Context(), a[0], why)
+			if f.dryRun {
+				return c.print(would, func(w io.Writer) {
+					if would.State == "running" {
+						fmt.Fprintf(w, "operation %s would be turned back, unit %s would go back to %s\n", titleOf(would), would.Unit, would.Former)
+					} else {
+						fmt.Fprintf(w, "operation %s (%s) would be aborted\n", would.ID, would.Kind)
+					}
+					fmt.Fprintln(w, "\nthis was a dry run: nothing was changed")
+				})
+			}
+			if err := c.confirm(cmd.Context(), f.yes, "abort it?"); err != nil {
+				return err
+			}
+			op, err = client.AbortOperation(cmd.Context(), a[0], f.why)
 			if err != nil {
 				return err
 			}
@@ -97,7 +110,6 @@ refusal says so, and the exit code is 3.`,
 			})
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().StringVar(&why, "why", "", "reason, for the audit")
+	f.add(cmd)
 	return cmd
 }

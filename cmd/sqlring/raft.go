@@ -58,14 +58,16 @@ func raftText(w io.Writer, r api.Raft) {
 	}
 }
 
-// raftChange is a change of raft itself: what it does is said, and asked about.
+// raftChange is a change of raft itself: what it does is said, checked, and asked about.
 type raftChange struct {
 	command  string
+	plan     string
 	question string
+	check    func(context.Context, *api.Client) error
 	run      func(context.Context, *api.Client) (api.Raft, error)
 }
 
-func (c *cli) changeRaft(ctx context.Context, yes bool, change raftChange) error {
+func (c *cli) changeRaft(ctx context.Context, f wordFlags, change raftChange) error {
 	client, err := c.changer(ctx, change.command)
 	if err != nil {
 		return err
@@ -75,8 +77,18 @@ func (c *cli) changeRaft(ctx context.Context, yes bool, change raftChange) error
 	if err != nil {
 		return err
 	}
+	if err := change.check(ctx, client); err != nil {
+		return err
+	}
+	if f.dryRun {
+		return c.print(before, func(w io.Writer) {
+			raftText(w, before)
+			fmt.Fprintf(w, "\nplan: %s\n\nthis was a dry run: nothing was changed\n", change.plan)
+		})
+	}
 	raftText(c.err, before)
-	if err := c.confirm(ctx, yes, "\n"+change.question); err != nil {
+	fmt.Fprintf(c.err, "\nplan: %s\n", change.plan)
+	if err := c.confirm(ctx, f.yes, "\n"+change.question); err != nil {
 		return err
 	}
 	after, err := change.run(ctx, client)
@@ -87,31 +99,32 @@ func (c *cli) changeRaft(ctx context.Context, yes bool, change raftChange) error
 }
 
 func (c *cli) raftTransfer() *cobra.Command {
-	var yes bool
-	var why string
+	var f wordFlags
 	cmd := &cobra.Command{
 		Use: "transfer [NODE]", Short: "Hand the leadership to another voter", Args: args(cobra.MaximumNArgs(1)),
 		Long: `Hands the leadership to NODE, or to the voter that is most up to date. Reads and
 writes go on; what the controller was doing, the next leader takes up.`,
 		Example: "  sqlring --api unix:/run/sqlring/api.sock raft transfer n2",
 		RunE: func(cmd *cobra.Command, a []string) error {
-			to, question := "", "hand the leadership over?"
+			to, whom, question := "", "the voter that is most up to date", "hand the leadership over?"
 			if len(a) == 1 {
-				to, question = a[0], "let "+a[0]+" lead?"
+				to, whom, question = a[0], a[0], "let "+a[0]+" lead?"
 			}
-			return c.changeRaft(cmd.Context(), yes, raftChange{"raft transfer", question, func(ctx context.Context, client *api.Client) (api.Raft, error) {
-				return client.Transfer(ctx, to, why)
-			}})
+			return c.changeRaft(cmd.Context(), f, raftChange{
+				"raft transfer", "hand the leadership to " + whom + "; reads and writes go on", question,
+				func(ctx context.Context, client *api.Client) error { return client.CheckTransfer(ctx, to) },
+				func(ctx context.Context, client *api.Client) (api.Raft, error) {
+					return client.Transfer(ctx, to, f.why)
+				},
+			})
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().StringVar(&why, "why", "", "reason, for the audit")
+	f.add(cmd)
 	return cmd
 }
 
 func (c *cli) raftRemove() *cobra.Command {
-	var yes bool
-	var why string
+	var f wordFlags
 	cmd := &cobra.Command{
 		Use: "remove NODE", Short: "Take a node out: it has no vote and no leases any more", Args: args(cobra.ExactArgs(1)),
 		Long: `Takes NODE out of raft's configuration, two seconds later: by then its proxy holds
@@ -119,19 +132,21 @@ no lease. Its clients can read from then on, and not write. A node that has lost
 its disk is removed before it joins anew, for it has lost its votes.`,
 		Example: "  sqlring --api unix:/run/sqlring/api.sock raft remove n3",
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return c.changeRaft(cmd.Context(), yes, raftChange{"raft remove", "take " + a[0] + " out?", func(ctx context.Context, client *api.Client) (api.Raft, error) {
-				return client.RemoveNode(ctx, a[0], why)
-			}})
+			return c.changeRaft(cmd.Context(), f, raftChange{
+				"raft remove", "give " + a[0] + " no lease any more, wait until its last one has ended (2 s), and take it out of raft's configuration", "take " + a[0] + " out?",
+				func(ctx context.Context, client *api.Client) error { return client.CheckRemoveNode(ctx, a[0]) },
+				func(ctx context.Context, client *api.Client) (api.Raft, error) {
+					return client.RemoveNode(ctx, a[0], f.why)
+				},
+			})
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().StringVar(&why, "why", "", "reason, for the audit")
+	f.add(cmd)
 	return cmd
 }
 
 func (c *cli) raftIsolation() *cobra.Command {
-	var yes bool
-	var why string
+	var f wordFlags
 	cmd := &cobra.Command{
 		Use: "isolation fence|continue", Short: "What a node does that hears of no leader", Args: args(cobra.ExactArgs(1)),
 		Long: `fence (the default): reads go on, and writes stop when the lease has ended, after
@@ -140,15 +155,23 @@ owner that was known last, and in return nothing is moved by itself any more: a
 lost owner waits for a person, who sets fence again.`,
 		Example: "  sqlring --api unix:/run/sqlring/api.sock raft isolation continue",
 		RunE: func(cmd *cobra.Command, a []string) error {
-			if a[0] != topology.IsolationFence.String() && a[0] != topology.IsolationContinue.String() {
+			plans := map[string]string{
+				topology.IsolationFence.String():    "a node that hears of no leader stops writing when its lease has ended; lost owners are taken over by themselves, once every node has said that it obeys",
+				topology.IsolationContinue.String(): "a node that hears of no leader writes on, and nothing is moved by itself any more: a lost owner waits for a person",
+			}
+			plan, known := plans[a[0]]
+			if !known {
 				return errUsage{"sqlring raft isolation", fmt.Sprintf("%q: use fence or continue", a[0])}
 			}
-			return c.changeRaft(cmd.Context(), yes, raftChange{"raft isolation", "set isolation to " + a[0] + "?", func(ctx context.Context, client *api.Client) (api.Raft, error) {
-				return client.SetIsolation(ctx, a[0], why)
-			}})
+			return c.changeRaft(cmd.Context(), f, raftChange{
+				"raft isolation", plan, "set isolation to " + a[0] + "?",
+				func(ctx context.Context, client *api.Client) error { return client.CheckIsolation(ctx, a[0]) },
+				func(ctx context.Context, client *api.Client) (api.Raft, error) {
+					return client.SetIsolation(ctx, a[0], f.why)
+				},
+			})
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().StringVar(&why, "why", "", "reason, for the audit")
+	f.add(cmd)
 	return cmd
 }

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/user"
+	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -89,66 +93,119 @@ func stateText(w io.Writer, s *topology.Snapshot) {
 
 func (c *cli) snapshotRestore() *cobra.Command {
 	var config string
-	var yes bool
+	var f wordFlags
 	cmd := &cobra.Command{
 		Use: "restore FILE --config NODE.yaml", Short: "Begin a new cluster with a saved state, on a stopped node without one", Args: args(cobra.ExactArgs(1)),
 		Long: `For when every node has lost its disk. The node of the configuration must be
 stopped and have no state; it becomes the only voter, and the others join it on
 empty directories. Identities and slots that were given out after the state was
-saved are not given out again; members that it does not know are not touched.`,
+saved are not given out again; members that it does not know are not touched. Who
+has done it, when, why and with which file is in the audit.`,
 		RunE: func(cmd *cobra.Command, a []string) error {
 			cfg, err := app.LoadConfig(config)
 			if err != nil {
 				return err
 			}
-			_, state, err := app.ReadState(a[0])
+			saved, state, err := app.ReadState(a[0])
 			if err != nil {
 				return err
 			}
+			log := newLogger(c.err, cfg.Log)
+			if _, used, err := app.Remains(cfg, log); err != nil || used {
+				return cmp.Or(err, fmt.Errorf("%w in %s: move it away first", app.ErrHasState, cfg.Dir))
+			}
 			stateText(c.err, state)
-			if err := c.confirm(cmd.Context(), yes, fmt.Sprintf("\nlet node %s begin with this?", cfg.Node)); err != nil {
+			if f.dryRun {
+				fmt.Fprintf(c.out, "node %s would begin with this, as the only voter\n\nthis was a dry run: nothing was changed\n", cfg.Node)
+				return nil
+			}
+			if err := c.confirm(cmd.Context(), f.yes, fmt.Sprintf("\nlet node %s begin with this?", cfg.Node)); err != nil {
 				return err
 			}
-			if err := app.RestoreState(cfg, state, newLogger(c.err, cfg.Log)); err != nil {
+			by := beginning(cfg, f.why)
+			by.Evidence = append(by.Evidence, fmt.Sprintf("file %s, saved by node %s at %s, index %d, sha256 %s",
+				absolute(a[0]), saved.Node, saved.Saved.UTC().Format(time.RFC3339), state.Index, saved.SHA256))
+			if err := app.RestoreState(cfg, state, by, log); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.out, "node %s begins with index %d: start it; other nodes join it with empty directories\n", cfg.Node, state.Index)
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&config, "config", "c", "", "the node's file (required)")
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	_ = cmd.MarkFlagRequired("config")
-	return cmd
+	f.add(cmd)
+	return c.stopped(cmd, &config)
 }
 
 func (c *cli) raftRecover() *cobra.Command {
 	var config string
-	var yes bool
+	var f wordFlags
 	cmd := &cobra.Command{
 		Use: "recover --config NODE.yaml", Short: "Let a stopped node go on alone, when the majority is gone for good", Args: args(cobra.NoArgs),
 		Long: `The stopped node becomes the only voter, with all that is in its log. What only the
 others had is lost. THE OTHERS MUST BE DOWN, and must not come back with what they
 have: two sides would each think that they decide, and give a unit two owners.
 Move their directories away first; they join again, empty. Choose the node whose
-log is the longest: sqlring raft peers.`,
+log is the longest: sqlring raft peers. Who has done it, when, why and what was
+found is in the audit.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := app.LoadConfig(config)
 			if err != nil {
 				return err
 			}
-			if err := c.confirm(cmd.Context(), yes, fmt.Sprintf("are all other nodes down for good, and is node %s to go on alone?", cfg.Node)); err != nil {
+			log := newLogger(c.err, cfg.Log)
+			lines, used, err := app.Remains(cfg, log)
+			if err != nil || !used {
+				return cmp.Or(err, app.ErrNoState)
+			}
+			for _, line := range lines {
+				fmt.Fprintf(c.err, "node %s: %s\n", cfg.Node, line)
+			}
+			if f.dryRun {
+				fmt.Fprintf(c.out, "node %s would be the only voter\n\nthis was a dry run: nothing was changed\n", cfg.Node)
+				return nil
+			}
+			if err := c.confirm(cmd.Context(), f.yes, fmt.Sprintf("\nare all other nodes down for good, and is node %s to go on alone?", cfg.Node)); err != nil {
 				return err
 			}
-			if err := app.Recover(cfg, newLogger(c.err, cfg.Log)); err != nil {
+			if err := app.Recover(cfg, beginning(cfg, f.why), log); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.out, "node %s is the only voter now: start it; others join it with empty directories\n", cfg.Node)
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&config, "config", "c", "", "the node's file (required)")
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	f.add(cmd)
+	return c.stopped(cmd, &config)
+}
+
+// stopped gives a command about a node that is stopped the flag for the node's file.
+func (c *cli) stopped(cmd *cobra.Command, config *string) *cobra.Command {
+	cmd.Flags().StringVarP(config, "config", "c", "", "the node's file (required)")
 	_ = cmd.MarkFlagRequired("config")
 	return cmd
+}
+
+// beginning says who changes a node that is stopped, when and why.
+func beginning(cfg app.Config, why string) topology.Beginning {
+	by := topology.Beginning{At: time.Now(), By: "dba@" + string(cfg.Node), Why: why}
+	who, where := "an unknown user", "an unknown host"
+	if u, err := user.Current(); err == nil {
+		who = fmt.Sprintf("%s (uid %s)", u.Username, u.Uid)
+	}
+	if as := os.Getenv("SUDO_USER"); as != "" {
+		who += ", by sudo of " + as
+	}
+	if name, err := os.Hostname(); err == nil {
+		where = name
+	}
+	by.Evidence = []string{fmt.Sprintf("typed by %s on %s", who, where)}
+	return by
+}
+
+// absolute returns where a file is, whatever directory it was named from.
+func absolute(file string) string {
+	if path, err := filepath.Abs(file); err == nil {
+		return path
+	}
+	return file
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sqlring/sqlring/internal/api"
 )
 
 func (c *cli) tokenCommand() *cobra.Command {
@@ -15,6 +17,7 @@ func (c *cli) tokenCommand() *cobra.Command {
 }
 
 func (c *cli) tokenCreate() *cobra.Command {
+	var f wordFlags
 	var role string
 	cmd := &cobra.Command{
 		Use: "create NAME --role viewer|operator|admin", Short: "Let the bearer of a new token in", Args: args(cobra.ExactArgs(1)),
@@ -30,13 +33,19 @@ call (admin). The ring keeps its hash alone.`,
 			defer client.Close()
 			secret := "sqlring_" + rand.Text() // 130 bits
 			sum := sha256.Sum256([]byte(secret))
-			if err := client.CreateToken(cmd.Context(), a[0], role, hex.EncodeToString(sum[:])); err != nil {
+			if err := client.CreateToken(cmd.Context(), api.TokenRequest{Name: a[0], Role: role, Hash: hex.EncodeToString(sum[:]), Why: f.why}, f.dryRun); err != nil {
 				return err
+			}
+			if f.dryRun {
+				fmt.Fprintf(c.out, "token %s (%s) would be made\n\nthis was a dry run: nothing was changed\n", a[0], role)
+				return nil
 			}
 			fmt.Fprintf(c.err, "token %s (%s) is made; it is shown this once: keep it in a file of mode 0600, for --token-file\n", a[0], role)
 			return c.print(map[string]string{"token": secret}, func(w io.Writer) { fmt.Fprintln(w, secret) })
 		},
 	}
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only check it, and make no secret")
+	cmd.Flags().StringVar(&f.why, "why", "", "reason, for the audit")
 	cmd.Flags().StringVar(&role, "role", "", "viewer, operator or admin (required)")
 	_ = cmd.MarkFlagRequired("role")
 	return cmd
@@ -71,7 +80,7 @@ func (c *cli) tokenList() *cobra.Command {
 }
 
 func (c *cli) tokenRevoke() *cobra.Command {
-	var yes bool
+	var f wordFlags
 	cmd := &cobra.Command{
 		Use: "revoke NAME", Short: "Let the bearer of a token in no longer", Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
@@ -80,16 +89,23 @@ func (c *cli) tokenRevoke() *cobra.Command {
 				return err
 			}
 			defer client.Close()
-			if err := c.confirm(cmd.Context(), yes, "revoke token "+a[0]+"?"); err != nil {
+			if err := client.RevokeToken(cmd.Context(), a[0], f.why, true); err != nil {
 				return err
 			}
-			if err := client.RevokeToken(cmd.Context(), a[0]); err != nil {
+			if f.dryRun {
+				fmt.Fprintf(c.out, "token %s would be revoked\n\nthis was a dry run: nothing was changed\n", a[0])
+				return nil
+			}
+			if err := c.confirm(cmd.Context(), f.yes, "revoke token "+a[0]+"?"); err != nil {
+				return err
+			}
+			if err := client.RevokeToken(cmd.Context(), a[0], f.why, false); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.err, "token %s is revoked: nobody is let in by it any more\n", a[0])
 			return nil
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	f.add(cmd)
 	return cmd
 }

@@ -144,6 +144,8 @@ type fakeCluster struct {
 
 func (*fakeCluster) Raft() api.Raft { return api.Raft{Node: "n1", Peers: []api.Peer{}} }
 
+func (*fakeCluster) May(topology.NoteOrder) error { return nil }
+
 func (f *fakeCluster) Transfer(_ context.Context, to topology.NodeID) error {
 	f.transferred = append(f.transferred, to)
 	return nil

@@ -110,8 +110,9 @@ type AbortRequest struct {
 }
 
 type abortInput struct {
-	ID   string        `path:"id" maxLength:"32" doc:"for example op1"`
-	Body *AbortRequest `required:"false"`
+	ID     string        `path:"id" maxLength:"32" doc:"for example op1"`
+	Body   *AbortRequest `required:"false"`
+	DryRun bool          `query:"dry_run" doc:"only check it, and say how it would end"`
 }
 
 func (s *Server) abortOperation(ctx context.Context, in *abortInput) (*answer[Operation], error) {
@@ -130,7 +131,7 @@ func (s *Server) abortOperation(ctx context.Context, in *abortInput) (*answer[Op
 		why = in.Body.Why
 	}
 	_, err := topology.Apply(l.snap, topology.Command{Index: l.snap.Index + 1, At: l.now, Change: change})
-	if err == nil {
+	if err == nil && !in.DryRun {
 		err = s.propose(ctx, change, why)
 	}
 	if err != nil {

@@ -195,6 +195,13 @@ func (c *Client) AbortOperation(ctx context.Context, id, why string) (Operation,
 	return out, err
 }
 
+// CheckAbort returns how an operation would end that is aborted now, and changes nothing.
+func (c *Client) CheckAbort(ctx context.Context, id string) (Operation, error) {
+	var out Operation
+	err := c.call(ctx, http.MethodPost, "/v1/operations/"+url.PathEscape(id)+"/abort?dry_run=true", AbortRequest{}, &out)
+	return out, err
+}
+
 // Topology returns who follows whom, as meant and as seen.
 func (c *Client) Topology(ctx context.Context) (RingMap, error) {
 	return fetch[RingMap](ctx, c, "/v1/topology")

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 )
@@ -35,6 +36,21 @@ func (c *Client) SetIsolation(ctx context.Context, to, why string) (Raft, error)
 	return r, err
 }
 
+// CheckTransfer says by its error whether Transfer would be refused, and changes nothing.
+func (c *Client) CheckTransfer(ctx context.Context, to string) error {
+	return c.call(ctx, http.MethodPost, "/v1/raft/transfer?dry_run=true", map[string]string{"to": to}, &Raft{})
+}
+
+// CheckRemoveNode says by its error whether RemoveNode would be refused, and changes nothing.
+func (c *Client) CheckRemoveNode(ctx context.Context, node string) error {
+	return c.call(ctx, http.MethodPost, "/v1/raft/peers/"+url.PathEscape(node)+"/remove?dry_run=true", RemoveRequest{}, &Raft{})
+}
+
+// CheckIsolation says by its error whether SetIsolation would be refused, and changes nothing.
+func (c *Client) CheckIsolation(ctx context.Context, to string) error {
+	return c.call(ctx, http.MethodPost, "/v1/raft/isolation?dry_run=true", map[string]string{"isolation": to}, &Raft{})
+}
+
 // Tokens returns who may call the API over the network by a token.
 func (c *Client) Tokens(ctx context.Context) ([]Token, error) {
 	var list tokenList
@@ -42,14 +58,18 @@ func (c *Client) Tokens(ctx context.Context) ([]Token, error) {
 	return list.Tokens, err
 }
 
-// CreateToken lets the bearer of a new token in; hash is that of its secret.
-func (c *Client) CreateToken(ctx context.Context, name, role, hash string) error {
-	return c.call(ctx, http.MethodPost, "/v1/tokens", map[string]string{"name": name, "role": role, "hash": hash}, &tokenList{})
+// TokenRequest is a token that is made: Hash is that of its secret. Why is for the audit.
+type TokenRequest struct{ Name, Role, Hash, Why string }
+
+// CreateToken lets the bearer of a new token in, or only checks it.
+func (c *Client) CreateToken(ctx context.Context, r TokenRequest, dryRun bool) error {
+	return c.call(ctx, http.MethodPost, fmt.Sprintf("/v1/tokens?dry_run=%t", dryRun), map[string]string{"name": r.Name, "role": r.Role, "hash": r.Hash, "why": r.Why}, &tokenList{})
 }
 
-// RevokeToken lets the bearer of a token in no longer.
-func (c *Client) RevokeToken(ctx context.Context, name string) error {
-	return c.call(ctx, http.MethodPost, "/v1/tokens/"+url.PathEscape(name)+"/revoke", nil, &tokenList{})
+// RevokeToken lets the bearer of a token in no longer, or only checks it. why is for the audit,
+// and may be empty.
+func (c *Client) RevokeToken(ctx context.Context, name, why string, dryRun bool) error {
+	return c.call(ctx, http.MethodPost, fmt.Sprintf("/v1/tokens/%s/revoke?dry_run=%t", url.PathEscape(name), dryRun), RevokeRequest{Why: why}, &tokenList{})
 }
 
 // SavedState returns the replicated state, as the node has it.

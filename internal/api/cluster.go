@@ -19,6 +19,8 @@ import (
 type Cluster interface {
 	// Raft returns how raft stands on this node, at once.
 	Raft() Raft
+	// May returns why the leader does not carry an order out (remove, transfer); nil: it does.
+	May(order topology.NoteOrder) error
 	// Transfer hands the leadership to a voter; empty: to the one that is most up to date.
 	Transfer(ctx context.Context, to topology.NodeID) error
 	// Remove takes a node out, once it holds no lease any more.
@@ -60,34 +62,53 @@ type RemoveRequest struct {
 }
 
 type removeInput struct {
-	Node string         `path:"node" maxLength:"64" doc:"for example n2"`
-	Body *RemoveRequest `required:"false"`
+	Node   string         `path:"node" maxLength:"64" doc:"for example n2"`
+	DryRun bool           `query:"dry_run" doc:"only check it"`
+	Body   *RemoveRequest `required:"false"`
 }
 
 type transferInput struct {
-	Body struct {
+	DryRun bool `query:"dry_run" doc:"only check it"`
+	Body   struct {
 		To  string `json:"to,omitempty" maxLength:"64" doc:"a voter; empty: whichever is most up to date"`
 		Why string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
 	}
 }
 
 type isolationInput struct {
-	Body struct {
+	DryRun bool `query:"dry_run" doc:"only check it"`
+	Body   struct {
 		Isolation string `json:"isolation" enum:"fence,continue"`
 		Why       string `json:"why,omitempty" maxLength:"200"`
 	}
 }
 
 type tokenInput struct {
-	Body struct {
+	DryRun bool `query:"dry_run" doc:"only check it"`
+	Body   struct {
 		Name string `json:"name" maxLength:"64"`
 		Role string `json:"role" enum:"viewer,operator,admin"`
 		Hash string `json:"hash" minLength:"64" maxLength:"64" doc:"SHA-256 of the secret, in hexadecimal: the secret stays with who made it"`
+		Why  string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
 	}
 }
 
 type tokenPath struct {
-	Name string `path:"name" maxLength:"64"`
+	Name   string         `path:"name" maxLength:"64"`
+	DryRun bool           `query:"dry_run" doc:"only check it"`
+	Body   *RevokeRequest `required:"false"`
+}
+
+// RevokeRequest says why a token is revoked.
+type RevokeRequest struct {
+	Why string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+}
+
+func (p tokenPath) why() string {
+	if p.Body == nil {
+		return ""
+	}
+	return p.Body.Why
 }
 
 // Token is a bearer of the API.
@@ -116,27 +137,17 @@ func (s *Server) clusterRoutes(api huma.API) {
 		Summary: "Hand the leadership to another voter",
 	}, func(ctx context.Context, in *transferInput) (*answer[Raft], error) {
 		to := topology.NodeID(in.Body.To)
-		return s.changeRaft(ctx, "transfer the leadership", func(ctx context.Context) error {
-			if err := s.noteOrder(ctx, topology.NoteOrder{Order: topology.OrderTransfer, Node: to}, in.Body.Why); err != nil {
-				return err
-			}
-			return s.cfg.Cluster.Transfer(ctx, to)
-		})
+		return s.carryOut(ctx, "transfer the leadership", topology.NoteOrder{Order: topology.OrderTransfer, Node: to}, commitment{in.Body.Why, in.DryRun})
 	})
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/raft/peers/{node}/remove", OperationID: "remove-node", MaxBodyBytes: maxBody,
 		Summary: "Take a node out of raft's configuration, once it holds no lease",
 	}, func(ctx context.Context, in *removeInput) (*answer[Raft], error) {
-		why := ""
+		how := commitment{"", in.DryRun}
 		if in.Body != nil {
-			why = in.Body.Why
+			how.why = in.Body.Why
 		}
-		return s.changeRaft(ctx, "remove node "+in.Node, func(ctx context.Context) error {
-			if err := s.noteOrder(ctx, topology.NoteOrder{Order: topology.OrderRemove, Node: topology.NodeID(in.Node)}, why); err != nil {
-				return err
-			}
-			return s.cfg.Cluster.Remove(ctx, topology.NodeID(in.Node))
-		})
+		return s.carryOut(ctx, "remove node "+in.Node, topology.NoteOrder{Order: topology.OrderRemove, Node: topology.NodeID(in.Node)}, how)
 	})
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/raft/isolation", OperationID: "set-isolation", MaxBodyBytes: maxBody,
@@ -173,8 +184,8 @@ func (s *Server) savedState() (*answer[SavedState], error) {
 	}}, nil
 }
 
-// changeRaft has the leader change raft itself.
-func (s *Server) changeRaft(ctx context.Context, what string, change func(context.Context) error) (*answer[Raft], error) {
+// changeRaft has the leader change raft itself, or only see whether it would.
+func (s *Server) changeRaft(ctx context.Context, what string, dryRun bool, change func(context.Context) error) (*answer[Raft], error) {
 	l := s.look()
 	if l.leader != l.node || !l.hasLeader || s.cfg.Cluster == nil {
 		return nil, notLeader(l, what)
@@ -184,8 +195,26 @@ func (s *Server) changeRaft(ctx context.Context, what string, change func(contex
 	if err := change(ctx); err != nil {
 		return nil, proposeProblem(l, what, err)
 	}
-	s.cfg.Logger.Info("raft changed for the api", "by", s.who(ctx), "change", what)
+	if !dryRun {
+		s.cfg.Logger.Info("raft changed for the api", "by", s.who(ctx), "change", what)
+	}
 	return &answer[Raft]{s.cfg.Cluster.Raft()}, nil
+}
+
+// carryOut has the leader carry out an order about the nodes, once it stands in the audit.
+func (s *Server) carryOut(ctx context.Context, what string, order topology.NoteOrder, how commitment) (*answer[Raft], error) {
+	return s.changeRaft(ctx, what, how.dryRun, func(ctx context.Context) error {
+		if err := s.cfg.Cluster.May(order); err != nil || how.dryRun {
+			return err
+		}
+		if err := s.noteOrder(ctx, order, how.why); err != nil {
+			return err
+		}
+		if order.Order == topology.OrderRemove {
+			return s.cfg.Cluster.Remove(ctx, order.Node)
+		}
+		return s.cfg.Cluster.Transfer(ctx, order.Node)
+	})
 }
 
 // noteOrder has an order about the nodes stand in the audit before it is carried out (S90); it
@@ -206,9 +235,13 @@ func (s *Server) setIsolation(ctx context.Context, in *isolationInput) (*answer[
 	if err := to.UnmarshalText([]byte(in.Body.Isolation)); err != nil {
 		return nil, newProblem(http.StatusUnprocessableEntity, ProblemInvalid, "isolation: %v", err)
 	}
-	return s.changeRaft(ctx, "set isolation", func(ctx context.Context) error {
-		return s.propose(ctx, topology.SetIsolation{To: to}, in.Body.Why)
-	})
+	if s.cfg.Cluster == nil {
+		return nil, notLeader(s.look(), "set isolation")
+	}
+	if _, err := s.commit(ctx, "set isolation", topology.SetIsolation{To: to}, commitment{in.Body.Why, in.DryRun}); err != nil {
+		return nil, err
+	}
+	return &answer[Raft]{s.cfg.Cluster.Raft()}, nil
 }
 
 func (s *Server) tokenRoutes(api huma.API) {
@@ -220,12 +253,12 @@ func (s *Server) tokenRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/tokens", OperationID: "create-token", MaxBodyBytes: maxBody, Summary: "Let the bearer of a new token in",
 	}, func(ctx context.Context, in *tokenInput) (*answer[tokenList], error) {
-		return s.changeTokens(ctx, topology.AddToken{Name: in.Body.Name, Role: in.Body.Role, Hash: in.Body.Hash})
+		return s.changeTokens(ctx, topology.AddToken{Name: in.Body.Name, Role: in.Body.Role, Hash: in.Body.Hash}, commitment{in.Body.Why, in.DryRun})
 	})
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/tokens/{name}/revoke", OperationID: "revoke-token", MaxBodyBytes: maxBody, Summary: "Let the bearer of a token in no longer",
 	}, func(ctx context.Context, in *tokenPath) (*answer[tokenList], error) {
-		return s.changeTokens(ctx, topology.RevokeToken{Name: in.Name})
+		return s.changeTokens(ctx, topology.RevokeToken{Name: in.Name}, commitment{in.why(), in.DryRun})
 	})
 }
 
@@ -237,16 +270,9 @@ func (s *Server) tokens() tokenList {
 	return list
 }
 
-func (s *Server) changeTokens(ctx context.Context, change topology.Change) (*answer[tokenList], error) {
-	l := s.look()
-	if l.leader != l.node || !l.hasLeader {
-		return nil, notLeader(l, change.String())
-	}
-	if problem := l.mayChange(change, change.String()); problem != nil {
-		return nil, problem
-	}
-	if err := s.propose(ctx, change, ""); err != nil {
-		return nil, proposeProblem(l, change.String(), err)
+func (s *Server) changeTokens(ctx context.Context, change topology.Change, how commitment) (*answer[tokenList], error) {
+	if _, err := s.commit(ctx, change.String(), change, how); err != nil {
+		return nil, err
 	}
 	return &answer[tokenList]{s.tokens()}, nil
 }

@@ -52,6 +52,14 @@ func (c cluster) Raft() api.Raft {
 	return r
 }
 
+// May implements api.Cluster.
+func (c cluster) May(order topology.NoteOrder) error {
+	if order.Order == topology.OrderRemove {
+		return raftProblem(c.app.store.MayRemove(order.Node))
+	}
+	return raftProblem(c.app.store.MayTransfer(order.Node))
+}
+
 // Transfer implements api.Cluster.
 func (c cluster) Transfer(ctx context.Context, to topology.NodeID) error {
 	return raftProblem(c.app.store.Transfer(ctx, to))

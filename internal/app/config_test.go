@@ -161,7 +161,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"nothing for text", least + "log: {level: }\n", []string{"4: log.level: text is expected here, the value is nothing"}},
 		{"empty text", least + "api: {socket: \"\"}\n", []string{"4: api.socket: it is empty: leave it out for its default, or write none"}},
 		{"text for keys", least + "proxy: 127.0.0.1:3406\n", []string{"4: proxy: keys are expected here (listen, socket, tls, member_links, link_idle, client_auto_increment, permit, consistency, limits, proxy_protocol), this is text"}},
-		{"a permit that there is not", least + "proxy: {permit: [xa, replicaton]}\n", []string{`4: proxy.permit[1]: "replicaton" is not one of xa, replication, uneven_ddl: did you mean replication?`}},
+		{"a permit that there is not", least + "proxy: {permit: [xa, replicaton]}\n", []string{`4: proxy.permit[1]: "replicaton" is not one of xa, replication, uneven_ddl, reserved_locks: did you mean replication?`}},
 		{"keys for a list", least + "members: {name: m1}\n", []string{"4: members: a list is expected here, this is a set of keys"}},
 		{"list for keys", "- a\n- b\n", []string{"1: keys are expected here (node, dir,"}},
 		{"not yaml", least + "proxy: {listen\n", []string{"5: not YAML"}},

@@ -27,7 +27,7 @@ type ProxyConfig struct {
 	// set along with them, or for others, is refused in any case.
 	ClientAutoIncrement string `yaml:"client_auto_increment,omitempty"`
 	// Permit lists what is refused to clients unless it is named here, since members may come
-	// to differ by it, or a takeover may be blocked: xa, replication, uneven_ddl. See
+	// to differ by it, or a takeover may be blocked: xa, replication, uneven_ddl, reserved_locks. See
 	// docs/compatibility.md. Default: none of it.
 	Permit []string `yaml:"permit,omitempty"`
 	// Consistency is what reads have to see, by user: eventual, session, account (the

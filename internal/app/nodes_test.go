@@ -433,7 +433,7 @@ func TestNodesOfEachKind(t *testing.T) {
 			return nil
 		})
 	}
-	if err := observer.client.CreateToken(t.Context(), "backup", "viewer", strings.Repeat("a", 64)); err != nil {
+	if err := observer.client.CreateToken(t.Context(), api.TokenRequest{Name: "backup", Role: "viewer", Hash: strings.Repeat("a", 64)}, false); err != nil {
 		t.Fatal(err)
 	}
 	if tokens, err := observer.client.Tokens(t.Context()); err != nil || len(tokens) != 1 || tokens[0].By != "dba@n4" {

@@ -51,15 +51,35 @@ func ReadState(path string) (api.SavedState, *topology.Snapshot, error) {
 	return saved, state, nil
 }
 
+// ErrHasState says that a node has a state, so that it does not begin with a saved one;
+// ErrNoState that it has none that it could go on with.
+var (
+	ErrHasState = store.ErrHasState
+	ErrNoState  = store.ErrNoState
+)
+
 // RestoreState has the node of cfg, which is stopped and has no state, begin with a
-// saved one, as the only voter.
-func RestoreState(cfg Config, state *topology.Snapshot, logger *slog.Logger) error {
-	return offline(cfg, logger, func(s store.Config) error { return store.Restore(s, state) })
+// saved one, as the only voter. by says who does it, when, why and from what, for the audit.
+func RestoreState(cfg Config, state *topology.Snapshot, by topology.Beginning, logger *slog.Logger) error {
+	return offline(cfg, logger, func(s store.Config) error { return store.Restore(s, state, by) })
 }
 
-// Recover has the node of cfg, which is stopped, go on alone with what it has.
-func Recover(cfg Config, logger *slog.Logger) error {
-	return offline(cfg, logger, store.Recover)
+// Recover has the node of cfg, which is stopped, go on alone with what it has. by says who
+// does it, when and why, for the audit.
+func Recover(cfg Config, by topology.Beginning, logger *slog.Logger) error {
+	return offline(cfg, logger, func(s store.Config) error { return store.Recover(s, by) })
+}
+
+// Remains says what the node of cfg, which is stopped, has on its disk, a sentence a line; used
+// is false if that is no state. It changes nothing.
+func Remains(cfg Config, logger *slog.Logger) (lines []string, used bool, err error) {
+	s, err := cfg.store()
+	if err != nil {
+		return nil, false, err
+	}
+	s.Logger, s.Join, s.Expect = logger, nil, 0
+	r, err := store.Examine(s)
+	return r.Lines(), r.Used, err
 }
 
 func offline(cfg Config, logger *slog.Logger, do func(store.Config) error) error {

@@ -45,16 +45,17 @@ func untilGrid(now time.Time, step time.Duration) time.Duration {
 func (m *Monitor) probe(ctx context.Context, member topology.Member) {
 	pctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
 	defer cancel()
+	knew := m.snapshots.Snapshot()
 	seen := m.prober.Observe(pctx, member)
 	if ctx.Err() != nil {
 		return // the node stops: what was seen of it is our own doing
 	}
-	m.note(seen)
+	m.note(seen, knew)
 }
 
-// note takes an observation in and publishes what follows from it.
-func (m *Monitor) note(seen topology.Observation) {
-	snap := m.snapshots.Snapshot()
+// note takes an observation in, which was asked for when the node knew that state, and
+// publishes what follows from it.
+func (m *Monitor) note(seen topology.Observation, knew *topology.Snapshot) {
 	m.mu.Lock()
 	first, ok := m.since[seen.Member]
 	if !ok || first.Reach != seen.Reach {
@@ -63,7 +64,7 @@ func (m *Monitor) note(seen topology.Observation) {
 	}
 	seen.Since = first.At
 	before, _ := m.obs.Of(seen.Member)
-	seen = snap.Filled(seen.After(before))
+	seen = knew.Filled(seen.After(before))
 	m.obs = m.obs.With(seen)
 	for origin, track := range m.tracks {
 		if origin != seen.Member {

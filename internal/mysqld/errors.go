@@ -86,6 +86,7 @@ const (
 	errUserLimit          = 1226
 	errMissingPrivilege   = 1227
 	errReadOnly           = 1290
+	errSignalled          = 1644 // SIGNAL in a statement of ours: setApplied
 	errKilled             = 1927
 	errAccountLocked      = 4151
 	errUnknownSchema      = 1049

@@ -35,6 +35,7 @@ func (m *Member) Execute(ctx context.Context, a topology.Action) error {
 		m.noteSlots(ctx, err)
 	}
 	if err != nil {
+		m.noteHeld(err)
 		return fmt.Errorf("%s on %s: %w", a, m.id, err)
 	}
 	return nil

@@ -53,8 +53,12 @@ func seizeLock(ctx context.Context, c *conn, lock string, term uint64) error {
 		return err
 	}
 	if holder := held.value(); holder != "0" {
+		by, _ := c.holder(ctx, lock) // it is named only if it can not be ended
 		if err := c.execute(ctx, "KILL CONNECTION "+holder); err != nil && !isNumber(err, errNoSuchThread) {
-			return fmt.Errorf("end connection %s, which holds %s: %w", holder, lock, err)
+			if by.id == 0 {
+				return fmt.Errorf("end connection %s, which holds %s: %w", holder, lock, err)
+			}
+			return fmt.Errorf("%w: %s: %w", ErrHandsBusy, by, err)
 		}
 	}
 	got, err := c.query(ctx, fmt.Sprintf("SELECT GET_LOCK('%s', %d)", lock, handsWait))
@@ -62,6 +66,9 @@ func seizeLock(ctx context.Context, c *conn, lock string, term uint64) error {
 		return err
 	}
 	if got.value() != "1" {
+		if by, err := c.holder(ctx, lock); err == nil && by.id != 0 {
+			return fmt.Errorf("%w: %s", ErrHandsBusy, by)
+		}
 		return fmt.Errorf("%w: connection %s", ErrHandsBusy, held.value())
 	}
 	// Somebody may have been faster between the first look and the lock.

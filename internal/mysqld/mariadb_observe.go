@@ -74,7 +74,14 @@ func (mariaDB) observe(ctx context.Context, c *conn, o *topology.Observation) er
 	if len(first) != 6 || len(first[1].rows) != 1 {
 		return fmt.Errorf("the server gave %d of 6 results", len(first))
 	}
-	if err := readState(first[1], c, o); err != nil {
+	err = readState(first[1], c, o)
+	if errors.Is(err, errBeingSet) {
+		var by lockHolder
+		if o.Applied, by, err = appliedBesides(ctx, c); by.id != 0 {
+			o.Held = by.String()
+		}
+	}
+	if err != nil {
 		return err
 	}
 	readSemiSync(first[0], o)
@@ -123,10 +130,19 @@ func readState(t table, c *conn, o *topology.Observation) error {
 	o.Settings.EndlessWait = time.Duration(r.number())*time.Millisecond >= endlessWait
 	o.Settings.AfterSync = r.flag()
 	o.Settings.LogReplicaInFile, o.Settings.ConfigFile = c.logReplicaInFile, c.configFile
-	o.Applied, o.Binlog = r.position(), r.position()
+	held := len(r.row) > 0 && r.row[0] == beingSet
+	if held {
+		r.next()
+	} else {
+		o.Applied = r.position()
+	}
+	o.Binlog = r.position()
 	o.HasRing = r.number() > 0
 	o.Renewed = readRenewal(&r)
 	c.hasLayout = r.flag()
+	if r.err == nil && held {
+		return errBeingSet
+	}
 	return r.err
 }
 

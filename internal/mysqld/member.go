@@ -29,6 +29,7 @@ type Member struct {
 
 	events atomic.Pointer[troubled] // nil: what was ordered last was done
 	slots  atomic.Pointer[troubled] // the same, of the table of slots
+	held   atomic.Pointer[troubled] // who held a lock of the nodes when an action wanted it last
 }
 
 // New returns a handle on the member at addr (host:port). It opens no

@@ -25,7 +25,8 @@ func (m *Member) Observe(ctx context.Context) topology.Observation {
 		seen.Reach, seen.At = topology.ReachAnswers, time.Now()
 		return seen
 	}
-	o.Reach, o.Error, o.At = reachOf(err), err.Error(), time.Now()
+	o.Reach, o.Error, o.At, o.Held = reachOf(err), err.Error(), time.Now(), seen.Held
+	m.tellHeld(&o)
 	if errors.Is(err, ErrGaps) {
 		o.Gap, o.Boot, o.ServerID, o.Domain = seen.Gap, seen.Boot, seen.ServerID, seen.Domain
 	}
@@ -84,6 +85,7 @@ func (m *Member) ask(ctx context.Context, c *conn, o topology.Observation) (topo
 		o.Events.Trouble, o.Events.TroubleAt = trouble.why, trouble.at
 	}
 	m.slotTrouble(&o)
+	m.tellHeld(&o)
 	o.Tail, o.Copy, o.Replay = m.tail.Load(), m.copy.seen(), m.last.Load()
 	return o, nil
 }

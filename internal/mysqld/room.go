@@ -18,12 +18,13 @@ var errNoRoom = errors.New("its disk is full: replication threads wait for space
 // replication among them.
 const roomStatement = `SELECT COUNT(*), COALESCE(SUM(user='system user'), 0) FROM information_schema.processlist WHERE state='Waiting for someone to free space'`
 
-// mysqlRoomStatement counts, on a server that has said so lately in its error log (every
-// ten minutes that it lasts, as MY-000035), who commits or stores what was received: MySQL's
-// list of processes does not tell a wait for space from that. Where somebody waits for an
-// acknowledgement the binlog was written, and the others wait for him.
+// mysqlRoomStatement counts who stores what was received and finds no room, of which the list
+// of processes tells (seen on 9.7, with the relay logs on a disk of their own); and, on a server that has said
+// so lately in its error log (every ten minutes that it lasts, as MY-000035), who commits or
+// stores what was received: a wait for space at the binlog is not told there from that. Where
+// somebody waits for an acknowledgement the binlog was written, and the others wait for him.
 const mysqlRoomStatement = `SELECT COUNT(*), COALESCE(SUM(user='system user'), 0) FROM performance_schema.processlist
-		WHERE state IN ('waiting for handler commit', 'Queueing source event to the relay log')
+		WHERE state='Waiting for disk space' OR state IN ('waiting for handler commit', 'Queueing source event to the relay log')
 		AND (SELECT COUNT(*) FROM performance_schema.error_log WHERE error_code='MY-000035' AND logged > NOW(6) - INTERVAL 11 MINUTE) > 0
 		AND (SELECT COUNT(*) FROM performance_schema.processlist WHERE state LIKE 'Waiting for semi-sync ACK%') = 0`
 

@@ -51,6 +51,21 @@ func StartWithBinlogsApart(t testing.TB, n int) ([]*Server, []*Disk) {
 	return servers, disks
 }
 
+// StartWithRelayLogsApart is StartRing with the relay logs of each server, and nothing else of
+// it, on a disk of their own ([NeedRoot]).
+func StartWithRelayLogsApart(t testing.TB, n int) ([]*Server, []*Disk) {
+	t.Helper()
+	bin := binariesOf(t, Flavour(t))
+	NeedRoot(t, "mounting a file system")
+	disks, apart := make([]*Disk, n), t.TempDir()
+	servers := start(t, bin, n, func(cfg *demo.ServerConfig, i int) {
+		dir := filepath.Join(apart, fmt.Sprint(i))
+		disks[i] = MountDisk(t, dir)
+		cfg.Options = []string{"relay_log=" + filepath.Join(dir, "relay")}
+	})
+	return servers, disks
+}
+
 // MountDisk makes a small disk at dir, which it makes too. It needs root.
 func MountDisk(t testing.TB, dir string) *Disk {
 	if err := os.MkdirAll(dir, 0o700); err != nil {

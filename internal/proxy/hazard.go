@@ -65,6 +65,11 @@ func (s *session) judges(d *balancer.Danger, text []byte, values []balancer.Valu
 			return wire.NewError(wire.CommandNotAvailable, "sqlring: ALTER TABLE %s %s is not run from a text: %s; send it as a statement of its own, which is run if the table has no rows. %s",
 				d.Table.Name, d.What, differs(d), permit(d.Hazard))
 		}
+	case balancer.HazardLock:
+		if name := ofLock(d, text, values, s.mem.noBackslash()); balancer.IsReservedLock(name) {
+			return wire.NewError(wire.CommandNotAvailable, "sqlring: the lock %.64q is the ring's: while somebody holds it the controller can not act on the member, or waits; this was not run. "+
+				"Take another name, one that does not begin with sqlring_. %s", name, permit(d.Hazard))
+		}
 	case balancer.HazardText:
 		inner := balancer.Unquote(value, s.mem.noBackslash())
 		if inner == nil || depth == maxSpoken {
@@ -75,6 +80,21 @@ func (s *session) judges(d *balancer.Danger, text []byte, values []balancer.Valu
 	case balancer.HazardNone:
 	}
 	return nil
+}
+
+// ofLock returns the name that GET_LOCK is given as a literal, "" if it is none.
+func ofLock(d *balancer.Danger, text []byte, values []balancer.Value, noBackslash bool) string {
+	if d.Value >= len(values) || values[d.Value].Param >= 0 {
+		return ""
+	}
+	literal := text[values[d.Value].Start:values[d.Value].End]
+	if len(literal) == 0 || literal[0] == '@' { // a variable
+		return ""
+	}
+	if i := bytes.IndexAny(literal, `'"`); i > 0 { // N'…', _utf8'…'
+		literal = literal[i:]
+	}
+	return string(balancer.Unquote(literal, noBackslash))
 }
 
 // values calls f with where the values of a text are, as its plan has them.

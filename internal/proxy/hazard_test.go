@@ -48,6 +48,10 @@ func TestRealHazardsAreRefusedByName(t *testing.T) {
 			{"BINLOG 'aaaa'", 1231, []string{"BINLOG"}},
 			{"RESET MASTER", 1231, []string{"RESET MASTER is the ring's", "master maintenance", "proxy.permit: [replication]"}},
 			{"STOP SLAVE", 1231, []string{"STOP SLAVE"}},
+			{"SELECT GET_LOCK('sqlring_hands', 0)", 1235, []string{`the lock "sqlring_hands" is the ring's`, "proxy.permit: [reserved_locks]"}},
+			{"DO 1; DO get_lock(N'SQLRING_position', 0)", 1235, []string{`"SQLRING_position"`}},
+			{"PREPARE p FROM 'SELECT GET_LOCK(\\'sqlring_wait_3\\', 0)'", 1235, []string{"sqlring_wait_3"}},
+			{"CREATE PROCEDURE shop.p() DO GET_LOCK('sqlring_hands', 0)", 1235, []string{"sqlring_hands"}},
 			{"XA START 'x'", 1235, []string{"XA START", "proxy.permit: [xa]"}},
 			{"XA PREPARE 'x'", 1235, []string{"XA PREPARE"}},
 		}
@@ -85,7 +89,7 @@ func TestRealHazardsAreRefusedByName(t *testing.T) {
 				}
 			}
 		}
-		for _, text := range []string{"SET sql_log_bin=1", "SET @@session.sql_log_bin=ON", "SET SESSION binlog_format=ROW", "XA RECOVER", "UPDATE shop.t SET v=0"} {
+		for _, text := range []string{"SET sql_log_bin=1", "SET @@session.sql_log_bin=ON", "SET SESSION binlog_format=ROW", "XA RECOVER", "UPDATE shop.t SET v=0", "SELECT GET_LOCK('sqlring', 0)", "DO GET_LOCK('x', 0)", "DO RELEASE_LOCK('sqlring_hands')"} {
 			run(t, db, text)
 		}
 		if got := query[string](t, db, "SELECT COUNT(*) FROM shop.t"); got != "0" {

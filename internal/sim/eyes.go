@@ -67,14 +67,14 @@ func (e *eyes) probe(s *server) {
 	}
 	e.probing[s.id]++
 	turn := e.probing[s.id]
-	asked, settled := e.w.clock(), false
+	asked, knew, settled := e.w.clock(), e.n.applied, false
 	settle := func(o topology.Observation) {
 		if settled || e.dead || turn != e.probing[s.id] {
 			return
 		}
 		settled = true
 		o.Member, o.Asked, o.At = s.id, asked, e.w.clock()
-		e.note(o)
+		e.note(o, knew)
 		pause := probeEvery
 		if o.Reach != topology.ReachAnswers {
 			pause = probeAnxious
@@ -96,7 +96,7 @@ func (e *eyes) probe(s *server) {
 	e.w.after(probeLimit, func() { settle(topology.Observation{Reach: topology.ReachSilent, Error: errSilent.Error()}) })
 }
 
-func (e *eyes) note(o topology.Observation) {
+func (e *eyes) note(o topology.Observation, knew *topology.Snapshot) {
 	first, ok := e.since[o.Member]
 	if !ok || first.Reach != o.Reach {
 		e.since[o.Member], first = o, o
@@ -104,7 +104,7 @@ func (e *eyes) note(o topology.Observation) {
 	}
 	o.Since = first.At
 	before, _ := e.obs.Of(o.Member)
-	o = e.n.applied.Filled(o.After(before))
+	o = knew.Filled(o.After(before))
 	if o.Reach == topology.ReachAnswers && e.n.fleet != nil {
 		o.Tail, o.Replay = e.n.fleet.tails[o.Member], e.n.fleet.replays[o.Member]
 		if job := e.n.fleet.copies[o.Member]; job != nil {

@@ -66,6 +66,14 @@ func (s *Store) Remove(ctx context.Context, id topology.NodeID) error {
 	s.membership.Lock()
 	defer s.membership.Unlock()
 	defer s.settleSoleLocked()
+	if err := s.MayRemove(id); err != nil {
+		return err
+	}
+	return s.reconfigure(ctx, func() raft.IndexFuture { return s.raft.RemoveServer(raft.ServerID(id), 0, changeTimeout) })
+}
+
+// MayRemove returns why the leader does not take a node out, nil if it does.
+func (s *Store) MayRemove(id topology.NodeID) error {
 	_, _, found := s.peer(id)
 	switch {
 	case !found:
@@ -73,7 +81,23 @@ func (s *Store) Remove(ctx context.Context, id topology.NodeID) error {
 	case id == s.cfg.NodeID:
 		return fmt.Errorf("%w: %s leads, and does not remove itself: `sqlring raft transfer` first", ErrPeer, id)
 	}
-	return s.reconfigure(ctx, func() raft.IndexFuture { return s.raft.RemoveServer(raft.ServerID(id), 0, changeTimeout) })
+	return nil
+}
+
+// MayTransfer returns why the leader does not hand the leadership to a node (empty: to
+// whichever is the most up to date), nil if it does.
+func (s *Store) MayTransfer(to topology.NodeID) error {
+	peer, voters, found := s.peer(to)
+	switch {
+	case to == "" && voters < 2:
+		return fmt.Errorf("%w: there is no other voter", ErrPeer)
+	case to == "":
+	case !found || !peer.Voter:
+		return fmt.Errorf("%w: %s is not a voter", ErrPeer, to)
+	case to == s.cfg.NodeID:
+		return fmt.Errorf("%w: %s leads already", ErrPeer, to)
+	}
+	return nil
 }
 
 func (s *Store) peer(id topology.NodeID) (peer Peer, voters int, found bool) {
@@ -104,16 +128,10 @@ func (s *Store) reconfigure(ctx context.Context, change func() raft.IndexFuture)
 // Transfer hands the leadership to another voter; empty: to whichever is the most
 // up to date.
 func (s *Store) Transfer(ctx context.Context, to topology.NodeID) error {
-	peer, voters, found := s.peer(to)
-	switch {
-	case to == "" && voters < 2:
-		return fmt.Errorf("%w: there is no other voter", ErrPeer)
-	case to == "":
-	case !found || !peer.Voter:
-		return fmt.Errorf("%w: %s is not a voter", ErrPeer, to)
-	case to == s.cfg.NodeID:
-		return fmt.Errorf("%w: %s leads already", ErrPeer, to)
+	if err := s.MayTransfer(to); err != nil {
+		return err
 	}
+	peer, _, _ := s.peer(to)
 	err := s.await(ctx, func() error {
 		if to == "" {
 			return s.raft.LeadershipTransfer().Error()

@@ -26,6 +26,8 @@ const (
 	// HazardValues is DDL that gives rows which are there already values that each member
 	// draws for itself. MySQL refuses that itself (1674), MariaDB does not.
 	HazardValues
+	// HazardLock is GET_LOCK of a name that is the nodes' own: it holds the controller up.
+	HazardLock
 	// HazardText is a text that is prepared or executed by name: what it says is to be looked at.
 	HazardText
 	hazardCount
@@ -40,13 +42,15 @@ func (h Hazard) String() string {
 		return "replication"
 	case HazardNumbers, HazardValues:
 		return "uneven_ddl"
+	case HazardLock:
+		return "reserved_locks"
 	case HazardNone, HazardText, hazardCount:
 	}
 	return "none"
 }
 
 // HazardNames are the names of hazards, in the order of a configuration's documentation.
-func HazardNames() []string { return []string{"xa", "replication", "uneven_ddl"} }
+func HazardNames() []string { return []string{"xa", "replication", "uneven_ddl", "reserved_locks"} }
 
 // Hazards is a set of hazards. The zero value is empty.
 type Hazards uint8
@@ -76,6 +80,30 @@ type Danger struct {
 	// AUTO_INCREMENT: rows that have 0 or NULL there get a number.
 	Table  Table
 	Column string
+}
+
+// IsReservedLock reports whether a user-level lock of that name is the nodes' own: they keep each
+// other apart by it. Servers do not tell capitals from small letters there.
+func IsReservedLock(name string) bool {
+	return strings.HasPrefix(strings.ToLower(name), "sqlring_")
+}
+
+// locks notes each GET_LOCK whose name is a literal, in a routine's body too: whether that is
+// the nodes' own the literal says. The name may have a character set in front of it.
+func (x *extraction) locks(items []item) {
+	for i := 0; i+1 < len(items); i++ {
+		if !items[i].named("get_lock") || !items[i+1].opens() || i > 0 && items[i-1].kind == '.' {
+			continue
+		}
+		for _, t := range items[i+1 : min(i+4, len(items))] {
+			if t.slot >= 0 {
+				x.facts.Dangers = append(x.facts.Dangers, Danger{Hazard: HazardLock, What: "GET_LOCK", Value: t.slot})
+			}
+			if t.slot >= 0 || t.kind == ')' || t.isName() {
+				break
+			}
+		}
+	}
 }
 
 // Harmless reports whether a value of the danger's variable changes nothing, as a

@@ -101,6 +101,13 @@ func TestDangers(t *testing.T) {
 		{onlyMySQL, "RESET PERSIST", ""},
 		{both, "PREPARE p FROM 'SET sql_log_bin=0'", "none @'SET sql_log_bin=0'"},
 		{both, "PREPARE p FROM @text", ""},
+		{both, "SELECT GET_LOCK('sqlring_hands', 10)", "reserved_locks GET_LOCK@'sqlring_hands'"},
+		{both, "SELECT a FROM t WHERE `get_lock` ( /* x */ N'SQLRING_wait_3', ?)", "reserved_locks GET_LOCK@N'SQLRING_wait_3'"},
+		{both, "DO get_lock(_utf8'x', 1+1)", "reserved_locks GET_LOCK@'x'"},
+		{both, "CREATE PROCEDURE p() BEGIN DO GET_LOCK(\"sqlring_position\", 60); END", "reserved_locks GET_LOCK@\"sqlring_position\""},
+		{both, "SELECT GET_LOCK(CONCAT('sqlring_', 'hands'), 1)", ""},
+		{both, "SELECT GET_LOCK(@name, 1), GET_LOCK(a.b, 'x'), d.get_lock('sqlring_hands', 1)", "reserved_locks GET_LOCK@name"},
+		{both, "SELECT RELEASE_LOCK('sqlring_hands'), IS_FREE_LOCK('sqlring_hands')", ""},
 		{both, "XA START 'x'", "xa XA START"},
 		{both, "xa begin 'x' JOIN", "xa XA BEGIN"},
 		{both, "XA END 'x'; XA PREPARE 'x'", "xa XA END; xa XA PREPARE"},
@@ -155,6 +162,19 @@ func TestHazardsAreNamed(t *testing.T) {
 	}
 	if some := HazardsNamed([]string{"uneven_ddl"}); !some.Has(HazardNumbers) || !some.Has(HazardValues) || some.Has(HazardXA) || all.Has(HazardText) || all.Has(HazardNone) {
 		t.Errorf("uneven_ddl is %s, all is %s", strconv.FormatUint(uint64(some), 2), strconv.FormatUint(uint64(all), 2))
+	}
+}
+
+func TestIsReservedLock(t *testing.T) {
+	for name, want := range map[string]bool{"sqlring_hands": true, "SQLring_Wait_7": true, "sqlring": false, "shop.sqlring_x": false, "": false} {
+		if got := IsReservedLock(name); got != want {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+	for _, name := range []string{topology.PositionLock, topology.WaitLock(33)} {
+		if !IsReservedLock(name) {
+			t.Errorf("%s is anybody's", name)
+		}
 	}
 }
 

@@ -179,6 +179,7 @@ func extract(items []item, dialect Dialect) Facts {
 	if hasBody(items) {
 		x.body(items)
 	}
+	x.locks(items)
 	return x.facts
 }
 

@@ -223,6 +223,9 @@ func (d Copied) apply(s *Snapshot, c Command) error {
 	if !m.Copy.Done {
 		m.edit(func(k *Copying) { k.Done, k.Position, k.Sum = true, slices.Clone(d.Position), d.Sum })
 		m.Base = slices.Clone(d.Position)
+		if s.Knows(LawOfCopies) {
+			m.Copied = d.ID
+		}
 		s.record(c, op.Kind.String(), m.ID, fmt.Sprintf("%s: copied from %s at %s: %s", op.ID, m.Copy.From, d.Position, d.Sum))
 	}
 	op.Cursor, op.Moved = AddCatchUp, c.At.UTC()

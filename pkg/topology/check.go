@@ -47,6 +47,12 @@ func Check(s *Snapshot, o Observations, now time.Time) []Violation {
 		if m.State == MemberMaintained { // its server may be stopped
 			continue
 		}
+		if seen.Held != "" && now.Sub(seen.At) <= MaxAge {
+			found = append(found, Violation{
+				Rule: "locks", Severity: SeverityWarning, Member: m.ID, What: seen.Held,
+				Remedy: "end that connection: it is ended when a link there has to be changed (S92)",
+			})
+		}
 		if !ok {
 			found = append(found, Violation{
 				Rule: "answers", Severity: SeverityBroken, Member: m.ID,

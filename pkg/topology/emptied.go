@@ -21,6 +21,9 @@ type Past struct {
 	// MASTER, which begins with the first file again, while the numbers of every source may be
 	// there again before the next probe.
 	At BinlogPlace `json:"at,omitzero"`
+	// Copied is the member's when this was remembered ([Member.Copied]): another copy has
+	// emptied the binlog.
+	Copied uint64 `json:"copied,omitempty"`
 }
 
 // BinlogPlace is a place in a member's binlog: the number of the file, and the byte in it.
@@ -162,15 +165,26 @@ func noteEmptied(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 	return Step{}, false
 }
 
-// Filled returns o with what its member's binlog has now for all that it had, while the
-// member gets another one's data: each attempt of a copy empties it (S82), and the last one may
-// do so behind the last probe before it is complete: so no place is remembered until then.
-// Whoever notes observations calls it after [Observation.After], with the state that its
-// node knows.
+// Filled returns o, which was asked for when its node knew s, without what was seen of its
+// member's binlog before the copy that its data is of was complete: each attempt of a copy
+// empties it, and the last one may do so behind the last probe (S82). Whoever notes
+// observations calls it after [Observation.After].
+//
+// What counts is what was known before the probe was sent. That was sent before the end of
+// the copy, and answered in what it asked about the binlog before it was emptied last, may be
+// noted after the end is known; and a node that was cut off may hear of the end of a later
+// copy alone, which the number of the copy tells.
 func (s *Snapshot) Filled(o Observation) Observation {
-	if m, ok := s.Member(o.Member); ok && m.State == MemberCopying && !m.Copy.Done {
-		o.Past.Binlog, o.Past.At, o.Past.Emptied, o.Past.Gone = o.Binlog, BinlogPlace{}, time.Time{}, nil
+	m, ok := s.Member(o.Member)
+	switch {
+	case ok && m.State == MemberCopying && !m.Copy.Done: // whatever it has is on its way out
+		o.Past.Binlog, o.Past.At = nil, BinlogPlace{}
+	case ok && o.Past.Copied != m.Copied: // what was seen is of another one
+		o.Past.Binlog, o.Past.At, o.Past.Copied = o.Binlog, o.BinlogAt, m.Copied
+	default:
+		return o
 	}
+	o.Past.Emptied, o.Past.Gone = time.Time{}, nil
 	return o
 }
 

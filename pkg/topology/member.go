@@ -109,6 +109,9 @@ type Member struct {
 	// Base is where its binlog begins if its data came from another member: what is
 	// before that it can send to nobody.
 	Base Position `json:"base,omitempty"`
+	// Copied is the number of the copy that its data is of, which emptied its binlog; 0: it
+	// came with its data, or that is not known. From [LawOfCopies] on.
+	Copied uint64 `json:"copied,omitempty"`
 	// Emptied is how its binlog was found to be emptied by hand (S84), under whatever process
 	// of it; empty: it was not, or its data is another member's by now.
 	Emptied string `json:"emptied,omitempty"`

@@ -182,6 +182,9 @@ type Observation struct {
 	Events   EventsSeen     `json:"events,omitzero"`
 	Slots    SlotsSeen      `json:"slots,omitzero"`
 	Room     Room           `json:"room,omitzero"` // of its disk
+	// Held is who holds a user-level lock there that is the nodes' own, and what to do; "" if
+	// nobody is known to. It is told whatever Reach is.
+	Held string `json:"held,omitempty"`
 
 	// Earlier is the position in the probe before, and EarlierAt when that was
 	// complete; empty if the member did not answer it. Where one position has to be
