@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -184,50 +183,40 @@ func (s *Server) savedState() (*answer[SavedState], error) {
 	}}, nil
 }
 
-// changeRaft has the leader change raft itself, or only see whether it would.
-func (s *Server) changeRaft(ctx context.Context, what string, dryRun bool, change func(context.Context) error) (*answer[Raft], error) {
+// carryOut has the leader carry out an order about the nodes, once it stands in the audit, or
+// only see whether it would. What is refused leaves no note there.
+func (s *Server) carryOut(ctx context.Context, what string, order topology.NoteOrder, how commitment) (*answer[Raft], error) {
 	l := s.look()
 	if l.leader != l.node || !l.hasLeader || s.cfg.Cluster == nil {
 		return nil, notLeader(l, what)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Propose)
 	defer cancel()
-	if err := change(ctx); err != nil {
+	err := s.cfg.Cluster.May(order)
+	if err == nil && !how.dryRun {
+		err = s.notedOrder(ctx, order, how.why)
+	}
+	if err != nil {
 		return nil, proposeProblem(l, what, err)
 	}
-	if !dryRun {
+	if !how.dryRun {
 		s.cfg.Logger.Info("raft changed for the api", "by", s.who(ctx), "change", what)
 	}
 	return &answer[Raft]{s.cfg.Cluster.Raft()}, nil
 }
 
-// carryOut has the leader carry out an order about the nodes, once it stands in the audit.
-func (s *Server) carryOut(ctx context.Context, what string, order topology.NoteOrder, how commitment) (*answer[Raft], error) {
-	return s.changeRaft(ctx, what, how.dryRun, func(ctx context.Context) error {
-		if err := s.cfg.Cluster.May(order); err != nil || how.dryRun {
+// notedOrder has an order about the nodes stand in the audit, and carries it out then (S90); it
+// is not carried out without that.
+func (s *Server) notedOrder(ctx context.Context, order topology.NoteOrder, why string) error {
+	if s.look().snap.Knows(topology.LawOfOrders) {
+		if err := s.propose(ctx, order, why); err != nil {
 			return err
 		}
-		if err := s.noteOrder(ctx, order, how.why); err != nil {
-			return err
-		}
-		if order.Order == topology.OrderRemove {
-			return s.cfg.Cluster.Remove(ctx, order.Node)
-		}
-		return s.cfg.Cluster.Transfer(ctx, order.Node)
-	})
-}
-
-// noteOrder has an order about the nodes stand in the audit before it is carried out (S90); it
-// is not carried out without that. What is refused anyway, since it names no other node of
-// raft's configuration, leaves no note.
-func (s *Server) noteOrder(ctx context.Context, order topology.NoteOrder, why string) error {
-	other := slices.ContainsFunc(s.cfg.Cluster.Raft().Peers, func(p Peer) bool {
-		return !p.Leader && (order.Node == "" || p.Name == string(order.Node)) && (order.Order != topology.OrderTransfer || p.Part != "observer")
-	})
-	if !other || !s.look().snap.Knows(topology.LawOfOrders) {
-		return nil
 	}
-	return s.propose(ctx, order, why)
+	if order.Order == topology.OrderRemove {
+		return s.cfg.Cluster.Remove(ctx, order.Node)
+	}
+	return s.cfg.Cluster.Transfer(ctx, order.Node)
 }
 
 func (s *Server) setIsolation(ctx context.Context, in *isolationInput) (*answer[Raft], error) {
