@@ -58,6 +58,10 @@ type Peer struct {
 // RemoveRequest says why a node is taken out.
 type RemoveRequest struct {
 	Why string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+	// DryRun, here and in the bodies below, only checks, as in the query. A client puts it here:
+	// a node of a release that has no dry run refuses what it does not know in a body, and passes
+	// over it in a query.
+	DryRun bool `json:"dry_run,omitempty" doc:"as in the query"`
 }
 
 type removeInput struct {
@@ -71,6 +75,7 @@ type transferInput struct {
 	Body   struct {
 		To  string `json:"to,omitempty" maxLength:"64" doc:"a voter; empty: whichever is most up to date"`
 		Why string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+		DryRun bool `json:"dry_run,omitempty" doc:"as in the query"`
 	}
 }
 
@@ -79,6 +84,7 @@ type isolationInput struct {
 	Body   struct {
 		Isolation string `json:"isolation" enum:"fence,continue"`
 		Why       string `json:"why,omitempty" maxLength:"200"`
+		DryRun bool `json:"dry_run,omitempty" doc:"as in the query"`
 	}
 }
 
@@ -89,6 +95,7 @@ type tokenInput struct {
 		Role string `json:"role" enum:"viewer,operator,admin"`
 		Hash string `json:"hash" minLength:"64" maxLength:"64" doc:"SHA-256 of the secret, in hexadecimal: the secret stays with who made it"`
 		Why  string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+		DryRun bool `json:"dry_run,omitempty" doc:"as in the query"`
 	}
 }
 
@@ -136,7 +143,7 @@ func (s *Server) clusterRoutes(api huma.API) {
 		Summary: "Hand the leadership to another voter",
 	}, func(ctx context.Context, in *transferInput) (*answer[Raft], error) {
 		to := topology.NodeID(in.Body.To)
-		return s.carryOut(ctx, "transfer the leadership", topology.NoteOrder{Order: topology.OrderTransfer, Node: to}, commitment{in.Body.Why, in.DryRun})
+		return s.carryOut(ctx, "transfer the leadership", topology.NoteOrder{Order: topology.OrderTransfer, Node: to}, commitment{in.Body.Why, in.DryRun || in.Body.DryRun})
 	})
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/raft/peers/{node}/remove", OperationID: "remove-node", MaxBodyBytes: maxBody,
@@ -144,7 +151,7 @@ func (s *Server) clusterRoutes(api huma.API) {
 	}, func(ctx context.Context, in *removeInput) (*answer[Raft], error) {
 		how := commitment{"", in.DryRun}
 		if in.Body != nil {
-			how.why = in.Body.Why
+			how.why, how.dryRun = in.Body.Why, in.DryRun || in.Body.DryRun
 		}
 		return s.carryOut(ctx, "remove node "+in.Node, topology.NoteOrder{Order: topology.OrderRemove, Node: topology.NodeID(in.Node)}, how)
 	})
@@ -227,7 +234,7 @@ func (s *Server) setIsolation(ctx context.Context, in *isolationInput) (*answer[
 	if s.cfg.Cluster == nil {
 		return nil, notLeader(s.look(), "set isolation")
 	}
-	if _, err := s.commit(ctx, "set isolation", topology.SetIsolation{To: to}, commitment{in.Body.Why, in.DryRun}); err != nil {
+	if _, err := s.commit(ctx, "set isolation", topology.SetIsolation{To: to}, commitment{in.Body.Why, in.DryRun || in.Body.DryRun}); err != nil {
 		return nil, err
 	}
 	return &answer[Raft]{s.cfg.Cluster.Raft()}, nil
@@ -242,7 +249,7 @@ func (s *Server) tokenRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/tokens", OperationID: "create-token", MaxBodyBytes: maxBody, Summary: "Let the bearer of a new token in",
 	}, func(ctx context.Context, in *tokenInput) (*answer[tokenList], error) {
-		return s.changeTokens(ctx, topology.AddToken{Name: in.Body.Name, Role: in.Body.Role, Hash: in.Body.Hash}, commitment{in.Body.Why, in.DryRun})
+		return s.changeTokens(ctx, topology.AddToken{Name: in.Body.Name, Role: in.Body.Role, Hash: in.Body.Hash}, commitment{in.Body.Why, in.DryRun || in.Body.DryRun})
 	})
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/tokens/{name}/revoke", OperationID: "revoke-token", MaxBodyBytes: maxBody, Summary: "Let the bearer of a token in no longer",
