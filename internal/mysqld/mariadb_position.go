@@ -49,7 +49,7 @@ func setApplied(position topology.Position) string {
 		IF missing IS NOT NULL THEN
 			SET who = (SELECT CONCAT('connection ', id, ' (', user, '@', host, ')') FROM information_schema.processlist WHERE id=IS_USED_LOCK(missing));
 			SET who = LEFT(CONCAT(COALESCE(who, 'somebody'), ' holds the lock ', missing, ', which is the nodes'' own: KILL it'), 128);
-			SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT=who;
+			SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO=%[6]d, MESSAGE_TEXT=who;
 		END IF;
 		WHILE EXISTS (SELECT 1 FROM information_schema.processlist WHERE state LIKE '%[3]s') DO
 			IF tries >= 1000 THEN
@@ -66,7 +66,7 @@ func setApplied(position topology.Position) string {
 		END WHILE;
 		SET GLOBAL gtid_slave_pos=%[4]s;
 		DO %[1]s;
-	END`, eachLock(", ", "RELEASE_LOCK('%[1]s')"), eachLock(" ", "WHEN COALESCE(GET_LOCK('%[1]s', 1), 0) = 0 THEN '%[1]s'"), "Waiting in MASTER_GTID_WAIT%", quote(position.String()), strangerStatement)
+	END`, eachLock(", ", "RELEASE_LOCK('%[1]s')"), eachLock(" ", "WHEN COALESCE(GET_LOCK('%[1]s', 1), 0) = 0 THEN '%[1]s'"), "Waiting in MASTER_GTID_WAIT%", quote(position.String()), strangerStatement, errLockHeld)
 }
 
 // strangerStatement is the connection that holds the lock named in missing, if it is one that is
