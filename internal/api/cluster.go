@@ -73,9 +73,9 @@ type removeInput struct {
 type transferInput struct {
 	DryRun bool `query:"dry_run" doc:"only check it"`
 	Body   struct {
-		To  string `json:"to,omitempty" maxLength:"64" doc:"a voter; empty: whichever is most up to date"`
-		Why string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
-		DryRun bool `json:"dry_run,omitempty" doc:"as in the query"`
+		To     string `json:"to,omitempty" maxLength:"64" doc:"a voter; empty: whichever is most up to date"`
+		Why    string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+		DryRun bool   `json:"dry_run,omitempty" doc:"as in the query"`
 	}
 }
 
@@ -84,18 +84,18 @@ type isolationInput struct {
 	Body   struct {
 		Isolation string `json:"isolation" enum:"fence,continue"`
 		Why       string `json:"why,omitempty" maxLength:"200"`
-		DryRun bool `json:"dry_run,omitempty" doc:"as in the query"`
+		DryRun    bool   `json:"dry_run,omitempty" doc:"as in the query"`
 	}
 }
 
 type tokenInput struct {
 	DryRun bool `query:"dry_run" doc:"only check it"`
 	Body   struct {
-		Name string `json:"name" maxLength:"64"`
-		Role string `json:"role" enum:"viewer,operator,admin"`
-		Hash string `json:"hash" minLength:"64" maxLength:"64" doc:"SHA-256 of the secret, in hexadecimal: the secret stays with who made it"`
-		Why  string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
-		DryRun bool `json:"dry_run,omitempty" doc:"as in the query"`
+		Name   string `json:"name" maxLength:"64"`
+		Role   string `json:"role" enum:"viewer,operator,admin"`
+		Hash   string `json:"hash" minLength:"64" maxLength:"64" doc:"SHA-256 of the secret, in hexadecimal: the secret stays with who made it"`
+		Why    string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+		DryRun bool   `json:"dry_run,omitempty" doc:"as in the query"`
 	}
 }
 
