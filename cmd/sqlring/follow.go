@@ -99,7 +99,7 @@ func (e abortedError) Error() string { return fmt.Sprintf("operation %s is %s", 
 func goesOn(op api.Operation) string {
 	lines := []string{"sqlring operation show " + op.ID}
 	filling := (op.Kind == "add" || op.Kind == "reclone") && op.Cursor != "splice" && op.Cursor != "admit"
-	back := op.Cursor == "back" // it is given up already
+	back := op.Cursor == "back"                                                                                                                                                                                    // it is given up already
 	if !back && (filling || op.Kind == "adopt" || op.Kind == "init" || op.Kind == "move" || op.Kind == "divide" || op.Kind == "remove" || op.Kind == "maintain" || op.Kind == "dissolve" || op.Kind == "resize") { // the others are past their point of no return
 		lines = append(lines, "to give it up: sqlring operation abort "+op.ID)
 	}
