@@ -71,9 +71,10 @@ func setApplied(position topology.Position) string {
 
 // strangerStatement is the connection that holds the lock named in missing, if it is one that is
 // ended: no node's, and at one statement or none for half a second. Who it is and what he is are
-// looked at in one: between two looks a node may have got the lock. NULL: there is none such.
+// looked at in one: between two looks a node may have got the lock. A name of a user may have an
+// @ in it, one of a host has none. NULL: there is none such.
 const strangerStatement = `(SELECT id FROM information_schema.processlist WHERE id=IS_USED_LOCK(missing)
-			AND time_ms >= 500 AND user <> SUBSTRING_INDEX(USER(), '@', 1) LIMIT 1)`
+			AND time_ms >= 500 AND user <> LEFT(USER(), CHAR_LENGTH(USER()) - LOCATE('@', REVERSE(USER()))) LIMIT 1)`
 
 // eachLock joins a call for each of the locks, PositionLock first.
 func eachLock(between, call string) string {
