@@ -88,7 +88,8 @@ func (g *Gate) Class(c Class, digest uint64) Class {
 // Enter takes a place, and reports false if there is none: then the statement waits. laned
 // says that its transaction has a lane.
 func (g *Gate) Enter(c Class, laned bool) bool {
-	if g.queues[c].count > 0 || !g.room(c) || c == Write && !laned && g.crowded() {
+	crowded := c == Write && g.crowded()
+	if !g.room(c) || crowded && !laned || !crowded && g.queues[c].count > 0 { // who has a lane passes those who are kept out
 		return false
 	}
 	g.take(c)
