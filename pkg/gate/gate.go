@@ -145,7 +145,7 @@ func (g *Gate) room(c Class) bool {
 		return g.mayWrite() && (g.queues[Read].count == 0 || g.taken[Write] < shared)
 	case Read, Admin:
 	}
-	return g.queues[Write].count == 0 || !g.mayWrite() || g.taken[Read] < shared
+	return g.queues[Write].count == 0 || !g.mayWrite() || g.crowded() || g.taken[Read] < shared // who may not have it is left no place
 }
 
 // mayWrite reports whether the lag of others leaves a place for one more write.
