@@ -68,7 +68,9 @@ func (c *binaryClient) does(code wire.Command, id []byte, rest string) string {
 		return gone
 	case payload[0] == 0xFF:
 		var told *wire.Error
-		errors.As(wire.ParseError(payload), &told)
+		if errors.As(wire.ParseError(payload), &told); told.Number == netReadError { // the session ends
+			return gone
+		}
 		return fmt.Sprintf("error %d", told.Number)
 	case payload[0] == 0 && code == wire.ComStmtExecute:
 		return "ok"

@@ -213,7 +213,7 @@ func TestACommandSaysWhatWasSeen(t *testing.T) {
 		t.Fatalf("got %s", d.Step)
 	}
 	e := w.snap.Events[len(w.snap.Events)-1]
-	if e.Kind != "step" || e.By != "controller@n1" || e.Why == "" || len(e.Evidence) != 2 || e.Evidence[0] != "m1 answers (boot token 0), read-only, has " {
+	if e.Kind != "step" || e.By != "controller@n1" || e.Why == "" || len(e.Evidence) != 2 || e.Evidence[0] != "m1 answers (boot token 0), read-only, has nothing" {
 		t.Errorf("the audit says %+v", e)
 	}
 }

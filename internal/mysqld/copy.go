@@ -55,8 +55,8 @@ type copyJob struct {
 	said topology.CopyProgress
 }
 
-// startCopy starts the copy of an order, unless it runs, or is done. It is called
-// with the turn of the hands.
+// startCopy starts the copy of an order, unless it runs, or is done. One that reads another
+// source is ended. It is called with the turn of the hands.
 func (m *Member) startCopy(a topology.Action) error {
 	m.copy.mu.Lock()
 	defer m.copy.mu.Unlock()
@@ -64,10 +64,10 @@ func (m *Member) startCopy(a topology.Action) error {
 	if old := m.copy.job.Load(); old != nil {
 		said := old.progress()
 		same := said.ID == a.Copy.ID && old.term == m.term.Load()
-		if same && (said.State == topology.CopyRunning || said.State == topology.CopyDone) {
+		if same && (said.State == topology.CopyRunning && said.From == a.Copy.Name || said.State == topology.CopyDone) {
 			return nil
 		}
-		if said.ID == a.Copy.ID {
+		if said.ID == a.Copy.ID && said.From == a.Copy.Name {
 			attempts = said.Attempts + 1
 		}
 		old.stop(ErrDeposed)
@@ -81,7 +81,7 @@ func (m *Member) startCopy(a topology.Action) error {
 	now := time.Now()
 	j := &copyJob{
 		member: m, order: a.Copy, identity: a.Identity, term: m.term.Load(), stop: stop, ended: make(chan struct{}),
-		said: topology.CopyProgress{ID: a.Copy.ID, State: topology.CopyRunning, Began: now, At: now, Attempts: attempts, Doing: "connects"},
+		said: topology.CopyProgress{ID: a.Copy.ID, From: a.Copy.Name, State: topology.CopyRunning, Began: now, At: now, Attempts: attempts, Doing: "connects"},
 	}
 	j.stall = time.AfterFunc(copyStall, func() { stop(errCopyStalled) })
 	m.copy.job.Store(j)

@@ -130,14 +130,10 @@ func (s *session) follows(id topology.MemberID) string {
 	}
 	reads := s.p.cfg.Picture.Reads()
 	need, unnamed := s.lacking(id)
-	switch {
-	case reads == nil:
-	case unnamed != "":
-		return "its answer did not tell as what, and " + unnamed + " has not been seen since"
-	case s.p.toAwait(reads, id, need) != nil:
-		return need.String()
+	if reads == nil || unnamed == "" && s.p.toAwait(reads, id, need) == nil {
+		return ""
 	}
-	return ""
+	return inWords(need, unnamed)
 }
 
 // explainRead says where a read would go, and what stands against which member.

@@ -73,17 +73,21 @@ func (s *session) follow() *wire.Error {
 		if s.link.cutOff.Load() || s.ctx.Err() != nil { // the command finds out
 			return nil
 		}
-		what := need.String()
-		if len(unnamed) > 0 {
-			what = "its answer did not tell as what, and " + unnamed + " has not been seen since"
-		}
 		if waited := time.Since(began); waited > s.p.cfg.QueueTimeout {
-			return wire.NewError(wire.NoOwner, "sqlring: member %s does not have yet what was written before elsewhere (%s; waited %v); this was not run", id, what, s.p.cfg.QueueTimeout)
+			return wire.NewError(wire.NoOwner, "sqlring: member %s does not have yet what was written before elsewhere (%s; waited %v); this was not run", id, inWords(need, unnamed), s.p.cfg.QueueTimeout)
 		}
 		over := s.waitsFor(fmt.Sprintf("%s to have what the session has written elsewhere", id))
 		time.Sleep(firstPause) // it may have said no at once
 		over()
 	}
+}
+
+// inWords says what lacking has returned.
+func inWords(need topology.Position, unnamed string) string {
+	if unnamed != "" {
+		return "its answer did not tell as what, and " + unnamed + " has not been seen since"
+	}
+	return need.String()
 }
 
 // lacking returns what a member has to get from others before the command may run there, and

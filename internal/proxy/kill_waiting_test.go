@@ -294,3 +294,30 @@ func (x *crossing) kills(t *testing.T, o obstacle, pinned, goes bool, kill func(
 		_ = c.conn.Close()
 	}
 }
+
+// What a KILL QUERY has come for before it was sent is not run; but for a ROLLBACK, whose client
+// takes its transaction to be over whatever it is told.
+func TestKilledBeforeItIsSent(t *testing.T) {
+	f := startFaked(t, Config{}, unitMember("1-1-7"))
+	c := f.client(t)
+	c.runs(t, "BEGIN")
+	s := f.all()[0]
+	for _, text := range []string{"SELECT 7", "ROLLBACK"} {
+		landed, ok := s.strikes.strike(t.Context())
+		if !ok {
+			t.Fatal("it does not commit")
+		}
+		answer := make(chan int, 1)
+		go func() {
+			n, _ := c.query(text)
+			answer <- n
+		}()
+		waitFor(t, "it has begun", func() bool { return s.phase.Load()&1 == 1 || len(answer) > 0 })
+		time.Sleep(100 * time.Millisecond) // and has seen that a strike is coming
+		landed(true)
+		want := map[string]int{"SELECT 7": 1317, "ROLLBACK": 0}[text]
+		if n := <-answer; n != want || slices.Contains(f.fake.commands(), text) != (want == 0) {
+			t.Errorf("%s: answered %d, and the member was sent %q", text, n, f.fake.commands())
+		}
+	}
+}

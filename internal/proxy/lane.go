@@ -13,8 +13,8 @@ import (
 // Transactions that want the same row wait for each other in the member, and cost it more
 // the more they are. Once a statement shows that (it has waited for a lock, or takes far
 // longer than usual, or others wait at the gate), the keys of statements like it are
-// looked at, and a key that several want at once gets a lane (pkg/gate): one transaction
-// has it until it ends. Who waits for a lane outside of a transaction has nothing that
+// looked at, and a key that several want at once gets a lane (pkg/gate): so many transactions
+// as are set have it, each until it ends. Who waits for a lane outside of a transaction has nothing that
 // others wait for: no link, no place. Inside of one he may have row locks; so he waits for
 // a moment only, and then goes on without.
 
@@ -158,8 +158,12 @@ func (s *session) leaveLane() {
 	}
 	g := s.visitAt
 	g.mu.Lock()
-	if next := g.gate.Done(s.visit, s.p.now()); next != nil {
+	now := s.p.now()
+	if next := g.gate.Done(s.visit, now); next != nil {
 		wakeLane(next)
+		if next.Inside && g.gate.Waiting() > 0 {
+			g.wake(now) // the line in which he stood may have kept others out
+		}
 	}
 	g.mu.Unlock()
 	s.visit, s.visitAt = nil, nil

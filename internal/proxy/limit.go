@@ -129,7 +129,7 @@ type stays struct {
 // when it was seen at the member first: while it waited here nothing of it ran.
 func (s *session) overstays(rules *limits, now gate.Instant) {
 	phase := s.phase.Load()
-	waits := phase&1 == 1 && (s.atMember.Load() == nil || s.waits.Load() != nil)
+	waits := s.waitsHere(phase)
 	if s.stays == nil {
 		s.stays = new(stays)
 	}

@@ -21,7 +21,7 @@ func (s *session) pass(c command) error {
 		}
 		return s.refuse(c, told)
 	}
-	if s.current.Kind != balancer.KindCommit && c.whole && s.strikes.calledOff() {
+	if ends := s.current.Kind == balancer.KindCommit || s.current.Kind == balancer.KindRollback; !ends && c.whole && s.strikes.calledOff() {
 		return s.refuse(c, interruption())
 	}
 	s.p.count.queries.Add(1)

@@ -109,6 +109,9 @@ func (s *session) goesTo(view *balancer.View) (m balancer.Member, wait topology.
 
 // beyond returns what of a position a member has to get from others.
 func beyond(reads *balancer.Reads, id topology.MemberID, need topology.Position) topology.Position {
+	if reads == nil {
+		return need
+	}
 	for i := range reads.Members {
 		if m := &reads.Members[i]; m.Member.ID == id && m.Domain != 0 {
 			return need.Without(m.Domain)

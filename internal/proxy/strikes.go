@@ -88,9 +88,9 @@ func (k *strikes) called() <-chan struct{} { return k.made().call }
 // isStruck reports, to the session that waits, whether the command under way was struck.
 func (k *strikes) isStruck() bool { return k.struck.Load() != k.before }
 
-// calledOff is called by the session before it sends a command that is no COMMIT, and
-// reports whether it was struck before: then nothing of it is to be run. A strike that is on
-// its way lands first.
+// calledOff is called by the session before it sends a command that is no COMMIT, and no
+// ROLLBACK, which its client takes to be done whatever it is told. It reports whether the command
+// was struck before: then nothing of it is to be run. A strike that is on its way lands first.
 func (k *strikes) calledOff() bool {
 	if k.coming.Load() > 0 && k.made().turn.take(strikePatience) {
 		<-k.made().turn

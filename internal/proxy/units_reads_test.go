@@ -125,3 +125,19 @@ func (c *raw) result(t *testing.T, text string) string {
 	}
 	return string(all)
 }
+
+// nothingSeen is a picture of members before any was looked at.
+type nothingSeen struct{}
+
+func (nothingSeen) Reads() *balancer.Reads { return nil }
+
+// Before the members were looked at nothing is waited for, and EXPLAIN ROUTE says as much.
+func TestExplainRouteBeforeMembersWereSeen(t *testing.T) {
+	f := twoOwnersOf(t, Config{Picture: nothingSeen{}, WatchInterval: time.Hour}, unitMember)
+	c := f.client(t)
+	c.runs(t, "INSERT INTO shop.card VALUES (1)")
+	if told := c.result(t, "EXPLAIN ROUTE INSERT INTO stock.item VALUES (3)"); strings.Contains(told, "it waits there") || !strings.Contains(told, "m1") {
+		t.Errorf("explained: %q", told)
+	}
+	c.runs(t, "INSERT INTO stock.item VALUES (3)")
+}

@@ -285,6 +285,21 @@ func TestMoveOfOneUnit(t *testing.T) {
 	}
 }
 
+// Who has called what may be a stored function ends when its unit moves: what that has left
+// nobody can tell, and so nobody can take it along.
+func TestMoveEndsWhoCalledAFunction(t *testing.T) {
+	f := startTwoOwners(t, Config{QueueTimeout: 5 * time.Second})
+	c := f.client(t)
+	c.runs(t, "USE shop", "SELECT f()")
+	f.change(t, "shop", func(u *balancer.Unit) { u.Owner, u.Epoch = "m1", 6 })
+	if told := c.refused(t, "INSERT INTO card VALUES (1)"); !strings.Contains(told, "this was not run; the session ends") || !strings.Contains(told, "a stored routine") {
+		t.Errorf("told %q", told)
+	}
+	if got := texts(f.fake); slices.Contains(got, "INSERT INTO card VALUES (1)") {
+		t.Errorf("m1 was sent %q", got)
+	}
+}
+
 // What was acknowledged is said of each unit: an heir of one has nothing to do with what
 // is written in others. A new unit was a part of "*".
 func TestAcknowledgedByUnit(t *testing.T) {

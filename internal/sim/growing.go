@@ -42,15 +42,16 @@ type copyJob struct {
 
 // startCopy has a copy begin; it goes on by itself.
 func startCopy(d *deed, then func(error)) {
-	if old := d.f.copies[d.m.ID]; old != nil && old.order.ID == d.a.Copy.ID && old.said.State != topology.CopyFailed {
+	if old := d.f.copies[d.m.ID]; old != nil && old.order.ID == d.a.Copy.ID &&
+		(old.said.State == topology.CopyDone || old.said.State == topology.CopyRunning && old.order.Name == d.a.Copy.Name) {
 		then(nil)
 		return
 	}
 	j := &copyJob{f: d.f, s: d.s, order: d.a.Copy, source: d.s.w.serverAt(d.a.Copy.From)}
-	j.said = topology.CopyProgress{ID: j.order.ID, State: topology.CopyRunning, At: d.s.w.clock(), Attempts: 1}
+	j.said = topology.CopyProgress{ID: j.order.ID, From: j.order.Name, State: topology.CopyRunning, At: d.s.w.clock(), Attempts: 1}
 	if old := d.f.copies[d.m.ID]; old != nil {
 		old.stopped = true
-		if old.order.ID == j.order.ID {
+		if old.order.ID == j.order.ID && old.order.Name == j.order.Name {
 			j.said.Attempts = old.said.Attempts + 1
 		}
 	}

@@ -88,7 +88,8 @@ func (g *Gate) Class(c Class, digest uint64) Class {
 // Enter takes a place, and reports false if there is none: then the statement waits. laned
 // says that its transaction has a lane.
 func (g *Gate) Enter(c Class, laned bool) bool {
-	if g.queues[c].count > 0 || !g.room(c) || c == Write && !laned && g.crowded() {
+	crowded := c == Write && g.crowded()
+	if !g.room(c) || crowded && !laned || !crowded && g.queues[c].count > 0 { // who has a lane passes those who are kept out
 		return false
 	}
 	g.take(c)
@@ -144,7 +145,7 @@ func (g *Gate) room(c Class) bool {
 		return g.mayWrite() && (g.queues[Read].count == 0 || g.taken[Write] < shared)
 	case Read, Admin:
 	}
-	return g.queues[Write].count == 0 || !g.mayWrite() || g.taken[Read] < shared
+	return g.queues[Write].count == 0 || !g.mayWrite() || g.crowded() || g.taken[Read] < shared // who may not have it is left no place
 }
 
 // mayWrite reports whether the lag of others leaves a place for one more write.

@@ -355,6 +355,11 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 		g, now := New(s, at(0)), at(0)
 		waiting := map[*Waiter]bool{}
 		var taken [classes]int
+		var line []*Visit // for a lane that others have
+		g.Suspect(7, now)
+		for range hotFrom + g.set.HotWidth - 1 {
+			g.Visit(new(Visit), 1, now)
+		}
 		wake := func() {
 			for w := g.Next(now); w != nil; w = g.Next(now) {
 				if !waiting[w] {
@@ -384,11 +389,11 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 					}
 				}
 			}
-			switch r.IntN(8) {
+			switch r.IntN(9) {
 			case 0, 1, 2, 3:
 				w := &Waiter{Request: Request{
 					Class: Class(r.IntN(Classes)), Priority: Priority(r.IntN(4) - 1), Account: fmt.Sprint(r.IntN(5)),
-					Digest: uint64(r.IntN(6)), Bytes: r.IntN(200),
+					Digest: uint64(r.IntN(6)), Bytes: r.IntN(200), Laned: r.IntN(20) == 0,
 				}}
 				w.Class = g.Class(w.Class, w.Digest)
 				if r.IntN(4) == 0 {
@@ -397,7 +402,7 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 				if r.IntN(4) == 0 {
 					w.Deadline = now.Add(time.Duration(r.IntN(50_000_000)))
 				}
-				if g.Enter(w.Class, false) {
+				if g.Enter(w.Class, w.Laned) {
 					taken[w.Class]++
 				} else if g.Wait(w, now) == Granted {
 					waiting[w] = true
@@ -421,6 +426,17 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 			case 7:
 				g.Press(Pressure{HeldBack: max(0, r.Float64()-0.7)})
 				g.Tick(now, r.IntN(4))
+			case 8:
+				if v := (&Visit{Inside: true}); r.IntN(2) == 0 && len(line) < 10 {
+					if !g.Visit(v, 1, now) {
+						t.Fatalf("seed %d: the lane is taken", seed)
+					}
+					line = append(line, v)
+				} else if len(line) > 0 {
+					g.GiveUp(line[0], true)
+					g.Done(line[0], now)
+					line = line[1:]
+				}
 			}
 			wake()
 			checkLaws(t, g, s.WithDefaults(), taken, waiting, fmt.Sprintf("seed %d, step %d", seed, step))
@@ -430,11 +446,16 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 
 func checkLaws(t *testing.T, g *Gate, s Settings, taken [classes]int, waiting map[*Waiter]bool, where string) {
 	t.Helper()
-	bytes := 0
+	bytes, laned := 0, 0
 	for w := range waiting {
 		bytes += w.Bytes
+		if w.Laned {
+			laned++
+		}
 	}
 	switch {
+	case laned != g.laned:
+		t.Fatalf("%s: %d who have a lane wait, %d by its own count", where, laned, g.laned)
 	case g.taken != taken:
 		t.Fatalf("%s: %v places are taken, %v by its own count", where, taken, g.taken)
 	case len(waiting) != g.Waiting() || bytes != g.bytes:
@@ -447,7 +468,8 @@ func checkLaws(t *testing.T, g *Gate, s Settings, taken [classes]int, waiting ma
 		t.Fatalf("%s: %v places are taken", where, taken)
 	}
 	free := g.Limit() - g.Taken()
-	if free > 0 && (g.queues[Read].count > 0 || g.queues[Write].count > 0 && g.lim.brake.writes == 0) {
+	mayWrite := g.lim.brake.writes == 0 && !g.crowded()
+	if free > 0 && (g.queues[Read].count > 0 || g.queues[Write].count > 0 && mayWrite) {
 		t.Fatalf("%s: %d places are free, and %d reads and %d writes wait", where, free, g.queues[Read].count, g.queues[Write].count)
 	}
 }

@@ -38,7 +38,7 @@ func (v *Visit) Name(name string) { v.lane.name = name }
 type HotKey struct {
 	Key     Key
 	Name    string
-	Laned   bool // one transaction at a time has it; else it only would
+	Laned   bool // as many transactions at a time have it as are set (Settings.HotWidth); else they only would
 	Using   int  // transactions that have it, or wait for it
 	Waiting int
 	Uses    uint64 // since it is looked at
@@ -144,7 +144,7 @@ func (g *Gate) Visit(v *Visit, key Key, now Instant) (waits bool) {
 		l.holders++
 		v.holds = true
 		return false
-	case g.set.Hot == HotDryRun:
+	case g.set.Hot != HotOn:
 		l.waits++
 		return false
 	}

@@ -136,6 +136,9 @@ func TestSwitchingLanesOffWakesThoseWhoWait(t *testing.T) {
 		t.Error("the lane is taken")
 	}
 	g.Set(Settings{Hot: HotOff}, at(0))
+	if g.Visit(new(Visit), 1, at(0)) {
+		t.Error("there are no lanes any more, for who comes now")
+	}
 	if g.NextLane() != v || v.Holds() || g.NextLane() != nil {
 		t.Error("there are no lanes any more")
 	}
@@ -171,6 +174,9 @@ func TestALineInsideKeepsOthersOut(t *testing.T) {
 	g.Wait(plain, at(0))
 	if w := g.Next(at(0)); w != nil {
 		t.Error("it waits")
+	}
+	if !g.Enter(Write, true) || g.Enter(Write, false) {
+		t.Error("who has a lane is not to wait behind who is kept out until he is done")
 	}
 	g.Wait(laned, at(0))
 	if g.Next(at(0)) != plain || g.Next(at(0)) != laned {

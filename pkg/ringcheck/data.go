@@ -153,7 +153,7 @@ func objectChecks() []Check {
 		},
 		{
 			Name: "untold-state", Severity: Warning, needs: []Part{PartObjects},
-			Looks: "no trigger or routine leaves a user lock, or a variable that is set as @@name (MariaDB), in its session", Why: "no server reports it: behind the proxy it stays on a connection that others get next, and is lost with it",
+			Looks: "no trigger or routine leaves a user lock in its session, nor at MariaDB a variable that is set as @@name, or a SET TRANSACTION", Why: "no server reports it: behind the proxy it stays on a connection that others get next, and is lost with it",
 			each: untold,
 		},
 		{

@@ -73,6 +73,7 @@ func (s *CopyState) UnmarshalText(text []byte) error { return enumParse(copyStat
 // CopyProgress is what the node that makes a copy says of it.
 type CopyProgress struct {
 	ID    uint64    `json:"id"`
+	From  MemberID  `json:"from,omitempty"` // who is read; "": a node of an earlier release does not say
 	State CopyState `json:"state"`
 	Began time.Time `json:"began"`
 	At    time.Time `json:"at"` // of these numbers; of a copy that is over: when it ended

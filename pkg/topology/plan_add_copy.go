@@ -59,6 +59,8 @@ func (a adding) copy() Step {
 	switch {
 	case !started:
 		return do(m.ID, order, "it is prepared and closed")
+	case c.State == CopyRunning && c.From != "" && c.From != m.Copy.From:
+		return do(m.ID, order, "it is copied from %s, which may never end", c.From)
 	case c.State == CopyRunning:
 		return wait("%s is copied to %s: %s", m.Copy.From, m.ID, c)
 	case c.State == CopyDone:

@@ -464,7 +464,7 @@ func (sc *scenario) effect(seen Observation, a Action) Observation {
 			attempts = seen.Copy.Attempts + 1
 		}
 		seen.Schemas = nil
-		seen.Copy = &CopyProgress{ID: a.Copy.ID, State: CopyRunning, Began: sc.now, At: sc.now, Attempts: attempts}
+		seen.Copy = &CopyProgress{ID: a.Copy.ID, From: a.Copy.Name, State: CopyRunning, Began: sc.now, At: sc.now, Attempts: attempts}
 	case ActFollow:
 		seen.Link = Link{Upstream: a.Upstream, Receiver: ThreadRunning, Applier: ThreadRunning}
 		seen.Settings.AckerEnabled, seen.SemiSync.Acking = a.Acker, a.Acker
