@@ -202,7 +202,6 @@ func where(f ringcheck.Finding) string {
 	return f.Member + ", " + f.Object
 }
 
-// unknownText says once for each reason which checks could not look.
 // unknownText says what could not be read, and, unless brief, which checks could not look. A
 // server that does not answer is one line, not one for each of its parts.
 func unknownText(w io.Writer, unknown []ringcheck.Unread, brief bool) {

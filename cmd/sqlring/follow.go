@@ -98,9 +98,20 @@ func (e abortedError) Error() string { return fmt.Sprintf("operation %s is %s", 
 // goesOn says how to look at an operation that is left alone.
 func goesOn(op api.Operation) string {
 	lines := []string{"sqlring operation show " + op.ID}
-	filling := (op.Kind == "add" || op.Kind == "reclone") && op.Cursor != "splice" && op.Cursor != "admit"
-	if filling || op.Kind == "adopt" || op.Kind == "init" || op.Kind == "move" || op.Kind == "divide" || op.Kind == "remove" || op.Kind == "maintain" || op.Kind == "dissolve" || op.Kind == "resize" { // the others are past their point of no return
+	if mayBeAborted(op) {
 		lines = append(lines, "to give it up: sqlring operation abort "+op.ID)
 	}
 	return strings.Join(lines, "; ")
+}
+
+// mayBeAborted reports whether an operation is known to be before its point of no return, and is
+// not turned back already.
+func mayBeAborted(op api.Operation) bool {
+	switch op.Kind {
+	case "add", "reclone":
+		return op.Cursor != "splice" && op.Cursor != "admit" && op.Cursor != "back"
+	case "adopt", "init", "move", "divide", "remove", "maintain", "dissolve", "resize":
+		return op.Cursor != "back"
+	}
+	return false
 }

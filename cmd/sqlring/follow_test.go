@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,5 +45,17 @@ func TestANodeThatIsAwayIsNotAskedWithoutAPause(t *testing.T) {
 	<-ended
 	if n := asked.Load(); n < 2 || n > 20 { // a client may try an idempotent request twice
 		t.Errorf("asked %d times within 300 ms, every 50 ms", n)
+	}
+}
+
+// What is turned back already is not to be given up once more: that would be refused.
+func TestWhatIsTurnedBackIsNotGivenUpAgain(t *testing.T) {
+	for cursor, abort := range map[string]bool{"copy": true, "splice": false, "back": false} {
+		if said := goesOn(api.Operation{ID: "op2", Kind: "add", Cursor: cursor}); strings.Contains(said, "operation abort op2") != abort {
+			t.Errorf("at %s: %s", cursor, said)
+		}
+	}
+	if said := goesOn(api.Operation{ID: "op2", Kind: "move", Cursor: "back"}); strings.Contains(said, "abort") {
+		t.Error(said)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sqlring/sqlring/internal/api"
 )
 
 func (c *cli) operationCommand() *cobra.Command {
@@ -87,7 +89,7 @@ refusal says so, and the exit code is 3.`,
 			if f.dryRun {
 				return c.print(would, func(w io.Writer) {
 					if would.State == "running" {
-						fmt.Fprintf(w, "operation %s would be turned back, unit %s would go back to %s\n", titleOf(would), would.Unit, would.Former)
+						fmt.Fprintf(w, "operation %s would be turned back%s\n", titleOf(would), goesBack(would, "would go"))
 					} else {
 						fmt.Fprintf(w, "operation %s (%s) would be aborted\n", would.ID, would.Kind)
 					}
@@ -103,7 +105,7 @@ refusal says so, and the exit code is 3.`,
 			}
 			return c.print(op, func(w io.Writer) {
 				if op.State == "running" {
-					fmt.Fprintf(w, "operation %s is turned back, unit %s goes back to %s\nnext: sqlring operation show %s\n", titleOf(op), op.Unit, op.Former, op.ID)
+					fmt.Fprintf(w, "operation %s is turned back%s\nnext: sqlring operation show %s\n", titleOf(op), goesBack(op, "goes"), op.ID)
 					return
 				}
 				fmt.Fprintf(w, "operation %s (%s) is aborted\nnext: sqlring status\n", op.ID, op.Kind)
@@ -112,4 +114,12 @@ refusal says so, and the exit code is 3.`,
 	}
 	f.add(cmd)
 	return cmd
+}
+
+// goesBack says what an operation that is turned back does to its unit, "" if it is about none.
+func goesBack(op api.Operation, goes string) string {
+	if op.Unit == "" {
+		return ""
+	}
+	return fmt.Sprintf(", unit %s %s back to %s", op.Unit, goes, op.Former)
 }

@@ -89,7 +89,7 @@ func (c *cli) tokenRevoke() *cobra.Command {
 				return err
 			}
 			defer client.Close()
-			if err := client.RevokeToken(cmd.Context(), a[0], f.why, true); err != nil {
+			if err := client.CheckRevoke(cmd.Context(), a[0]); err != nil {
 				return err
 			}
 			if f.dryRun {
@@ -99,7 +99,7 @@ func (c *cli) tokenRevoke() *cobra.Command {
 			if err := c.confirm(cmd.Context(), f.yes, "revoke token "+a[0]+"?"); err != nil {
 				return err
 			}
-			if err := client.RevokeToken(cmd.Context(), a[0], f.why, false); err != nil {
+			if err := client.RevokeToken(cmd.Context(), a[0], f.why); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.err, "token %s is revoked: nobody is let in by it any more\n", a[0])

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -106,7 +105,8 @@ func (s *Server) propose(ctx context.Context, change topology.Change, why string
 
 // AbortRequest says why an operation is ended.
 type AbortRequest struct {
-	Why string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+	Why    string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+	DryRun bool   `json:"dry_run,omitempty" doc:"as in the query; a node of a release that knows none refuses this one"`
 }
 
 type abortInput struct {
@@ -114,6 +114,8 @@ type abortInput struct {
 	Body   *AbortRequest `required:"false"`
 	DryRun bool          `query:"dry_run" doc:"only check it, and say how it would end"`
 }
+
+func (in *abortInput) dryRun() bool { return in.DryRun || in.Body != nil && in.Body.DryRun }
 
 func (s *Server) abortOperation(ctx context.Context, in *abortInput) (*answer[Operation], error) {
 	l := s.look()
@@ -130,17 +132,17 @@ func (s *Server) abortOperation(ctx context.Context, in *abortInput) (*answer[Op
 	if in.Body != nil {
 		why = in.Body.Why
 	}
-	_, err := topology.Apply(l.snap, topology.Command{Index: l.snap.Index + 1, At: l.now, Change: change})
-	if err == nil && !in.DryRun {
+	next, err := topology.Apply(l.snap, topology.Command{Index: l.snap.Index + 1, At: l.now, Why: why, Change: change})
+	if err == nil && !in.dryRun() {
 		err = s.propose(ctx, change, why)
 	}
 	if err != nil {
 		return nil, proposeProblem(l, what, err)
 	}
-	if op.Planned() && op.Cursor != topology.MoveReady && op.Cursor != topology.MoveDrain {
-		op.Cursor = topology.MoveBack // it goes on, the other way
-	} else {
-		op.State, op.Ended = topology.OperationAborted, time.Now().UTC()
+	if after, there := next.Operation(id); there {
+		op = after // it may go on, the other way
+	} else { // the ring is given up with it
+		op.State, op.Ended = topology.OperationAborted, l.now.UTC()
 	}
 	return &answer[Operation]{l.operation(op)}, nil
 }

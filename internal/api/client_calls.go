@@ -198,7 +198,7 @@ func (c *Client) AbortOperation(ctx context.Context, id, why string) (Operation,
 // CheckAbort returns how an operation would end that is aborted now, and changes nothing.
 func (c *Client) CheckAbort(ctx context.Context, id string) (Operation, error) {
 	var out Operation
-	err := c.call(ctx, http.MethodPost, "/v1/operations/"+url.PathEscape(id)+"/abort?dry_run=true", AbortRequest{}, &out)
+	err := c.call(ctx, http.MethodPost, "/v1/operations/"+url.PathEscape(id)+"/abort", AbortRequest{DryRun: true}, &out)
 	return out, err
 }
 

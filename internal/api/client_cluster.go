@@ -2,9 +2,9 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // Raft returns how raft stands on the node.
@@ -38,17 +38,17 @@ func (c *Client) SetIsolation(ctx context.Context, to, why string) (Raft, error)
 
 // CheckTransfer says by its error whether Transfer would be refused, and changes nothing.
 func (c *Client) CheckTransfer(ctx context.Context, to string) error {
-	return c.call(ctx, http.MethodPost, "/v1/raft/transfer?dry_run=true", map[string]string{"to": to}, &Raft{})
+	return c.call(ctx, http.MethodPost, "/v1/raft/transfer", map[string]any{"to": to, "dry_run": true}, &Raft{})
 }
 
 // CheckRemoveNode says by its error whether RemoveNode would be refused, and changes nothing.
 func (c *Client) CheckRemoveNode(ctx context.Context, node string) error {
-	return c.call(ctx, http.MethodPost, "/v1/raft/peers/"+url.PathEscape(node)+"/remove?dry_run=true", RemoveRequest{}, &Raft{})
+	return c.call(ctx, http.MethodPost, "/v1/raft/peers/"+url.PathEscape(node)+"/remove", RemoveRequest{DryRun: true}, &Raft{})
 }
 
 // CheckIsolation says by its error whether SetIsolation would be refused, and changes nothing.
 func (c *Client) CheckIsolation(ctx context.Context, to string) error {
-	return c.call(ctx, http.MethodPost, "/v1/raft/isolation?dry_run=true", map[string]string{"isolation": to}, &Raft{})
+	return c.call(ctx, http.MethodPost, "/v1/raft/isolation", map[string]any{"isolation": to, "dry_run": true}, &Raft{})
 }
 
 // Tokens returns who may call the API over the network by a token.
@@ -63,13 +63,26 @@ type TokenRequest struct{ Name, Role, Hash, Why string }
 
 // CreateToken lets the bearer of a new token in, or only checks it.
 func (c *Client) CreateToken(ctx context.Context, r TokenRequest, dryRun bool) error {
-	return c.call(ctx, http.MethodPost, fmt.Sprintf("/v1/tokens?dry_run=%t", dryRun), map[string]string{"name": r.Name, "role": r.Role, "hash": r.Hash, "why": r.Why}, &tokenList{})
+	body := map[string]any{"name": r.Name, "role": r.Role, "hash": r.Hash, "why": r.Why}
+	if dryRun {
+		body["dry_run"] = true
+	}
+	return c.call(ctx, http.MethodPost, "/v1/tokens", body, &tokenList{})
 }
 
-// RevokeToken lets the bearer of a token in no longer, or only checks it. why is for the audit,
-// and may be empty.
-func (c *Client) RevokeToken(ctx context.Context, name, why string, dryRun bool) error {
-	return c.call(ctx, http.MethodPost, fmt.Sprintf("/v1/tokens/%s/revoke?dry_run=%t", url.PathEscape(name), dryRun), RevokeRequest{Why: why}, &tokenList{})
+// RevokeToken lets the bearer of a token in no longer. why is for the audit, and may be empty.
+func (c *Client) RevokeToken(ctx context.Context, name, why string) error {
+	return c.call(ctx, http.MethodPost, "/v1/tokens/"+url.PathEscape(name)+"/revoke", RevokeRequest{Why: why}, &tokenList{})
+}
+
+// CheckRevoke says by its error whether there is no such token, and changes nothing: it is only
+// looked for, since a node of an earlier release would revoke it whatever is said besides.
+func (c *Client) CheckRevoke(ctx context.Context, name string) error {
+	tokens, err := c.Tokens(ctx)
+	if err == nil && !slices.ContainsFunc(tokens, func(t Token) bool { return t.Name == name }) {
+		return newProblem(http.StatusConflict, ProblemRefused, "revoke token %s: there is none of that name: sqlring token list", name)
+	}
+	return err
 }
 
 // SavedState returns the replicated state, as the node has it.

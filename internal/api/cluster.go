@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -59,6 +58,10 @@ type Peer struct {
 // RemoveRequest says why a node is taken out.
 type RemoveRequest struct {
 	Why string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+	// DryRun, here and in the bodies below, only checks, as in the query. A client puts it here:
+	// a node of a release that has no dry run refuses what it does not know in a body, and passes
+	// over it in a query.
+	DryRun bool `json:"dry_run,omitempty" doc:"as in the query"`
 }
 
 type removeInput struct {
@@ -70,8 +73,9 @@ type removeInput struct {
 type transferInput struct {
 	DryRun bool `query:"dry_run" doc:"only check it"`
 	Body   struct {
-		To  string `json:"to,omitempty" maxLength:"64" doc:"a voter; empty: whichever is most up to date"`
-		Why string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+		To     string `json:"to,omitempty" maxLength:"64" doc:"a voter; empty: whichever is most up to date"`
+		Why    string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+		DryRun bool   `json:"dry_run,omitempty" doc:"as in the query"`
 	}
 }
 
@@ -80,16 +84,18 @@ type isolationInput struct {
 	Body   struct {
 		Isolation string `json:"isolation" enum:"fence,continue"`
 		Why       string `json:"why,omitempty" maxLength:"200"`
+		DryRun    bool   `json:"dry_run,omitempty" doc:"as in the query"`
 	}
 }
 
 type tokenInput struct {
 	DryRun bool `query:"dry_run" doc:"only check it"`
 	Body   struct {
-		Name string `json:"name" maxLength:"64"`
-		Role string `json:"role" enum:"viewer,operator,admin"`
-		Hash string `json:"hash" minLength:"64" maxLength:"64" doc:"SHA-256 of the secret, in hexadecimal: the secret stays with who made it"`
-		Why  string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+		Name   string `json:"name" maxLength:"64"`
+		Role   string `json:"role" enum:"viewer,operator,admin"`
+		Hash   string `json:"hash" minLength:"64" maxLength:"64" doc:"SHA-256 of the secret, in hexadecimal: the secret stays with who made it"`
+		Why    string `json:"why,omitempty" maxLength:"200" doc:"for the audit"`
+		DryRun bool   `json:"dry_run,omitempty" doc:"as in the query"`
 	}
 }
 
@@ -137,7 +143,7 @@ func (s *Server) clusterRoutes(api huma.API) {
 		Summary: "Hand the leadership to another voter",
 	}, func(ctx context.Context, in *transferInput) (*answer[Raft], error) {
 		to := topology.NodeID(in.Body.To)
-		return s.carryOut(ctx, "transfer the leadership", topology.NoteOrder{Order: topology.OrderTransfer, Node: to}, commitment{in.Body.Why, in.DryRun})
+		return s.carryOut(ctx, "transfer the leadership", topology.NoteOrder{Order: topology.OrderTransfer, Node: to}, commitment{in.Body.Why, in.DryRun || in.Body.DryRun})
 	})
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/raft/peers/{node}/remove", OperationID: "remove-node", MaxBodyBytes: maxBody,
@@ -145,7 +151,7 @@ func (s *Server) clusterRoutes(api huma.API) {
 	}, func(ctx context.Context, in *removeInput) (*answer[Raft], error) {
 		how := commitment{"", in.DryRun}
 		if in.Body != nil {
-			how.why = in.Body.Why
+			how.why, how.dryRun = in.Body.Why, in.DryRun || in.Body.DryRun
 		}
 		return s.carryOut(ctx, "remove node "+in.Node, topology.NoteOrder{Order: topology.OrderRemove, Node: topology.NodeID(in.Node)}, how)
 	})
@@ -184,50 +190,40 @@ func (s *Server) savedState() (*answer[SavedState], error) {
 	}}, nil
 }
 
-// changeRaft has the leader change raft itself, or only see whether it would.
-func (s *Server) changeRaft(ctx context.Context, what string, dryRun bool, change func(context.Context) error) (*answer[Raft], error) {
+// carryOut has the leader carry out an order about the nodes, once it stands in the audit, or
+// only see whether it would. What is refused leaves no note there.
+func (s *Server) carryOut(ctx context.Context, what string, order topology.NoteOrder, how commitment) (*answer[Raft], error) {
 	l := s.look()
 	if l.leader != l.node || !l.hasLeader || s.cfg.Cluster == nil {
 		return nil, notLeader(l, what)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Propose)
 	defer cancel()
-	if err := change(ctx); err != nil {
+	err := s.cfg.Cluster.May(order)
+	if err == nil && !how.dryRun {
+		err = s.notedOrder(ctx, order, how.why)
+	}
+	if err != nil {
 		return nil, proposeProblem(l, what, err)
 	}
-	if !dryRun {
+	if !how.dryRun {
 		s.cfg.Logger.Info("raft changed for the api", "by", s.who(ctx), "change", what)
 	}
 	return &answer[Raft]{s.cfg.Cluster.Raft()}, nil
 }
 
-// carryOut has the leader carry out an order about the nodes, once it stands in the audit.
-func (s *Server) carryOut(ctx context.Context, what string, order topology.NoteOrder, how commitment) (*answer[Raft], error) {
-	return s.changeRaft(ctx, what, how.dryRun, func(ctx context.Context) error {
-		if err := s.cfg.Cluster.May(order); err != nil || how.dryRun {
+// notedOrder has an order about the nodes stand in the audit, and carries it out then (S90); it
+// is not carried out without that.
+func (s *Server) notedOrder(ctx context.Context, order topology.NoteOrder, why string) error {
+	if s.look().snap.Knows(topology.LawOfOrders) {
+		if err := s.propose(ctx, order, why); err != nil {
 			return err
 		}
-		if err := s.noteOrder(ctx, order, how.why); err != nil {
-			return err
-		}
-		if order.Order == topology.OrderRemove {
-			return s.cfg.Cluster.Remove(ctx, order.Node)
-		}
-		return s.cfg.Cluster.Transfer(ctx, order.Node)
-	})
-}
-
-// noteOrder has an order about the nodes stand in the audit before it is carried out (S90); it
-// is not carried out without that. What is refused anyway, since it names no other node of
-// raft's configuration, leaves no note.
-func (s *Server) noteOrder(ctx context.Context, order topology.NoteOrder, why string) error {
-	other := slices.ContainsFunc(s.cfg.Cluster.Raft().Peers, func(p Peer) bool {
-		return !p.Leader && (order.Node == "" || p.Name == string(order.Node)) && (order.Order != topology.OrderTransfer || p.Part != "observer")
-	})
-	if !other || !s.look().snap.Knows(topology.LawOfOrders) {
-		return nil
 	}
-	return s.propose(ctx, order, why)
+	if order.Order == topology.OrderRemove {
+		return s.cfg.Cluster.Remove(ctx, order.Node)
+	}
+	return s.cfg.Cluster.Transfer(ctx, order.Node)
 }
 
 func (s *Server) setIsolation(ctx context.Context, in *isolationInput) (*answer[Raft], error) {
@@ -238,7 +234,7 @@ func (s *Server) setIsolation(ctx context.Context, in *isolationInput) (*answer[
 	if s.cfg.Cluster == nil {
 		return nil, notLeader(s.look(), "set isolation")
 	}
-	if _, err := s.commit(ctx, "set isolation", topology.SetIsolation{To: to}, commitment{in.Body.Why, in.DryRun}); err != nil {
+	if _, err := s.commit(ctx, "set isolation", topology.SetIsolation{To: to}, commitment{in.Body.Why, in.DryRun || in.Body.DryRun}); err != nil {
 		return nil, err
 	}
 	return &answer[Raft]{s.cfg.Cluster.Raft()}, nil
@@ -253,7 +249,7 @@ func (s *Server) tokenRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/tokens", OperationID: "create-token", MaxBodyBytes: maxBody, Summary: "Let the bearer of a new token in",
 	}, func(ctx context.Context, in *tokenInput) (*answer[tokenList], error) {
-		return s.changeTokens(ctx, topology.AddToken{Name: in.Body.Name, Role: in.Body.Role, Hash: in.Body.Hash}, commitment{in.Body.Why, in.DryRun})
+		return s.changeTokens(ctx, topology.AddToken{Name: in.Body.Name, Role: in.Body.Role, Hash: in.Body.Hash}, commitment{in.Body.Why, in.DryRun || in.Body.DryRun})
 	})
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/tokens/{name}/revoke", OperationID: "revoke-token", MaxBodyBytes: maxBody, Summary: "Let the bearer of a token in no longer",

@@ -19,8 +19,10 @@ const checkCopy = 30 * time.Second
 func (f *Fleet) CheckCopy(ctx context.Context, q topology.CopyInquiry) []topology.CopyCheck {
 	ctx, cancel := context.WithTimeout(ctx, checkCopy)
 	defer cancel()
-	target, source := New(f.cfg, q.Target.ID, q.Target.Addr), f.Member(q.Source)
+	// Neither has to be a member: a ring is planned, too. Nothing stays of what is only looked at.
+	target, source := New(f.cfg, q.Target.ID, q.Target.Addr), New(f.cfg, q.Source.ID, q.Source.Addr)
 	defer target.Close()
+	defer source.Close()
 	c := copyChecks{q: q}
 	c.ours, c.theirs = target.Observe(ctx), source.Observe(ctx)
 	if !c.answer(c.ours, q.Target) || !c.answer(c.theirs, q.Source) {

@@ -46,3 +46,16 @@ func TestMembersAreAskedWhileACopyEnds(t *testing.T) {
 		t.Errorf("a copy that was stopped is seen: %+v", said)
 	}
 }
+
+// Whether a server can be copied from is asked of servers that are no members yet, in the plan of a
+// ring: the fleet keeps none of them.
+func TestNothingStaysOfWhatIsLookedAt(t *testing.T) {
+	f, err := NewFleet(Config{Node: "n1", ManagerUser: "manager", ManagerPassword: "x", ReplicationUser: "replication", ReplicationPassword: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := f.CheckCopy(t.Context(), topology.CopyInquiry{Source: topology.Member{ID: "m1", Addr: "127.0.0.1:1"}, Target: topology.Member{ID: "m2", Addr: "127.0.0.1:1"}})
+	if len(found) == 0 || len(f.members) != 0 {
+		t.Errorf("found %+v, kept %d", found, len(f.members))
+	}
+}

@@ -86,10 +86,10 @@ const (
 	errUserLimit          = 1226
 	errMissingPrivilege   = 1227
 	errReadOnly           = 1290
-	errSignalled          = 1644 // SIGNAL in a statement of ours: setApplied
 	errKilled             = 1927
 	errAccountLocked      = 4151
 	errUnknownSchema      = 1049
+	errLockHeld           = 30092 // no server's: a statement of ours signals it (setApplied)
 )
 
 // judge tells what err means. Server errors are told by number alone.

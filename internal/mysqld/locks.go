@@ -89,7 +89,7 @@ const heldFor = 10 * time.Second
 
 // noteHeld notes that an action found a lock of the nodes held.
 func (m *Member) noteHeld(err error) {
-	if isNumber(err, errSignalled) || errors.Is(err, ErrHandsBusy) {
+	if isNumber(err, errLockHeld) || errors.Is(err, ErrHandsBusy) {
 		m.held.Store(&troubled{err.Error(), time.Now()})
 	}
 }

@@ -34,9 +34,8 @@ func setApplied(position topology.Position) string {
 		DECLARE missing, who VARCHAR(128);
 		DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN DO %[1]s; RESIGNAL; END;
 		SET missing = CASE %[2]s END;
-		WHILE missing IS NOT NULL AND tries < 3 AND EXISTS (SELECT 1 FROM information_schema.processlist
-			WHERE id=IS_USED_LOCK(missing) AND time_ms >= 500 AND user <> SUBSTRING_INDEX(USER(), '@', 1)) DO
-			SET holder = IS_USED_LOCK(missing);
+		SET holder = %[5]s;
+		WHILE holder IS NOT NULL AND tries < 3 DO
 			BEGIN
 				DECLARE CONTINUE HANDLER FOR 1094 BEGIN END;
 				EXECUTE IMMEDIATE CONCAT('KILL CONNECTION ', holder);
@@ -44,12 +43,13 @@ func setApplied(position topology.Position) string {
 			SET tries = tries + 1;
 			DO %[1]s;
 			SET missing = CASE %[2]s END;
+			SET holder = %[5]s;
 		END WHILE;
 		SET tries = 0;
 		IF missing IS NOT NULL THEN
 			SET who = (SELECT CONCAT('connection ', id, ' (', user, '@', host, ')') FROM information_schema.processlist WHERE id=IS_USED_LOCK(missing));
 			SET who = LEFT(CONCAT(COALESCE(who, 'somebody'), ' holds the lock ', missing, ', which is the nodes'' own: KILL it'), 128);
-			SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT=who;
+			SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO=%[6]d, MESSAGE_TEXT=who;
 		END IF;
 		WHILE EXISTS (SELECT 1 FROM information_schema.processlist WHERE state LIKE '%[3]s') DO
 			IF tries >= 1000 THEN
@@ -66,8 +66,15 @@ func setApplied(position topology.Position) string {
 		END WHILE;
 		SET GLOBAL gtid_slave_pos=%[4]s;
 		DO %[1]s;
-	END`, eachLock(", ", "RELEASE_LOCK('%[1]s')"), eachLock(" ", "WHEN COALESCE(GET_LOCK('%[1]s', 1), 0) = 0 THEN '%[1]s'"), "Waiting in MASTER_GTID_WAIT%", quote(position.String()))
+	END`, eachLock(", ", "RELEASE_LOCK('%[1]s')"), eachLock(" ", "WHEN COALESCE(GET_LOCK('%[1]s', 1), 0) = 0 THEN '%[1]s'"), "Waiting in MASTER_GTID_WAIT%", quote(position.String()), strangerStatement, errLockHeld)
 }
+
+// strangerStatement is the connection that holds the lock named in missing, if it is one that is
+// ended: no node's, and at one statement or none for half a second. Who it is and what he is are
+// looked at in one: between two looks a node may have got the lock. A name of a user may have an
+// @ in it, one of a host has none. NULL: there is none such.
+const strangerStatement = `(SELECT id FROM information_schema.processlist WHERE id=IS_USED_LOCK(missing)
+			AND time_ms >= 500 AND user <> LEFT(USER(), CHAR_LENGTH(USER()) - LOCATE('@', REVERSE(USER()))) LIMIT 1)`
 
 // eachLock joins a call for each of the locks, PositionLock first.
 func eachLock(between, call string) string {

@@ -40,20 +40,18 @@ func StartOnSmallDisks(t testing.TB, n int) ([]*Server, []*Disk) {
 // a disk of their own ([NeedRoot]).
 func StartWithBinlogsApart(t testing.TB, n int) ([]*Server, []*Disk) {
 	t.Helper()
-	bin := binariesOf(t, Flavour(t))
-	NeedRoot(t, "mounting a file system")
-	disks, apart := make([]*Disk, n), t.TempDir()
-	servers := start(t, bin, n, func(cfg *demo.ServerConfig, i int) {
-		dir := filepath.Join(apart, fmt.Sprint(i))
-		disks[i] = MountDisk(t, dir)
-		cfg.Options = []string{"log_bin=" + filepath.Join(dir, "binlog")}
-	})
-	return servers, disks
+	return startApart(t, n, "log_bin")
 }
 
 // StartWithRelayLogsApart is StartRing with the relay logs of each server, and nothing else of
 // it, on a disk of their own ([NeedRoot]).
 func StartWithRelayLogsApart(t testing.TB, n int) ([]*Server, []*Disk) {
+	t.Helper()
+	return startApart(t, n, "relay_log")
+}
+
+// startApart starts servers of which the files that an option names have a disk of their own.
+func startApart(t testing.TB, n int, option string) ([]*Server, []*Disk) {
 	t.Helper()
 	bin := binariesOf(t, Flavour(t))
 	NeedRoot(t, "mounting a file system")
@@ -61,7 +59,7 @@ func StartWithRelayLogsApart(t testing.TB, n int) ([]*Server, []*Disk) {
 	servers := start(t, bin, n, func(cfg *demo.ServerConfig, i int) {
 		dir := filepath.Join(apart, fmt.Sprint(i))
 		disks[i] = MountDisk(t, dir)
-		cfg.Options = []string{"relay_log=" + filepath.Join(dir, "relay")}
+		cfg.Options = []string{option + "=" + filepath.Join(dir, "log")}
 	})
 	return servers, disks
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -33,7 +34,7 @@ func Recover(cfg Config, by topology.Beginning) error {
 		by.What = fmt.Sprintf("raft recover: node %s goes on alone%s", s.cfg.NodeID, r.without(s.cfg.NodeID))
 		by.Evidence = append(r.Lines(), by.Evidence...)
 		index := max(r.Last, r.Snapshot) + 1
-		if err := s.disk.SetUint64([]byte(keyTerm), later(r.Term)); err != nil {
+		if err := s.disk.SetUint64([]byte(keyTerm), later(r.Term, by.At)); err != nil {
 			return err
 		}
 		return raft.RecoverCluster(s.cfg.raft(), recovering{s.machine, by, index}, s.disk, s.disk, next{snaps}, s.trans, s.alone())
@@ -50,7 +51,17 @@ const keyTerm = "CurrentTerm"
 // member remembers.
 const resumeTerms = 100_000
 
-func later(term uint64) uint64 { return term + resumeTerms }
+// clockTerms bounds what a clock adds to terms: one that is a lifetime wrong leaves room.
+const clockTerms = 10_000_000
+
+// later returns the term that is gone on from at some time, if term is the last that is known.
+// What is known may be older than the last time that somebody went on from it, or from what is
+// older still: the same file is restored again, another node's disk is recovered. So it is not
+// below the minutes since 2026 either, of which more go by than leaders.
+func later(term uint64, at time.Time) uint64 {
+	minutes := at.Sub(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) / time.Minute
+	return max(term, uint64(min(max(minutes, 0), clockTerms))) + resumeTerms
+}
 
 // savedTerm returns in which term somebody led last, as far as a saved state says.
 func savedTerm(saved *topology.Snapshot) uint64 {
@@ -100,17 +111,19 @@ func Restore(cfg Config, saved *topology.Snapshot, by topology.Beginning) error 
 		if err != nil {
 			return err
 		}
-		term := later(savedTerm(saved))
+		term := later(savedTerm(saved), by.At)
 		index := saved.Index + 1
 		by.What = fmt.Sprintf("raft snapshot restore: node %s begins with the state of index %d, alone", s.cfg.NodeID, saved.Index)
+		// The term is first: a state without it would be led in terms that members refuse. A
+		// term without a state is one already, to whoever tries again.
+		if err := s.disk.SetUint64([]byte(keyTerm), term); err != nil {
+			return err
+		}
 		sink, err := snaps.Create(raft.SnapshotVersionMax, index, term, s.alone(), index, s.trans)
 		if err != nil {
 			return err
 		}
-		if err := (frozen{topology.Resume(saved).Begun(by, index)}).Persist(sink); err != nil {
-			return err
-		}
-		return s.disk.SetUint64([]byte(keyTerm), term)
+		return frozen{topology.Resume(saved).Begun(by, index)}.Persist(sink)
 	})
 }
 

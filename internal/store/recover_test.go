@@ -204,3 +204,28 @@ func TestTermsGoOnAbove(t *testing.T) {
 		}
 	}
 }
+
+// Whoever restores the same file again, after it was led for a while, begins above that too.
+func TestTheSameFileIsRestoredAgain(t *testing.T) {
+	saved := topology.NewSnapshot()
+	saved.Outbox = &topology.Outbox{Term: 7}
+	led := uint64(0)
+	for day := range 3 {
+		cfg, by := soleConfig(t.TempDir()), somebody()
+		by.At = by.At.AddDate(0, 0, day)
+		if err := Restore(cfg, saved, by); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Examine(cfg)
+		if err != nil || r.Term <= led {
+			t.Fatalf("term %d, led was in %d: %v", r.Term, led, err)
+		}
+		led = r.Term + 1000
+	}
+	if wrong := later(7, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)); wrong > clockTerms+resumeTerms {
+		t.Errorf("by a clock that is wrong: %d", wrong)
+	}
+	if early := later(7, time.Time{}); early != 7+resumeTerms {
+		t.Errorf("by no clock: %d", early)
+	}
+}

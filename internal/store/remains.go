@@ -23,7 +23,8 @@ type Remains struct {
 	Snapshot uint64 // where the newest one ends; 0: there is none
 }
 
-// Examine verifies what a stopped node has on its disk, and changes nothing. Errors: as Open's.
+// Examine verifies what a stopped node has on its disk, and changes nothing but what each start
+// puts in order: a log that a snapshot has overtaken is emptied. Errors: as Open's.
 func Examine(cfg Config) (r Remains, err error) {
 	_, noLog := os.Stat(filepath.Join(cfg.Dir, logFile))
 	snapshots, _ := os.ReadDir(filepath.Join(cfg.Dir, snapshotDir))

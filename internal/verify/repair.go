@@ -168,7 +168,7 @@ func (v *Verifier) Repair(ctx context.Context, req RepairRequest) (rowcheck.Run,
 	v.settle()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.stop != nil {
+	if v.busyLocked() {
 		return rowcheck.Run{}, fmt.Errorf("repair: %w: wait for its end", ErrBusy)
 	}
 	next := v.last.Clone()

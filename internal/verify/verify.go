@@ -49,8 +49,8 @@ type Verifier struct {
 
 	mu   sync.Mutex // guards what follows
 	last *rowcheck.Run
-	stop context.CancelFunc // ends what runs; nil: nothing does
-	done chan struct{}      // closed when what runs, or ran last, has ended and is kept; nil: nothing did
+	stop context.CancelFunc // ends what runs, or ran last; nil: nothing did
+	done chan struct{}      // closed when that has ended and is kept
 }
 
 // New returns a verifier that knows the last run of its file. A run that was under way
@@ -103,7 +103,7 @@ func (v *Verifier) Start(by string, o rowcheck.Options, resume bool) (rowcheck.R
 	v.settle()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.stop != nil {
+	if v.busyLocked() {
 		return rowcheck.Run{}, fmt.Errorf("compare: %w: `sqlring ring verify --status` shows it, `--stop` ends it", ErrBusy)
 	}
 	now := time.Now().UTC()
@@ -145,22 +145,25 @@ func (v *Verifier) settle() {
 	}
 }
 
-// background runs work until it returns or is stopped. What ran before may have its end
-// still to be kept in the file: that is waited for. mu is held.
+// busyLocked reports whether something runs, or has its end still to be kept in the file.
+func (v *Verifier) busyLocked() bool {
+	select {
+	case <-v.done:
+		return false
+	default:
+		return v.done != nil
+	}
+}
+
+// background runs work until it returns or is stopped. mu is held, and nothing runs.
 func (v *Verifier) background(work func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
-	before, done := v.done, make(chan struct{})
+	done := make(chan struct{})
 	v.stop, v.done = cancel, done
 	go func() {
 		defer close(done)
 		defer cancel()
-		if before != nil {
-			<-before
-		}
 		work(ctx)
-		v.mu.Lock()
-		v.stop = nil
-		v.mu.Unlock()
 		v.save()
 	}()
 }
@@ -171,12 +174,10 @@ func (v *Verifier) Stop(ctx context.Context) error {
 	v.mu.Lock()
 	stop, done := v.stop, v.done
 	v.mu.Unlock()
-	if stop != nil {
-		stop()
-	}
 	if done == nil {
 		return nil
 	}
+	stop()
 	select {
 	case <-done:
 		return nil
