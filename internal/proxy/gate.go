@@ -134,8 +134,8 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 	g := s.gateOf(m.ID)
 	digest := s.digest()
 	g.mu.Lock()
-	class, laned := g.gate.Class(s.class(), digest), s.visit != nil && s.visit.Holds()
-	if g.gate.Enter(class, laned) {
+	class, passes := g.gate.Class(s.class(), digest), s.passesLines()
+	if g.gate.Enter(class, passes) {
 		g.mu.Unlock()
 		if s.errand != (gate.Errand{}) {
 			s.errand.Enters(s.p.now())
@@ -143,7 +143,13 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 		s.admitted = admission{gate: g, class: class}
 		return nil
 	}
-	return s.queue(g, gate.Request{Class: class, Digest: digest, Laned: laned}, whereto{m, reading})
+	return s.queue(g, gate.Request{Class: class, Digest: digest, Passes: passes}, whereto{m, reading})
+}
+
+// passesLines reports whether the command under way will not stand in line for a row with its
+// place: it has the row's lane, or waits for that before it takes its place.
+func (s *session) passesLines() bool {
+	return s.visit != nil && s.visit.Holds() || s.kind() == balancer.KindChange && s.mem.status.Has(wire.StatusAutocommit)
 }
 
 // leavePlace gives the place back, and the lane, and lets in who is next.

@@ -169,6 +169,9 @@ func TestALineOfTransactionsKeepsOthersOut(t *testing.T) {
 	}
 	eventually(t, "they stand in line", func() bool { h := f.Gates()[0].Hot; return len(h) == 1 && h[0].Waiting == 2 })
 	before := f.Gates()[0].Counts
+	if n, _ := f.client(t).query("UPDATE shop.t SET v=1 WHERE id=9"); n != 0 || f.Gates()[0].Counts.Waits != before.Waits {
+		t.Errorf("one that is alone in its transaction waited, or got %d", n)
+	}
 	next := f.client(t)
 	if n, _ := next.query("BEGIN"); n != 0 {
 		t.Errorf("%d", n)

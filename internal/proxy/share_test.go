@@ -50,7 +50,7 @@ var acts = []act{
 	{text: "SELECT ROW_COUNT()"},
 	{text: "SELECT v FROM shop.t%d ORDER BY id LIMIT 2"},
 	{text: "SELECT v FROM shop.t%d WHERE id > ? ORDER BY id LIMIT 2", args: []any{3}, reused: true},
-	{text: "SELECT COUNT(*), SUM(v), MAX(id) FROM shop.t%d"},
+	{text: "SELECT COUNT(*), SUM(v), MAX(v) FROM shop.t%d"}, // by MAX(id) an empty table is known to be empty, at times, and FOUND_ROWS() differs
 	{text: "SELECT FOUND_ROWS()"},
 	{text: "SELECT SQL_CALC_FOUND_ROWS v FROM shop.t%d ORDER BY id LIMIT 1"},
 	{text: "SELECT 1/0, CAST('x' AS SIGNED)"},

@@ -12,7 +12,7 @@ type Gate struct {
 	turns  uint64
 
 	waiting, bytes int
-	laned          int            // of those who wait, those who have a lane
+	passing        int            // of those who wait, those who pass a line
 	outdated       Instant        // until when somebody may wait by settings that were
 	accounts       map[string]int // who waits, by account
 	standing       standing
@@ -85,11 +85,11 @@ func (g *Gate) Class(c Class, digest uint64) Class {
 	return c
 }
 
-// Enter takes a place, and reports false if there is none: then the statement waits. laned
-// says that its transaction has a lane.
-func (g *Gate) Enter(c Class, laned bool) bool {
+// Enter takes a place, and reports false if there is none: then the statement waits. passes
+// is as in a [Request].
+func (g *Gate) Enter(c Class, passes bool) bool {
 	crowded := c == Write && g.crowded()
-	if !g.room(c) || crowded && !laned || !crowded && g.queues[c].count > 0 { // who has a lane passes those who are kept out
+	if !g.room(c) || crowded && !passes || !crowded && g.queues[c].count > 0 { // he passes those who are kept out, too
 		return false
 	}
 	g.take(c)
@@ -99,8 +99,8 @@ func (g *Gate) Enter(c Class, laned bool) bool {
 // crowded reports whether no more transactions are let in because of those that stand in line
 // for a lane with a place: one more would have its own locks and stand behind them, and all of
 // it costs the member (with 100 of them a MariaDB on two cores does a quarter less than with
-// four). Who has a lane is let in, for they wait for him; and so are all, while he waits.
-func (g *Gate) crowded() bool { return g.laned == 0 && g.lanes.inside >= lineInside*g.set.HotWidth }
+// four). Who passes is let in; and so are all, while he waits.
+func (g *Gate) crowded() bool { return g.passing == 0 && g.lanes.inside >= lineInside*g.set.HotWidth }
 
 // lineInside is how many may stand in line for each that has the lane.
 const lineInside = 2
@@ -171,8 +171,8 @@ func (g *Gate) Wait(w *Waiter, now Instant) Refusal {
 		g.lim.rivals = now
 	}
 	g.waiting++
-	if w.Laned {
-		g.laned++
+	if w.Passes {
+		g.passing++
 	}
 	g.bytes += w.Bytes
 	if w.Class != Admin {
@@ -257,8 +257,8 @@ func (g *Gate) Drop(w *Waiter, now Instant, why Departure) bool {
 // forget does what is done for everybody who does not wait any more.
 func (g *Gate) forget(w *Waiter, now Instant) {
 	g.waiting--
-	if w.Laned {
-		g.laned--
+	if w.Passes {
+		g.passing--
 	}
 	g.bytes -= w.Bytes
 	if g.accounts[w.Account]--; g.accounts[w.Account] <= 0 {

@@ -393,7 +393,7 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 			case 0, 1, 2, 3:
 				w := &Waiter{Request: Request{
 					Class: Class(r.IntN(Classes)), Priority: Priority(r.IntN(4) - 1), Account: fmt.Sprint(r.IntN(5)),
-					Digest: uint64(r.IntN(6)), Bytes: r.IntN(200), Laned: r.IntN(20) == 0,
+					Digest: uint64(r.IntN(6)), Bytes: r.IntN(200), Passes: r.IntN(20) == 0,
 				}}
 				w.Class = g.Class(w.Class, w.Digest)
 				if r.IntN(4) == 0 {
@@ -402,7 +402,7 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 				if r.IntN(4) == 0 {
 					w.Deadline = now.Add(time.Duration(r.IntN(50_000_000)))
 				}
-				if g.Enter(w.Class, w.Laned) {
+				if g.Enter(w.Class, w.Passes) {
 					taken[w.Class]++
 				} else if g.Wait(w, now) == Granted {
 					waiting[w] = true
@@ -449,13 +449,13 @@ func checkLaws(t *testing.T, g *Gate, s Settings, taken [classes]int, waiting ma
 	bytes, laned := 0, 0
 	for w := range waiting {
 		bytes += w.Bytes
-		if w.Laned {
+		if w.Passes {
 			laned++
 		}
 	}
 	switch {
-	case laned != g.laned:
-		t.Fatalf("%s: %d who have a lane wait, %d by its own count", where, laned, g.laned)
+	case laned != g.passing:
+		t.Fatalf("%s: %d who have a lane wait, %d by its own count", where, laned, g.passing)
 	case g.taken != taken:
 		t.Fatalf("%s: %v places are taken, %v by its own count", where, taken, g.taken)
 	case len(waiting) != g.Waiting() || bytes != g.bytes:

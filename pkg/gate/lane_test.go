@@ -170,7 +170,7 @@ func TestALineInsideKeepsOthersOut(t *testing.T) {
 	if g.Enter(Write, false) || !g.Enter(Read, false) || !g.Enter(Admin, false) || !g.Enter(Write, true) {
 		t.Error("one that writes would stand behind them; no other would")
 	}
-	plain, laned := &Waiter{Request: Request{Class: Write, Account: "a"}}, &Waiter{Request: Request{Class: Write, Account: "a", Laned: true}}
+	plain, laned := &Waiter{Request: Request{Class: Write, Account: "a"}}, &Waiter{Request: Request{Class: Write, Account: "a", Passes: true}}
 	g.Wait(plain, at(0))
 	if w := g.Next(at(0)); w != nil {
 		t.Error("it waits")

@@ -98,7 +98,7 @@ type Request struct {
 	Priority Priority
 	Account  string
 	Digest   uint64
-	Laned    bool          // its transaction has a lane, and others may wait for it
+	Passes   bool          // it will not stand in line for a lane with its place: it has one, or is alone in its transaction
 	Bytes    int           // of its command
 	Deadline Instant       // it is of no use to be begun after this; 0: none
 	Before   time.Duration // for which it has waited elsewhere: it may wait for so much less here
