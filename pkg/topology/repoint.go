@@ -119,7 +119,7 @@ func ackersOff(s *Snapshot, m, upstream Member, acker bool, o Observations, now 
 	acks := seen.Settings.AckerEnabled || seen.SemiSync.Acking // whom it does not acknowledge to does not wait for it
 	for _, other := range s.Members {
 		comes := other.ID == upstream.ID && acker
-		leaves := moves && (other.Addr == seen.Link.Upstream && acks || other.ID == m.ID)
+		leaves := moves && (other.Addr == seen.Link.Upstream && acks && !ackedBesides(s, other, m, o) || other.ID == m.ID)
 		theirs, _ := o.Of(other.ID)
 		gone := other.State == MemberDown || other.State == MemberQuarantined || other.State == MemberHeld || other.State == MemberMaintained || other.State == MemberCopying && other.ID != m.ID || failing(theirs, now)
 		if gone || (!comes && !leaves) {
@@ -130,6 +130,19 @@ func ackersOff(s *Snapshot, m, upstream Member, acker bool, o Observations, now 
 		}
 	}
 	return Step{}, true
+}
+
+// ackedBesides reports whether the acker of a member is another one than m, and the only one
+// that it counts, while m receives nothing: then nobody waits for m. An owner that was to be
+// disarmed all the same would be armed again, for it has its acker, without an end.
+func ackedBesides(s *Snapshot, other, m Member, o Observations) bool {
+	acker, paired := s.Downstream(other.ID)
+	seen, _ := o.Of(m.ID)
+	if !paired || acker.ID == m.ID || seen.Link.Receiver != ThreadStopped {
+		return false
+	}
+	_, ok := armed(s, other, o)
+	return ok
 }
 
 // drained reports whether m receives nothing more and has applied everything, or
