@@ -59,10 +59,28 @@ func (h heal) chooseHeir() Step {
 		return step
 	}
 	if missing := seen.Position().Missing(h.op.Mark); len(missing) > 0 && !h.op.AcceptLoss {
+		if step, found := h.handed(heir, seen); found {
+			return step
+		}
 		return missed("acknowledged transactions up to %s are on no survivor (%s has %q); bring %s back, or give them up: sqlring ring heal --accept-loss",
 			missing, heir, seen.Position(), h.lost.ID)
 	}
 	return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Heir: heir, Cut: cut}, "it has the most of %s", h.lost.ID)
+}
+
+// handed has the heir, whose units are his whoever else is lost, read from a survivor what
+// was acknowledged and it lacks; found is false if none has that.
+func (h heal) handed(heir MemberID, seen Observation) (step Step, found bool) {
+	from := h.best()
+	theirs, _ := h.o.Of(from.ID)
+	m, ok := h.s.Member(heir)
+	if !ok || from.ID == heir || !theirs.Position().Covers(h.op.Mark) {
+		return Step{}, false
+	}
+	if step, linked := follow(h.s, m, from, false, h.o, h.now); !linked {
+		return step, true
+	}
+	return wait("%s reads from %s what was acknowledged: %s", heir, from.ID, seen.Position().Missing(h.op.Mark)), true
 }
 
 // keeper returns the survivor for whom units are withheld already, empty for none:
