@@ -80,6 +80,7 @@ func TestFiguresOfBursts(t *testing.T) {
 		{Clients: 2000, Does: "no hot row"},
 		{Clients: 512, Does: "one counter"},
 		{Clients: 512, Does: "one counter, room for all"},
+		{Clients: 1, Does: "one counter, nobody beside"}, // as much as one statement after the other can do
 	} {
 		if only := os.Getenv("SQLRING_BURST_ONLY"); only != "" && only != c.Does {
 			continue

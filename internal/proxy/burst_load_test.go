@@ -43,11 +43,12 @@ type load struct {
 
 // transactions are what clients do, again and again; %d is any row.
 var transactions = map[string][]string{
-	"a hot row":                 {"BEGIN", "SELECT k FROM shop.t WHERE id=%d", "UPDATE shop.t SET k=k+1 WHERE id=%d", "UPDATE shop.hot SET c=c+1 WHERE id=1", "COMMIT"},
-	"no hot row":                {"BEGIN", "SELECT k FROM shop.t WHERE id=%d", "UPDATE shop.t SET k=k+1 WHERE id=%d", "COMMIT"},
-	"one counter":               {"UPDATE shop.hot SET c=c+1 WHERE id=1"},
-	"one counter, room for all": {"UPDATE shop.hot SET c=c+1 WHERE id=1"},
-	"elsewhere":                 {"SELECT k FROM other.t WHERE id=1", "DO SLEEP(0)"},
+	"a hot row":                  {"BEGIN", "SELECT k FROM shop.t WHERE id=%d", "UPDATE shop.t SET k=k+1 WHERE id=%d", "UPDATE shop.hot SET c=c+1 WHERE id=1", "COMMIT"},
+	"no hot row":                 {"BEGIN", "SELECT k FROM shop.t WHERE id=%d", "UPDATE shop.t SET k=k+1 WHERE id=%d", "COMMIT"},
+	"one counter":                {"UPDATE shop.hot SET c=c+1 WHERE id=1"},
+	"one counter, room for all":  {"UPDATE shop.hot SET c=c+1 WHERE id=1"},
+	"one counter, nobody beside": {"UPDATE shop.hot SET c=c+1 WHERE id=1"},
+	"elsewhere":                  {"SELECT k FROM other.t WHERE id=1", "DO SLEEP(0)"},
 }
 
 // texts returns the statements of one transaction.
