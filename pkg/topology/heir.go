@@ -69,12 +69,14 @@ func (h heal) chooseHeir() Step {
 }
 
 // handed has the heir, whose units are his whoever else is lost, read from a survivor what
-// was acknowledged and it lacks; found is false if none has that.
+// was acknowledged and it lacks; found is false if none has that, or none that can send it: its
+// binlog begins later, or was emptied, and its numbers say nothing.
 func (h heal) handed(heir MemberID, seen Observation) (step Step, found bool) {
 	from := h.best()
 	theirs, _ := h.o.Of(from.ID)
 	m, ok := h.s.Member(heir)
-	if !ok || from.ID == heir || !theirs.Position().Covers(h.op.Mark) {
+	refuses := seen.Link.Upstream == from.Addr && seen.Link.Receiver == ThreadStopped && seen.Link.ReceiverErrno == errnoPurged
+	if !ok || from.ID == heir || from.Emptied != "" || refuses || !theirs.Position().Covers(h.op.Mark) {
 		return Step{}, false
 	}
 	if step, linked := follow(h.s, m, from, false, h.o, h.now); !linked {
