@@ -35,7 +35,7 @@
 //   - sites.go: two sites that are parted, with a third one that hears both, or one.
 //   - planned.go: what a DBA orders among the faults: units are made and moved,
 //     members drained.
-//   - nemesis.go, fate.go: the faults. At most one member is lost at a time, for
+//   - nemesis.go, ailment.go, fate.go: the faults. At most one member is lost at a time, for
 //     the sake of I1, unless the seed allows two.
 //   - person.go: a DBA who does what status tells him to, where that is true.
 //   - laws.go: I1-I6, I11 and I12 of docs/invariants.md and promise P5, looked at

@@ -55,7 +55,7 @@ func (n *nemesis) mayEmpty(s *server) bool {
 	}
 	for _, other := range w.servers {
 		in, _ := w.log.snap.Member(other.id)
-		if in.State != topology.MemberActive || other.ailing || other.power != running || other.mem.boot != in.Boot || other.disk.emptied {
+		if in.State != topology.MemberActive || other.ailing() || other.power != running || other.mem.boot != in.Boot || other.disk.emptied {
 			return false
 		}
 		if other.disk.upstream == s.addr && !other.mem.receiver.received.Covers(s.disk.binlogPos) {
@@ -84,9 +84,9 @@ func (n *nemesis) empty(s *server) {
 	}
 	s.mem.applier.locked = w.now + 2*time.Second
 	w.say("nemesis", "%s: somebody empties its binlog, which had %d of its own, and writes: %s", s.id, had, s.disk.binlogPos)
-	n.ails(s)
+	a := s.ails()
 	n.until(seenWithin, func() {
-		s.ailing = false
+		s.cured(a)
 		if s.disk.emptied && !w.laws.emptied[s.id] {
 			w.breach(unpromised, "%s", s.id)
 		}

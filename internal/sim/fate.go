@@ -68,7 +68,7 @@ func (s *server) wasLost() bool {
 	switch {
 	case s.power == dead, s.mem.boot != m.Boot, s.disk.emptied:
 		return true
-	case s.ailing && now-s.ailedFrom >= needlessBelow:
+	case s.ailingFor(needlessBelow):
 		return true
 	}
 	// What a probe says is as old as its deadline.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -298,5 +299,39 @@ func TestRowsAreLockedUntilTheirCommitIsVisible(t *testing.T) {
 	w.runUntil(6 * time.Second)
 	if third.err != nil || other.err != nil || up.disk.data.regs[2].seq != 3 || len(up.mem.commits) != 0 {
 		t.Errorf("after disarm: %v and %v, the row is %v, %d commits under way", third.err, other.err, up.disk.data.regs[2], len(up.mem.commits))
+	}
+}
+
+// The end of a fault ends no other one: a freeze that was cut short by a kill says
+// nothing of a cut that came later (seed 801928), nor does the end of a kill.
+func TestFaultsEndEachForItself(t *testing.T) {
+	w, _, s := pair(t)
+	n := w.nemesis
+	n.freeze(s, 5*time.Second) // to 6 s
+	w.runUntil(2 * time.Second)
+	n.crash(s, false)
+	if len(s.ailments) != 1 {
+		t.Fatalf("killed while it was frozen: %d faults in force, want 1", len(s.ailments))
+	}
+	for _, other := range slices.Clone(s.ailments) {
+		s.cured(other)
+	}
+	s.boot()
+	w.runUntil(4 * time.Second)
+	cut := s.ails() // as when sites are parted, from 4 s
+	w.runUntil(5 * time.Second)
+	n.crash(s, false) // up again within 8 s
+	w.runUntil(20 * time.Second)
+	if !s.ailing() || !s.ailingFor(15*time.Second) || len(s.ailments) != 1 {
+		t.Errorf("at 20 s %d faults are in force, want the cut of 4 s alone", len(s.ailments))
+	}
+	s.well(cut)
+	if s.ailing() || s.lostAt != w.now {
+		t.Errorf("after the cut: ailing %t, lost last at %s; want not, and %s", s.ailing(), s.lostAt, w.now)
+	}
+	n.freeze(s, 5*time.Second)
+	w.runUntil(26 * time.Second)
+	if s.ailing() || s.power != running {
+		t.Errorf("after a freeze: ailing %t, power %d", s.ailing(), s.power)
 	}
 }

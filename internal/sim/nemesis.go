@@ -152,7 +152,7 @@ func (n *nemesis) victim() *server {
 		if !ok || m.State == topology.MemberJoining {
 			return nil // the ring is being made: nothing is promised yet
 		}
-		if weak.ailing || m.State != topology.MemberActive || weak.power != running || weak.mem.boot != m.Boot {
+		if weak.ailing() || m.State != topology.MemberActive || weak.power != running || weak.mem.boot != m.Boot {
 			return weak
 		}
 	}
@@ -173,7 +173,8 @@ func (n *nemesis) crash(s *server, old bool) {
 		return
 	}
 	s.kill()
-	s.lostAt, s.ailing = n.w.now, true
+	s.lostAt = n.w.now
+	a := s.ails()
 	down := n.w.between(100*time.Millisecond, 300*time.Millisecond)
 	if n.w.chance(0.5) {
 		down = n.w.between(300*time.Millisecond, 8*time.Second)
@@ -182,7 +183,7 @@ func (n *nemesis) crash(s *server, old bool) {
 		s.rollBack(n.w.rng.IntN(30))
 	}
 	n.until(down, func() {
-		s.ailing = false
+		s.cured(a)
 		if s.power == dead {
 			s.boot()
 		}
@@ -191,36 +192,40 @@ func (n *nemesis) crash(s *server, old bool) {
 
 func (n *nemesis) freezeMember() {
 	s := n.victim()
-	if s == nil || s.ailing || s.power != running {
+	if s == nil || s.ailing() || s.power != running {
 		return
 	}
+	n.freeze(s, n.w.between(50*time.Millisecond, 7*time.Second))
+}
+
+// freeze stops the process for a while; one that is killed meanwhile is frozen no more,
+// and the next one is not this fault's.
+func (n *nemesis) freeze(s *server, d time.Duration) {
 	s.freeze()
-	n.ails(s)
-	n.until(n.w.between(50*time.Millisecond, 7*time.Second), func() { n.well(s); s.thaw() })
+	a := s.ails()
+	a.ofProcess = true
+	proc := s.proc
+	n.until(d, func() {
+		s.well(a)
+		if s.proc == proc {
+			s.thaw()
+		}
+	})
 }
 
 func (n *nemesis) isolateMember() {
 	s := n.victim()
-	if s == nil || s.ailing {
+	if s == nil || s.ailing() {
 		return
 	}
 	n.w.net.cut(s.host(), "")
 	n.w.say("nemesis", "%s is cut off from everybody", s.id)
-	n.ails(s)
+	a := s.ails()
 	n.until(n.w.between(100*time.Millisecond, 7*time.Second), func() {
-		n.well(s)
+		s.well(a)
 		n.w.net.mend(s.host(), "")
 		n.w.say("nemesis", "%s is reachable again", s.id)
 	})
-}
-
-func (n *nemesis) ails(s *server) { s.ailing, s.ailedFrom = true, n.w.now }
-
-func (n *nemesis) well(s *server) {
-	s.ailing = false
-	if n.w.now-s.ailedFrom >= needlessBelow {
-		s.lostAt = n.w.now
-	}
 }
 
 func (n *nemesis) cutLink() {

@@ -31,8 +31,7 @@ type server struct {
 	inbox   []func() // what reached it while it was frozen
 	pending []*call  // statements whose answer has not been sent
 
-	ailing    bool          // a fault of this member is in force
-	ailedFrom time.Duration // since when, if it is frozen or cut off
+	ailments  []*ailment    // the faults of this member that are in force
 	lostAt    time.Duration // when it was lost last
 	opened    time.Duration // when somebody has opened it by hand last
 	doubtedAt time.Duration // when neither the leader nor a neighbour was known to reach it last
@@ -106,6 +105,7 @@ func (s *server) kill() {
 	s.w.say(string(s.id), "killed; %d commits under way, %d transactions received and not applied", len(s.mem.commits), len(s.mem.applier.relay))
 	s.power = dead
 	s.proc++
+	s.endsWithProcess()
 	for _, c := range s.mem.commits {
 		if c.stage == stageWaiting {
 			s.disk.data.apply(c.t)

@@ -66,13 +66,14 @@ func (n *nemesis) partSites() {
 		}
 	}
 	n.parted = true
+	var ailments []*ailment
 	for _, s := range w.servers {
-		n.ails(s)
+		ailments = append(ailments, s.ails())
 	}
 	n.until(d, func() {
 		n.parted = false
-		for _, s := range w.servers {
-			n.well(s)
+		for i, s := range w.servers {
+			s.well(ailments[i])
 		}
 		for _, p := range pairs {
 			w.net.mend(p[0], p[1])
@@ -85,7 +86,7 @@ func (n *nemesis) partSites() {
 func (n *nemesis) victimAiling() bool {
 	for _, s := range n.w.servers {
 		m, in := n.w.log.snap.Member(s.id)
-		if s.ailing || !in || m.State != topology.MemberActive || s.power != running || s.mem.boot != m.Boot {
+		if s.ailing() || !in || m.State != topology.MemberActive || s.power != running || s.mem.boot != m.Boot {
 			return true
 		}
 	}
