@@ -104,22 +104,33 @@ func runAdopt(ctx context.Context, w work, o topology.Observation, a topology.Ac
 	if err := endEarlier(ctx, w); err != nil {
 		return err
 	}
-	t, err := w.query(ctx, "SELECT "+appliedColumn+", @@global.gtid_binlog_pos")
+	held, err := heldPosition(ctx, w)
 	if err != nil {
 		return err
 	}
-	r := fieldReader{row: t.rows[0]}
-	position := r.position().Union(r.position())
-	if r.err != nil {
-		return r.err
-	}
-	if err := noteApplied(ctx, w, position); err != nil {
+	if err := noteApplied(ctx, w, held); err != nil {
 		return err
 	}
 	if err := w.execute(ctx, "RESET SLAVE ALL"); err != nil {
 		return fmt.Errorf("forget its link: %w", err)
 	}
 	return runStamp(ctx, w, o, a)
+}
+
+// noteHeld notes what a MariaDB has as applied; gtid_strict_mode, which is off meanwhile (see
+// noteApplied), stays as it was: the server is left to whoever has built its circle.
+func noteHeld(ctx context.Context, w work) error {
+	held, err := heldPosition(ctx, w)
+	if err != nil {
+		return err
+	}
+	const asItWas = "SET GLOBAL gtid_strict_mode=@was_strict"
+	err = w.execute(ctx, "SET @was_strict=@@global.gtid_strict_mode; SET GLOBAL gtid_strict_mode=0; "+setApplied(held)+"; "+asItWas)
+	if err != nil {
+		_ = w.execute(ctx, asItWas) // what failed is said; it is started by no one meanwhile
+		return fmt.Errorf("note what it holds as applied: %w", err)
+	}
+	return nil
 }
 
 func lacksStart(o topology.Observation, _ topology.Action) string {
@@ -130,7 +141,29 @@ func lacksStart(o topology.Observation, _ topology.Action) string {
 	return ""
 }
 
-func runStart(ctx context.Context, w work, _ topology.Observation, _ topology.Action) error {
+// heldPosition returns all that a MariaDB has: what it has applied, and what stands in its
+// binlog, of whatever domain it was written in.
+func heldPosition(ctx context.Context, w work) (topology.Position, error) {
+	t, err := w.query(ctx, "SELECT "+appliedColumn+", @@global.gtid_binlog_pos")
+	if err != nil {
+		return nil, err
+	}
+	r := fieldReader{row: t.rows[0]}
+	held := r.position().Union(r.position())
+	return held, r.err
+}
+
+// runStart notes what a MariaDB has as applied first, where both threads stand still: a
+// server drops what carries the server_id that it has now. A process that was killed in the
+// middle of being taken over, or after that, has its file's again, and may have written under
+// another one since its position was noted: it would apply that a second time (S96).
+func runStart(ctx context.Context, w work, o topology.Observation, _ topology.Action) error {
+	idle := o.Link.Receiver == topology.ThreadStopped && o.Link.Applier == topology.ThreadStopped
+	if idle && o.Version.Flavour == topology.FlavourMariaDB { // a MySQL passes over what its gtid_executed has
+		if err := noteHeld(ctx, w); err != nil {
+			return err
+		}
+	}
 	if err := w.execute(ctx, w.link().start); err != nil {
 		return fmt.Errorf("start replication: %w", err)
 	}

@@ -17,7 +17,7 @@ import (
 // each, all open.
 func (w *World) byHand() {
 	for i, s := range w.servers {
-		s.asItsFileSays(i)
+		s.mem.readOnly = false
 		s.disk.upstream = w.servers[(i+len(w.servers)-1)%len(w.servers)].addr
 	}
 	for _, s := range w.servers {
@@ -26,12 +26,10 @@ func (w *World) byHand() {
 	}
 }
 
-// asItsFileSays gives a server of the circle what each start gives it.
-func (s *server) asItsFileSays(i int) {
-	m := &s.mem
-	m.serverID, m.domain = uint32(11+i), uint32(21+i)
-	m.layout = autoinc.Layout{Offset: i + 1, Stride: s.w.opt.Members}
-	m.readOnly = false
+// byFile is what the config file of a server that somebody has put into a circle gives each
+// process: what SQL has set is gone with the process before.
+func (s *server) byFile(i int) {
+	s.file = identity{serverID: uint32(11 + i), domain: uint32(21 + i), layout: autoinc.Layout{Offset: i + 1, Stride: s.w.opt.Members}}
 }
 
 // direct is an application that writes to one server past every proxy.
@@ -181,20 +179,23 @@ func (w *World) circling(writers []*direct) string {
 // meanwhile, and its file says that it is read-only: the adoption asks for that.
 func (w *World) openFirst() {
 	s := w.servers[0]
-	if op, busy := w.log.snap.Running(); busy && op.Cursor == topology.AdoptOpen && s.power == running && s.mem.readOnly {
+	if op, busy := w.log.snap.Running(); busy && (op.Cursor == topology.AdoptPreflight || op.Cursor == topology.AdoptOpen) && s.power == running && s.mem.readOnly {
 		s.mem.readOnly = false
 		w.laws.stats.Words++
 	}
 }
 
 // startLeft is the DBA, who starts the threads of who could not be reached when an adoption was
-// given up: it has begun anew since, and its threads do not start by themselves.
+// given up: it has begun anew since, and its threads do not start by themselves. He does as the
+// command that gave it up says: it follows whom it did, and what it holds is noted as applied
+// first.
 func (w *World) startLeft(writers []*direct) {
 	for i, s := range w.servers {
-		if again := s.proc != writers[i].proc; again && s.power == running && s.disk.upstream != "" && s.mem.receiver.state == topology.ThreadStopped {
-			if s.mem.serverID == 1 {
-				s.asItsFileSays(i)
+		if again := s.proc != writers[i].proc; again && s.power == running && s.mem.receiver.state == topology.ThreadStopped {
+			if s.disk.upstream == "" { // it died in between its old link and its new one
+				s.disk.upstream = w.servers[(i+len(w.servers)-1)%len(w.servers)].addr
 			}
+			s.noteHeld()
 			s.startApplier()
 			s.startReceiver()
 		}
@@ -229,22 +230,34 @@ func expelEarlier(d *deed, then func(error)) {
 }
 
 func noteAdopted(d *deed, then func(error)) {
-	d.s.disk.slavePos = d.s.disk.slavePos.Union(d.s.disk.binlogPos)
+	d.s.noteHeld()
 	then(nil)
 }
 
+// noteHeld notes all that the server has as applied, under whatever identity it was written.
+func (s *server) noteHeld() { s.disk.slavePos = s.disk.slavePos.Union(s.disk.binlogPos) }
+
+// startBothAsTheyAre notes what the server has as applied where both threads stand still: under
+// the ids that it has now it does not know all that for its own (S96).
 func startBothAsTheyAre(d *deed, then func(error)) {
+	m := &d.s.mem
+	if m.receiver.state == topology.ThreadStopped && m.applier.state == topology.ThreadStopped && !d.s.w.opt.Mutation.StartUnnoted {
+		d.s.noteHeld()
+	}
 	d.s.startApplier()
 	d.s.startReceiver()
 	then(nil)
 }
 
-// beating says whose applier has heartbeats to come, "" if nobody's has: their table is not
-// dropped before.
+// beating says who lacks a heartbeat that stands in somebody's binlog, "" if nobody does: their
+// table is not dropped before.
 func (w *World) beating() string {
 	for _, s := range w.servers {
-		if slices.ContainsFunc(s.mem.applier.relay, func(t *txn) bool { return t.ours }) {
-			return string(s.id) + " has received heartbeats of before, and not applied them"
+		has := s.disk.slavePos.Union(s.disk.binlogPos)
+		for _, from := range w.servers {
+			if slices.ContainsFunc(from.disk.binlog, func(t *txn) bool { return t.ours && has.Seq(t.gtid.Domain) < t.gtid.Seq }) {
+				return fmt.Sprintf("%s has not applied all heartbeats of before, which %s has", s.id, from.id)
+			}
 		}
 	}
 	return ""

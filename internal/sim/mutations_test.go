@@ -116,6 +116,7 @@ func mutants() []mutant {
 		{Mutation{Name: "leader forgets what it gave", Seen: nothingGiven}, "I5", threeVoters},
 		{Mutation{Name: "what was replayed is replayed again", Unmarked: true}, "I21", replaying},
 		{Mutation{Name: "sessions of before go on at a server that is taken over", KeepSessions: true}, "I10", adopting},
+		{Mutation{Name: "what a server holds is not noted before it is started again", StartUnnoted: true}, "I20", adoptingFlaky},
 		{Mutation{Name: "an adopted slot is not within what was given out", AnySlot: true}, "I2", adopting},
 		{Mutation{Name: "heartbeats come before their table", NoSchema: true, Seen: answering(func(w *World, o *topology.Observation) {
 			if op, _ := w.log.snap.Running(); op.Cursor == topology.AdoptSchema {
@@ -237,6 +238,12 @@ func moverHasAll(w *World, seen topology.Observations) topology.Observations {
 func replaying(o *Options) { o.Replays, o.Updates, o.Adopts = true, true, false }
 
 func adopting(o *Options) { o.Adopts, o.Data = true, false }
+
+// adoptingFlaky has more statements of an adoption, and of its end, meet a fate.
+func adoptingFlaky(o *Options) {
+	adopting(o)
+	o.Flaky, o.Storm, o.Double = 0.12, time.Second, true
+}
 
 func twoProxies(o *Options) {
 	o.Nodes, o.Voters, o.Members, o.Durability, o.Every = 2, 1, 3, topology.DurabilityAsync, 500*time.Millisecond

@@ -26,6 +26,7 @@ type server struct {
 	power power
 	proc  int // counts its processes
 	disk  disk
+	file  identity
 	mem   memory
 
 	inbox   []func() // what reached it while it was frozen
@@ -35,6 +36,12 @@ type server struct {
 	lostAt    time.Duration // when it was lost last
 	opened    time.Duration // when somebody has opened it by hand last
 	doubtedAt time.Duration // when neither the leader nor a neighbour was known to reach it last
+}
+
+// identity is what a config file gives each process: the server's defaults, if it says nothing.
+type identity struct {
+	serverID, domain uint32
+	layout           autoinc.Layout
 }
 
 // memory is what a process knows: everything that SQL has set, and its threads.
@@ -70,7 +77,10 @@ type memory struct {
 func newServer(w *World, i int) *server {
 	s := &server{
 		w: w, id: topology.MemberID(fmt.Sprintf("m%d", i+1)), addr: fmt.Sprintf("10.0.0.%d:3306", i+1),
-		disk: disk{data: newTable()}, lostAt: -time.Hour,
+		disk: disk{data: newTable()}, file: identity{serverID: 1, layout: autoinc.Layout{Offset: 1, Stride: 1}}, lostAt: -time.Hour,
+	}
+	if w.opt.Adopts && i < w.opt.Members {
+		s.byFile(i)
 	}
 	s.boot()
 	return s
@@ -85,7 +95,7 @@ func (s *server) boot() {
 	s.power = running
 	s.inbox = nil
 	s.mem = memory{
-		serverID: 1, domain: 0, layout: autoinc.Layout{Offset: 1, Stride: 1}, readOnly: true,
+		serverID: s.file.serverID, domain: s.file.domain, layout: s.file.layout, readOnly: true,
 		settings: topology.Settings{
 			LogBin: true, LogReplica: true, LogReplicaInFile: true, RowFormat: true, ReadOnlyInFile: true,
 			GTIDStrict: true, StrictDDL: true, NetTimeout: 2,

@@ -166,7 +166,7 @@ func adoptBack(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		}
 	}
 	if len(left) > 0 {
-		return commit(LeaveAdopt{Operation: op.ID}, "the servers receive as before, but for %s: see there that it follows whom it did, and start its replica threads", strings.Join(left, "; "))
+		return commit(LeaveAdopt{Operation: op.ID}, "the servers receive as before, but for %s: see there that it follows whom it did, and start its replica threads; on a MariaDB, once what it holds is noted as applied (docs/adopt.md)", strings.Join(left, "; "))
 	}
 	return commit(LeaveAdopt{Operation: op.ID}, "each server receives as before")
 }
