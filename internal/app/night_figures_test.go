@@ -3,9 +3,11 @@ package app_test
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,18 +59,24 @@ func startNight(t *testing.T) *night {
 	}
 	time.Sleep(2 * time.Second)
 	n := &night{r: r}
-	n.saturate(t, percent)
+	if n.rate, err = strconv.ParseFloat(cmp.Or(os.Getenv("SQLRING_NIGHT_RATE"), "0"), 64); err != nil {
+		t.Fatal(err)
+	}
+	if n.rate == 0 {
+		n.saturate(t, percent)
+	}
 	time.Sleep(3 * time.Second)
 	return n
 }
 
 // saturate finds out the most that the ring does for longer than a moment, by an open loop whose
 // rate rises until what is answered in time rises no more, twice. Each rate is held for a while:
-// what is done in a moment is still to be replicated. Fewer clients than it takes, or rates that
-// end where it could do more yet, would show too little.
+// what is done in a moment is still to be replicated. What was the most is then kept up for half
+// a minute, and what is answered of that counts. Fewer clients than it takes, or rates that end
+// where it could do more yet, would show too little.
 func (n *night) saturate(t *testing.T, percent int) {
 	t.Helper()
-	const lasts, steps, more = 10, 10, 1.03
+	const lasts, keeps, steps, more = 10, 30, 10, 1.03
 	peak := n.run(t, n.options(n.r.proxyAddr(), burst.Shape{{For: 20 * time.Second, From: 20, To: 1500}})).MaxGood
 	rate, flat := 0.7*peak, 0
 	for step := 0; step < steps && flat < 2; step++ {
@@ -84,6 +92,10 @@ func (n *night) saturate(t *testing.T, percent int) {
 	if flat < 2 {
 		t.Errorf("at %.0f/s it still did more than at less: %.0f/s is not the most", rate, n.rate)
 	}
+	time.Sleep(2 * time.Second)
+	moment := n.rate
+	n.rate = good(n.run(t, n.options(n.r.proxyAddr(), burst.Shape{{For: keeps * time.Second, From: moment, To: moment}})), 5, keeps)
+	t.Logf("kept up: %.0f/s of %.0f/s", n.rate, moment)
 	t.Logf("FIGURE night  %d %% of a core for each member: %.0f requests/s at the most (%.1f statements each), a peak of %.0f/s", percent, n.rate, perRequest, peak)
 }
 
@@ -91,15 +103,72 @@ func (n *night) options(addr string, shape burst.Shape) burst.Options {
 	return burst.Options{Addr: addr, User: "site", Password: "of cards", Shape: shape, Clients: 4000, Patience: 5 * time.Second, Good: 5 * time.Second, Retries: 3, Waiting: 50_000, Seed: 1}
 }
 
-func (n *night) run(t *testing.T, o burst.Options) burst.Result {
+// crowdEnv has the load of a process of clients, as JSON.
+const crowdEnv = "SQLRING_NIGHT_CROWD"
+
+// run has the crowd come, from a process of its own: the node's is not to wait behind thousands
+// of clients in one scheduler, and the kernel shares the cores out among processes.
+func (n *night) run(t *testing.T, o burst.Options) (result burst.Result) {
 	t.Helper()
+	of, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestFigureCrowd$", "-test.v")
+	cmd.Env = append(os.Environ(), crowdEnv+"="+string(of))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	_, line, _ := strings.Cut(string(out), "RESULT ")
+	line, _, _ = strings.Cut(line, "\n")
+	if err := json.Unmarshal([]byte(line), &result); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return result
+}
+
+// TestFigureCrowd is a process of clients.
+func TestFigureCrowd(t *testing.T) {
+	of := os.Getenv(crowdEnv)
+	if of == "" {
+		t.Skip("a process of make night")
+	}
+	var o burst.Options
+	if err := json.Unmarshal([]byte(of), &o); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	result, err := burst.Run(ctx, o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return result
+	told, err := json.Marshal(result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("\nRESULT %s\n", told)
+}
+
+// cpu is the CPU time that a process has used (proc(5): fields 14 and 15, in hundredths of a
+// second).
+func cpu(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	user, errUser := strconv.Atoi(fields[11])
+	system, errSystem := strconv.Atoi(fields[12])
+	if errUser != nil || errSystem != nil {
+		t.Fatalf("/proc/%d/stat: %s", pid, text)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
 // asked is how many statements both members were asked by anybody.
@@ -148,7 +217,7 @@ func TestFigureOpenLoop(t *testing.T) {
 	time.Sleep(idle)
 	background := float64(n.asked(t)-began) / idle.Seconds()
 	for _, times := range []float64{1, 2, 4, 10} {
-		for _, way := range []string{"absorb", "shed", "direct"} {
+		for _, way := range strings.Split(cmp.Or(os.Getenv("SQLRING_NIGHT_WAYS"), "absorb,shed,direct"), ",") {
 			addr := n.r.proxyAddr()
 			if way == "direct" {
 				addr = n.r.servers[0].Addr
@@ -157,12 +226,20 @@ func TestFigureOpenLoop(t *testing.T) {
 			}
 			const lasts = 12 * time.Second
 			reads, before, at := n.reads(t), n.asked(t), time.Now()
+			worked := make([]time.Duration, len(n.r.servers))
+			for i, server := range n.r.servers {
+				worked[i] = cpu(t, server.PID())
+			}
 			result := n.run(t, n.options(addr, burst.Shape{{For: lasts, From: times * n.rate, To: times * n.rate}}))
 			reached := float64(n.asked(t)-before) - background*time.Since(at).Seconds()
 			t.Logf("FIGURE open loop %2.0f times %-6s goodput %4.0f/s (%.2f), p99 %5.0f ms, errors %4d, gave up %5d, statements that reached members %.2f of those meant",
 				times, way, good(result, 3, 11), good(result, 3, 11)/n.rate, result.Total.P99MS, result.Total.Errors, result.Total.GaveUp, reached/perRequest/float64(result.Total.Offered))
 			for i, was := range reads {
 				t.Logf("reads at m%d: %d", i+1, n.reads(t)[i]-was)
+			}
+			t.Logf("by error %v; %s", result.ByError, ofEach(result))
+			for i, server := range n.r.servers {
+				t.Logf("m%d was at work for %.1f s of %s", i+1, (cpu(t, server.PID()) - worked[i]).Seconds(), lasts)
 			}
 			for _, series := range []string{"sqlring_proxy_spread_reads_total", "sqlring_proxy_awaited_reads_total", "sqlring_proxy_awaited_in_vain_reads_total"} {
 				t.Logf("%s %s", series, n.r.metric(t, series))

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,16 +26,16 @@ import (
 
 // startHAProxy puts HAProxy in front of a server, with at most 90 connections and a queue;
 // "" if it is not installed.
-func startHAProxy(t *testing.T, server string) string {
+func startHAProxy(t *testing.T, server string) (addr string, pid int) {
 	path, err := exec.LookPath("haproxy")
 	if err != nil {
-		return ""
+		return "", 0
 	}
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := free.Addr().String()
+	addr = free.Addr().String()
 	_ = free.Close()
 	cfg := filepath.Join(t.TempDir(), "haproxy.cfg")
 	text := fmt.Sprintf("global\n maxconn 6000\n nbthread 1\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 1h\n timeout server 1h\n timeout queue 1h\nlisten m\n bind %s\n server s %s maxconn 90\n", addr, server)
@@ -49,7 +48,7 @@ func startHAProxy(t *testing.T, server string) string {
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	time.Sleep(time.Second)
-	return addr
+	return addr, cmd.Process.Pid
 }
 
 func envInt(name string, otherwise int) int {
@@ -63,16 +62,18 @@ func TestFiguresOfBursts(t *testing.T) {
 	if os.Getenv("SQLRING_BURST") == "" {
 		t.Skip("figures for docs/performance.md: make burst")
 	}
+	places := envInt("SQLRING_BURST_LIMIT", 0) // 0: as many as the gate finds
 	// Its connections go while others are measured: they count in max_connections.
-	r := startReal(t, Config{MaxSessions: 8000, LinkIdle: 300 * time.Millisecond, Limits: Limits{PerAddress: -1, PerAccount: -1, Pending: -1}, UniqueKeys: figureKeys}, "max_connections=100", "innodb_flush_log_at_trx_commit=2", "sync_binlog=0")
+	r := startReal(t, Config{MaxSessions: 8000, LinkIdle: 300 * time.Millisecond, Limits: Limits{PerAddress: -1, PerAccount: -1, Pending: -1}, UniqueKeys: figureKeys, Gates: func() gate.Settings { return gate.Settings{Floor: places, Ceiling: places} }}, "max_connections=100", "innodb_flush_log_at_trx_commit=2", "sync_binlog=0")
 	r.server.Exec(t, "USE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, k INT NOT NULL) ENGINE=InnoDB; CREATE TABLE shop.hot (id INT PRIMARY KEY, c BIGINT NOT NULL) ENGINE=InnoDB; INSERT INTO shop.hot VALUES (1, 0); INSERT INTO shop.t SELECT seq, 0 FROM seq_1_to_10000; CREATE USER quiet@'%' IDENTIFIED BY '"+appPassword+"'; GRANT ALL ON *.* TO quiet@'%'")
 	r.world.setAccounts(native("app", "%", appPassword), native("quiet", "%", appPassword))
 	if percent := envInt("SQLRING_BURST_CPU", 0); percent > 0 {
 		r.server.Hold(t, percent)
 	}
 	peers := map[string]string{"direct": r.server.Addr, "sqlring": r.Addr()}
-	if addr := startHAProxy(t, r.server.Addr); addr != "" {
-		peers["haproxy"] = addr
+	processes := map[string]int{"sqlring": os.Getpid()} // which of them are proxies
+	if addr, pid := startHAProxy(t, r.server.Addr); addr != "" {
+		peers["haproxy"], processes["haproxy"] = addr, pid
 	}
 	rounds, lasts := envInt("SQLRING_BURST_ROUNDS", 3), time.Duration(envInt("SQLRING_BURST_SECONDS", 6))*time.Second
 	for _, c := range []load{
@@ -91,38 +92,30 @@ func TestFiguresOfBursts(t *testing.T) {
 			r.server.Exec(t, "SET GLOBAL max_connections=1000")
 		}
 		got := map[string][]figure{}
-		proxys := map[string]time.Duration{}
+		spent := map[string]costs{}
 		names := slices.Sorted(maps.Keys(peers))
+		if only := os.Getenv("SQLRING_BURST_PEER"); only != "" {
+			names = []string{only}
+		}
 		for range rounds {
 			for _, peer := range names {
 				c.Addr = peers[peer]
-				before := used(t)
-				got[peer] = append(got[peer], c.start(t)())
-				proxys[peer] += used(t) - before
+				before := costsOf(t, r.server.PID(), processes[peer])
+				f := c.start(t)()
+				after := costsOf(t, r.server.PID(), processes[peer])
+				got[peer] = append(got[peer], f)
+				spent[peer] = spent[peer].plus(after.less(before), f)
 				time.Sleep(1500 * time.Millisecond)
 			}
 			rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		}
 		for _, peer := range names {
 			f := middle(got[peer])
-			t.Logf("FIGURE %-25s %-8s %7.0f/s  p50 %8s  p99 %8s  %d served, %d errors", name, peer, f.Rate, f.P50.Round(time.Millisecond), f.P99.Round(time.Millisecond), f.Served, f.Errors)
-		}
-		all := 0.0
-		for _, f := range got["sqlring"] {
-			all += f.Rate * lasts.Seconds()
+			t.Logf("FIGURE %-25s %-8s %7.0f/s  p50 %8s  p99 %8s  %d served, %d errors; CPU us a transaction: %s", name, peer, f.Rate, f.P50.Round(time.Millisecond), f.P99.Round(time.Millisecond), f.Served, f.Errors, spent[peer])
 		}
 		g := r.Gates()[0]
-		t.Logf("FIGURE %-25s gate: limit %d, inflation %.2f, %d hot keys; the proxy takes %.0f us of CPU a transaction", name, g.Limit, g.Inflation, len(g.Hot), float64(proxys["sqlring"].Microseconds())/all)
+		t.Logf("FIGURE %-25s gate: limit %d, inflation %.2f, %d hot keys", name, g.Limit, g.Inflation, len(g.Hot))
 	}
-}
-
-// used is the CPU time that this process, the proxy's, has taken.
-func used(t *testing.T) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func middle(figures []figure) figure {

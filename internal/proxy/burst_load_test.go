@@ -29,6 +29,9 @@ type figure struct {
 	P99    time.Duration
 	Errors int
 	Served int
+
+	Transactions float64
+	CPU          time.Duration // of the clients' process
 }
 
 // load is clients without think time, each on a connection that it keeps.
@@ -128,7 +131,8 @@ func (l load) run(t *testing.T) figure {
 	}
 	all.Wait()
 	slices.Sort(latency)
-	f.Rate = float64(len(latency)-l.Clients+f.Served) / (l.Lasts - l.After).Seconds()
+	f.Transactions = float64(len(latency) - l.Clients + f.Served)
+	f.Rate = f.Transactions / (l.Lasts - l.After).Seconds()
 	f.P50, f.P99 = latency[len(latency)/2], latency[len(latency)*99/100]
 	return f
 }
@@ -191,6 +195,7 @@ func (l load) start(t *testing.T) func() figure {
 		if err := json.Unmarshal([]byte(result), &f); err != nil {
 			t.Fatalf("%v: %s", err, out.String())
 		}
+		f.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 		return f
 	}
 }

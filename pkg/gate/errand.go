@@ -15,7 +15,7 @@ type Errand struct {
 }
 
 const (
-	errandPause = 10 * time.Millisecond // who asks nothing for so long has begun something new
+	errandPause = 250 * time.Millisecond // who asks nothing for so long has begun something new
 	errandSteps = 8                     // statements that do not wait with those who are new
 )
 

@@ -291,7 +291,7 @@ func (g *Gate) Next(now Instant) *Waiter {
 		g.state.shed++
 		return w
 	}
-	if g.hopeless(w, now) && g.turns%oldestEvery != 0 {
+	if w.Since == 0 && g.hopeless(w, now) && g.turns%oldestEvery != 0 {
 		w = w.flow.last // who came last may still be served in time
 	}
 	g.patience.stayed(w.Account, w.underWay(now))
@@ -339,8 +339,8 @@ func (g *Gate) late(w *Waiter, now Instant) Refusal {
 	switch {
 	case g.past(w, now):
 		return PastDeadline
-	case g.set.Mode == Shed && w.Waited(now) > g.standing.allows(g.set.ShedWait):
-		return TooLong
+	case g.set.Mode == Shed && w.Since == 0 && w.Waited(now) > g.standing.allows(g.set.ShedWait):
+		return TooLong // who goes on with what was begun for him has all of the time
 	case now > w.Until:
 		return TooLong
 	}

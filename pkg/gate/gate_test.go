@@ -646,7 +646,7 @@ func TestAnErrandGoesOnElsewhere(t *testing.T) {
 		t.Errorf("it has waited since %d", since)
 	}
 	e.Rests(Read, ms(3020))
-	if e.Enters(ms(3031)); e != (Errand{}) {
+	if e.Enters(ms(3271)); e != (Errand{}) {
 		t.Errorf("after a pause: %+v", e)
 	}
 }

@@ -18,6 +18,8 @@ type member struct {
 	running     map[*job]float64
 	pace        float64 // what others on its machine leave to it, 0 to 1; 0: all
 	steps       int     // statements of what a client wants, one after the other; 0: one
+
+	think time.Duration // what a client takes from an answer to its next statement
 }
 
 type job struct {
@@ -26,7 +28,8 @@ type job struct {
 	began  Instant
 	waiter *Waiter
 	errand Errand
-	steps  int // that are left after this one
+	steps  int     // that are left after this one
+	next   Instant // when it comes, while its client thinks
 }
 
 // speed is how much of a statement each of n is done in a time in which one that is alone
@@ -72,6 +75,7 @@ func simulate(t *testing.T, s *Settings, m member, times float64, patience time.
 	}
 	var out outcome
 	waiting := map[*Waiter]*job{}
+	var thinking []*job
 	begin := func(j *job) {
 		j.began = now
 		m.running[j] = m.service.Seconds() * r.ExpFloat64()
@@ -117,6 +121,10 @@ func simulate(t *testing.T, s *Settings, m member, times float64, patience time.
 			out.intents++
 			come(&job{meant: now, class: Read, steps: max(1, m.steps) - 1})
 		}
+		for len(thinking) > 0 && thinking[0].next <= now {
+			come(thinking[0])
+			thinking = thinking[1:]
+		}
 		speed := m.speed()
 		for j, left := range m.running {
 			if left -= step.Seconds() * speed; left > 0 {
@@ -138,7 +146,8 @@ func simulate(t *testing.T, s *Settings, m member, times float64, patience time.
 				}
 			case j.steps > 0:
 				j.steps--
-				come(j)
+				j.next = now.Add(m.think)
+				thinking = append(thinking, j)
 			case measured:
 				out.good++
 			}
@@ -177,17 +186,20 @@ func TestGoodputStaysPastSaturation(t *testing.T) {
 		mode     Mode
 		patience time.Duration
 		steps    int
+		think    time.Duration
 	}{
-		{"shed, clients wait for a second", Shed, time.Second, 1},
-		{"absorb, clients wait for a minute", Absorb, time.Minute, 1},
-		{"absorb, clients wait for 3 s", Absorb, 3 * time.Second, 1},
-		{"shed, pages of five statements", Shed, time.Second, 5},
-		{"absorb, pages of five statements", Absorb, 3 * time.Second, 5},
+		{"shed, clients wait for a second", Shed, time.Second, 1, 0},
+		{"absorb, clients wait for a minute", Absorb, time.Minute, 1, 0},
+		{"absorb, clients wait for 3 s", Absorb, 3 * time.Second, 1, 0},
+		{"shed, pages of five statements", Shed, time.Second, 5, 0},
+		{"absorb, pages of five statements", Absorb, 3 * time.Second, 5, 0},
+		{"shed, pages of five statements, 100 ms between two", Shed, 2 * time.Second, 5, 100 * time.Millisecond},
+		{"absorb, pages of five statements, 100 ms between two", Absorb, 3 * time.Second, 5, 100 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, times := range []float64{1, 2, 4, 10} {
 				s, small := Settings{Mode: c.mode}, small
-				small.steps = c.steps
+				small.steps, small.think = c.steps, c.think
 				o := simulate(t, &s, small, times, c.patience)
 				if c.steps > 1 { // in one run of a hundred it is found too late how many are too many
 					runs := []outcome{o, simulate(t, &s, small, times, c.patience), simulate(t, &s, small, times, c.patience)}
