@@ -160,9 +160,13 @@ func (s *server) leave(c *commit, err error) {
 	}
 }
 
-// shut is SET GLOBAL read_only=1 with lock_wait_timeout=2.
+// shut is SET GLOBAL read_only=1 with lock_wait_timeout=2. A server that is closed already
+// waits for nobody.
 func (s *server) shut(c *conn, then func(error)) {
 	switch {
+	case s.mem.readOnly:
+		then(nil)
+		return
 	case s.mem.closing != nil:
 		then(errLockWait)
 		return

@@ -177,6 +177,11 @@ func TestReadOnlyWaitsBehindWaitingCommits(t *testing.T) {
 	if result != nil || !up.mem.readOnly {
 		t.Errorf("after disarm: %v, read_only %t (the one behind: %v)", result, up.mem.readOnly, behind.err)
 	}
+	up.mem.semi, result = true, errSilent
+	up.mem.commits = append(up.mem.commits, &commit{stage: stageWaiting})
+	if up.shut(nil, func(err error) { result = err }); result != nil {
+		t.Errorf("closed again behind a commit that waits: %v, want it at once", result)
+	}
 }
 
 // What was sent to a frozen server runs when it goes on, whoever has given up.

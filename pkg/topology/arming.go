@@ -72,9 +72,24 @@ func stalled(owner Member, acker Member, o Observations) bool {
 		own > 0 && seen.Earlier.Seq(owner.Domain()) == own && theirs.Seq(owner.Domain()) >= own
 }
 
-// upkeepSemiSync keeps the switch as ordered. An owner that goes on without an
-// acker is armed again once it has one, and the order says so after that was
-// read back.
+// answered reports whether the commits of a member are answered, or else the step that
+// orders and throws the switch (S97). SET GLOBAL read_only=1 waits behind those that are not,
+// and ends by its lock_wait_timeout: whatever closes a member would be tried without an end.
+func answered(s *Snapshot, m Member, o Observations, now time.Time) (Step, bool) {
+	acker, paired := s.Downstream(m.ID)
+	why := ackless(m, acker, o, now)
+	switch {
+	case why != "" && m.SemiSync != SemiSyncArmed:
+		return disarmed(s, m, o, now)
+	case why != "" && paired:
+		return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "%s", why), false
+	}
+	return Step{}, true // or the last of the ring, and its acker is being healed
+}
+
+// upkeepSemiSync keeps the switch as ordered, of a member whose commits are answered. An
+// owner that goes on without an acker is armed again once it has one, and the order says so
+// after that was read back.
 func upkeepSemiSync(s *Snapshot, m Member, o Observations, now time.Time) (Step, bool) {
 	acker, paired := s.Downstream(m.ID)
 	wanted := paired && (s.Owns(m.ID) || s.Inherits(m.ID)) && s.Ring.Durability == DurabilitySemiSync
@@ -83,12 +98,6 @@ func upkeepSemiSync(s *Snapshot, m Member, o Observations, now time.Time) (Step,
 		return disarmed(s, m, o, now)
 	case !wanted:
 		return Step{}, true // the last of the ring, and its acker is being healed
-	}
-	if why := ackless(m, acker, o, now); why != "" {
-		if m.SemiSync == SemiSyncArmed {
-			return commit(OrderSemiSync{Member: m.ID, From: SemiSyncArmed, To: SemiSyncDegraded}, "%s", why), false
-		}
-		return disarmed(s, m, o, now)
 	}
 	if _, linked := follow(s, acker, m, true, o, now); !linked && m.SemiSync != SemiSyncArmed {
 		return disarmed(s, m, o, now) // the acker's turn comes; nothing may wait for it meanwhile
@@ -133,7 +142,8 @@ func ackless(m, acker Member, o Observations, now time.Time) string {
 }
 
 // ackersConnected orders off the semi-sync of an owner whose acker has gone: while
-// an operation runs nobody mends that link, and every commit would wait for it.
+// an operation runs nobody mends that link, but a move that gets ready (S98), and every commit
+// would wait for it.
 func ackersConnected(s *Snapshot, alive []Member, o Observations, now time.Time) (Step, bool) {
 	for _, m := range alive {
 		acker, _ := s.Downstream(m.ID)

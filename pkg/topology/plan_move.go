@@ -93,7 +93,7 @@ func nextMove(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	}
 	switch op.Cursor {
 	case MoveReady:
-		return mv.ready()
+		return mv.relinked(mv.ready())
 	case MoveDrain:
 		return mv.drain()
 	case MoveFence:
@@ -185,6 +185,25 @@ func (mv move) ready() Step {
 		return do(mv.to.ID, openAction(mv.to), "it is to own %s, and is opened before writes have to wait for that", stoppedNames(mv.op))
 	}
 	return commit(DrainUnit{Operation: mv.op.ID}, "%s is open and has caught up", mv.to.ID)
+}
+
+// relinked is step, or what mends a link of the ring while that waits (S98): it may wait for
+// just that, and upkeep does not run beside a move.
+func (mv move) relinked(step Step) Step {
+	if step.Kind != StepWait {
+		return step
+	}
+	for _, m := range mv.s.Members {
+		seen, good := mv.o.Good(m.ID, mv.now)
+		if !good || m.State != MemberActive || seen.Boot != m.Boot || unprepared(mv.s, m, seen) != "" {
+			continue
+		}
+		link, fine := upkeepLink(mv.s, m, seen, mv.o, mv.now)
+		if !fine && (link.Kind == StepDo || link.Kind == StepCommit) {
+			return link
+		}
+	}
+	return step
 }
 
 // ackerThere reports whether the new owner can be armed once it has everything.
@@ -359,6 +378,9 @@ func (mv move) handOver() Step {
 // back gives the unit back to its old owner, which has everything.
 func (mv move) back() Step {
 	if why := unprepared(mv.s, mv.from, mv.old); why != "" {
+		if step, ok := answered(mv.s, mv.from, mv.o, mv.now); !ok {
+			return step // of another unit: to close it waits behind them
+		}
 		return do(mv.from.ID, prepareAction(mv.s, mv.from, false), "%s", why)
 	}
 	if mv.old.ReadOnly {

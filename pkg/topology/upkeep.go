@@ -116,6 +116,9 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	if !good {
 		return wait("%s", judge(s, m, o, now).why)
 	}
+	if step, ok := answered(s, m, o, now); !ok { // to close it, and so to prepare it, waits behind its commits
+		return step
+	}
 	inherits, holds := s.Inherits(m.ID), s.Owns(m.ID) || s.Inherits(m.ID)
 	if why := unprepared(s, m, seen); why != "" {
 		if !seen.ReadOnly {
