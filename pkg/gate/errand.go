@@ -16,7 +16,7 @@ type Errand struct {
 
 const (
 	errandPause = 250 * time.Millisecond // who asks nothing for so long has begun something new
-	errandSteps = 8                     // statements that do not wait with those who are new
+	errandSteps = 8                      // statements that do not wait with those who are new
 )
 
 // Rests takes in that a place of class c is given back while others wait.
