@@ -2,8 +2,6 @@ package mysqld_test
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -56,7 +54,7 @@ func TestRestartedServerWhoseFileHasEqualIdsIsNotPrepared(t *testing.T) {
 	if err := back.Beat(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	back.inFile(t, "server_id=11", "gtid_domain_id=11")
+	back.InFile(t, "server_id=11", "gtid_domain_id=11")
 	back.Kill()
 	back.RestartNow(t)
 	mysqltest.Eventually(t, "the hands are taken again", func() error { return back.Execute(t.Context(), kind(topology.ActSeize)) })
@@ -91,17 +89,4 @@ func TestRestartedServerWhoseFileHasEqualIdsIsNotPrepared(t *testing.T) {
 		t.Error(err)
 	}
 	other.caughtUp(t, back)
-}
-
-// inFile adds lines to the server's config file, for its next process.
-func (n *node) inFile(t *testing.T, lines ...string) {
-	t.Helper()
-	file, err := os.OpenFile(filepath.Join(n.Dir, "my.cnf"), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = file.WriteString("\n[mysqld]\n" + strings.Join(lines, "\n") + "\n")
-	if err := errors.Join(err, file.Close()); err != nil {
-		t.Fatal(err)
-	}
 }
