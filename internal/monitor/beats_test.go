@@ -6,7 +6,7 @@ import (
 )
 
 // TestHeartbeatsNameTheIdentityThatIsIssuedNow: the loop of a member outlives a renewal of its
-// identity, and the server refuses a heartbeat that names another one than it carries (S97).
+// identity, and the server refuses a heartbeat that names another one than it carries (S99).
 func TestHeartbeatsNameTheIdentityThatIsIssuedNow(t *testing.T) {
 	run(t, func(t *testing.T, _ *Monitor, s *servers, state *fixed) {
 		as := func() (id uint32, beats int) {

@@ -10,7 +10,7 @@ import (
 // Beat writes number seq into this node's heartbeat row of the member: a logged
 // write, which the ring carries to all. It is written by a server that carries the
 // identity that was issued to the member, and by no other: the server itself compares,
-// since the process that was seen may have ended since (S97). It shows what no question does, a full
+// since the process that was seen may have ended since (S99). It shows what no question does, a full
 // disk and a commit that nobody acknowledges, and therefore it may hang: it
 // returns when ctx ends, or after Config.Probe, and throws its connection away.
 // The server may still be committing then; until it has ended that, no further

@@ -133,7 +133,7 @@ func stranger(o topology.Observation, a topology.Action) string {
 // identified says why a server must not write or follow anybody yet, "" if it carries
 // the identity that was issued to it, which a names. That it carries one does not do:
 // a restarted MariaDB has what its config file says, which may be a server_id that is
-// the gtid_domain_id too, and has lost every other setting (S97). A restarted MySQL has
+// the gtid_domain_id too, and has lost every other setting (S99). A restarted MySQL has
 // lost the mark that it was prepared; its server_id is seen as 0.
 func identified(o topology.Observation, a topology.Action) string {
 	mysql := o.Version.Flavour == topology.FlavourMySQL

@@ -45,7 +45,7 @@ func TestStartedServerKnowsWhatItWroteUnderAnotherIdentity(t *testing.T) {
 
 // TestRestartedServerWhoseFileHasEqualIdsIsNotPrepared: the config file of a member gives one
 // number for server_id and gtid_domain_id, as an identity is, and another one than was issued
-// (S97). A node that has not seen the restart writes nothing there, and starts nothing: a
+// (S99). A node that has not seen the restart writes nothing there, and starts nothing: a
 // heartbeat of the file's identity would come round as 1950, and what the member wrote before
 // is not known there for its own.
 func TestRestartedServerWhoseFileHasEqualIdsIsNotPrepared(t *testing.T) {

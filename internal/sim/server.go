@@ -89,7 +89,7 @@ func newServer(w *World, i int) *server {
 }
 
 // equalIDs gives some servers a config file that has one number for server_id and
-// gtid_domain_id, as an identity of a ring has: that proves nothing (S97). What else was
+// gtid_domain_id, as an identity of a ring has: that proves nothing (S99). What else was
 // drawn of the seed stays.
 func (s *server) equalIDs(i int) {
 	if rand.New(rand.NewPCG(s.w.opt.Seed, 0xf11e+uint64(i))).IntN(3) == 0 {

@@ -119,7 +119,7 @@ func refuseUnprepared(d *deed, then func(error)) {
 	then(nil)
 }
 
-// carries is whether the process has that identity, as the server itself compares it (S97).
+// carries is whether the process has that identity, as the server itself compares it (S99).
 func (s *server) carries(issued uint32) bool {
 	if s.w.opt.Mutation.EqualIDs {
 		return s.mem.domain == s.mem.serverID

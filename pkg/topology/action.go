@@ -28,7 +28,7 @@ const (
 	// threads that do not run are started. Acker says whether it acknowledges to
 	// its upstream (rpl_semi_sync_slave_enabled); if that is to change, the
 	// receiver is restarted while the applier runs. Whoever does not carry Identity is
-	// refused: it was restarted, or not prepared (S97).
+	// refused: it was restarted, or not prepared (S99).
 	ActFollow
 	// ActStopReceiver stops the receiver alone; the applier runs on. If it stands still, it
 	// is refused unless all that is received and not applied is within Elsewhere.

@@ -4,7 +4,7 @@ import "testing"
 
 // TestShutStartsNobodyWhoWasRestarted: whoever has to be shut and has received what it has not
 // applied is started only under its own identity; a process with its config file's ids is
-// refused that (S97), and its receiver is stopped as it stands.
+// refused that (S99), and its receiver is stopped as it stands.
 func TestShutStartsNobodyWhoWasRestarted(t *testing.T) {
 	m := Member{ID: "m2", Addr: "m2:3306", State: MemberDown, Identity: 102, Boot: 2}
 	for _, tt := range []struct {
