@@ -293,3 +293,129 @@ func (p *proxyWriters) end() []error {
 	p.directly.end()
 	return p.errs
 }
+
+// TestAdoptIsAbortedWithAServerKilledWhileItWasTakenOver: m2 has the identity that the adoption
+// gave it, takes writes under it, and is killed before its token is stamped. Its next process has
+// its file's ids, and does not know those writes for its own when they come round. The abort has
+// it note them before it starts its threads (S96): no row is there twice, none is missing, and
+// the circle replicates.
+func TestAdoptIsAbortedWithAServerKilledWhileItWasTakenOver(t *testing.T) {
+	mysqltest.OnlyMariaDB(t, "a MySQL passes over what it has executed, and keeps its server_id")
+	beside(t)
+	r := &rig{servers: mysqltest.StartRing(t, 3), cfg: nodeConfig(t)}
+	for i, s := range r.servers { // as circle sets them
+		s.InFile(t, fmt.Sprintf("server_id=%d", 11+i), fmt.Sprintf("gtid_domain_id=%d", 21+i), "gtid_strict_mode=0",
+			"auto_increment_increment=3", fmt.Sprintf("auto_increment_offset=%d", i+1))
+	}
+	before := r.startCircle(t, 3)
+	r.startNode(t)
+	const tries = 5
+	for try := 1; ; try++ {
+		own := r.killedWhileTakenOver(t)
+		if r.abortedAsItIsBack(t) {
+			t.Logf("FIGURE adopt    aborted with m2 killed in the midst of being taken over, restarted with %s under the new identity (try %d)", own, try)
+			break
+		}
+		if try == tries {
+			t.Fatalf("in %d tries the abort never was who started m2: nothing is shown", tries)
+		}
+	}
+	r.circles(t)
+	r.servers[1].Exec(t, "SET GLOBAL read_only=0") // its file closes it: the DBA opens it
+	time.Sleep(time.Second)                        // all go on writing
+	before.end()
+	r.circles(t)
+	r.untilEqual(t, "faults.w")
+	for _, s := range r.servers {
+		before.account(t, s)
+	}
+}
+
+// killedWhileTakenOver orders an adoption, and kills m2 as it has its new identity, has written
+// under it, and has not noted that. It returns its position in that domain.
+func (r *rig) killedWhileTakenOver(t *testing.T) (own string) {
+	t.Helper()
+	m2 := r.servers[1]
+	busy, err := m2.DB().Conn(t.Context()) // sessions that do something have a second to end it: so long it lasts
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = busy.ExecContext(t.Context(), "DO SLEEP(60)") // it ends with the server
+		_ = busy.Close()
+	}()
+	eventually(t, 10*time.Second, "the adoption is ordered", func() error {
+		_, err := r.client.Adopt(t.Context(), r.adoptRequest(), false)
+		return err
+	})
+	mysqltest.Eventually(t, "m2 writes under its new identity", func() error {
+		now := m2.Query(t, "SELECT CONCAT(@@global.gtid_domain_id, ',', @@global.gtid_binlog_pos)")
+		domain, position, _ := strings.Cut(now, ",")
+		for at := range strings.SplitSeq(position, ",") {
+			if domain != "22" && strings.HasPrefix(at, domain+"-") { // 22 is its file's
+				own = at
+				return nil
+			}
+		}
+		return errors.New(now)
+	})
+	m2.Kill()
+	<-ended
+	return own
+}
+
+// abortedAsItIsBack starts m2 and takes the adoption back. It reports false if that was not seen
+// to be back by then, and is started by the DBA, or was taken over again: the circle is as it was
+// then, and the schema is dropped.
+func (r *rig) abortedAsItIsBack(t *testing.T) bool {
+	t.Helper()
+	id := r.status(t).Operation.ID
+	m2 := r.servers[1]
+	m2.RestartNow(t)
+	if _, err := r.client.AbortOperation(t.Context(), id, "changed my mind"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 20*time.Second, "there is no ring", func() error {
+		st, err := r.client.Status(t.Context())
+		if err == nil && st.Ring != "" {
+			err = errors.New(r.why(t))
+		}
+		return err
+	})
+	switch {
+	case m2.Query(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE command IN ('Slave_IO', 'Slave_SQL')") == "0":
+		var held topology.Position // as docs/adopt.md says
+		for _, at := range []string{"@@gtid_slave_pos", "@@gtid_binlog_pos"} {
+			position, err := topology.ParsePosition(m2.Query(t, "SELECT "+at))
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = held.Union(position)
+		}
+		m2.Exec(t, "SET GLOBAL gtid_slave_pos='"+held.String()+"'; START SLAVE")
+	case m2.Query(t, "SELECT CONCAT(@@global.server_id, ' ', @@global.gtid_domain_id)") == "12 22":
+		return true
+	}
+	r.circles(t)
+	time.Sleep(300 * time.Millisecond) // the last heartbeat comes round
+	m2.Exec(t, "SET GLOBAL read_only=0")
+	for _, s := range r.servers {
+		s.Exec(t, "SET SESSION sql_log_bin=0; DROP DATABASE IF EXISTS sqlring; SET SESSION sql_log_bin=1")
+	}
+	return false
+}
+
+// circles waits until both threads of each server of a MariaDB circle run, and their upstream is there.
+func (r *rig) circles(t *testing.T) {
+	t.Helper()
+	for _, s := range r.servers {
+		eventually(t, 10*time.Second, s.Name+" receives and applies", func() error {
+			if n := s.Query(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE command IN ('Slave_IO', 'Slave_SQL') AND state NOT LIKE '%onnect%'"); n != "2" {
+				return fmt.Errorf("%s threads run", n)
+			}
+			return nil
+		})
+	}
+}

@@ -116,10 +116,12 @@ func (m *Monitor) beatLoop(ctx context.Context, member topology.Member) {
 			return
 		case <-timer.C:
 		}
-		if !m.beats(member.ID) {
+		intent, ok := m.beats(member.ID)
+		if !ok {
 			continue
 		}
 		seq++
+		member.Identity = intent.Identity // it may have been renewed since the loop began
 		m.beat(ctx, member, seq)
 	}
 }
@@ -135,17 +137,17 @@ func (m *Monitor) beat(ctx context.Context, member topology.Member, seq uint64) 
 	m.track(member.ID, func(t *lagguard.Track) { t.Ack(seq, time.Now()) })
 }
 
-// beats reports whether a member may be written to: it answered last time, has
-// the schema, and carries the identity that raft issued, so that no heartbeat is
+// beats returns the intent for a member that may be written to: it answered last time,
+// has the schema, and carries the identity that raft issued, so that no heartbeat is
 // ever logged under a stranger's; and it lacks nothing of its own, whose numbers a
 // MySQL would give out again.
-func (m *Monitor) beats(id topology.MemberID) bool {
+func (m *Monitor) beats(id topology.MemberID) (topology.Member, bool) {
 	intent, ok := m.snapshots.Snapshot().Member(id)
 	if !ok || !intent.Linked() {
-		return false
+		return intent, false
 	}
 	seen, _ := m.Observations().Of(id)
-	return seen.Reach == topology.ReachAnswers && seen.HasRing && seen.Carries(intent) && seen.Binlog.Covers(intent.Regain)
+	return intent, seen.Reach == topology.ReachAnswers && seen.HasRing && seen.Carries(intent) && seen.Binlog.Covers(intent.Regain)
 }
 
 func (m *Monitor) track(id topology.MemberID, edit func(*lagguard.Track)) {

@@ -55,6 +55,8 @@ type servers struct {
 	hangs   map[topology.MemberID]bool // writes wait for an acker
 	reads   int
 	boot    map[topology.MemberID]uint64 // token of the process, above what was admitted
+	carries map[topology.MemberID]uint32 // identity of the process, if it is not what the first snapshot says
+	beatAs  map[topology.MemberID]uint32 // the identity that the last heartbeat was to be written under
 }
 
 type arrival struct {
@@ -78,6 +80,9 @@ func (s *servers) Observe(ctx context.Context, m topology.Member) topology.Obser
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o.At, o.Reach, o.HasRing, o.ServerID, o.Domain = time.Now(), topology.ReachAnswers, true, m.Identity, m.Identity
+	if id := s.carries[m.ID]; id != 0 {
+		o.ServerID, o.Domain = id, id
+	}
 	o.Greeting, o.Boot = "10.11.19-MariaDB", s.boot[m.ID]
 	for _, origin := range []topology.MemberID{"m1", "m2"} {
 		var seen uint64
@@ -112,6 +117,7 @@ func (s *servers) Beat(ctx context.Context, m topology.Member, seq uint64) error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.beats[m.ID] = append(s.beats[m.ID], arrival{seq, time.Now()})
+	s.beatAs[m.ID] = m.Identity
 	return nil
 }
 
@@ -144,6 +150,7 @@ func run(t *testing.T, f func(t *testing.T, m *Monitor, s *servers, state *fixed
 		s := &servers{
 			beats: map[topology.MemberID][]arrival{}, stopped: map[topology.MemberID]time.Time{},
 			silent: map[topology.MemberID]bool{}, hangs: map[topology.MemberID]bool{},
+			carries: map[topology.MemberID]uint32{}, beatAs: map[topology.MemberID]uint32{},
 		}
 		m := New(Config{Node: "n1"}, state, s)
 		ctx, cancel := context.WithCancel(t.Context())

@@ -117,6 +117,7 @@ func TestRenewedIdentityDoesNotApplyItsOldTransactionsTwice(t *testing.T) {
 		t.Errorf("applied %q does not cover its own %q", o.Applied, o.Binlog)
 	}
 	up.do(t, a)
+	up.identity = 301
 	up.do(t, follow(down))
 	down.Exec(t, "SET GLOBAL read_only=0")
 	down.Exec(t, "INSERT INTO shop.nokey VALUES (2)")

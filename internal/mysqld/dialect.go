@@ -18,7 +18,7 @@ type dialect interface {
 
 	// beat writes one heartbeat row; false: the session's identity is not the
 	// server's, or the server has none, and nothing was written.
-	beat(ctx context.Context, c *conn, row topology.Beat) (bool, error)
+	beat(ctx context.Context, c *conn, issued uint32, row topology.Beat) (bool, error)
 	// beatWaits reports whether a heartbeat of that connection is still being
 	// committed.
 	beatWaits(ctx context.Context, c *conn, connection uint64) (bool, error)

@@ -40,9 +40,9 @@ var (
 	ErrHandsLost = errors.New("the hands were lost")
 	// ErrDeposed: a later leader has acted on the member.
 	ErrDeposed = errors.New("a later leader has taken the hands")
-	// ErrNoIdentity: the server does not carry an identity, so no heartbeat was
-	// written: it would be logged as a stranger's.
-	ErrNoIdentity = errors.New("the server carries no identity")
+	// ErrNoIdentity: the server does not carry the identity that was issued to the
+	// member, so no heartbeat was written: it would be logged as a stranger's.
+	ErrNoIdentity = errors.New("the server does not carry the identity that was issued to it")
 	// ErrPrivilege: the manager's account may not see what it has to. The remedy is
 	// the GRANT of docs/accounts.md.
 	ErrPrivilege = errors.New("the manager's account lacks a privilege")

@@ -31,7 +31,7 @@ func TestAFarMemberIsAskedOverTheConnectionOfTheProbeBefore(t *testing.T) {
 		}
 		return nil
 	})
-	mysqltest.Eventually(t, "a heartbeat is written", func() error { return far.Beat(t.Context(), 7) })
+	mysqltest.Eventually(t, "a heartbeat is written", func() error { return far.Beat(t.Context(), n.identity, 7) })
 	if accounts, err := far.Accounts(t.Context()); err != nil || len(accounts) == 0 {
 		t.Errorf("accounts: %v %v", accounts, err)
 	}

@@ -76,9 +76,9 @@ func (f *Fleet) Observe(ctx context.Context, m topology.Member) topology.Observa
 	return f.Member(m).Observe(ctx)
 }
 
-// Beat writes a heartbeat on m: see [Member.Beat].
+// Beat writes a heartbeat on m, under the identity of m: see [Member.Beat].
 func (f *Fleet) Beat(ctx context.Context, m topology.Member, seq uint64) error {
-	return f.Member(m).Beat(ctx, seq)
+	return f.Member(m).Beat(ctx, m.Identity, seq)
 }
 
 // Accounts reads the accounts of m: see [Member.Accounts].

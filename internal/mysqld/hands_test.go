@@ -18,7 +18,7 @@ func TestNextLeaderTakesTheHandsAndTheFirstStatementOfTheOldOneFails(t *testing.
 	n.do(t, n.prepare())
 	next := handle(t, n.Server, config())
 	next.Lead(2)
-	if err := next.Execute(t.Context(), open(9)); err != nil {
+	if err := next.Execute(t.Context(), n.issued(open(9))); err != nil {
 		t.Fatal(err)
 	}
 	// The old one sleeps until now. Its action does not land, neither at once nor
@@ -28,7 +28,7 @@ func TestNextLeaderTakesTheHandsAndTheFirstStatementOfTheOldOneFails(t *testing.
 	if o := n.see(t); o.ReadOnly || o.Boot != 9 {
 		t.Errorf("read_only %t, boot %d: the old leader's action landed", o.ReadOnly, o.Boot)
 	}
-	if err := next.Execute(t.Context(), open(10)); err != nil {
+	if err := next.Execute(t.Context(), n.issued(open(10))); err != nil {
 		t.Errorf("the new leader was disturbed: %v", err)
 	}
 	n.Lead(3) // it is elected again

@@ -28,7 +28,7 @@ func TestBeatsGoRoundTheRing(t *testing.T) {
 	}
 	other := config()
 	other.Node = "n2"
-	if err := handle(t, b.Server, other).Beat(t.Context(), 8); err != nil {
+	if err := handle(t, b.Server, other).Beat(t.Context(), b.identity, 8); err != nil {
 		t.Fatal(err)
 	}
 	want := []topology.Beat{{Origin: "m1", Node: "n1", Seq: 3}, {Origin: "m2", Node: "n1", Seq: 3}, {Origin: "m2", Node: "n2", Seq: 8}}
@@ -58,6 +58,10 @@ func TestBeatIsNeverWrittenUnderAStrangersIdentity(t *testing.T) {
 	a := n.prepare()
 	a.Identity, a.Retired, a.Fresh = 201, []uint32{101}, false
 	n.do(t, a)
+	if err := n.Beat(t.Context(), 2); !errors.Is(err, mysqld.ErrNoIdentity) {
+		t.Errorf("a node that knows the earlier identity wrote: %v", err)
+	}
+	n.identity = 201
 	if err := n.Beat(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}

@@ -219,7 +219,7 @@ func TestHandsOfWhoDiedInTheMidstOfAStop(t *testing.T) {
 		t.Errorf("the hands were taken after %s", took)
 	}
 	before := down.see(t).Link
-	for _, a := range []topology.Action{kind(topology.ActDetach), follow(up)} {
+	for _, a := range []topology.Action{kind(topology.ActDetach), down.issued(follow(up))} {
 		if err := next.Execute(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}

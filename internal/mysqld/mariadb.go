@@ -47,15 +47,15 @@ func (mariaDB) session(ctx context.Context, c *conn, why purpose) error {
 	return nil
 }
 
-// beat guards the write by the session's identity: a session keeps the server
-// and domain id of the moment when it connected, and under a stranger's the ring
-// would drop the row silently. 0 is a server that has none (DESIGN: it was
-// restarted and not prepared yet).
-func (mariaDB) beat(ctx context.Context, c *conn, row topology.Beat) (bool, error) {
-	t, err := c.query(ctx, `INSERT INTO sqlring.heartbeat (member, node, seq) SELECT ?, ?, ? FROM DUAL
-		WHERE @@session.gtid_domain_id=@@global.gtid_domain_id AND @@session.server_id=@@global.server_id
-		AND @@global.gtid_domain_id=@@global.server_id
-		ON DUPLICATE KEY UPDATE seq=VALUES(seq); SELECT ROW_COUNT()`,
+// beat guards the write by the session's identity and the server's: a session keeps
+// the server and domain id of the moment when it connected, and under a stranger's the
+// ring would drop the row silently. A server that was restarted and not prepared yet has
+// its config file's, which may be anything but those that were issued to it.
+func (mariaDB) beat(ctx context.Context, c *conn, issued uint32, row topology.Beat) (bool, error) {
+	t, err := c.query(ctx, fmt.Sprintf(`INSERT INTO sqlring.heartbeat (member, node, seq) SELECT ?, ?, ? FROM DUAL
+		WHERE @@session.gtid_domain_id=%[1]d AND @@session.server_id=%[1]d
+		AND @@global.gtid_domain_id=%[1]d AND @@global.server_id=%[1]d
+		ON DUPLICATE KEY UPDATE seq=VALUES(seq); SELECT ROW_COUNT()`, issued),
 		string(row.Origin), string(row.Node), row.Seq)
 	return t.value() != "0", err
 }

@@ -122,25 +122,30 @@ func refuseNothing(topology.Observation, topology.Action) string { return "" }
 
 // stranger says that a server is not the one that an action is meant for, "" if it
 // is: it was restarted, or given another identity, since the action was decided.
+// An action without an identity is meant for whatever server is there.
 func stranger(o topology.Observation, a topology.Action) string {
-	if a.Identity != 0 && o.ServerID != a.Identity {
-		return fmt.Sprintf("its server_id is %d, not %d: it was restarted", o.ServerID, a.Identity)
-	}
-	return ""
-}
-
-// identified says why a server must not write or follow anybody yet, "" if it
-// carries an identity. A restarted MariaDB has domain 0, and has lost every other
-// setting as well. A restarted MySQL has lost the mark that it was prepared.
-func identified(o topology.Observation) string {
-	if o.Version.Flavour == topology.FlavourMySQL {
-		if o.ServerID == 0 {
-			return "it carries no identity: it was not prepared since it was started"
-		}
+	if a.Identity == 0 {
 		return ""
 	}
-	if o.Domain == 0 || o.Domain != o.ServerID {
-		return fmt.Sprintf("it carries no identity: server_id is %d, gtid_domain_id %d", o.ServerID, o.Domain)
+	return identified(o, a)
+}
+
+// identified says why a server must not write or follow anybody yet, "" if it carries
+// the identity that was issued to it, which a names. That it carries one does not do:
+// a restarted MariaDB has what its config file says, which may be a server_id that is
+// the gtid_domain_id too, and has lost every other setting (S99). A restarted MySQL has
+// lost the mark that it was prepared; its server_id is seen as 0.
+func identified(o topology.Observation, a topology.Action) string {
+	mysql := o.Version.Flavour == topology.FlavourMySQL
+	switch {
+	case a.Identity == 0:
+		return "it is not said which identity was issued to it"
+	case mysql && o.ServerID == 0:
+		return fmt.Sprintf("it does not carry the identity that was issued to it, %d: it was not prepared since it was started", a.Identity)
+	case mysql && o.ServerID != a.Identity:
+		return fmt.Sprintf("it does not carry the identity that was issued to it, %d: its server_id is %d", a.Identity, o.ServerID)
+	case !mysql && (o.ServerID != a.Identity || o.Domain != a.Identity):
+		return fmt.Sprintf("it does not carry the identity that was issued to it, %d: its server_id is %d, its gtid_domain_id %d; it was restarted, or not prepared yet", a.Identity, o.ServerID, o.Domain)
 	}
 	return ""
 }

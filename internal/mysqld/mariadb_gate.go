@@ -20,10 +20,7 @@ func lacksOpen(o topology.Observation, a topology.Action) string {
 }
 
 func refuseOpen(o topology.Observation, a topology.Action) string {
-	if why := identified(o); why != "" {
-		return why
-	}
-	if why := stranger(o, a); why != "" {
+	if why := identified(o, a); why != "" {
 		return why
 	}
 	if err := o.Layout.Validate(); err != nil {

@@ -65,7 +65,7 @@ func refuseFollow(o topology.Observation, a topology.Action) string {
 	if err := topology.ValidAddr(a.Upstream); err != nil {
 		return err.Error()
 	}
-	if why := identified(o); why != "" {
+	if why := identified(o, a); why != "" {
 		return why
 	}
 	if o.Link.Upstream != "" && o.Link.Upstream != a.Upstream {

@@ -23,7 +23,7 @@ func lacksArm(o topology.Observation, _ topology.Action) string {
 // refuseArm knows this member only. Whether its acker is ahead, in which case it
 // would never acknowledge, is the controller's to see.
 func refuseArm(o topology.Observation, a topology.Action) string {
-	if why := stranger(o, a); why != "" {
+	if why := identified(o, a); why != "" {
 		return why
 	}
 	switch {
@@ -32,7 +32,7 @@ func refuseArm(o topology.Observation, a topology.Action) string {
 	case !o.Settings.EndlessWait || !o.Settings.AfterSync:
 		return "its semi-sync would give up by itself, or acknowledge too early: prepare it first"
 	}
-	return identified(o)
+	return ""
 }
 
 func runArm(ctx context.Context, w work, _ topology.Observation, _ topology.Action) error {

@@ -65,10 +65,10 @@ func requireOf(word string) topology.RequireKind {
 // out again. A session that is older than the server's identity logs the earlier
 // server_id, which does no harm here: events are told by their GTIDs, and what a member
 // has lost of its own came under the identity before.
-func (mySQL) beat(ctx context.Context, c *conn, row topology.Beat) (bool, error) {
+func (mySQL) beat(ctx context.Context, c *conn, issued uint32, row topology.Beat) (bool, error) {
 	t, err := c.query(ctx, fmt.Sprintf(`INSERT INTO sqlring.heartbeat (member, node, seq) SELECT ?, ?, ? FROM DUAL
-		WHERE @@global.%s.key_cache_age_threshold=@@global.server_id*%d
-		ON DUPLICATE KEY UPDATE seq=VALUES(seq); SELECT ROW_COUNT()`, identityCache, cacheUnit),
+		WHERE @@global.server_id=%d AND @@global.%s.key_cache_age_threshold=@@global.server_id*%d
+		ON DUPLICATE KEY UPDATE seq=VALUES(seq); SELECT ROW_COUNT()`, issued, identityCache, cacheUnit),
 		string(row.Origin), string(row.Node), row.Seq)
 	if isNumber(err, errReadOnly) { // as it boots; looked at before the condition is
 		mark, err2 := c.query(ctx, fmt.Sprintf("SELECT @@global.%s.key_cache_age_threshold", identityCache))

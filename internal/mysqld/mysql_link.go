@@ -19,7 +19,7 @@ func refuseFollowMySQL(o topology.Observation, a topology.Action) string {
 	if err := topology.ValidAddr(a.Upstream); err != nil {
 		return err.Error()
 	}
-	if why := identified(o); why != "" {
+	if why := identified(o, a); why != "" {
 		return why
 	}
 	if o.Link.Upstream != "" && o.Link.Upstream != a.Upstream && o.Link.Receiver != topology.ThreadStopped {

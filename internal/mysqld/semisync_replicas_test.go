@@ -111,6 +111,7 @@ func TestReplicasOfARenewedIdentityAndOfALink(t *testing.T) {
 	renewed := down.prepare()
 	renewed.Identity, renewed.Retired, renewed.Fresh = 302, []uint32{102}, false
 	down.do(t, renewed)
+	down.identity = 302
 	down.do(t, follow(up))
 	up.pulledBy(t, 1, 302)
 }

@@ -81,13 +81,13 @@ func refuseSlot(o topology.Observation, a topology.Action) string {
 	if err := a.Layout.Validate(); err != nil {
 		return err.Error()
 	}
-	if why := identified(o); why != "" {
+	if why := identified(o, a); why != "" {
 		return why
 	}
 	if !a.Layout.Within(o.Layout) && !o.Layout.Within(a.Layout) {
 		return fmt.Sprintf("auto_increment is %s, of which %s is neither a part nor the whole: it has to be closed first", o.Layout, a.Layout)
 	}
-	return stranger(o, a)
+	return ""
 }
 
 // runSlot sets the layout, and then notes an id that was given out after that. The number

@@ -1,6 +1,7 @@
 package mysqld_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,6 +90,24 @@ func (n *node) domain(t testing.TB) uint32 {
 
 func (n *node) prepare() topology.Action {
 	return topology.Action{Kind: topology.ActPrepare, Identity: n.identity, Layout: n.slot, Fresh: true}
+}
+
+// Beat writes a heartbeat under the identity that the test has issued.
+func (n *node) Beat(ctx context.Context, seq uint64) error {
+	return n.Member.Beat(ctx, n.identity, seq)
+}
+
+// Execute fills in the identity that the test has issued, where an action asks for it.
+func (n *node) Execute(ctx context.Context, a topology.Action) error {
+	return n.Member.Execute(ctx, n.issued(a))
+}
+
+func (n *node) issued(a topology.Action) topology.Action {
+	switch a.Kind {
+	case topology.ActFollow, topology.ActOpen, topology.ActArm, topology.ActSlot:
+		a.Identity = cmp.Or(a.Identity, n.identity)
+	}
+	return a
 }
 
 // do executes an action or fails the test.

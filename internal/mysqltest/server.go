@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,6 +130,20 @@ func (s *Server) RestartNow(t testing.TB) {
 	}
 	Eventually(t, "server "+s.Name+" answers after its restart", func() error { return s.db.PingContext(ctx) })
 	s.ending.again()
+}
+
+// InFile adds lines to the [mysqld] section of the server's config file, for its next
+// process. Not for a MySQL.
+func (s *Server) InFile(t testing.TB, lines ...string) {
+	t.Helper()
+	file, err := os.OpenFile(filepath.Join(s.Dir, "my.cnf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.WriteString("\n[mysqld]\n" + strings.Join(lines, "\n") + "\n")
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Eventually calls check every 10 ms until it returns nil, for at most 10 s;

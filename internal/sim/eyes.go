@@ -140,7 +140,7 @@ func (e *eyes) beat(s *server) {
 		}
 		e.beating[s.id] = c
 		c.call(5*time.Minute, func(respond func(reply)) {
-			if c.serverID != s.mem.serverID || c.domain != s.mem.domain || c.domain != c.serverID {
+			if c.serverID != s.mem.serverID || c.domain != s.mem.domain || !s.carries(intent.Identity) {
 				respond(reply{err: errRule})
 				return
 			}

@@ -124,7 +124,7 @@ func TestCrashKeepsTheTail(t *testing.T) {
 	w.runUntil(2 * time.Second)
 	up.kill()
 	up.boot()
-	if rows(up) != 1 || up.mem.semi || !up.mem.readOnly || up.mem.boot != 0 || up.mem.serverID != 1 {
+	if rows(up) != 1 || up.mem.semi || !up.mem.readOnly || up.mem.boot != 0 || up.mem.serverID != up.file.serverID {
 		t.Errorf("after the restart: %d rows, memory %+v; want the row, and a closed server that knows nothing", rows(up), up.mem)
 	}
 }

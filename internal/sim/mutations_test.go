@@ -117,6 +117,7 @@ func mutants() []mutant {
 		{Mutation{Name: "what was replayed is replayed again", Unmarked: true}, "I21", replaying},
 		{Mutation{Name: "sessions of before go on at a server that is taken over", KeepSessions: true}, "I10", adopting},
 		{Mutation{Name: "what a server holds is not noted before it is started again", StartUnnoted: true}, "I20", adoptingFlaky},
+		{Mutation{Name: "equal ids are taken for an identity", EqualIDs: true}, "I10", restless},
 		{Mutation{Name: "an adopted slot is not within what was given out", AnySlot: true}, "I2", adopting},
 		{Mutation{Name: "heartbeats come before their table", NoSchema: true, Seen: answering(func(w *World, o *topology.Observation) {
 			if op, _ := w.log.snap.Running(); op.Cursor == topology.AdoptSchema {
@@ -244,6 +245,9 @@ func adoptingFlaky(o *Options) {
 	adopting(o)
 	o.Flaky, o.Storm, o.Double = 0.12, time.Second, true
 }
+
+// restless has members restarted all the time, while nodes have not seen it yet.
+func restless(o *Options) { o.Nodes, o.Voters, o.Every = 4, 3, 500*time.Millisecond }
 
 func twoProxies(o *Options) {
 	o.Nodes, o.Voters, o.Members, o.Durability, o.Every = 2, 1, 3, topology.DurabilityAsync, 500*time.Millisecond

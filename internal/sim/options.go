@@ -122,6 +122,7 @@ type Mutation struct {
 	FailedUnknown bool // a proxy says "failed" where it does not know
 	StopBoth      bool // stopping the receiver stops and starts the applier too
 	KeepSessions  bool // sessions of before are not ended when a server is taken over
+	EqualIDs      bool // a server whose two ids are equal is taken for one that is prepared, whatever was issued to it
 	StartUnnoted  bool // what a server holds is not noted before its threads are started, as an adoption is given up
 	NoSchema      bool // a server gets the schema sqlring only when it is taken over
 	Unmarked      bool // a transaction is replayed whether its mark is there or not

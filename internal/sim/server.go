@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/sqlring/sqlring/pkg/autoinc"
@@ -82,8 +83,18 @@ func newServer(w *World, i int) *server {
 	if w.opt.Adopts && i < w.opt.Members {
 		s.byFile(i)
 	}
+	s.equalIDs(i)
 	s.boot()
 	return s
+}
+
+// equalIDs gives some servers a config file that has one number for server_id and
+// gtid_domain_id, as an identity of a ring has: that proves nothing (S99). What else was
+// drawn of the seed stays.
+func (s *server) equalIDs(i int) {
+	if rand.New(rand.NewPCG(s.w.opt.Seed, 0xf11e+uint64(i))).IntN(3) == 0 {
+		s.file.serverID, s.file.domain = uint32(11+i), uint32(11+i)
+	}
 }
 
 func (s *server) host() endpoint { return endpoint(s.id) }

@@ -109,14 +109,22 @@ func setIdentity(d *deed, then func(error)) {
 	then(nil)
 }
 
-// refuseUnprepared refuses a process that has no identity of the ring: a restart
-// has wiped it.
+// refuseUnprepared refuses a process that has not the identity that was issued to the
+// member: a restart has wiped it.
 func refuseUnprepared(d *deed, then func(error)) {
-	if m := d.s.mem; m.serverID <= 1 || m.domain != m.serverID {
-		then(fmt.Errorf("%w: server_id %d, gtid_domain_id %d", errRule, m.serverID, m.domain))
+	if !d.s.carries(d.a.Identity) {
+		then(fmt.Errorf("%w: server_id %d, gtid_domain_id %d, and %d was issued", errRule, d.s.mem.serverID, d.s.mem.domain, d.a.Identity))
 		return
 	}
 	then(nil)
+}
+
+// carries is whether the process has that identity, as the server itself compares it (S99).
+func (s *server) carries(issued uint32) bool {
+	if s.w.opt.Mutation.EqualIDs {
+		return s.mem.domain == s.mem.serverID
+	}
+	return s.mem.serverID == issued && s.mem.domain == issued
 }
 
 // claimOwn notes in the position that it has its own transactions, where both

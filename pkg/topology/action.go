@@ -27,7 +27,8 @@ const (
 	// and all that was received is applied. If it follows Upstream already, the
 	// threads that do not run are started. Acker says whether it acknowledges to
 	// its upstream (rpl_semi_sync_slave_enabled); if that is to change, the
-	// receiver is restarted while the applier runs.
+	// receiver is restarted while the applier runs. Whoever does not carry Identity is
+	// refused: it was restarted, or not prepared (S99).
 	ActFollow
 	// ActStopReceiver stops the receiver alone; the applier runs on. If it stands still, it
 	// is refused unless all that is received and not applied is within Elsewhere.
@@ -106,7 +107,7 @@ func (k ActionKind) String() string { return enumName(actionNames[:], int(k)) }
 // Kind; the others are zero.
 type Action struct {
 	Kind         ActionKind
-	Identity     uint32         // ActPrepare, ActAdopt: server_id and gtid_domain_id; ActOpen, ActArm: what it must have; ActReadTail: its own
+	Identity     uint32         // ActPrepare, ActAdopt: server_id and gtid_domain_id; ActFollow, ActOpen, ActArm, ActSlot: what it must have; ActReadTail: its own
 	Retired      []uint32       // ActPrepare, ActReadTail: identities that the member had before
 	Layout       autoinc.Layout // ActPrepare, ActReadTail, ActSlot
 	Fresh        bool           // ActPrepare: the member is new and empty

@@ -101,7 +101,7 @@ func (h heal) freeze() Step {
 			return applierFailed(m, seen)
 		}
 		if seen.Link.Applier == ThreadStopped && len(seen.Unapplied()) > 0 {
-			start := Action{Kind: ActFollow, Upstream: h.lost.Addr, UpstreamName: h.lost.ID, Acker: seen.Settings.AckerEnabled}
+			start := Action{Kind: ActFollow, Identity: m.Identity, Upstream: h.lost.Addr, UpstreamName: h.lost.ID, Acker: seen.Settings.AckerEnabled}
 			return do(m.ID, start, "its applier must run before its receiver is stopped")
 		}
 		return do(m.ID, Action{Kind: ActStopReceiver}, "nothing more may come from %s", h.lost.ID)

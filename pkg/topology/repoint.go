@@ -57,7 +57,7 @@ func pull(s *Snapshot, m, upstream Member, acker bool, o Observations, now time.
 		return unheard(m.ID, seen, now), false
 	}
 	link := seen.Link
-	action := Action{Kind: ActFollow, Upstream: upstream.Addr, UpstreamName: upstream.ID, Acker: acker}
+	action := Action{Kind: ActFollow, Identity: m.Identity, Upstream: upstream.Addr, UpstreamName: upstream.ID, Acker: acker}
 	start := "" // why the receiver is to be started where it stands already
 	if link.Upstream == upstream.Addr {
 		switch {
@@ -158,7 +158,7 @@ func drained(m Member, seen Observation) (Step, bool) {
 	case link.Applier == ThreadStopped && link.ApplierErrno != 0 && !outOfRoom(link.ApplierErrno):
 		return applierFailed(m, seen), false
 	case receives && link.Applier != ThreadRunning:
-		return do(m.ID, Action{Kind: ActFollow, Upstream: link.Upstream, Acker: seen.Settings.AckerEnabled}, "its applier must run before its receiver is stopped"), false
+		return do(m.ID, Action{Kind: ActFollow, Identity: m.Identity, Upstream: link.Upstream, Acker: seen.Settings.AckerEnabled}, "its applier must run before its receiver is stopped"), false
 	case receives:
 		return do(m.ID, Action{Kind: ActStopReceiver}, "what can still come from %s is fixed by this", link.Upstream), false
 	}
@@ -234,8 +234,8 @@ func shut(m Member, seen Observation) (Step, bool) {
 		return Step{}, true
 	case applierBroke(seen):
 		return applierFailed(m, seen), false
-	case seen.Link.Applier == ThreadStopped && len(seen.Unapplied()) > 0 && seen.Domain != 0:
-		return do(m.ID, Action{Kind: ActFollow, Upstream: seen.Link.Upstream, Acker: seen.Settings.AckerEnabled}, "its applier must run before its receiver is stopped"), false
+	case seen.Link.Applier == ThreadStopped && len(seen.Unapplied()) > 0 && seen.Carries(m):
+		return do(m.ID, Action{Kind: ActFollow, Identity: m.Identity, Upstream: seen.Link.Upstream, Acker: seen.Settings.AckerEnabled}, "its applier must run before its receiver is stopped"), false
 	}
 	return do(m.ID, Action{Kind: ActStopReceiver}, "it is out of the ring and must not acknowledge to anybody"), false
 }

@@ -399,6 +399,9 @@ func (sc *scenario) run(t *testing.T, until Cursor) string {
 		switch step.Kind {
 		case StepDo:
 			seen, _ := sc.obs.Of(step.Member)
+			if m, _ := sc.snap.Member(step.Member); step.Action.Kind == ActFollow && step.Action.Identity != m.Identity {
+				t.Errorf("%s: the identity that was issued is %d, the action says %d", step, m.Identity, step.Action.Identity) // the server refuses it (S99)
+			}
 			sc.obs = sc.obs.With(sc.effect(seen, step.Action))
 		case StepCommit:
 			if text := sc.applyBy(ByController+"n1", step.Change); text != "ok\n" {
