@@ -145,25 +145,30 @@ func TestFigureFrozen(t *testing.T) {
 	p := serve(t, w, Config{Gates: func() gate.Settings { return gate.Settings{} }})
 	lasts := time.Duration(envInt("SQLRING_BURST_SECONDS", 6)) * time.Second
 	var mu sync.Mutex
-	var is bool // frozen
-	took := map[bool][]time.Duration{}
+	during := 0 // 0: nobody is beside; 1: 300 are at work at the other member; 2: it is frozen
+	var took [3][]time.Duration
+	next := func() {
+		mu.Lock()
+		during++
+		mu.Unlock()
+	}
 	well := load{
-		Addr: p.Addr(), User: "app", Clients: 8, Lasts: 2*lasts + 2*time.Second, Does: "UPDATE shop.t SET k=k+1 WHERE id=1",
+		Addr: p.Addr(), User: "app", Clients: 8, Lasts: 3*lasts + 2*time.Second, Does: "UPDATE shop.t SET k=k+1 WHERE id=1",
 		each: func(d time.Duration) {
 			mu.Lock()
-			took[is] = append(took[is], d)
+			took[during] = append(took[during], d)
 			mu.Unlock()
 		},
 	}
 	stuck := load{Addr: p.Addr(), User: "app", Clients: 300, Lasts: 2*lasts + 3*time.Second, Does: "elsewhere"}
 	var all sync.WaitGroup
 	all.Go(func() { well.run(t) })
+	time.Sleep(lasts)
+	next()
 	frozen := stuck.start(t) // they connect while it is well
 	time.Sleep(lasts)
 	a.Freeze()
-	mu.Lock()
-	is = true
-	mu.Unlock()
+	next()
 	all.Wait()
 	a.Thaw()
 	frozen()
@@ -171,9 +176,12 @@ func TestFigureFrozen(t *testing.T) {
 		slices.Sort(of)
 		return of[len(of)*99/100]
 	}
-	if len(took[false]) == 0 || len(took[true]) == 0 {
-		t.Fatalf("%d statements before, %d while it was frozen", len(took[false]), len(took[true]))
+	for i, t0 := range took {
+		if len(t0) == 0 {
+			t.Fatalf("no statement in phase %d", i)
+		}
 	}
-	t.Logf("FIGURE one member frozen: p99 of the other %s beside 300 clients at work there, %s when it is frozen (%.2f times); %d and %d statements",
-		p99(took[false]).Round(10*time.Microsecond), p99(took[true]).Round(10*time.Microsecond), float64(p99(took[true]))/float64(p99(took[false])), len(took[false]), len(took[true]))
+	idle, busy, now := p99(took[0]), p99(took[1]), p99(took[2])
+	t.Logf("FIGURE one member frozen: p99 of the other %s while nobody is beside, %s beside 300 clients at work there, %s when it is frozen: %.2f and %.2f times; %d, %d and %d statements",
+		idle.Round(10*time.Microsecond), busy.Round(10*time.Microsecond), now.Round(10*time.Microsecond), float64(now)/float64(idle), float64(now)/float64(busy), len(took[0]), len(took[1]), len(took[2]))
 }
