@@ -50,6 +50,8 @@ type workload struct {
 	slots   []int // that members had; empty: 1 to 4
 	refused error // the last answer to a client that connects
 	broken  int   // client connections that broke
+
+	letGo [][2]time.Time // when a server answered commits that nobody else had, by an order of somebody
 }
 
 const (
@@ -268,6 +270,8 @@ func (w *workload) account(t *testing.T, s *mysqltest.Server) {
 func (w *workload) compare(t *testing.T, s *mysqltest.Server, done write, times int) {
 	t.Helper()
 	switch {
+	case done.outcome == ok && times == 0 && w.wasLetGo(done):
+		t.Logf("FIGURE let go by the server itself: client %d write %d", done.client, done.seq)
 	case done.outcome == ok && times == 0:
 		t.Errorf("DATA: %s: lost: client %d write %d was acknowledged at %s", s.Name, done.client, done.seq, done.end.Format("15:04:05.000"))
 	case done.outcome == failed && times > 0:
@@ -275,6 +279,12 @@ func (w *workload) compare(t *testing.T, s *mysqltest.Server, done write, times 
 	case times > 1:
 		t.Errorf("DATA: %s: client %d write %d is there %d times", s.Name, done.client, done.seq, times)
 	}
+}
+
+func (w *workload) wasLetGo(done write) bool {
+	return slices.ContainsFunc(w.letGo, func(between [2]time.Time) bool {
+		return done.end.After(between[0]) && done.end.Before(between[1])
+	})
 }
 
 func rows(t *testing.T, s *mysqltest.Server, query string) map[[2]int]int {

@@ -293,7 +293,7 @@ func TestRealConnectionAttributes(t *testing.T) {
 		if err := db.PingContext(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		got := f.query(t, "SELECT GROUP_CONCAT(ATTR_VALUE ORDER BY ATTR_NAME) FROM performance_schema.session_connect_attrs WHERE ATTR_NAME IN ('program_name','team')")
+		got := f.query(t, "SELECT GROUP_CONCAT(ATTR_VALUE ORDER BY ATTR_NAME) FROM performance_schema.session_connect_attrs WHERE ATTR_NAME IN ('program_name','team') AND PROCESSLIST_ID IN (SELECT PROCESSLIST_ID FROM performance_schema.session_connect_attrs WHERE ATTR_NAME='team')")
 		if got != "cards,sales" {
 			t.Errorf("got %q", got)
 		}
