@@ -33,7 +33,9 @@ func TestBurstsUniqueKeys(t *testing.T) {
 	fleet, m := fleetFor(t, n)
 	n.Exec(t, "SET GLOBAL read_only=0; CREATE DATABASE shop")
 	key := func(columns ...balancer.KeyColumn) balancer.UniqueKey { return balancer.UniqueKey{Columns: columns} }
-	col := func(name string, c balancer.Comparison) balancer.KeyColumn { return balancer.KeyColumn{Name: name, Compare: c} }
+	col := func(name string, c balancer.Comparison) balancer.KeyColumn {
+		return balancer.KeyColumn{Name: name, Compare: c}
+	}
 	const integer, folded, raw, unknown = balancer.CompareInteger, balancer.CompareFolded, balancer.CompareBytes, balancer.CompareUnknown
 	cases := []struct {
 		name, table string
