@@ -98,6 +98,30 @@ func TestOperatorErrors(t *testing.T) {
 	}
 }
 
+// TestMemberClosedToAllIsOpened: a MySQL that owns nothing and that somebody closes even to
+// administrators is left so, but it replicates on, and what is moved to it can be written.
+func TestMemberClosedToAllIsOpened(t *testing.T) {
+	if mysqltest.Flavour(t) != topology.FlavourMySQL {
+		t.Skip("ONLY-MYSQL: MariaDB 10.11 has no super_read_only")
+	}
+	r := startRig(t, 2)
+	db := r.takeoverPool(t)
+	to := r.servers[1-r.owner(t)]
+	to.Exec(t, "SET GLOBAL super_read_only=1")
+	for seq := range 2 {
+		if _, err := db.ExecContext(t.Context(), "INSERT INTO card (client, seq) VALUES (1, ?)", seq); err != nil {
+			t.Fatal(err)
+		}
+		if seq == 0 {
+			eventually(t, 5*time.Second, "both have it", func() error { return sameRows(t, r, "cards.card") })
+			r.move(t, "*", to.Name)
+		}
+	}
+	if got := to.Query(t, "SELECT CONCAT(@@global.read_only, @@global.super_read_only, ' ', COUNT(*)) FROM cards.card"); got != "00 2" {
+		t.Errorf("read_only, super_read_only, rows: %s", got)
+	}
+}
+
 func (r *rig) slips(t *testing.T, s slip) {
 	server := r.servers[s.on]
 	began := time.Now()
