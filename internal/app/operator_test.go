@@ -13,6 +13,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/api"
 	"github.com/sqlring/sqlring/internal/mysqltest"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // slip is something that a person does on a member by hand, past sqlring.
@@ -27,7 +28,11 @@ type slip struct {
 }
 
 // slips are put right by themselves. m1 owns everything, m3 follows m2 follows m1 follows m3.
-func slips() []slip {
+// They are what is typed at servers of the run's flavour.
+func slips(t *testing.T) []slip {
+	if mysqltest.Flavour(t) == topology.FlavourMySQL {
+		return slipsOfMySQL()
+	}
 	return []slip{
 		{name: "a closed member is opened", on: 1, types: "SET GLOBAL read_only=0", within: 5 * time.Second, mended: "@@global.read_only"},
 		{name: "the owner is closed", on: 0, types: "SET GLOBAL read_only=1", within: 5 * time.Second, mended: "NOT @@global.read_only"},
@@ -42,15 +47,39 @@ func slips() []slip {
 	}
 }
 
+// slipsOfMySQL are slips in the words of MySQL 9.7, which refuses MariaDB's (STOP SLAVE, CHANGE
+// MASTER TO, rpl_semi_sync_master_enabled). It has a second lock besides read_only, that
+// closes the owner too; at a member that is closed nobody takes it off, and it is none of
+// them. gtid_domain_id, of MariaDB, is not there; the other half of a server's identity is
+// server_uuid, which nobody can set. RESET BINARY LOGS AND GTIDS has a test of its own
+// ([TestBinlogIsEmptiedByHand]), as RESET MASTER has on MariaDB.
+func slipsOfMySQL() []slip {
+	const replicates = "(SELECT COUNT(*)=1 FROM performance_schema.replication_connection_status c JOIN performance_schema.replication_applier_status a USING (channel_name) WHERE c.service_state='ON' AND a.service_state='ON')"
+	return []slip{
+		{name: "a closed member is opened", on: 1, types: "SET GLOBAL read_only=0", within: 5 * time.Second, mended: "@@global.read_only"},
+		{name: "the owner is closed", on: 0, types: "SET GLOBAL read_only=1", within: 5 * time.Second, mended: "NOT @@global.read_only"},
+		{name: "the owner is closed to all", on: 0, types: "SET GLOBAL super_read_only=1", within: 5 * time.Second, mended: "NOT @@global.read_only AND NOT @@global.super_read_only"},
+		{name: "a slot is changed", on: 1, types: "SET GLOBAL auto_increment_offset=1", within: 5 * time.Second, mended: "@@global.auto_increment_offset=2"},
+		{name: "the owner's stride is changed", on: 0, types: "SET GLOBAL auto_increment_increment=1", within: 5 * time.Second, mended: "@@global.auto_increment_increment=16 AND NOT @@global.read_only"},
+		{name: "the identity is changed", on: 1, types: "SET GLOBAL server_id=77", within: 10 * time.Second, mended: "@@global.server_id=102"},
+		{name: "replication is stopped", on: 1, types: "STOP REPLICA", within: 5 * time.Second, mended: replicates},
+		{name: "half of it is stopped", on: 1, types: "STOP REPLICA SQL_THREAD", within: 5 * time.Second, mended: replicates},
+		{name: "replication is forgotten", on: 1, types: "STOP REPLICA; RESET REPLICA ALL", within: 10 * time.Second, mended: replicates},
+		{name: "another upstream is followed", on: 1, types: "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT=@m3; START REPLICA", within: 20 * time.Second, follows: "@m1"},
+		{name: "the owner follows another upstream", on: 0, types: "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT=@m2; START REPLICA", within: 20 * time.Second, follows: "@m3"},
+		{name: "semi-sync of the owner is switched off", on: 0, types: "SET GLOBAL rpl_semi_sync_source_enabled=0", within: 5 * time.Second, mended: "@@global.rpl_semi_sync_source_enabled"},
+	}
+}
+
 // TestOperatorErrors does by hand on members what is sqlring's to do, under load: each slip
 // is found, named in the step that mends it or in status, and put right; connections
 // stay, and nothing is lost or given out twice.
 func TestOperatorErrors(t *testing.T) {
-	mysqltest.OnlyMariaDB(t, "what is typed is MariaDB's")
 	r := startRig(t, 3)
 	w := r.startWorkload(t)
 	time.Sleep(500 * time.Millisecond)
-	for _, s := range slips() {
+	typed := slips(t)
+	for _, s := range typed {
 		t.Run(s.name, func(t *testing.T) { r.slips(t, s) })
 	}
 	r.secondCluster(t)
@@ -62,10 +91,34 @@ func TestOperatorErrors(t *testing.T) {
 	}
 	okN, failedN, unknownN, broken := w.counts()
 	t.Logf("FIGURE slips    %d of operators: %d writes acknowledged, %d failed (first: %s), %d unknown, %d connections broken, longest pause of a write %d ms",
-		len(slips()), okN, failedN, w.firstError(), unknownN, broken, w.longest(time.Time{}).Milliseconds())
+		len(typed), okN, failedN, w.firstError(), unknownN, broken, w.longest(time.Time{}).Milliseconds())
 	// Who writes at an owner that somebody closes is refused, or not answered; his connection stays.
 	if broken > 0 {
 		t.Errorf("%d connections broke", broken)
+	}
+}
+
+// TestMemberClosedToAllIsOpened: a MySQL that owns nothing and that somebody closes even to
+// administrators is left so, but it replicates on, and what is moved to it can be written.
+func TestMemberClosedToAllIsOpened(t *testing.T) {
+	if mysqltest.Flavour(t) != topology.FlavourMySQL {
+		t.Skip("ONLY-MYSQL: MariaDB 10.11 has no super_read_only")
+	}
+	r := startRig(t, 2)
+	db := r.takeoverPool(t)
+	to := r.servers[1-r.owner(t)]
+	to.Exec(t, "SET GLOBAL super_read_only=1")
+	for seq := range 2 {
+		if _, err := db.ExecContext(t.Context(), "INSERT INTO card (client, seq) VALUES (1, ?)", seq); err != nil {
+			t.Fatal(err)
+		}
+		if seq == 0 {
+			eventually(t, 5*time.Second, "both have it", func() error { return sameRows(t, r, "cards.card") })
+			r.move(t, "*", to.Name)
+		}
+	}
+	if got := to.Query(t, "SELECT CONCAT(@@global.read_only, @@global.super_read_only, ' ', COUNT(*)) FROM cards.card"); got != "00 2" {
+		t.Errorf("read_only, super_read_only, rows: %s", got)
 	}
 }
 
@@ -141,7 +194,7 @@ func (r *rig) withPorts(text string) string {
 // upstreamPort is the port of the server that s follows.
 func upstreamPort(t *testing.T, s *mysqltest.Server) (port string) {
 	t.Helper()
-	rows, err := s.DB().QueryContext(t.Context(), "SHOW SLAVE STATUS")
+	rows, err := s.DB().QueryContext(t.Context(), mysqltest.Words(t, "SHOW SLAVE STATUS"))
 	if err != nil {
 		return err.Error()
 	}
@@ -155,7 +208,7 @@ func upstreamPort(t *testing.T, s *mysqltest.Server) (port string) {
 		if err := rows.Scan(into...); err != nil {
 			t.Fatal(err)
 		}
-		port = values[slices.Index(names, "Master_Port")].String
+		port = values[slices.IndexFunc(names, func(name string) bool { return name == "Master_Port" || name == "Source_Port" })].String
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,8 @@ import (
 )
 
 // UniqueKeys lists the unique keys of a table of m, the primary one first. A table that is
-// not there has none.
+// not there has none. A part that is an expression (MySQL 8.0.13) has no name, and of how it
+// compares nothing is known: it is a part all the same, without which many rows have the rest.
 func (f *Fleet) UniqueKeys(ctx context.Context, m topology.Member, schema, table string) ([]balancer.UniqueKey, error) {
 	var found []balancer.UniqueKey
 	err := f.Member(m).asking(ctx, "read the unique keys of "+schema+"."+table+" of", func(ctx context.Context, c *conn) (err error) {
@@ -22,8 +23,8 @@ func (f *Fleet) UniqueKeys(ctx context.Context, m topology.Member, schema, table
 }
 
 func (c *conn) uniqueKeys(ctx context.Context, schema, table string) ([]balancer.UniqueKey, error) {
-	t, err := c.query(ctx, `SELECT s.index_name, s.column_name, c.data_type, IFNULL(c.collation_name, ''), IFNULL(s.sub_part, '')
-		FROM information_schema.statistics s JOIN information_schema.columns c
+	t, err := c.query(ctx, `SELECT s.index_name, IFNULL(s.column_name, ''), IFNULL(c.data_type, ''), IFNULL(c.collation_name, ''), IFNULL(s.sub_part, '')
+		FROM information_schema.statistics s LEFT JOIN information_schema.columns c
 			ON c.table_schema=s.table_schema AND c.table_name=s.table_name AND c.column_name=s.column_name
 		WHERE s.table_schema=? AND s.table_name=? AND s.non_unique=0
 		ORDER BY s.index_name<>'PRIMARY', s.index_name, s.seq_in_index LIMIT 256`, schema, table)

@@ -21,7 +21,7 @@ func Words(t testing.TB, statements string) string {
 		return numbers(n)
 	})
 	return strings.NewReplacer(
-		"STOP SLAVE", "STOP REPLICA", "START SLAVE", "START REPLICA", "RESET SLAVE", "RESET REPLICA",
+		"STOP SLAVE", "STOP REPLICA", "START SLAVE", "START REPLICA", "RESET SLAVE", "RESET REPLICA", "SHOW SLAVE STATUS", "SHOW REPLICA STATUS",
 		"CHANGE MASTER TO MASTER_HOST", "CHANGE REPLICATION SOURCE TO SOURCE_HOST", "MASTER_PORT", "SOURCE_PORT",
 		"information_schema.global_status", "performance_schema.global_status",
 	).Replace(statements)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+	"github.com/sqlring/sqlring/internal/mysqld"
+	"github.com/sqlring/sqlring/internal/mysqltest"
 	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -285,12 +287,25 @@ func TestNothingIsLookedAtInDryRunOrOff(t *testing.T) {
 }
 
 // TestRealHotRow: many clients count on one row of a real server, by text, by parameters
-// and in transactions: no count is lost, the key is found by itself, and nobody gets an
-// error.
+// and in transactions: no count is lost, the key is found by itself, by what the server says
+// of its unique keys, and nobody gets an error.
 func TestRealHotRow(t *testing.T) {
-	r := startReal(t, Config{UniqueKeys: realKeys(t), MemberLinks: 60})
-	r.server.Exec(t, "CREATE TABLE shop.counter (id INT PRIMARY KEY, n INT) ENGINE=InnoDB; INSERT INTO shop.counter VALUES (1, 0), (2, 0)")
-	db := r.db(t, func(c *mysql.Config) { c.InterpolateParams = false })
+	hotRow(t, topology.FlavourMariaDB)
+}
+
+// TestMySQLHotRow is TestRealHotRow at a MySQL.
+func TestMySQLHotRow(t *testing.T) {
+	hotRow(t, topology.FlavourMySQL)
+}
+
+func hotRow(t *testing.T, flavour topology.Flavour) {
+	keys := &realKeys{fleet: realFleet(t)}
+	r := inFrontOf(t, flavour, Config{UniqueKeys: keys.of, MemberLinks: 60})
+	keys.at(r.addr)
+	r.exec(t, "CREATE TABLE shop.counter (id INT PRIMARY KEY, n INT) ENGINE=InnoDB; INSERT INTO shop.counter VALUES (1, 0), (2, 0)")
+	db := r.through(t, person{user: "app", password: appPassword, schema: "shop", change: func(c *mysql.Config) {
+		c.InterpolateParams, c.ReadTimeout, c.WriteTimeout = false, 60*time.Second, 60*time.Second
+	}})
 	db.SetMaxOpenConns(40)
 	var failed atomic.Int64
 	var clients sync.WaitGroup
@@ -349,11 +364,28 @@ func count(ctx context.Context, db *sql.DB, how int) error {
 	return tx.Commit()
 }
 
-func realKeys(t *testing.T) func(context.Context, topology.MemberID, string, string) ([]balancer.UniqueKey, error) {
-	return func(_ context.Context, _ topology.MemberID, schema, table string) ([]balancer.UniqueKey, error) {
-		if schema != "shop" || table != "counter" {
-			t.Errorf("asked for %s.%s", schema, table)
-		}
-		return []balancer.UniqueKey{{Columns: []balancer.KeyColumn{{Name: "id", Compare: balancer.CompareInteger}}}}, nil
+// realKeys reads unique keys as a node does: from the member, whose address is known once it
+// runs.
+type realKeys struct {
+	fleet *mysqld.Fleet
+	addr  atomic.Pointer[string]
+}
+
+func realFleet(t *testing.T) *mysqld.Fleet {
+	t.Helper()
+	fleet, err := mysqld.NewFleet(mysqld.Config{
+		Node: "n1", ManagerUser: mysqltest.Manager, ManagerPassword: mysqltest.ManagerPassword,
+		ReplicationUser: "sqlring_repl", ReplicationPassword: "unused", Probe: 5 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(fleet.Close)
+	return fleet
+}
+
+func (k *realKeys) at(addr string) { k.addr.Store(&addr) }
+
+func (k *realKeys) of(ctx context.Context, id topology.MemberID, schema, table string) ([]balancer.UniqueKey, error) {
+	return k.fleet.UniqueKeys(ctx, topology.Member{ID: id, Addr: *k.addr.Load()}, schema, table)
 }
