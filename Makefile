@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: test-rings test-rest checks lag hooks disk grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes night
+.PHONY: test-rings test-rest checks lag hooks disk grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes night micro leave slips
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,11 +65,11 @@ grow: servers ## a ring of 2 grows to 4 under load: rate of the copy and longest
 cycles: servers ## a ring goes 2-3-4-3-2 under 300 writes/s and reads, members come and go, of MariaDB, then of MySQL: CYCLES=3, MB=20; prints figures of docs/reliability.md (3 min)
 	for flavour in $(or $(FLAVOUR),mariadb mysql); do SQLRING_TEST_FLAVOUR=$$flavour SQLRING_FIGURES=1 SQLRING_CYCLES=$(or $(CYCLES),3) SQLRING_GROW_MB=$(or $(MB),20) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestCycles$$" -count=1 -timeout 30m -v | grep -aE "FIGURE|^ *---|FAIL|^ok" || exit 1; done
 
-nodes: servers ## three nodes in network namespaces (root) that are killed, frozen, left alone, all dead: ROUNDS=5; prints figures of docs/reliability.md (6 min)
-	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodes|TestNoQuorum|TestNoVoters" -count=$(or $(ROUNDS),5) -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+nodes: servers ## three nodes in network namespaces (root); FLAVOUR=mysql that are killed, frozen, left alone, all dead: ROUNDS=5; prints figures of docs/reliability.md (6 min)
+	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodes|TestNoQuorum|TestNoVoters" -count=$(or $(ROUNDS),5) -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
-sites: servers ## two sites and a witness in network namespaces, parted for 43 s, four ways (root): prints figures of docs/reliability.md (6 min)
-	SQLRING_PARTITION=$(or $(PARTED),43s) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run TestSitesArePartedFrom -count=1 -timeout 1h -v | grep -aE "FIGURE|parted:|^ *---|FAIL|^ok"
+sites: servers ## two sites and a witness in network namespaces, parted for 43 s, four ways (root); FLAVOUR=mysql: prints figures of docs/reliability.md (6 min)
+	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_PARTITION=$(or $(PARTED),43s) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run TestSitesArePartedFrom -count=1 -timeout 1h -v | grep -aE "FIGURE|parted:|^ *---|FAIL|^ok"
 
 disk: servers ## the disk of the owner, of its acker and of another member is full, and freed again (root); prints figures of docs/reliability.md (5 min)
 	SQLRING_DISK_HEALS=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run TestDiskFull -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
@@ -129,7 +129,16 @@ package-test: package ## installs the deb on this machine, runs it, removes and 
 	./scripts/test-package.sh
 
 burst: servers ## bursts beside HAProxy, on a machine where nothing else runs: ROUNDS=3 SECONDS=6, CPU=30: the server has so many percent of a core; prints figures of docs/performance.md (4 min)
-	SQLRING_BURST=1 SQLRING_BURST_CPU=$(CPU) SQLRING_BURST_ROUNDS=$(or $(ROUNDS),3) SQLRING_BURST_SECONDS=$(or $(SECONDS),6) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/proxy -run TestFigure -count=1 -timeout 30m -v | grep -E "FIGURE|^ *---|FAIL|^ok"
+	./scripts/install-bench.sh && PATH="$$PATH:/usr/sbin:$${SQLRING_SERVERS_DIR:-$$HOME/.cache/sqlring/servers}/haproxy/bin" SQLRING_BURST=1 SQLRING_BURST_CPU=$(CPU) SQLRING_BURST_ROUNDS=$(or $(ROUNDS),3) SQLRING_BURST_SECONDS=$(or $(SECONDS),6) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/proxy -run TestFigure -count=1 -timeout 30m -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
 night: servers ## an open loop at 1, 2, 4 and 10 times of what a ring of two can do, and its midnight, beside one server (root, for the kernel's cpu controller); prints figures of docs/performance.md (6 min)
 	SQLRING_NIGHT=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestFigureOpenLoop|TestFigureMidnight" -count=1 -timeout 30m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+
+micro: ## what a point select costs in the proxy: reading and look-up, all SQL awareness, an idle gate, in ns (1 min)
+	$(GO) test ./pkg/balancer ./internal/proxy -run '^$$' -bench '^(BenchmarkPlan|BenchmarkAwareness|BenchmarkGateOfASession)$$' -benchmem | grep -aE "^Benchmark|FAIL|^ok"
+
+leave: servers ## members are removed, maintained and written anew, a circle is adopted, a ring dissolved; FLAVOUR=mysql; prints figures of docs/reliability.md
+	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestRemove|TestMaintenance|TestDissolve|TestAdopt|TestReplay" -count=1 -timeout 1h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+
+slips: servers ## slips of operators, a damaged raft log, binlogs emptied by hand; FLAVOUR=mysql; prints figures of docs/reliability.md
+	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestOperatorErrors|TestDamagedRaftLog|TestBinlogIsEmptied" -count=1 -timeout 1h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"

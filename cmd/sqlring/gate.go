@@ -159,7 +159,7 @@ who would wait for longer than --shed-wait gets an error (1041) at once.`,
 	flags.IntVar(&f.floor, "floor", 0, "places that there are at the least")
 	flags.IntVar(&f.ceiling, "ceiling", 0, "places that there are at the most; not more than proxy.member_links count")
 	flags.DurationVar(&f.maxWait, "max-wait", 0, "in absorb, how long a statement waits at the most")
-	flags.DurationVar(&f.shedWait, "shed-wait", 0, "in shed, the same")
+	flags.DurationVar(&f.shedWait, "shed-wait", 0, "in shed, how long a statement waits for a place at the most; a tenth of it while the queue does not get empty")
 	flags.IntVar(&f.queue, "queue", 0, "statements that may wait at a gate")
 	flags.IntVar(&f.queueBytes, "queue-bytes", 0, "bytes of them")
 	flags.DurationVar(&f.heavyAfter, "heavy-after", 0, "from which usual time on a statement is heavy")

@@ -80,7 +80,10 @@ func (c *cli) unitPin(verb, short string) *cobra.Command {
 	var why string
 	cmd := &cobra.Command{
 		Use: verb + " UNIT", Short: short, Args: args(cobra.ExactArgs(1)),
-		Example: "  sqlring --api unix:/run/sqlring/api.sock unit " + verb + " shop",
+		Long: `A unit that is pinned is moved by nobody but a heal, which follows the loss of its owner: unit
+move, unit join and the removal of its owner are refused until it is unpinned, and master drain
+leaves it where it is. It takes effect at once, and is no operation.`,
+		Example: "  sqlring --api unix:/run/sqlring/api.sock unit " + verb + " shop --dry-run\n  sqlring --api unix:/run/sqlring/api.sock unit " + verb + " shop --why \"end of the sale\"",
 		RunE: func(cmd *cobra.Command, a []string) error {
 			client, err := c.changer(cmd.Context(), "unit "+verb+" "+a[0])
 			if err != nil {
