@@ -60,7 +60,7 @@ func (c *cli) snapshotInspect() *cobra.Command {
 	return &cobra.Command{
 		Use: "inspect FILE", Short: "Verify a saved state, and say what is in it", Args: args(cobra.ExactArgs(1)),
 		Long: `The file is verified and read here, without asking a node: which node saved it and when, up to
-which index of the log, and the ring and the members that it holds.`,
+which index of the log, and the ring, members and units that it holds.`,
 		Example: `  sqlring raft snapshot inspect ring.state`,
 		RunE:    func(_ *cobra.Command, a []string) error { return c.inspect(a[0]) },
 	}
