@@ -153,7 +153,7 @@ func (a AcceptLoss) apply(s *Snapshot, c Command) error {
 
 // CountAgain takes a member that is out back into a ring that is being healed: it
 // has everything that was acknowledged, the others have not, and it holds nothing
-// of its own that they lack. It is set up and stamped next.
+// that has to be judged. It is set up and stamped next.
 type CountAgain struct {
 	Operation OperationID `json:"operation"`
 	Member    MemberID    `json:"member"`

@@ -127,7 +127,7 @@ func (h heal) readmitted(heir Observation) (Step, bool) {
 			return do(m.ID, prepareAction(h.s, m, false), "%s", why), true
 		}
 		if !isActive(m) {
-			return commit(CountAgain{Operation: h.op.ID, Member: m.ID}, "%s has everything that was acknowledged, and nothing that the others lack", m.ID), true
+			return commit(CountAgain{Operation: h.op.ID, Member: m.ID}, "%s has everything that was acknowledged, and nothing that has to be judged", m.ID), true
 		}
 		return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it was restarted, and has everything that was acknowledged: it counts again"), true
 	}
@@ -135,7 +135,10 @@ func (h heal) readmitted(heir Observation) (Step, bool) {
 }
 
 // beyond returns in which domains a member that is out has come further than the
-// survivors, the lost one, and what was acknowledged.
+// survivors, the lost one, and what was acknowledged. The lost one's own is none of them:
+// it was in the ring, and whoever comes in whose disk lacks some of its own gets another
+// identity, or has them back first (S23). So what others have of it is no tail, but what
+// they read from it, as a survivor may have more of it than was acknowledged.
 func (h heal) beyond(m Member, seen Observation) Position {
 	known := h.op.Mark
 	for _, other := range append(slices.Clone(h.alive), h.lost) {
@@ -143,7 +146,7 @@ func (h heal) beyond(m Member, seen Observation) Position {
 			known = known.Union(theirs.Position())
 		}
 	}
-	domains, _ := above(known, seen.Binlog, append(slices.Clone(h.alive), m))
+	domains, _ := above(known, seen.Binlog, append(slices.Clone(h.alive), m, h.lost))
 	return domains
 }
 
