@@ -79,6 +79,9 @@ func (h heal) handed(heir MemberID, seen Observation) (step Step, found bool) {
 	if !ok || from.ID == heir || from.Emptied != "" || refuses || !theirs.Position().Covers(h.op.Mark) {
 		return Step{}, false
 	}
+	if step, ready := h.readied(m); !ready {
+		return step, true
+	}
 	if step, linked := follow(h.s, m, from, false, h.o, h.now); !linked {
 		return step, true
 	}

@@ -164,6 +164,9 @@ func (h heal) feed() (Step, bool) {
 	if why := unprepared(h.s, h.lost, back); why != "" {
 		return do(h.lost.ID, prepareAction(h.s, h.lost, false), "%s", why), false
 	}
+	if step, ok := h.readied(heir); !ok {
+		return step, false
+	}
 	if step, ok := follow(h.s, heir, h.lost, false, h.o, h.now); !ok {
 		return step, false
 	}
@@ -191,10 +194,38 @@ func (h heal) wire() Step {
 		}
 		return advance(h.op, HealOpen, "%s has nobody to follow", down.ID)
 	}
+	if !seen.Carries(down) && seen.Boot != down.Boot && down.ID != h.op.Heir {
+		return advance(h.op, HealOpen, "%s was restarted, the ring is closed when that is healed", down.ID)
+	}
+	if step, ok := h.readied(down); !ok {
+		return step
+	}
 	if step, ok := follow(h.s, down, upstream, true, h.o, h.now); !ok {
 		return step
 	}
 	return advance(h.op, HealOpen, "%s follows %s", down.ID, upstream.ID)
+}
+
+// readied reports whether a survivor that is to follow another one carries its identity, or
+// else the step that brings it there: by the DBA's word one that was restarted is a survivor
+// too, and whoever was not prepared is refused every link (S99).
+func (h heal) readied(m Member) (Step, bool) {
+	seen, _ := h.o.Of(m.ID)
+	switch {
+	case seen.Carries(m):
+		return Step{}, true
+	case seen.Boot != m.Boot && (seen.SemiSync.Enabled || !seen.ReadOnly || seen.Apps > 0):
+		return shut(m, seen)
+	case !seen.ReadOnly:
+		if step, ok := answered(h.s, m, h.o, h.now); !ok {
+			return step, false
+		}
+		return do(m.ID, Action{Kind: ActClose}, "its identity is not set: it is closed until that is put right"), false
+	}
+	if step, still := standsStill(h.s, m, h.o, h.now); !still {
+		return step, false
+	}
+	return do(m.ID, prepareAction(h.s, m, false), "%s", unprepared(h.s, m, seen)), false
 }
 
 // open opens the heir and grants it the units. Under DegradedRefuse they are
