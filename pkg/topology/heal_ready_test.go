@@ -34,8 +34,10 @@ func TestHealPreparesBeforeItLinks(t *testing.T) {
 			lost := Member{ID: "m1", Addr: "m1:3306", State: MemberDown, Identity: 101}
 			s := &Snapshot{Ring: &Ring{Stride: 16}, Members: []Member{lost, m2, m3}}
 			o := Observations{Members: []Observation{
-				{Member: "m2", Reach: ReachAnswers, Asked: now, At: now, ServerID: tt.server, Domain: tt.domain, Boot: tt.boot, ReadOnly: !tt.open, Applied: has,
-					Binlog: has, Link: Link{Upstream: lost.Addr, Receiver: tt.thread, Applier: tt.thread, Received: has}},
+				{
+					Member: "m2", Reach: ReachAnswers, Asked: now, At: now, ServerID: tt.server, Domain: tt.domain, Boot: tt.boot, ReadOnly: !tt.open, Applied: has,
+					Binlog: has, Link: Link{Upstream: lost.Addr, Receiver: tt.thread, Applier: tt.thread, Received: has},
+				},
 				{Member: "m3", Reach: ReachAnswers, Asked: now, At: now, ServerID: 103, Domain: 103, Boot: 3, ReadOnly: true, Applied: has, Binlog: has},
 			}}
 			h := heal{s: s, op: Operation{ID: "op", Cursor: HealWire, Heir: tt.heir, AcceptLoss: true}, lost: lost, alive: []Member{m2, m3}, o: o, now: now}
