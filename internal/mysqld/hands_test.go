@@ -41,7 +41,9 @@ func TestSameTermTakesOver(t *testing.T) {
 	n.do(t, n.prepare())
 	again := handle(t, n.Server, config()) // the same leader's process, started again
 	again.Lead(4)
-	if err := again.Execute(t.Context(), open(1)); err != nil {
+	order := open(1)
+	order.Identity = n.identity
+	if err := again.Execute(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
 	n.refused(t, kind(topology.ActClose), mysqld.ErrHandsLost)
