@@ -115,6 +115,19 @@ func TestCopiesAreWrittenBesideADrainedMember(t *testing.T) {
 	}
 }
 
+// What is waited for beside a drained member may be what nobody else can own its unit for: a
+// copy that a person is to order anew.
+func TestADrainedMemberHidesNoWordOfAnother(t *testing.T) {
+	now := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
+	s, o := slotsWorld(now)
+	s.Members[0].Drained, s.Members[1].Drained = true, true
+	const word = "sqlring master reclone m2"
+	step := upkeepPlanned(s, o, now, wait("m2 waits for it: %s", word))
+	if step.Kind != StepWait || !strings.Contains(step.Why, word) || !strings.HasPrefix(step.Why, "m1 is drained, and nobody else can own unit *") {
+		t.Errorf("got %s", step)
+	}
+}
+
 func TestUpkeepWritesTheCopiesLast(t *testing.T) {
 	now := time.Date(2026, 11, 27, 10, 0, 0, 0, time.UTC)
 	s, o := slotsWorld(now)

@@ -60,6 +60,9 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 // waiting, which may be nothing, if there is no such thing.
 func upkeepPlanned(s *Snapshot, o Observations, now time.Time, waiting Step) Step {
 	if step, drains := drainMembers(s, o, now); drains {
+		if step.Kind == StepWait && waiting.Why != "" {
+			return wait("%s; %s", step.Why, waiting.Why) // who could own it may wait for a person's word
+		}
 		return step
 	}
 	if step, leaves := beginLeave(s, o, now); leaves {
