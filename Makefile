@@ -65,10 +65,10 @@ grow: servers ## a ring of 2 grows to 4 under load: rate of the copy and longest
 cycles: servers ## a ring goes 2-3-4-3-2 under 300 writes/s and reads, members come and go, of MariaDB, then of MySQL: CYCLES=3, MB=20; prints figures of docs/reliability.md (3 min)
 	for flavour in $(or $(FLAVOUR),mariadb mysql); do SQLRING_TEST_FLAVOUR=$$flavour SQLRING_FIGURES=1 SQLRING_CYCLES=$(or $(CYCLES),3) SQLRING_GROW_MB=$(or $(MB),20) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestCycles$$" -count=1 -timeout 30m -v | grep -aE "FIGURE|^ *---|FAIL|^ok" || exit 1; done
 
-nodes: servers ## three nodes in network namespaces (root); FLAVOUR=mysql that are killed, frozen, left alone, all dead: ROUNDS=5; prints figures of docs/reliability.md (6 min)
+nodes: servers ## three nodes in network namespaces (root) that are killed, frozen, left alone, all dead: ROUNDS=5; FLAVOUR=mysql; prints figures of docs/reliability.md (6 min)
 	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestNodes|TestNoQuorum|TestNoVoters" -count=$(or $(ROUNDS),5) -timeout 1h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
 
-sites: servers ## two sites and a witness in network namespaces, parted for 43 s, four ways (root); FLAVOUR=mysql: prints figures of docs/reliability.md (6 min)
+sites: servers ## two sites and a witness in network namespaces, parted for 43 s, four ways (root); FLAVOUR=mysql; prints figures of docs/reliability.md (6 min)
 	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_PARTITION=$(or $(PARTED),43s) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run TestSitesArePartedFrom -count=1 -timeout 1h -v | grep -aE "FIGURE|parted:|^ *---|FAIL|^ok"
 
 disk: servers ## the disk of the owner, of its acker and of another member is full, and freed again (root); prints figures of docs/reliability.md (5 min)

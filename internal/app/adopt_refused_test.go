@@ -127,13 +127,7 @@ func TestAdoptIsAborted(t *testing.T) {
 		if _, err := r.client.AbortOperation(t.Context(), r.status(t).Operation.ID, "changed my mind"); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 20*time.Second, "there is no ring", func() error {
-			st, err := r.client.Status(t.Context())
-			if err == nil && st.Ring != "" {
-				err = errors.New(r.why(t))
-			}
-			return err
-		})
+		r.untilNoRing(t)
 		for _, s := range r.servers {
 			eventually(t, 10*time.Second, s.Name+" receives", func() error {
 				n := s.Query(t, threads)

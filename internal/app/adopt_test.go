@@ -377,13 +377,7 @@ func (r *rig) abortedAsItIsBack(t *testing.T) bool {
 	if _, err := r.client.AbortOperation(t.Context(), id, "changed my mind"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, "there is no ring", func() error {
-		st, err := r.client.Status(t.Context())
-		if err == nil && st.Ring != "" {
-			err = errors.New(r.why(t))
-		}
-		return err
-	})
+	r.untilNoRing(t)
 	switch {
 	case m2.Query(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE command IN ('Slave_IO', 'Slave_SQL')") == "0":
 		var held topology.Position // as docs/adopt.md says
@@ -418,4 +412,16 @@ func (r *rig) circles(t *testing.T) {
 			return nil
 		})
 	}
+}
+
+// untilNoRing waits until an adoption, or a ring, is gone.
+func (r *rig) untilNoRing(t *testing.T) {
+	t.Helper()
+	eventually(t, 20*time.Second, "there is no ring", func() error {
+		st, err := r.client.Status(t.Context())
+		if err == nil && st.Ring != "" {
+			err = errors.New(r.why(t))
+		}
+		return err
+	})
 }
