@@ -35,9 +35,9 @@ func (m *memory) settings() string {
 		return m.setting
 	}
 	m.settled, m.setting, m.settingReads = true, "", ""
-	if len(m.variables) > 0 || m.option != nil {
+	if len(m.variables) > 0 || m.option != "" {
 		var b strings.Builder
-		b.Write(m.option)
+		b.WriteString(m.option)
 		for _, name := range m.names() {
 			b.WriteByte(0)
 			b.WriteString(name)

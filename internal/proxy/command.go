@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -104,7 +103,7 @@ func (s *session) execute(c command) error {
 	case wire.ComStmtExecute, wire.ComStmtBulkExecute, wire.ComStmtFetch, wire.ComStmtReset, wire.ComStmtSendLongData:
 		return s.useStatement(c)
 	case wire.ComSetOption:
-		option := bytes.Clone(c.payload())
+		option := string(c.payload())
 		if err := s.pass(c); err != nil || !c.whole {
 			return err
 		}

@@ -51,17 +51,43 @@ func (r *reader) plan(text []byte, dialect balancer.Dialect) (p *balancer.Plan, 
 
 // dialect is how the session's statements are to be read, by a server of a version.
 func (m *memory) dialect(v topology.ServerVersion) balancer.Dialect {
+	mode, charset := m.reads()
+	traits := m.traitsOf(mode)
 	d := balancer.Dialect{Flavour: v.Flavour, Version: balancer.VersionOf(v), NoBackslashEscapes: m.noBackslash()}
 	if d.Flavour == topology.FlavourUnknown {
 		d.Flavour = topology.FlavourMariaDB
 	}
-	mode, charset := m.reads()
 	if charset != "" && charset != "utf8mb4" {
 		d.Charset = balancer.CharsetNamed(charset)
 	}
-	d.AnsiQuotes = strings.Contains(mode, "ANSI_QUOTES")
-	d.IgnoreSpace = strings.Contains(mode, "IGNORE_SPACE")
+	d.AnsiQuotes, d.IgnoreSpace = traits.ansiQuotes, traits.ignoreSpace
 	return d
+}
+
+// modeTraits are what an sql_mode says of how texts are read.
+type modeTraits struct {
+	mode                                 string
+	ansiQuotes, ignoreSpace, noBackslash bool
+}
+
+// usualTraits are those that were found last: most sessions have one mode.
+var usualTraits atomic.Pointer[modeTraits]
+
+// traitsOf returns those of a mode, which is seldom another one than last time.
+func (m *memory) traitsOf(mode string) *modeTraits {
+	if m.traits != nil && m.traits.mode == mode {
+		return m.traits
+	}
+	if m.traits = usualTraits.Load(); m.traits == nil || m.traits.mode != mode {
+		m.traits = &modeTraits{
+			mode:        mode,
+			ansiQuotes:  strings.Contains(mode, "ANSI_QUOTES"),
+			ignoreSpace: strings.Contains(mode, "IGNORE_SPACE"),
+			noBackslash: strings.Contains(mode, "NO_BACKSLASH_ESCAPES"),
+		}
+		usualTraits.Store(m.traits)
+	}
+	return m.traits
 }
 
 // reads returns the session's sql_mode and character_set_client.
@@ -83,7 +109,7 @@ func (m *memory) reads() (mode, charset string) {
 // (SET STATEMENT, SET_VAR), where that had a sql_mode of its own.
 func (m *memory) noBackslash() bool {
 	if mode, _ := m.reads(); mode != "" || m.begun {
-		return strings.Contains(mode, "NO_BACKSLASH_ESCAPES")
+		return m.traitsOf(mode).noBackslash
 	}
 	return m.status.Has(wire.StatusNoBackslashEscapes)
 }

@@ -235,7 +235,7 @@ func (m *memory) resubscribe(row []string) error {
 // restore gives a connection on which nothing was set the variables that the session
 // had on another one.
 func (l *link) restore(mem *memory) error {
-	if mem.option != nil {
+	if mem.option != "" {
 		if err := l.own.Send(append([]byte{byte(wire.ComSetOption)}, mem.option...)); err != nil {
 			return err
 		}

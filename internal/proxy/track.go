@@ -21,7 +21,7 @@ type memory struct {
 	empty     bool // the open transaction has only begun: begun.go
 	schema    string
 	variables map[string]string // changed since the session began
-	option    []byte            // what COM_SET_OPTION said last; nil: nothing
+	option    string            // what COM_SET_OPTION said last; "": nothing
 	lastGTID  []byte            // of its last write; the member's own notation
 
 	askCollation bool             // it was changed, and not reported
@@ -39,6 +39,7 @@ type memory struct {
 	shown        bool             // the link has wants itself, for the command under way
 	strayed      *strayed         // nil: no variable of replication was reported
 	mode         string           // sql_mode that it began with
+	traits       *modeTraits      // of its sql_mode, as it was read last; nil: never
 	charset0     string           // and character_set_client
 	setting      string           // see settings
 	settingReads string           // the same on a link for reads; "" if setting has changed
@@ -87,7 +88,7 @@ func (m *memory) forget() {
 	m.settled, m.begun = false, false
 	m.pins = 0
 	m.statements.forget()
-	m.option, m.askCollation, m.askStatus, m.askWritten, m.askValues = nil, false, false, false, false
+	m.option, m.askCollation, m.askStatus, m.askWritten, m.askValues = "", false, false, false, false
 	m.empty = false
 	m.vague, m.unnamed, m.luggage, m.pseudo, m.sequenced = false, false, nil, 0, false
 	m.stick, m.once, m.status = balancer.StickNone, balancer.StickNone, wire.StatusAutocommit

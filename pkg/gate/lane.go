@@ -28,8 +28,9 @@ func (v *Visit) Any() bool { return v.lane != nil }
 // Holds reports whether the transaction has the lane.
 func (v *Visit) Holds() bool { return v.holds }
 
-// Unnamed reports whether the row that the transaction wants has no name yet.
-func (v *Visit) Unnamed() bool { return v.lane != nil && v.lane.name == "" }
+// Unnamed reports whether the row that the transaction wants is hot, so that it is shown, and
+// has no name yet.
+func (v *Visit) Unnamed() bool { return v.lane != nil && v.lane.hot && v.lane.name == "" }
 
 // Name says what people are to call that row.
 func (v *Visit) Name(name string) { v.lane.name = name }

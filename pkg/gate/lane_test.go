@@ -42,8 +42,8 @@ func heated(t *testing.T, s Settings) (*Gate, []*Visit) {
 		if v.Holds() != (i == 2) {
 			t.Fatalf("user %d: holds %t", i, v.Holds())
 		}
-		if v.Unnamed() != (i == 0) {
-			t.Fatalf("user %d: it has a name: %t", i, i > 0)
+		if v.Unnamed() != (i == 2) {
+			t.Fatalf("user %d: what is not hot, and not shown, needs no name; what is does: unnamed is %t", i, v.Unnamed())
 		}
 		v.Name("t.id")
 		users = append(users, v)
