@@ -27,6 +27,7 @@ func (w *World) person() int {
 	}
 	if _, alone, found := strings.Cut(w.lastWhy(), "to have it stay: sqlring master resume "); found {
 		id, _, _ := strings.Cut(alone, " ")
+		id = strings.TrimSuffix(id, ";")
 		w.say("person", "has %s stay", id)
 		_ = w.order(topology.ResumeMember{Member: topology.MemberID(id)})
 		return 1

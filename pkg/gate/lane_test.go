@@ -45,7 +45,9 @@ func heated(t *testing.T, s Settings) (*Gate, []*Visit) {
 		if v.Unnamed() != (i == 2) {
 			t.Fatalf("user %d: what is not hot, and not shown, needs no name; what is does: unnamed is %t", i, v.Unnamed())
 		}
-		v.Name("t.id")
+		if v.Unnamed() {
+			v.Name("t.id")
+		}
 		users = append(users, v)
 	}
 	return g, users
