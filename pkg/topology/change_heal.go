@@ -152,8 +152,9 @@ func (a AcceptLoss) apply(s *Snapshot, c Command) error {
 }
 
 // CountAgain takes a member that is out back into a ring that is being healed: it
-// has everything that was acknowledged, the others have not, and it holds nothing
-// that has to be judged. It is set up and stamped next.
+// CountAgain takes a member that is out back into a ring that is being healed: it
+// has what was acknowledged, as far as any member has, the others have not, and it holds
+// nothing that has to be judged. It is set up and stamped next.
 type CountAgain struct {
 	Operation OperationID `json:"operation"`
 	Member    MemberID    `json:"member"`

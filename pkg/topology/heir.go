@@ -69,14 +69,14 @@ func (h heal) chooseHeir() Step {
 }
 
 // handed has the heir, whose units are his whoever else is lost, read from a survivor what
-// was acknowledged and it lacks; found is false if none has that, or none that can send it: its
-// binlog begins later, or was emptied, and its numbers say nothing.
+// was acknowledged and it lacks; found is false if none has more of that, or none that can send
+// it: its binlog begins later, or was emptied, and its numbers say nothing.
 func (h heal) handed(heir MemberID, seen Observation) (step Step, found bool) {
 	from := h.best()
 	theirs, _ := h.o.Of(from.ID)
 	m, ok := h.s.Member(heir)
 	refuses := seen.Link.Upstream == from.Addr && seen.Link.Receiver == ThreadStopped && seen.Link.ReceiverErrno == errnoPurged
-	if !ok || from.ID == heir || from.Emptied != "" || refuses || !theirs.Position().Covers(h.op.Mark) {
+	if !ok || from.ID == heir || from.Emptied != "" || refuses || theirs.Position().Behind(h.op.Mark) >= seen.Position().Behind(h.op.Mark) {
 		return Step{}, false
 	}
 	if step, ready := h.readied(m); !ready {
@@ -106,35 +106,87 @@ func (h heal) keeper() (keeper MemberID) {
 }
 
 // readmitted returns the step that lets a member count again that was restarted
-// while this heal ran, or was out before, if none of the others has everything that
-// was acknowledged and its disk has. What it received and had not applied is gone,
-// but that is not missing then.
+// while this heal ran, or was out before, if its disk has what was acknowledged and none
+// of the others has. What it received and had not applied is gone, but that is not missing then.
 func (h heal) readmitted(heir Observation) (Step, bool) {
 	if heir.Position().Covers(h.op.Mark) {
 		return Step{}, false
 	}
 	for _, m := range h.s.Members {
 		seen, good := h.o.Good(m.ID, h.now)
-		counts := good && m.ID != h.lost.ID && canRegain(m, seen) && (!isActive(m) || seen.Boot != m.Boot)
-		if !counts || !seen.Position().Covers(h.op.Mark) || !ownIsWhole(h.s, m, h.o, h.now) {
+		counts := good && m.ID != h.lost.ID && mayCount(m) && (!isActive(m) || seen.Boot != m.Boot)
+		if !counts || !h.brings(seen, heir) || !ownIsWhole(h.s, m, h.o, h.now) {
 			continue
 		}
 		if !isActive(m) && (m.Emptied != "" || len(h.beyond(m, seen)) > 0) {
 			continue // to be judged, not to flow
 		}
+		read, flows := h.ownTail(m, seen)
+		if !isActive(m) && !flows && read.Kind == StepIdle {
+			continue
+		}
 		if seen.SemiSync.Enabled || !seen.ReadOnly || seen.Apps > 0 {
 			step, _ := shut(m, seen)
 			return step, true
+		}
+		if !isActive(m) && !flows {
+			return read, true
 		}
 		if why := unprepared(h.s, m, seen); why != "" {
 			return do(m.ID, prepareAction(h.s, m, false), "%s", why), true
 		}
 		if !isActive(m) {
-			return commit(CountAgain{Operation: h.op.ID, Member: m.ID}, "%s has everything that was acknowledged, and nothing that has to be judged", m.ID), true
+			return commit(CountAgain{Operation: h.op.ID, Member: m.ID}, "%s has what was acknowledged, as far as any member has, and nothing that has to be judged", m.ID), true
 		}
-		return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it was restarted, and has everything that was acknowledged: it counts again"), true
+		return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it was restarted, and has what was acknowledged: it counts again"), true
 	}
 	return Step{}, false
+}
+
+// brings reports whether a member has more of what was acknowledged than the heir, and all of
+// it that any survivor has. All need not be on any disk: what is on this one is not to be
+// given up with the rest.
+func (h heal) brings(seen, heir Observation) bool {
+	has := seen.Position()
+	for _, m := range h.alive {
+		theirs, _ := h.o.Of(m.ID)
+		for _, g := range h.op.Mark {
+			if min(theirs.Position().Seq(g.Domain), g.Seq) > has.Seq(g.Domain) {
+				return false
+			}
+		}
+	}
+	return has.Behind(h.op.Mark) < heir.Position().Behind(h.op.Mark)
+}
+
+// mayCount reports whether a heal may count a member: it is in the ring, or out of it and not
+// in quarantine, nor being copied.
+func mayCount(m Member) bool {
+	return isActive(m) || m.State == MemberDown || m.State == MemberReturning || m.State == MemberHeld
+}
+
+// ownTail reports whether what a member that is out has of its own above its cut may flow, as
+// there is nothing or sqlring's own rows alone: one that owned nothing when it was lost has a
+// heartbeat that nobody else read. Else read finds out, or is idle: it may not, or nobody can
+// read it.
+func (h heal) ownTail(m Member, seen Observation) (read Step, flows bool) {
+	last, some := seen.Binlog.Last(m.Domain())
+	if !some || last.Seq <= m.Cut.Seq(m.Domain()) {
+		return Step{}, true
+	}
+	from, found := m.Cut.Last(m.Domain())
+	if !found {
+		from = GTID{Domain: last.Domain, Server: last.Server, Source: last.Source}
+	}
+	cut, end := Position{from}, Position{last}
+	if _, buried := unread(m, seen.Binlog, cut); len(buried) > 0 {
+		return Step{}, false
+	}
+	if t := seen.Tail; t != nil && t.answers(cut, end) {
+		return Step{}, t.Verdict == TailEmpty
+	}
+	return do(m.ID, Action{Kind: ActReadTail, Identity: m.Identity, Retired: m.Retired, After: cut, Layout: h.s.class(m)},
+		"it has what was acknowledged and none of the others has, and %d transactions of its own beside that", cut.Behind(end)), false
 }
 
 // beyond returns in which domains a member that is out has come further than the

@@ -26,3 +26,59 @@ func TestWhatIsBeyondIsNotOfTheLostMember(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoBringsMoreOfWhatWasAcknowledged: a member that is out need not have all of it to be
+// counted; but it is no gain if it lacks what a survivor has.
+func TestWhoBringsMoreOfWhatWasAcknowledged(t *testing.T) {
+	now := time.Unix(1000, 0)
+	seen := func(id MemberID, binlog string) Observation {
+		return Observation{Member: id, Reach: ReachAnswers, Asked: now, At: now, Binlog: position(t, binlog)}
+	}
+	heir, other := seen("m3", "101-101-40,103-103-9"), seen("m4", "101-101-38,104-104-5")
+	h := heal{
+		op: Operation{Mark: position(t, "101-101-44,104-104-6")}, alive: []Member{{ID: "m3"}, {ID: "m4"}},
+		o: Observations{}.With(heir).With(other), now: now,
+	}
+	for has, want := range map[string]bool{
+		"101-101-44,104-104-6": true,
+		"101-101-43,104-104-5": true,  // the last is on no disk
+		"101-101-40,104-104-5": true,  // of another owner
+		"101-101-43,104-104-4": false, // m4 has more of that
+		"101-101-39,104-104-6": false, // the heir has more of the lost one's
+		"101-101-40,103-103-9": false, // no more than the heir
+	} {
+		if got := h.brings(seen("m2", has), heir); got != want {
+			t.Errorf("%s: brings is %t, want %t", has, got, want)
+		}
+	}
+}
+
+// TestOwnTailIsReadBeforeItFlows: what a member that is out has of its own above its cut is read,
+// and keeps it out if it is more than sqlring's own rows.
+func TestOwnTailIsReadBeforeItFlows(t *testing.T) {
+	m := Member{ID: "m2", Identity: 102, State: MemberDown, Cut: position(t, "102-102-14")}
+	read := func(verdict TailVerdict, end string) *Tail {
+		return &Tail{Cut: position(t, "102-102-14"), End: position(t, end), Verdict: verdict}
+	}
+	based := m
+	based.Base = position(t, "102-102-15")
+	for name, tt := range map[string]struct {
+		m      Member
+		binlog string
+		tail   *Tail
+		flows  bool
+		reads  bool
+	}{
+		"nothing above the cut":        {m: m, binlog: "101-101-44,102-102-14", flows: true},
+		"not read":                     {m: m, binlog: "102-102-15", reads: true},
+		"read before it grew":          {m: m, binlog: "102-102-16", tail: read(TailEmpty, "102-102-15"), reads: true},
+		"heartbeats":                   {m: m, binlog: "102-102-15", tail: read(TailEmpty, "102-102-15"), flows: true},
+		"inserts":                      {m: m, binlog: "102-102-15", tail: read(TailMayFlow, "102-102-15")},
+		"its binlog has not all of it": {m: based, binlog: "102-102-15"},
+	} {
+		step, flows := heal{s: &Snapshot{Ring: &Ring{}}}.ownTail(tt.m, Observation{Binlog: position(t, tt.binlog), Tail: tt.tail})
+		if reads := step.Kind == StepDo && step.Action.Kind == ActReadTail; flows != tt.flows || reads != tt.reads {
+			t.Errorf("%s: flows %t, reads %t (%s), want %t, %t", name, flows, reads, step, tt.flows, tt.reads)
+		}
+	}
+}
