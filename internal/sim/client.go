@@ -56,7 +56,7 @@ func schemaOf(i, units int) topology.UnitID {
 }
 
 func (c *client) think() {
-	c.w.after(c.w.between(10*time.Millisecond, 300*time.Millisecond), c.next)
+	c.n.after(c.w.between(10*time.Millisecond, 300*time.Millisecond), c.next)
 }
 
 func (c *client) next() {
@@ -84,11 +84,11 @@ func (c *client) try(x *write) {
 	}
 	p := c.n.proxy
 	s := p.share(c.schema)
-	again := func(d time.Duration) { c.w.after(d, func() { c.try(x) }) }
+	again := func(d time.Duration) { c.n.after(d, func() { c.try(x) }) }
 	switch {
 	case c.w.now-x.began > queueLimit:
 		c.end(x, outcomeFailed, "nobody took it in time")
-	case !p.holds(s, s.epoch) || s.draining:
+	case !p.answers(s, s.epoch) || s.draining:
 		again(20 * time.Millisecond)
 	case c.c == nil || c.bound != s.owner || c.epoch != s.epoch || c.unit != s.unit:
 		owner, unit, epoch := s.owner, s.unit, s.epoch
@@ -111,6 +111,11 @@ func (c *client) send(x *write, p *proxy, s *share) {
 	x.sent, x.unit, x.epoch = true, s.unit, s.epoch
 	x.t.unit, x.t.epoch = s.unit, s.epoch
 	server, conn := c.w.server(c.bound), c.c
+	c.n.seam(func() { c.call(x, p, s, server, conn) })
+}
+
+// call sends the write, whatever has happened since its lease was looked at.
+func (c *client) call(x *write, p *proxy, s *share, server *server, conn *conn) {
 	conn.call(writeLimit, func(respond func(reply)) { server.insert(conn, x.t, respond) }, func(r reply) {
 		if r.err != nil && c.c == conn && !errors.Is(r.err, errReadOnly) {
 			c.drop()
@@ -123,7 +128,7 @@ func (c *client) send(x *write, p *proxy, s *share) {
 		switch {
 		case r.err == nil:
 			s.acked = s.acked.With(r.gtid)
-			if !p.holds(s, x.epoch) && !c.w.opt.Mutation.KeepLease {
+			if !p.answers(s, x.epoch) && !c.w.opt.Mutation.KeepLease {
 				c.end(x, outcomeUnknown, "its OK came on a lease that is over")
 				return
 			}

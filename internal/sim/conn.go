@@ -84,7 +84,7 @@ func (w *World) dial(from endpoint, s *server, app bool, limit time.Duration, th
 			w.net.send(s.host(), from, func() { settle(nil, errRefused) })
 		}
 	})
-	w.after(limit, func() { settle(nil, errSilent) })
+	w.afterAt(from, limit, func() { settle(nil, errSilent) })
 }
 
 // call sends a statement. run happens in the server and answers through
@@ -92,7 +92,7 @@ func (w *World) dial(from endpoint, s *server, app bool, limit time.Duration, th
 func (c *conn) call(limit time.Duration, run func(respond func(reply)), then func(reply)) {
 	w := c.s.w
 	k := &call{c: c, then: then}
-	w.after(limit, func() { k.settle(reply{err: errSilent}) })
+	w.afterAt(c.from, limit, func() { k.settle(reply{err: errSilent}) })
 	c.onWay++
 	w.net.send(c.from, c.s.host(), func() {
 		if !c.s.reach(c.proc, func() { c.onWay--; k.run(run) }) {

@@ -28,9 +28,14 @@
 //     raft's contract (committed, refused, unknown), a process that is killed or
 //     loses its leadership between any two steps, and clients that never send a
 //     write twice.
-//   - raft.go, proxy.go: up to three voters and an observer, elections, a leader
+//   - raft.go, proxy.go: one, three or five voters and an observer, elections, a leader
 //     that was cut off or paused and acts on until it notices, and leases that the
 //     proxies of all nodes ask for, late answers included.
+//   - voters.go: what happens to five voters alone: two of them are lost at once, cut off
+//     from the other three, or do not see a member that two see.
+//   - stopping.go: nodes that are stopped (SIGSTOP), anywhere and between two steps of
+//     something: nothing is read or sent, timers are over all at once when it goes on, and
+//     it does what it was about to do.
 //   - emptying.go: RESET MASTER by hand, and nodes that are restarted once it was found.
 //   - sites.go: two sites that are parted, with a third one that hears both, or one.
 //   - planned.go: what a DBA orders among the faults: units are made and moved,
@@ -45,6 +50,10 @@
 // What the model leaves out: statements other than inserts and overwrites of a
 // row, transactions of several statements, DDL, large transactions, disks that
 // fill, clocks that jump, the MySQL flavour, and raft's own messages.
+//
+// Seeds from laterFrom (voters.go) on draw all that there is; those below it draw what they drew
+// when they were kept, so that they go on to say what they were kept for. What comes next is
+// drawn in the same way: by a generator of its own, for later seeds alone.
 //
 // A seed that breaks a law is printed with its transcript, replays with
 //

@@ -37,7 +37,7 @@ func newEyes(w *World, n *node) *eyes {
 	}
 	for _, s := range w.servers {
 		e.probe(s)
-		w.after(w.between(0, beatEvery), func() { e.beat(s) })
+		n.after(w.between(0, beatEvery), func() { e.beat(s) })
 	}
 	return e
 }
@@ -57,7 +57,7 @@ func (e *eyes) Changed() <-chan struct{} { return nil }
 
 // Poke implements controller.Eyes.
 func (e *eyes) Poke(id topology.MemberID) {
-	e.w.after(100*time.Microsecond, func() { e.probe(e.w.server(id)) })
+	e.n.after(100*time.Microsecond, func() { e.probe(e.w.server(id)) })
 }
 
 // probe asks a member, and takes its turn for the next time.
@@ -79,21 +79,21 @@ func (e *eyes) probe(s *server) {
 		if o.Reach != topology.ReachAnswers {
 			pause = probeAnxious
 		}
-		e.w.after(pause, func() {
+		e.n.after(pause, func() {
 			if turn == e.probing[s.id] {
 				e.probe(s)
 			}
 		})
 	}
 	back := func(o topology.Observation) {
-		e.w.net.send(s.host(), e.n.host(), func() { e.w.after(e.n.stutter(), func() { settle(o) }) })
+		e.w.net.send(s.host(), e.n.host(), func() { e.n.after(e.n.stutter(), func() { settle(o) }) })
 	}
 	e.w.net.send(e.n.host(), s.host(), func() {
 		if !s.reach(s.proc, func() { back(s.observe()) }) {
 			back(topology.Observation{Reach: topology.ReachRefused, Error: errRefused.Error()})
 		}
 	})
-	e.w.after(probeLimit, func() { settle(topology.Observation{Reach: topology.ReachSilent, Error: errSilent.Error()}) })
+	e.n.after(probeLimit, func() { settle(topology.Observation{Reach: topology.ReachSilent, Error: errSilent.Error()}) })
 }
 
 func (e *eyes) note(o topology.Observation, knew *topology.Snapshot) {
@@ -122,7 +122,7 @@ func (e *eyes) beat(s *server) {
 	if e.dead {
 		return
 	}
-	e.w.after(beatEvery, func() { e.beat(s) })
+	e.n.after(beatEvery, func() { e.beat(s) })
 	intent, ok := e.n.applied.Member(s.id)
 	seen, _ := e.obs.Of(s.id)
 	if !ok || !intent.Linked() || seen.Reach != topology.ReachAnswers || !seen.HasRing ||

@@ -72,6 +72,7 @@ func (s *server) wasLost() bool {
 		return true
 	}
 	// What a probe says is as old as its deadline.
+	now -= s.w.lead.overslept()
 	return now-s.lostAt < 4*time.Second || s.doubted() || (s.doubtedAt > 0 && now-s.doubtedAt < probeAge)
 }
 
@@ -80,13 +81,13 @@ func (s *server) wasLost() bool {
 // of a neighbour's receiver.
 const probeAge = 2100 * time.Millisecond
 
-// doubted reports whether nobody whom the leader hears sees the member answer, nor
+// doubted reports whether nobody who looks, and whom the leader hears, sees the member answer, nor
 // every neighbour reaches it: more can not be known about it. Nobody reaches one that
 // is frozen.
 func (s *server) doubted() bool {
 	w := s.w
 	for _, v := range w.voters() {
-		if s.power != frozen && v.up && w.net.whole(v.host(), s.host()) && w.net.whole(v.host(), w.lead.host()) {
+		if s.power != frozen && v.alive() && !v.witness() && w.net.whole(v.host(), s.host()) && w.net.whole(v.host(), w.lead.host()) {
 			return false
 		}
 	}

@@ -52,8 +52,8 @@ func (f *fleet) Execute(_ context.Context, m topology.Member, a topology.Action)
 	s := f.w.serverAt(m.Addr)
 	d := &deed{f: f, s: s, m: m, a: a}
 	f.w.say(string(f.n.id), "do %s on %s", a, m.ID)
-	f.w.after(actionLimit, func() { d.finish(errSilent) })
-	d.takeHands()
+	f.n.after(actionLimit, func() { d.finish(errSilent) })
+	f.n.seam(d.takeHands)
 	f.w.runWhile(func() bool { return !d.ended && !f.over })
 	if f.over {
 		return errGone
@@ -112,11 +112,12 @@ func (d *deed) run(i int) {
 		return
 	}
 	fate := d.f.w.nemesis.between(d)
+	d.f.n.seam(func() {})
 	if fate.err != nil {
 		d.finish(fate.err)
 		return
 	}
-	d.f.w.after(fate.pause, func() {
+	d.f.n.after(fate.pause, func() {
 		if d.f.dead {
 			return
 		}

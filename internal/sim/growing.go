@@ -156,7 +156,7 @@ func (j *copyJob) read(until time.Duration) {
 	case j.source.proc != j.sproc || j.source.power != running || !w.net.whole(j.f.n.host(), j.source.host()):
 		j.fail(errLost)
 	case w.now < until:
-		j.step(func(then func(error)) { then(nil) }, func() { w.after(50*time.Millisecond, func() { j.read(until) }) })
+		j.step(func(then func(error)) { then(nil) }, func() { j.f.n.after(50*time.Millisecond, func() { j.read(until) }) })
 	default:
 		j.step(j.half, func() { j.step(j.rows, func() { j.step(j.place, func() { j.step(j.marked, j.done) }) }) })
 	}

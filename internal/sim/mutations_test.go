@@ -89,6 +89,33 @@ func caught(t *testing.T) map[string]uint64 {
 	return seeds
 }
 
+// TestWhatOnlyLaterSeedsShow proves that stops, and five voters, see what nothing else does:
+// in the same rings without them nobody notices.
+func TestWhatOnlyLaterSeedsShow(t *testing.T) {
+	tests := []struct {
+		name    string
+		without func(*Options)
+	}{
+		{"lease is over when a timer says so", func(o *Options) { o.Stops = false }},
+		{"two of four others are asked", threeVoters},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			i := slices.IndexFunc(mutants(), func(m mutant) bool { return m.Name == tt.name })
+			m := mutants()[i]
+			for seed := range uint64(30) {
+				opt := Draw(seed)
+				opt.Resizes, opt.Mutation = false, m.Mutation
+				m.shape(&opt)
+				tt.without(&opt)
+				if r := Run(opt); r.Broken != nil {
+					t.Errorf("seed %d: %s", seed, r.Broken)
+				}
+			}
+		})
+	}
+}
+
 func mutants() []mutant {
 	return []mutant{
 		{Mutation{Name: "both threads stop at one moment", StopBoth: true}, "I1", slowAppliers},
@@ -113,6 +140,8 @@ func mutants() []mutant {
 		{Mutation{Name: "leases of the one before are not waited for", Hasty: true}, "I5", threeVoters},
 		{Mutation{Name: "deposed leader gives leases", Unverified: true}, "I5", threeVoters},
 		{Mutation{Name: "lease counts from its answer", FromAnswer: true}, "I5", threeVoters},
+		{Mutation{Name: "lease is over when a timer says so", ByTimer: true}, "I5", stopping},
+		{Mutation{Name: "two of four others are asked", Seen: twoOthersLook}, "I11", fiveVoters},
 		{Mutation{Name: "leader forgets what it gave", Seen: nothingGiven}, "I5", threeVoters},
 		{Mutation{Name: "what was replayed is replayed again", Unmarked: true}, "I21", replaying},
 		{Mutation{Name: "sessions of before go on at a server that is taken over", KeepSessions: true}, "I10", adopting},
@@ -256,6 +285,31 @@ func twoProxies(o *Options) {
 // threeVoters has three controllers and owners that do not wait for an acker.
 func threeVoters(o *Options) {
 	o.Nodes, o.Voters, o.Members, o.Durability, o.Every = 3, 3, 3, topology.DurabilityAsync, 500*time.Millisecond
+}
+
+// stopping has nodes stopped all the time.
+func stopping(o *Options) {
+	threeVoters(o)
+	o.Stops = true
+}
+
+// fiveVoters has five controllers, and two of them lost or blind.
+func fiveVoters(o *Options) {
+	threeVoters(o)
+	o.fiveVoters()
+	o.Every = 250 * time.Millisecond
+}
+
+// twoOthersLook has a leader ask no more of the others than are enough in a ring of three.
+func twoOthersLook(_ *World, seen topology.Observations) topology.Observations {
+	var asked []topology.NodeID
+	seen.Others = slices.DeleteFunc(slices.Clone(seen.Others), func(x topology.Sighting) bool {
+		if !slices.Contains(asked, x.Node) && len(asked) < 2 {
+			asked = append(asked, x.Node)
+		}
+		return !slices.Contains(asked, x.Node)
+	})
+	return seen
 }
 
 // nothingGiven has a leader not know what it gave.

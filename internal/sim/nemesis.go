@@ -44,6 +44,7 @@ func (n *nemesis) end() {
 	}
 	for _, x := range n.w.nodes {
 		x.busy = 0
+		x.goOn()
 		if !x.up {
 			x.start()
 		}
@@ -85,6 +86,10 @@ func (n *nemesis) strike() {
 	}
 	if w.opt.Sites {
 		faults = append(faults, weighted{6, n.partSites})
+	}
+	faults = append(faults, n.amongVoters()...)
+	if w.opt.Stops {
+		faults = append(faults, weighted{6, n.stopNode}, weighted{6, n.trapNode})
 	}
 	faults = append(faults, n.orders()...)
 	total := 0

@@ -45,7 +45,7 @@ func (n *network) whole(a, b endpoint) bool {
 func (n *network) send(from, to endpoint, arrive func()) {
 	n.w.after(n.latency(from, to), func() {
 		if n.whole(from, to) {
-			arrive()
+			n.w.at(to, arrive)
 			return
 		}
 		n.held = append(n.held, parcel{from, to, arrive})
@@ -80,6 +80,6 @@ func (n *network) mend(a, b endpoint) {
 			n.held = append(n.held, p)
 			continue
 		}
-		n.w.after(n.w.between(time.Millisecond, 200*time.Millisecond), p.arrive)
+		n.w.after(n.w.between(time.Millisecond, 200*time.Millisecond), func() { n.w.at(p.to, p.arrive) })
 	}
 }

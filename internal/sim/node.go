@@ -37,6 +37,13 @@ type node struct {
 	ticking bool
 	dirty   bool // something was seen during the tick
 	paused  bool // after an error: nothing wakes it
+
+	stopped bool          // by a signal
+	trap    time.Duration // for so long it stops at the next seam; 0: it does not
+	fell    time.Duration // when it was stopped last
+	woke    time.Duration // when it went on
+	slept   time.Duration // for how long it had been stopped then
+	waits   []func()      // what happens when it goes on
 }
 
 func newNode(w *World, id topology.NodeID) *node {
@@ -68,6 +75,7 @@ func (n *node) crash() {
 	}
 	n.w.say(string(n.id), "killed")
 	n.up = false
+	n.goOn()
 	n.proxy.die()
 	if n.voter {
 		n.eyes.dead = true
@@ -100,7 +108,7 @@ func (n *node) lead() {
 // wakes.
 func (n *node) depose() {
 	w := n.w
-	if !n.up || n.fleet == nil || n.fleet.over || w.lead != n {
+	if !n.alive() || n.fleet == nil || n.fleet.over || w.lead != n {
 		return
 	}
 	if len(w.voters()) > 1 && w.chance(0.7) {
@@ -113,7 +121,7 @@ func (n *node) depose() {
 	n.fleet.over = true
 	n.turn++
 	eyes := n.eyes
-	w.after(w.between(10*time.Millisecond, 400*time.Millisecond), func() {
+	n.after(w.between(10*time.Millisecond, 400*time.Millisecond), func() {
 		if n.up && n.eyes == eyes && w.lead == n {
 			w.say(string(n.id), "leads again")
 			n.lead()
@@ -135,7 +143,7 @@ func (n *node) wake() {
 func (n *node) plan(d time.Duration) {
 	n.turn++
 	turn := n.turn
-	n.w.after(d+n.stutter(), func() {
+	n.after(d+n.stutter(), func() {
 		if n.turn == turn && n.up {
 			n.tick()
 		}
@@ -179,19 +187,25 @@ func (n *node) learn(snap *topology.Snapshot) {
 	}
 	p := n.proxy
 	take := func() {
-		if snap.Index > n.applied.Index {
-			n.applied = snap
-		}
+		n.applied = newer(n.applied, snap)
 		p.learn(snap)
 	}
 	if n == n.w.lead {
-		n.applied = snap
-		n.w.after(n.w.between(0, 20*time.Millisecond), take)
+		n.run(func() { n.applied = newer(n.applied, snap) })
+		n.after(n.w.between(0, 20*time.Millisecond), take)
 		return
 	}
 	n.w.after(n.w.between(0, 50*time.Millisecond), func() {
 		n.w.net.send(n.w.lead.host(), n.host(), take)
 	})
+}
+
+// newer returns the second state if it is newer than the first.
+func newer(has, comes *topology.Snapshot) *topology.Snapshot {
+	if comes.Index > has.Index {
+		return comes
+	}
+	return has
 }
 
 // mutated is the fleet with a mutation's hook in front.

@@ -13,7 +13,7 @@ type Options struct {
 	Seed       uint64
 	Members    int // 2 or 3
 	Nodes      int // processes, each with a proxy
-	Voters     int // the first of them; the others are observers
+	Voters     int // the first of them: 1, 3 or 5; the others are observers
 	Clients    int
 	Units      int           // how many there are to be; maxUnits at most
 	Grows      int           // members that are added at random moments, at most
@@ -23,7 +23,8 @@ type Options struct {
 	Adopts     bool          // the servers replicate in a circle already when the ring is made
 	Moves      bool          // units are moved at random moments
 	Sites      bool          // members and voters stand at two sites, and a voter at a third; the two are parted at random
-	Witness    bool          // that one looks at nothing, and does not lead
+	Witness    bool          // that one, or the last of five, looks at nothing, and does not lead
+	Stops      bool          // nodes are stopped for a while, and go on with what they were about to do
 	Dissolves  bool          // the ring is dissolved in the end
 	Resizes    bool          // the stride is resized at random moments; it begins tight
 	Leaves     bool          // members are removed and maintained at random moments
@@ -92,6 +93,7 @@ func Draw(seed uint64) Options {
 	o.Adopts = rand.New(rand.NewPCG(seed, 0xad09)).IntN(6) == 0 && !o.Data
 	plain := o.Members == 3 && !o.Double && !o.Adopts && o.Degraded == topology.DegradedAllow
 	o.Empties = rand.New(rand.NewPCG(seed, 0xe397)).IntN(2) == 0 && plain
+	o.drawLater()
 	return o
 }
 
@@ -99,8 +101,8 @@ const maxUnits = 3
 
 // String prints all that the seed decided.
 func (o Options) String() string {
-	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t adopts=%t replays=%t sites=%t witness=%t resizes=%t empties=%t scheduler=%t",
-		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data, o.Adopts, o.Replays, o.Sites, o.Witness, o.Resizes, o.Empties, o.Scheduler)
+	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t adopts=%t replays=%t sites=%t witness=%t resizes=%t empties=%t scheduler=%t stops=%t",
+		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data, o.Adopts, o.Replays, o.Sites, o.Witness, o.Resizes, o.Empties, o.Scheduler, o.Stops)
 }
 
 // Mutation breaks one rule of the code under test, or of the model where it
@@ -117,6 +119,7 @@ type Mutation struct {
 	KeepLease     bool // a proxy does not look at its lease after it has read an OK
 	Unverified    bool // a leader gives leases without asking the majority whether it leads
 	FromAnswer    bool // a lease counts from when its answer came
+	ByTimer       bool // a lease is over when a timer says so; the clock is not looked at
 	Hasty         bool // a new leader does not wait for what the one before it gave
 	Resend        bool // a proxy sends a write again whose answer was lost
 	FailedUnknown bool // a proxy says "failed" where it does not know

@@ -11,6 +11,9 @@ import (
 
 // order commits a change in the name of the DBA.
 func (w *World) order(change topology.Change) error {
+	if w.lead.stopped {
+		return errUnknown // he gets no answer
+	}
 	err := w.log.commit(topology.Command{At: w.clock(), By: "dba@n1", Why: "planned", Change: change})
 	w.leader().wake()
 	return err

@@ -104,7 +104,7 @@ func (p *proxy) learnUnit(u topology.Unit) bool {
 	if u.Epoch == s.epoch && u.Draining != s.draining {
 		s.draining = u.Draining
 		p.w.say(string(p.n.id), "proxy: %s draining %t", s.unit, s.draining)
-		p.w.after(u.Grace, func() {
+		p.n.after(u.Grace, func() {
 			if s.draining && s.epoch == u.Epoch && !p.dead {
 				p.giveUp(s)
 			}
@@ -146,13 +146,32 @@ func (p *proxy) holds(s *share, epoch uint64) bool {
 	return !p.dead && s.owner != "" && s.epoch == epoch && (!p.timed() || p.w.now < s.until)
 }
 
+// answers is holds, as the proxy itself looks at it.
+func (p *proxy) answers(s *share, epoch uint64) bool {
+	if p.w.opt.Mutation.ByTimer && p.timed() {
+		return !p.dead && s.owner != "" && s.epoch == epoch && s.until > 0
+	}
+	return p.holds(s, epoch)
+}
+
+// lapse has a timer end a lease: a mutation's.
+func (p *proxy) lapse(s *share) {
+	if until := s.until; p.w.opt.Mutation.ByTimer {
+		p.n.after(until-p.w.now, func() {
+			if s.until == until {
+				s.until = 0
+			}
+		})
+	}
+}
+
 // renew asks for the leases again and again.
 func (p *proxy) renew() {
 	if p.dead {
 		return
 	}
 	p.ask()
-	p.w.after(topology.LeaseTTL/3, p.renew)
+	p.n.after(topology.LeaseTTL/3, p.renew)
 }
 
 // asked is a lease that is asked for.
@@ -175,13 +194,14 @@ func (p *proxy) ask() {
 	}
 	p.w.net.send(p.n.host(), leader.host(), func() {
 		leader.grant(p.n, all, func(given []asked) {
-			p.w.after(p.n.stutter(), func() { // a busy process reads its answers late
+			p.n.after(p.n.stutter(), func() { // a busy process reads its answers late
 				if p.w.opt.Mutation.FromAnswer {
 					at = p.w.now
 				}
 				for _, g := range given {
 					if !p.dead && g.share.epoch == g.epoch {
 						g.share.until = max(g.share.until, at+topology.LeaseTTL)
+						p.lapse(g.share)
 					}
 				}
 			})
@@ -195,23 +215,41 @@ func (p *proxy) report() {
 		return
 	}
 	p.tell()
-	p.w.after(100*time.Millisecond, p.report)
+	p.n.after(100*time.Millisecond, p.report)
 }
 
 func (p *proxy) tell() {
 	said, leader, sent := p.writers(), p.n.knows, p.w.now
 	seen, hears := p.n.sightings(), p.n.hears()
-	p.w.net.send(p.n.host(), leader.host(), func() {
-		late := p.w.now-sent > topology.LeaseTTL/2 // the call was given up by then
-		if last := leader.writers[p.n.id]; leader.up && leader.fleet != nil && !leader.fleet.over && !late && last.sent <= sent {
+	p.n.seam(func() {
+		went := p.w.now
+		p.w.net.send(p.n.host(), leader.host(), func() {
+			late := p.w.now-went > topology.LeaseTTL/2 // the call was given up by then
+			if late && p.w.opt.Stops && leader.woke >= went {
+				late = false // it stood in the socket, and is read all the same
+			}
+			if last := leader.writers[p.n.id]; !leader.up || leader.fleet == nil || leader.fleet.over || late || last.sent > sent {
+				return
+			}
 			for i := range said {
 				said[i].At = p.w.clock()
+			}
+			if p.w.opt.Stops { // it says how old they are, and they are taken for that old when it is read
+				seen = aged(seen, p.w.now-sent)
 			}
 			leader.writers[p.n.id] = report{sent, said, topology.Place{Node: p.n.id, Site: p.n.site(), HeardAt: p.w.clock(), Hears: hears}}
 			leader.others[p.n.id] = seen
 			leader.wake()
-		}
+		})
 	})
+}
+
+// aged has sightings be taken for younger than they are.
+func aged(seen []topology.Sighting, by time.Duration) []topology.Sighting {
+	for i := range seen {
+		seen[i].At = seen[i].At.Add(by)
+	}
+	return seen
 }
 
 // report is what a proxy has said, and when.

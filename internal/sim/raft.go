@@ -33,11 +33,11 @@ func (w *World) watchRaft(failed time.Duration) {
 func (n *node) fit() bool {
 	reached := 0
 	for _, v := range n.w.voters() {
-		if v.up && n.w.net.whole(n.host(), v.host()) {
+		if v.alive() && n.w.net.whole(n.host(), v.host()) {
 			reached++
 		}
 	}
-	return n.up && n.voter && 2*reached > len(n.w.voters())
+	return n.alive() && n.voter && 2*reached > len(n.w.voters())
 }
 
 func (w *World) voters() []*node { return w.nodes[:w.opt.Voters] }
@@ -65,7 +65,7 @@ func (w *World) elect(n *node) {
 	old := w.lead
 	if old != n && old.up && old.fleet != nil {
 		over := old.fleet
-		w.after(w.between(0, wakesLate), func() { old.resign(over) })
+		old.after(w.between(0, wakesLate), func() { old.resign(over) })
 	}
 	w.lead = n
 	w.say("raft", "%s is elected", n.id)
@@ -95,9 +95,9 @@ func (n *node) follow(leader *node) {
 
 // verified calls then with whether a majority takes n for the leader after now.
 func (n *node) verified(f *fleet, then func(bool)) {
-	n.w.after(n.w.between(time.Millisecond, 5*time.Millisecond), func() {
+	n.after(n.w.between(time.Millisecond, 5*time.Millisecond), func() {
 		leads := n.w.lead == n && f.term == n.w.log.term && n.fit()
-		then(leads || n.w.opt.Mutation.Unverified)
+		n.later(func() { then(leads || n.w.opt.Mutation.Unverified) })
 	})
 }
 
@@ -131,7 +131,7 @@ func (n *node) grant(asks *node, all []asked, give func([]asked)) {
 				}
 			}
 		}
-		n.w.net.send(n.host(), asks.host(), func() { give(given) })
+		n.seam(func() { n.w.net.send(n.host(), asks.host(), func() { give(given) }) })
 	})
 }
 

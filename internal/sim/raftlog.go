@@ -52,7 +52,8 @@ func (l leaderLog) Propose(_ context.Context, c topology.Command) error {
 	fate := l.w.nemesis.proposing()
 	done, result := false, error(nil)
 	end := func(err error) { done, result = true, err }
-	l.w.after(l.w.between(time.Millisecond, 6*time.Millisecond), func() {
+	l.n.seam(func() {})
+	l.n.after(l.w.between(time.Millisecond, 6*time.Millisecond), func() {
 		switch {
 		case l.deposed() && l.w.chance(0.5):
 			end(errUnknown) // it is not committed, and nobody knows

@@ -37,6 +37,11 @@ type Stats struct {
 	Resized   int           // rings that got another stride
 	Emptied   int           // binlogs, which was found
 	Unseen    int           // runs that end since it was not
+	Five      int           // rings with five voters
+	TwoLost   int           // times when two voters were killed or stopped at once
+	Parted    int           // times when two of five were cut off from the others
+	Stopped   int           // nodes, for a while
+	Trapped   int           // of them between two steps of something
 	Words     int           // commands that a person had to give
 	Calm      time.Duration // from the end of faults to a whole ring
 }
@@ -56,6 +61,9 @@ func Run(opt Options) Result {
 	w := newWorld(opt)
 	w.say("world", "%s", opt)
 	w.live()
+	if opt.Voters == 5 {
+		w.laws.stats.Five++
+	}
 	if w.broken != nil && w.broken.Law == unpromised {
 		w.broken = nil
 		w.laws.stats.Unseen++
@@ -254,14 +262,19 @@ func (s *Stats) add(o Stats) {
 	s.Replayed += o.Replayed
 	s.Emptied += o.Emptied
 	s.Unseen += o.Unseen
+	s.Five += o.Five
+	s.TwoLost += o.TwoLost
+	s.Parted += o.Parted
+	s.Stopped += o.Stopped
+	s.Trapped += o.Trapped
 	s.Words += o.Words
 	s.Calm = max(s.Calm, o.Calm)
 }
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals (%d of severed sites), %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d adopted, %d replayed, %d copied, %d resized, %d binlogs emptied (and %d that nobody saw), %d events run, %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Severed, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Adopted, s.Replayed, s.Grown, s.Resized, s.Emptied, s.Unseen, s.Fired, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals (%d of severed sites), %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d adopted, %d replayed, %d copied, %d resized, %d binlogs emptied (and %d that nobody saw), %d events run, %d rings of five voters (two cut off %d times), two voters lost %d times, %d nodes stopped (%d between two steps), %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Severed, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Adopted, s.Replayed, s.Grown, s.Resized, s.Emptied, s.Unseen, s.Fired, s.Five, s.Parted, s.TwoLost, s.Stopped, s.Trapped, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

@@ -13,7 +13,7 @@ import (
 
 var (
 	simSeeds = flag.Int("sim.seeds", 200, "how many seeds TestSim runs")
-	simFirst = flag.Uint64("sim.first", 1, "the first of them")
+	simFirst = flag.Uint64("sim.first", laterFrom, "the first of them")
 	simSeed  = flag.Uint64("sim.seed", 0, "the one seed that TestSeed replays")
 )
 
@@ -42,6 +42,10 @@ func TestSim(t *testing.T) {
 	t.Logf("%d seeds in %s: %s", *simSeeds, time.Since(began).Round(time.Millisecond), total)
 	if *simSeeds >= 100 && (total.Heals < *simSeeds/2 || total.Rejoins < *simSeeds/2 || total.Joins < *simSeeds/50 || total.Resized < *simSeeds/20 || total.Outcomes[outcomeUnknown] == 0) {
 		t.Errorf("the world is too quiet to prove anything: %s", total)
+	}
+	few := min(total.Five, total.TwoLost, total.Parted, total.Trapped) < *simSeeds/10
+	if *simSeeds >= 100 && *simFirst >= laterFrom && (few || total.Stopped < *simSeeds/2) {
+		t.Errorf("five voters and stopped nodes are too rare to prove anything: %s", total)
 	}
 }
 

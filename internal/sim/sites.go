@@ -30,13 +30,21 @@ func (n *node) site() string {
 }
 
 // witness reports whether a node votes, and looks at nothing and does not lead.
-func (n *node) witness() bool { return n.w.opt.Witness && n.site() == siteName(2) }
+func (n *node) witness() bool {
+	if !n.w.opt.Witness || !n.voter {
+		return false
+	}
+	if n.w.opt.Sites {
+		return n.site() == siteName(2)
+	}
+	return n == n.w.nodes[n.w.opt.Voters-1]
+}
 
 // hears returns the nodes that answer this one.
 func (n *node) hears() []topology.Hearing {
 	var heard []topology.Hearing
 	for _, other := range n.w.nodes {
-		if n.w.opt.Sites && other != n && other.up && n.w.net.whole(n.host(), other.host()) {
+		if n.w.opt.Sites && other != n && other.alive() && n.w.net.whole(n.host(), other.host()) {
 			heard = append(heard, topology.Hearing{Node: other.id, Site: other.site()})
 		}
 	}

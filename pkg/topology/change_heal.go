@@ -152,7 +152,6 @@ func (a AcceptLoss) apply(s *Snapshot, c Command) error {
 }
 
 // CountAgain takes a member that is out back into a ring that is being healed: it
-// CountAgain takes a member that is out back into a ring that is being healed: it
 // has what was acknowledged, as far as any member has, the others have not, and it holds
 // nothing that has to be judged. It is set up and stamped next.
 type CountAgain struct {
