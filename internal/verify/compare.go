@@ -182,12 +182,25 @@ func (j *job) tables(ctx context.Context, o rowcheck.Options) ([]rowcheck.Table,
 		return nil, noTable{fmt.Errorf("no member has a table %s: name it as the server does", shownTable(o))}
 	}
 	j.edit(func(r *rowcheck.Run) {
-		r.Members, r.Tables, r.Skipped, r.Why, r.Expected = j.names, len(tables), skipped, "", 0
+		r.Members, r.Tables, r.Skipped, r.Why, r.Expected = j.names, len(tables), append(behind(r, skipped), skipped...), "", 0
 		for _, t := range tables {
 			r.Expected += t.Rows
 		}
 	})
 	return tables, nil
+}
+
+// behind returns what an earlier stretch of the run did not compare in tables before its
+// cursor, to which it does not come again; again is what is told anew.
+func behind(r *rowcheck.Run, again []rowcheck.Aside) []rowcheck.Aside {
+	told := []rowcheck.Aside{}
+	for _, a := range r.Skipped {
+		anew := slices.ContainsFunc(again, func(b rowcheck.Aside) bool { return b.Table == a.Table })
+		if a.Table < r.Cursor.Table && !anew {
+			told = append(told, a)
+		}
+	}
+	return told
 }
 
 // noTable is the error of a name that nobody knows.

@@ -121,6 +121,36 @@ func TestARunIsStoppedAndResumedEvenByAnotherProcess(t *testing.T) {
 	}
 }
 
+// A table that could not be read before the break is told after it too: else all would be
+// said to be equal.
+func TestWhatWasSkippedBeforeABreakIsToldAfterIt(t *testing.T) {
+	w := newWorld(100)
+	w.barred = "bill"
+	v := start(t, w, "")
+	reached := make(chan struct{})
+	w.onSum = func(n int) {
+		if n == 14 {
+			close(reached)
+		}
+		if n >= 14 && n < 30 {
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	begin(t, v, false)
+	<-reached
+	if err := v.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if run, _ := v.Last(); run.State != rowcheck.StateStopped || len(run.Skipped) != 1 {
+		t.Fatalf("stopped: %+v", run)
+	}
+	begin(t, v, true)
+	run := until(t, v, "it ends", over)
+	if run.State != rowcheck.StateDone || run.Verdict() != 2 || len(run.Skipped) != 1 || run.Skipped[0].Table != "shop.bill" {
+		t.Errorf("resumed: verdict %d, %+v", run.Verdict(), run)
+	}
+}
+
 func TestANodeThatEndedLeavesAStoppedRun(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "verify.json")
 	text := `{"id":"v1","state":"running","cursor":{"table":"shop.card","after":["50"]},"options":{"chunk":10},"repair":{"state":"running"}}`
