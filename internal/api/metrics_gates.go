@@ -14,6 +14,7 @@ type gateDescs struct {
 	limit, taken, waiting, idle, saturated, inflation *prometheus.Desc
 	granted, refused, gone, queueTime, serverTime     *prometheus.Desc
 	saturations, hotKeys, laneWaits, limitRules       *prometheus.Desc
+	braked                                            *prometheus.Desc
 
 	digestStatements, digestServer, digestQueue, digestShed *prometheus.Desc
 }
@@ -25,6 +26,7 @@ func describeGates(d func(name, help string, labels ...string) *prometheus.Desc)
 		waiting:     d("gate_waiting_statements", "Statements that wait for a place.", "member", "class"),
 		idle:        d("gate_idle_places", "Places whose transaction waits for its client.", "member"),
 		saturated:   d("gate_saturated", "Whether statements have always had to wait for a second.", "member"),
+		braked:      d("gate_braked", "Whether the member's own word, or the lag of others, holds the places down.", "member"),
 		inflation:   d("gate_inflation", "What statements take at the member now, divided by what is usual.", "member"),
 		granted:     d("gate_granted_total", "Places given.", "member", "class"),
 		refused:     d("gate_refused_total", "Statements that got no place, by reason.", "member", "reason"),
@@ -46,7 +48,7 @@ func describeGates(d func(name, help string, labels ...string) *prometheus.Desc)
 
 func (d gateDescs) all() []*prometheus.Desc {
 	return []*prometheus.Desc{
-		d.limit, d.taken, d.waiting, d.idle, d.saturated, d.inflation, d.granted, d.refused, d.gone, d.queueTime, d.serverTime,
+		d.limit, d.taken, d.waiting, d.idle, d.saturated, d.braked, d.inflation, d.granted, d.refused, d.gone, d.queueTime, d.serverTime,
 		d.saturations, d.hotKeys, d.laneWaits, d.limitRules,
 		d.digestStatements, d.digestServer, d.digestQueue, d.digestShed,
 	}
@@ -60,6 +62,7 @@ func (c *collector) collectGates(e emitter, l look) {
 		e.gauge(d.limit, float64(g.Limit), m)
 		e.gauge(d.idle, float64(g.Idle), m)
 		e.flag(d.saturated, g.Saturated, m)
+		e.flag(d.braked, g.Braked, m)
 		e.gauge(d.inflation, g.Inflation, m)
 		for class := range gate.Class(gate.Classes) {
 			e.gauge(d.taken, float64(g.Taken[class]), m, class.String())
