@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -300,6 +301,46 @@ func TestCopyIsWrittenByOneAlone(t *testing.T) {
 	if n := target.Query(t, "SELECT COUNT(*) FROM odd.many"); n != "30000" {
 		t.Errorf("%s rows", n)
 	}
+}
+
+// TestACopyOfASourceThatFrozeIsBegunAnewFromAnother: the source freezes among the rows, so
+// nobody hears of its end, and the operation chooses another one (S93). The copy of the first
+// is ended, nothing of it is left, and the second is through while the first is frozen still.
+func TestACopyOfASourceThatFrozeIsBegunAnewFromAnother(t *testing.T) {
+	nodes := world(t, 3)
+	frozen, spare, target := nodes[0], nodes[1], nodes[2]
+	for i, source := range []*node{frozen, spare} {
+		source.do(t, source.prepare())
+		source.do(t, open(1))
+		fill(t, source, []string{
+			"CREATE DATABASE odd", "CREATE TABLE odd.many (a INT PRIMARY KEY, v VARCHAR(1000))",
+			fmt.Sprintf("INSERT INTO odd.many SELECT seq+%d, REPEAT('x', 900) FROM odd.seq_1_to_30000", i*30000),
+		})
+	}
+	target.do(t, target.prepare())
+	target.do(t, copyFrom(frozen, target, 7))
+	mysqltest.Eventually(t, "rows are copied", func() error {
+		if c := target.Observe(t.Context()).Copy; c == nil || c.Sum.Bytes == 0 || c.From != frozen.id || c.State != topology.CopyRunning {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	})
+	if err := syscall.Kill(frozen.PID(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Kill(frozen.PID(), syscall.SIGCONT) }()
+	began := time.Now()
+	mysqltest.Eventually(t, "the copy of the other is begun", func() error {
+		return target.Execute(t.Context(), copyFrom(spare, target, 7))
+	})
+	said := target.copied(t)
+	if said.State != topology.CopyDone || said.From != spare.id || said.Attempts != 1 {
+		t.Fatalf("attempt %d, of %s, is %s: %s", said.Attempts, said.From, said.State, said.Error)
+	}
+	if rows := target.Query(t, "SELECT CONCAT(COUNT(*), ' from ', MIN(a), ' to ', MAX(a)) FROM odd.many"); rows != "30000 from 30001 to 60000" {
+		t.Errorf("rows in the copy: %s", rows)
+	}
+	t.Logf("copied %s after the freeze", time.Since(began).Round(time.Millisecond))
 }
 
 // What a member holds by its copy alone is in no binlog of it (S85): to read it is an error
