@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: test-rings test-rest checks lag hooks disk grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes night micro leave slips
+.PHONY: test-rings test-rest checks lag hooks disk grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes night micro leave slips moves
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ test-rest: servers ## all others, then the ring's tests on MySQL 9.7
 
 # What the two flavours do not do alike, and every operation; rings of three and the rest: RUN=.
 MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDiesBetweenTwoStepsOf(ATakeover|ARemoval|AMaintenance|ADissolution)|TestNodeDiesWhile|TestAFailed|TestReadsSee|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands|TestAStranger
-MYSQL_RUN := $(MYSQL_RUN)|TestGrow|TestServersDie|TestReclone|TestInitFromData|TestRemove|TestMaintenance|TestDiscard|TestDissolve|TestDamagedRows|TestCopy|TestSnapshot|TestRetire|TestASlot|TestSessionsOverAResize|TestWhoIsStill|TestCycles|TestReplay|TestNodeDiesInTheMidstOfAReplay|TestBinlogIsEmptied|TestAnAcker|TestAdopt|TestNodeDiesBetweenTwoStepsOfAnAdoption|TestBursts|TestOperatorErrors|TestMemberClosed|TestSaturation
+MYSQL_RUN := $(MYSQL_RUN)|TestGrow|TestServersDie|TestReclone|TestInitFromData|TestRemove|TestMaintenance|TestDiscard|TestDissolve|TestDamagedRows|TestCopy|TestSnapshot|TestRetire|TestASlot|TestSessionsOverAResize|TestWhoIsStill|TestCycles|TestReplay|TestNodeDiesInTheMidstOfAReplay|TestBinlogIsEmptied|TestAnAcker|TestAdopt|TestNodeDiesBetweenTwoStepsOfAnAdoption|TestBursts|TestOperatorErrors|TestMemberClosed|TestSaturation|TestEveryMemberIsKilled|TestLagIsRead
 
 mysql: servers ## the ring's tests on MySQL 9.7; RUN=pattern: others (10 min)
 	SQLRING_TEST_FLAVOUR=mysql ./scripts/test.sh ./internal/mysqld ./internal/app -- -p 1 -timeout 30m -run "$(or $(RUN),$(MYSQL_RUN))"
@@ -71,14 +71,17 @@ nodes: servers ## three nodes in network namespaces (root) that are killed, froz
 sites: servers ## two sites and a witness in network namespaces, parted for 43 s, four ways (root); FLAVOUR=mysql; prints figures of docs/reliability.md (6 min)
 	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_PARTITION=$(or $(PARTED),43s) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run TestSitesArePartedFrom -count=1 -timeout 1h -v | grep -aE "FIGURE|parted:|^ *---|FAIL|^ok"
 
+moves: servers ## a unit moves back and forth, of everything, then of one schema, under 500 writes/s, 20 times each, no write waits for 100 ms: ROUNDS=20; MariaDB, then MySQL, or FLAVOUR=; prints figures of docs/reliability.md (6 min)
+	status=0; for flavour in $(or $(FLAVOUR),mariadb mysql); do SQLRING_TEST_FLAVOUR=$$flavour SQLRING_FIGURES=1 SQLRING_FAULT_ROUNDS=$(or $(ROUNDS),20) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestMove$$|TestSchemaMoves" -count=1 -timeout 30m -v | grep -aE "FIGURE|^ *---|FAIL|^ok" || status=1; done; exit $$status
+
 disk: servers ## the disk of the owner, of its acker and of another member is full, and freed again (root); prints figures of docs/reliability.md (5 min)
 	SQLRING_DISK_HEALS=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run TestDiskFull -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
 leader: servers ## the node that leads three is killed after each step of each operation; FLAVOUR=mysql; prints figures of docs/reliability.md (40 min)
 	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_LEADER_STEPS=1-60 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLeaderDiesBetweenTwoSteps|TestLeaderDiesWhile" -count=1 -timeout 2h -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
-lag: servers ## lag by a lock, a stopped applier, a narrow link and load, held against the truth; how soon reads follow; fewer writes; prints figures of docs/lag.md (3 min)
-	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLag[WUBI]|TestAFailedApplier|TestWritesAreHeldBack|TestASwingingLag|TestAReadThatIsAtWork" -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
+lag: servers ## lag by a lock, a stopped applier, a narrow link and load, held against the truth; how soon reads follow; fewer writes; FLAVOUR=mysql; prints figures of docs/lag.md (3 min)
+	SQLRING_TEST_FLAVOUR=$(or $(FLAVOUR),mariadb) SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestLag[WUBI]|TestAFailedApplier|TestWritesAreHeldBack|TestASwingingLag|TestAReadThatIsAtWork" -count=1 -timeout 20m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"
 
 hooks: servers ## hooks beside others that hang and fail, the leader killed as a level is entered and as a member is lost: told within 2 s, with one id; prints figures of docs/hooks.md (1 min)
 	SQLRING_FIGURES=1 SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestATakeoverIsTold|TestALevelIsTold" -count=1 -timeout 10m -v | grep -aE "FIGURE|^ *---|FAIL|^ok"

@@ -48,7 +48,7 @@ func TestAMembersOwnWordBrakesItsGate(t *testing.T) {
 		return nil
 	})
 	set(threads+10*busy, 0)
-	time.Sleep(2500 * time.Millisecond) // for longer than from one asking to the next
+	time.Sleep(1500 * time.Millisecond) // for longer than from one asking to the next
 	r.untilGate(t, "open", ceiling)
 	set(threads, 0)
 	r.untilGate(t, "braked", floor)
