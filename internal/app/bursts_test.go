@@ -18,6 +18,7 @@ import (
 // some of them get an error, and when it is over what became of them. What an account asks
 // for by default holds at that node too.
 func TestSaturationIsTold(t *testing.T) {
+	beside(t)
 	in := startReceiver(t)
 	n := startNodesWith(t, func(c *app.Config) {
 		c.Hooks = []app.HookConfig{{Name: "tells", Type: "webhook", URL: in.URL, Match: []string{"gate/*"}, Severity: "info"}}

@@ -18,8 +18,10 @@ import (
 // that, or has taken the member out. The node that is started then has seen nothing. The member
 // is restarted besides. It stays out, by name and with the way back, until it was copied anew.
 func TestNodeDiesOnceItHasFoundAnEmptiedBinlog(t *testing.T) {
+	beside(t)
 	for _, step := range []int{1, 2} {
 		t.Run(fmt.Sprintf("after step %d", step), func(t *testing.T) {
+			beside(t)
 			r := &rig{servers: mysqltest.StartRing(t, 3), cfg: nodeConfig(t), trap: filepath.Join(t.TempDir(), "trap")}
 			node := r.startProcess(t, 0)
 			r.initRing(t)

@@ -156,6 +156,7 @@ func setTrap(t *testing.T, file string, round, n int, kind ...string) {
 // TestLeaderDiesWhileARingIsMadeAndDissolved: the same of the operations that a ring has
 // once, each time with new servers.
 func TestLeaderDiesWhileARingIsMadeAndDissolved(t *testing.T) {
+	beside(t)
 	steps := dyingSteps(t, []int{5})
 	made, dissolved := 0, 0
 	for _, n := range steps {

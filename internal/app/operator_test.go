@@ -104,6 +104,7 @@ func TestMemberClosedToAllIsOpened(t *testing.T) {
 	if mysqltest.Flavour(t) != topology.FlavourMySQL {
 		t.Skip("ONLY-MYSQL: MariaDB 10.11 has no super_read_only")
 	}
+	beside(t)
 	r := startRig(t, 2)
 	db := r.takeoverPool(t)
 	to := r.servers[1-r.owner(t)]

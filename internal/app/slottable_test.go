@@ -35,6 +35,7 @@ func (r *rig) untilTables(t *testing.T, limit time.Duration) api.VerifyReport {
 // one has left; what somebody drops is written anew, what somebody changes is told. It is
 // in no member's binlog.
 func TestTheTableOfSlotsStandsOnEachMember(t *testing.T) {
+	beside(t)
 	r := startRig(t, 3)
 	r.untilTables(t, 20*time.Second)
 	says := func(i int, want string) {
@@ -81,6 +82,7 @@ func TestTheTableOfSlotsStandsOnEachMember(t *testing.T) {
 // A copy that can not be written is told, and is in nobody's way: the owner dies
 // meanwhile, and is replaced as always.
 func TestATableOfSlotsThatCanNotBeWrittenStopsNothing(t *testing.T) {
+	beside(t)
 	r := startRig(t, 3)
 	r.untilTables(t, 20*time.Second)
 	conn, err := r.servers[1].DB().Conn(t.Context())
