@@ -52,8 +52,7 @@ func (h heal) chooseHeir() Step {
 	}
 	unsure := !stays && (h.op.MarkUnknown || h.s.Ring.Durability == DurabilitySemiSync && !h.ackerAlive())
 	if unsure && !h.op.AcceptLoss && !h.hasAll(seen) {
-		return missed("no acker of %s is left, and what it acknowledged is not known for sure; bring %s back, or give up what only it has: sqlring ring heal --accept-loss",
-			h.lost.ID, h.lost.ID)
+		return h.missedAcker(heir)
 	}
 	if step, found := h.readmitted(seen); found {
 		return step
@@ -62,8 +61,7 @@ func (h heal) chooseHeir() Step {
 		if step, found := h.handed(heir, seen); found {
 			return step
 		}
-		return missed("acknowledged transactions up to %s are on no survivor (%s has %q); bring %s back, or give them up: sqlring ring heal --accept-loss",
-			missing, heir, seen.Position(), h.lost.ID)
+		return h.missedMark(heir, missing)
 	}
 	return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Heir: heir, Cut: cut}, "it has the most of %s", h.lost.ID)
 }
