@@ -109,6 +109,13 @@ func TestMemberClosedToAllIsOpened(t *testing.T) {
 	db := r.takeoverPool(t)
 	to := r.servers[1-r.owner(t)]
 	to.Exec(t, "SET GLOBAL super_read_only=1")
+	eventually(t, 5*time.Second, "status names it", func() error {
+		status, err := r.client.Status(t.Context())
+		if err == nil && !strings.Contains(strings.Join(status.Reasons, "; "), to.Name+": super_read_only is on") {
+			err = fmt.Errorf("its reasons are %q", status.Reasons)
+		}
+		return err
+	})
 	for seq := range 2 {
 		if _, err := db.ExecContext(t.Context(), "INSERT INTO card (client, seq) VALUES (1, ?)", seq); err != nil {
 			t.Fatal(err)

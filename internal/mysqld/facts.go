@@ -133,6 +133,11 @@ func (c *conn) persistedFacts(ctx context.Context, found *ringcheck.Member) erro
 		return err
 	}
 	found.TLS = strings.EqualFold(t.value(), "YES")
+	t, err = c.query(ctx, fmt.Sprintf("SELECT @@global.server_id>0 AND @@global.%s.key_cache_age_threshold=@@global.server_id*%d", identityCache, cacheUnit))
+	if err != nil {
+		return err
+	}
+	found.Variables["sqlring_prepared"] = ringcheck.Variable{Value: t.value()}
 	status := "SHOW BINARY LOG STATUS"
 	if c.version.Major == 8 && c.version.Minor < 4 { // MySQL manual: 8.2 brought the new words, 8.4 took the old ones away
 		status = "SHOW MASTER STATUS"

@@ -28,7 +28,7 @@ const (
 		(SELECT COUNT(*) FROM performance_schema.persisted_variables WHERE variable_value='ON'
 			AND variable_name IN ('read_only','super_read_only','skip_replica_start')), ` + slotState
 	mysqlVariablesStatement = `SELECT variable_name, variable_value FROM performance_schema.global_variables WHERE variable_name IN
-		('server_id','server_uuid','read_only','auto_increment_offset','auto_increment_increment','log_bin','log_replica_updates',
+		('server_id','server_uuid','read_only','super_read_only','auto_increment_offset','auto_increment_increment','log_bin','log_replica_updates',
 		'binlog_format','gtid_mode','enforce_gtid_consistency','replica_preserve_commit_order','replica_parallel_workers','replica_exec_mode',
 		'replica_net_timeout','relay_log_recovery','persisted_globals_load','rpl_semi_sync_replica_enabled','rpl_semi_sync_source_enabled',
 		'rpl_semi_sync_source_timeout','rpl_semi_sync_source_wait_point','rpl_semi_sync_source_wait_no_replica','rpl_semi_sync_source_wait_for_replica_count')`
@@ -129,7 +129,7 @@ func readRestMySQL(r *fieldReader, variables table, c *conn, o *topology.Observa
 	o.Settings.ServerID = uint32(v.number("server_id"))
 	o.Settings.ReadOnlyInFile = closed && v.is("persisted_globals_load", "ON")
 	o.Domain = topology.SourceDomain(o.Settings.ServerUUID)
-	o.ReadOnly = v.is("read_only", "ON")
+	o.ReadOnly, o.SuperReadOnly = v.is("read_only", "ON"), v.is("super_read_only", "ON")
 	o.SemiSync.Enabled = v.is("rpl_semi_sync_source_enabled", "ON")
 	o.Layout.Offset, o.Layout.Stride = int(v.number("auto_increment_offset")), int(v.number("auto_increment_increment"))
 	if !topology.ValidSource(o.Settings.ServerUUID) || o.Layout.Stride == 0 {

@@ -2,11 +2,13 @@ package mysqld_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sqlring/sqlring/internal/mysqld"
 	"github.com/sqlring/sqlring/internal/mysqltest"
+	"github.com/sqlring/sqlring/pkg/ringcheck"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -81,4 +83,33 @@ func TestMySQLWithAGapIsNotWell(t *testing.T) {
 	}
 	up.Exec(t, "SET gtid_next='"+other+":1'; BEGIN; COMMIT; SET gtid_next='"+other+":2'; BEGIN; COMMIT; SET gtid_next='AUTOMATIC'")
 	up.see(t)
+}
+
+// TestMySQLClosedToAdministratorsIsNamed: super_read_only that somebody sets on a prepared
+// member is found; a member that came up with it, and is not prepared yet, is as it should be.
+func TestMySQLClosedToAdministratorsIsNamed(t *testing.T) {
+	up, down := mysqlPair(t)
+	is := func(want, named bool) {
+		t.Helper()
+		if got := down.see(t).SuperReadOnly; got != want {
+			t.Errorf("super_read_only is seen as %t, want %t", got, want)
+		}
+		list := found(ringcheck.Run(ringcheck.Catalog(), facts(t, up, down)), ringcheck.Warning)
+		has := func(line string) bool { return strings.HasPrefix(line, "super-read-only m2 super_read_only:") }
+		if slices.ContainsFunc(list, has) != named {
+			t.Errorf("named should be %t; found:\n%s", named, strings.Join(list, "\n"))
+		}
+	}
+	is(false, false)
+	down.Exec(t, "SET GLOBAL super_read_only=1")
+	is(true, true)
+	down.Exec(t, "SET GLOBAL super_read_only=0") // as is told
+	if got := down.Query(t, "SELECT @@global.read_only"); got != "1" {
+		t.Errorf("read_only is %s", got)
+	}
+	is(false, false)
+	down.Kill()
+	down.RestartNow(t)
+	down.eventually(t, "it answers", func(topology.Observation) bool { return true })
+	is(true, false)
 }

@@ -103,6 +103,7 @@ semi-sync-timer rpl_semi_sync_master_timeout=10000
 binlog-retention binlog_expire_logs_seconds=3600
 packet-of-applier slave_max_allowed_packet=1048576
 open-as-meant read_only=OFF
+super-read-only super_read_only=ON mysql
 sql-mode-strict sql_mode=
 name-lookups skip_name_resolve=OFF
 connections max_connections=151

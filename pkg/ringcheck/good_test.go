@@ -140,6 +140,7 @@ func mySQLVariables() string {
 	return commonVariables + `
 sqlring_persisted_super_read_only=ON
 super_read_only=OFF
+sqlring_prepared=1
 skip_replica_start=ON
 log_replica_updates=ON
 gtid_mode=ON

@@ -18,6 +18,12 @@ func serverChecks() []Check {
 			each: openAsMeant,
 		},
 		{
+			Name: "super-read-only", Severity: Warning, Flavour: topology.FlavourMySQL, needs: []Part{PartSettings},
+			Looks: "`super_read_only` is off at a member that sqlring has prepared since its start, and that owns nothing",
+			Why:   "sqlring can write nothing of its own there, its heartbeat first of all; nothing of sqlring sets it on a member that runs",
+			each:  superReadOnly,
+		},
+		{
 			Name: "sql-mode-strict", Severity: Warning, needs: []Part{PartSettings},
 			Looks: "`sql_mode` has STRICT_TRANS_TABLES or STRICT_ALL_TABLES", Why: "values that do not fit are cut, with a warning that nobody reads",
 			each: sqlModeStrict,
@@ -86,6 +92,20 @@ func openAsMeant(f *Facts, m *Member) []hit {
 		return []hit{{object: "read_only", found: "it owns nothing, and takes writes", mend: "SET GLOBAL read_only=1; then find who opened it, and sqlring ring verify"}}
 	}
 	return nil
+}
+
+// prepared is whether sqlring has set a MySQL up since it was started; the reader gives it as
+// a variable. Before that super_read_only is on, since it is persisted.
+const prepared = "sqlring_prepared"
+
+func superReadOnly(f *Facts, m *Member) []hit {
+	if m.Intent == nil || !m.on("super_read_only") || !m.on(prepared) || f.owns(m.Name) { // an owner: open-as-meant
+		return nil
+	}
+	return []hit{{
+		object: "super_read_only", found: "super_read_only is on, and nobody ordered that",
+		mend: "SET GLOBAL super_read_only=0, which leaves read_only on; then find out who sets it",
+	}}
 }
 
 func sqlModeStrict(_ *Facts, m *Member) []hit {

@@ -3,6 +3,7 @@ package topology
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -154,5 +155,18 @@ func checkMember(s *Snapshot, m Member, seen Observation) []Violation {
 			Remedy: fmt.Sprintf("add the lines under [%s]; a restart without them would come up open", seen.Version.Section()),
 		})
 	}
-	return append(found, checkSlots(s, m, seen)...)
+	return slices.Concat(found, checkSuperReadOnly(s, m, seen), checkSlots(s, m, seen))
+}
+
+// checkSuperReadOnly names a MySQL that somebody has closed to administrators too. It is so
+// from its start, and preparing it lifts that; an owner that is closed is named anyway.
+func checkSuperReadOnly(s *Snapshot, m Member, seen Observation) []Violation {
+	if !seen.SuperReadOnly || !seen.Carries(m) || s.Owns(m.ID) {
+		return nil
+	}
+	return []Violation{{
+		Rule: "super_read_only", Severity: SeverityWarning, Member: m.ID,
+		What:   "super_read_only is on, and nobody ordered that: it refuses sqlring's heartbeat too",
+		Remedy: "find out who sets it, and SET GLOBAL super_read_only=0 there; read_only stays on",
+	}}
 }

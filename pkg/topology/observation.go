@@ -182,6 +182,9 @@ type Observation struct {
 	Events   EventsSeen     `json:"events,omitzero"`
 	Slots    SlotsSeen      `json:"slots,omitzero"`
 	Room     Room           `json:"room,omitzero"` // of its disk
+	// SuperReadOnly says that it refuses writes of administrators too, as a MySQL does from its
+	// start until it is prepared.
+	SuperReadOnly bool `json:"super_read_only,omitempty"`
 	// Held is who holds a user-level lock there that is the nodes' own, and what to do; "" if
 	// nobody is known to. It is told whatever Reach is.
 	Held string `json:"held,omitempty"`
