@@ -24,6 +24,8 @@ type unitStatus = api.Unit
 // history is what clients were told of their writes, with the epoch that each was
 // written in and the member that took it, by the one clock of the test.
 type history struct {
+	first int // its clients are numbered from there on
+
 	mu     sync.Mutex // guards what follows
 	writes []epochWrite
 }
@@ -65,7 +67,7 @@ func (n *nodesRig) startEpochLoad(t *testing.T, h *history, site, clients int) *
 	for c := range clients {
 		l.wait.Go(func() {
 			for seq := 0; ctx.Err() == nil; seq++ {
-				l.once(r, db, epochWrite{site: site, client: 100*site + c, seq: seq})
+				l.once(r, db, epochWrite{site: site, client: h.first + 100*site + c, seq: seq})
 				time.Sleep(20 * time.Millisecond)
 			}
 		})

@@ -22,6 +22,12 @@ type dies struct {
 
 	trap   string // its file
 	rounds int
+	loads  int // so far
+
+	stride   int               // of the last resize; 0: none yet
+	former   string            // who owned the unit before the last move
+	gone     *mysqltest.Server // whom an aborted operation is about
+	replayed int               // transactions of all replays
 }
 
 // dying is an operation that the leader dies in. begin orders it of a node, and returns
@@ -40,16 +46,9 @@ type dying struct {
 // operation is left, the ring is whole, no acknowledged write is missing, and no two
 // members wrote in one epoch.
 func TestLeaderDiesBetweenTwoSteps(t *testing.T) {
-	d := &dies{trap: filepath.Join(t.TempDir(), "trap")}
-	d.nodesRig = startNodesAt(t, &rig{servers: mysqltest.StartRing(t, 3), trap: d.trap}, func(*app.Config) {}, "voter", "voter", "voter")
-	d.load(t)
+	d := startDies(t, 0)
 	d.nodes[0].exec(t, "CREATE DATABASE shop", "CREATE TABLE shop.card (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, n INT)")
-	h := newHistory()
-	var loads []*epochLoad
-	for i := range d.nodes {
-		loads = append(loads, d.startEpochLoad(t, h, i, 2))
-	}
-	for _, op := range []dying{
+	d.playAll(t, []dying{
 		{"move", []int{3}, moveAway, nil},
 		{"takeover and return", []int{4}, killOwner, nil},
 		{"maintenance", []int{6}, maintain, nil},
@@ -58,11 +57,46 @@ func TestLeaderDiesBetweenTwoSteps(t *testing.T) {
 		{"removal and growth", []int{9}, removeAndAdd, nil},
 		{"growth", []int{7}, growBack, shrunk},
 		{"reclone", []int{5}, recloneOne, emptied},
-	} {
-		if len(dyingSteps(t, op.every)) > 0 {
-			t.Run(op.name, func(t *testing.T) { d.play(t, op) })
+		{"replay", []int{2}, replayOne, written},
+	})
+}
+
+// startDies starts three nodes before a ring of three of a stride; 0: the default.
+func startDies(t *testing.T, stride int) *dies {
+	t.Helper()
+	d := &dies{trap: filepath.Join(t.TempDir(), "trap")}
+	d.nodesRig = startNodesAt(t, &rig{servers: mysqltest.StartRing(t, 3), trap: d.trap, stride: stride, patience: wellWithin}, func(*app.Config) {}, "voter", "voter", "voter")
+	d.load(t)
+	return d
+}
+
+// playAll plays operations under one load.
+func (d *dies) playAll(t *testing.T, ops []dying) {
+	t.Helper()
+	d.underLoad(t, "leader killed between two steps", func() {
+		for _, op := range ops {
+			if steps := dyingSteps(t, op.every); len(steps) > 0 {
+				t.Run(op.name, func(t *testing.T) {
+					if died, _ := d.play(t, op, steps); died == 0 {
+						t.Error("the leader never died")
+					}
+				})
+			}
 		}
+	})
+}
+
+// underLoad writes through each node while play runs, and looks for each write afterwards.
+func (d *dies) underLoad(t *testing.T, what string, play func()) {
+	t.Helper()
+	h, before := newHistory(), d.rounds
+	h.first = 1000 * d.loads // no two loads have the same clients
+	d.loads++
+	var loads []*epochLoad
+	for i := range d.nodes {
+		loads = append(loads, d.startEpochLoad(t, h, i, 2))
 	}
+	play()
 	for _, l := range loads {
 		l.end()
 	}
@@ -70,7 +104,7 @@ func TestLeaderDiesBetweenTwoSteps(t *testing.T) {
 	acked, failedN, unknownN := h.account(t, d.servers)
 	h.oneOwner(t)
 	h.linearizable(t)
-	t.Logf("FIGURE leader killed between two steps: %d rounds, %d epochs with a write; %d writes acknowledged, %d failed, %d unknown, none missing", d.rounds, h.epochs(), acked, failedN, unknownN)
+	t.Logf("FIGURE %s: %d rounds, %d epochs with a write; %d writes acknowledged, %d failed, %d unknown, none missing", what, d.rounds-before, h.epochs(), acked, failedN, unknownN)
 }
 
 // dyingSteps returns after which steps the leader dies: few, or those from the first to the
@@ -93,11 +127,11 @@ func dyingSteps(t *testing.T, few []int) []int {
 	return steps
 }
 
-// play has the leader die after each step of op, or after some of them.
-func (d *dies) play(t *testing.T, op dying) {
-	steps := dyingSteps(t, op.every)
+// play has the leader die after each of some steps of op, and says how often it did; through
+// is set if op has no more.
+func (d *dies) play(t *testing.T, op dying, steps []int) (died int, through bool) {
+	t.Helper()
 	var slowest time.Duration
-	died := 0
 	for _, n := range steps {
 		undo, took, dead := d.round(t, op, n)
 		slowest = max(slowest, took)
@@ -107,16 +141,14 @@ func (d *dies) play(t *testing.T, op dying) {
 		}
 		if undo != nil {
 			undo()
-			d.settle(t, 60*time.Second)
+			d.settle(t, wellWithin)
 		}
-		if t.Failed() || !dead {
-			break // it has no more steps
+		if through = !dead; through || t.Failed() {
+			break
 		}
-	}
-	if died == 0 {
-		t.Error("the leader never died")
 	}
 	t.Logf("FIGURE leader killed in %s: after %d steps, from step %d on; the slowest was through %d ms after it was ordered", op.name, died, steps[0], slowest.Milliseconds())
+	return died, through
 }
 
 // round orders op, has the leader die after n steps, and waits until all is well.
@@ -133,7 +165,7 @@ func (d *dies) round(t *testing.T, op dying, n int) (undo func(), took time.Dura
 	setTrap(t, d.trap, d.rounds, n)
 	at := time.Now()
 	undo = op.begin(t, d)
-	d.settle(t, 60*time.Second)
+	d.settle(t, wellWithin)
 	_ = os.Remove(d.trap) // it was not stepped into
 	for _, p := range d.procs {
 		deaths += p.deaths()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func maintained(t *testing.T, d *dies) {
 		return err
 	})
 	eventually(t, 40*time.Second, out+" is maintained", func() error { return d.memberIs(t, out, "maintenance") })
-	d.settle(t, 60*time.Second)
+	d.settle(t, wellWithin)
 }
 
 // endMaintenance lets whoever is maintained back in.
@@ -51,7 +52,7 @@ func shrunk(t *testing.T, d *dies) {
 		return err
 	})
 	eventually(t, 40*time.Second, gone+" has left", func() error { return d.memberIs(t, gone, "") })
-	d.settle(t, 60*time.Second)
+	d.settle(t, wellWithin)
 }
 
 // growBack adds whoever was removed.
@@ -117,6 +118,137 @@ func recloneOne(t *testing.T, d *dies) func() {
 		return nil
 	}
 	t.Error("nobody is in quarantine")
+	return nil
+}
+
+// TestLeaderDiesBetweenTwoStepsOfAResize: the same of a change of the stride. No stride comes
+// back: from 3 on it is doubled fourteen times, and then there is another ring.
+func TestLeaderDiesBetweenTwoStepsOfAResize(t *testing.T) {
+	const each = 14
+	died, through := 0, false
+	for steps := dyingSteps(t, []int{6}); len(steps) > 0 && !through && !t.Failed(); {
+		some := steps[:min(each, len(steps))]
+		steps = steps[len(some):]
+		t.Run(fmt.Sprintf("from step %d on", some[0]), func(t *testing.T) { // its servers end with it
+			d, more := startDies(t, 3), 0
+			d.underLoad(t, "leader killed between two steps of a resize", func() {
+				more, through = d.play(t, dying{name: "resize", begin: resizeOnce}, some)
+			})
+			died += more
+		})
+	}
+	if died == 0 {
+		t.Error("the leader never died")
+	}
+	t.Logf("FIGURE leader killed in a resize after each of %d steps", died)
+}
+
+// resizeOnce doubles the ring's stride.
+func resizeOnce(t *testing.T, d *dies) func() {
+	report, err := d.nodes[d.leader(t)].client.Autoinc(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.stride = 2 * report.Stride
+	d.ordered(t, "a resize", func(c *api.Client) error {
+		_, err := c.Resize(t.Context(), api.ResizeRequest{Stride: d.stride, GraceMS: 500, Why: "test"})
+		return err
+	})
+	d.counts(t, d.stride)
+	return nil
+}
+
+// counts waits until the ring is of a stride, and every server counts by it and by a slot
+// that no other one has.
+func (d *dies) counts(t *testing.T, stride int) {
+	t.Helper()
+	eventually(t, wellWithin, fmt.Sprintf("the stride is %d", stride), func() error {
+		r := d.nodes[d.leader(t)]
+		report, err := r.client.Autoinc(t.Context())
+		if err != nil {
+			return err
+		}
+		if report.Stride != stride || report.Resize != nil {
+			return fmt.Errorf("stride %d, resize %+v: %s", report.Stride, report.Resize, r.why(t))
+		}
+		v, err := r.client.VerifyAutoinc(t.Context())
+		if err == nil && (v.OK == nil || !*v.OK || v.Tables == nil || !*v.Tables) {
+			err = fmt.Errorf("%+v", v)
+		}
+		return err
+	})
+	slots := map[string]string{}
+	for _, s := range d.servers {
+		slot := s.Query(t, "SELECT @@global.auto_increment_offset")
+		if other, taken := slots[slot]; taken {
+			t.Errorf("%s and %s count by slot %s", s.Name, other, slot)
+		}
+		slots[slot] = s.Name
+		if got := s.Query(t, "SELECT @@global.auto_increment_increment"); got != fmt.Sprint(stride) {
+			t.Errorf("%s counts by stride %s, the ring has %d", s.Name, got, stride)
+		}
+	}
+}
+
+// written has the member behind the owner in quarantine, since somebody has written there
+// while it was maintained. Each transaction adds one, so one that is replayed twice, or half,
+// is seen.
+func written(t *testing.T, d *dies) {
+	const each = 60
+	if d.replayed == 0 {
+		d.nodes[0].exec(t, "CREATE DATABASE faults", "GRANT ALL ON faults.* TO "+mysqltest.Manager+"@'127.0.0.1'",
+			"CREATE TABLE faults.counts (id INT PRIMARY KEY, n INT)", "CREATE TABLE faults.log (id INT PRIMARY KEY)", "INSERT INTO faults.counts VALUES (1, 0)")
+	}
+	owner, i := d.ownerIs(t)
+	victim := d.servers[(i+1)%len(d.servers)]
+	eventually(t, 20*time.Second, "the rows are there", func() error {
+		for _, table := range []string{"faults.counts", "faults.log"} {
+			var sums [2]string
+			for k, s := range []*mysqltest.Server{owner, victim} {
+				var name string
+				if err := s.DB().QueryRowContext(t.Context(), "CHECKSUM TABLE "+table).Scan(&name, &sums[k]); err != nil {
+					return err
+				}
+			}
+			if sums[0] != sums[1] {
+				return fmt.Errorf("%s differs", table)
+			}
+		}
+		return nil
+	})
+	d.nodes[d.leader(t)].away(t, victim, func(write func(string)) {
+		var all strings.Builder
+		for range each {
+			fmt.Fprintf(&all, "BEGIN; UPDATE faults.counts SET n=n+1 WHERE id=1; INSERT INTO faults.log VALUES (%d); COMMIT;", d.replayed)
+			d.replayed++
+		}
+		write(all.String())
+	})
+}
+
+// replayOne has what only the member in quarantine holds written anew, and waits until all
+// of it is on every member, once.
+func replayOne(t *testing.T, d *dies) func() {
+	i := slices.IndexFunc(d.servers, func(s *mysqltest.Server) bool { return d.memberIs(t, s.Name, "quarantined") == nil })
+	if i < 0 {
+		t.Error("nobody is in quarantine")
+		return nil
+	}
+	d.ordered(t, "a replay", func(c *api.Client) error {
+		_, err := c.Rejoin(t.Context(), d.servers[i].Name, api.RejoinRequest{Replay: true, Why: "test"})
+		return err
+	})
+	eventually(t, wellWithin, d.servers[i].Name+" is in the ring", func() error { return d.memberIs(t, d.servers[i].Name, "active") })
+	for _, s := range d.servers {
+		for _, query := range []string{"SELECT n FROM faults.counts", "SELECT COUNT(*) FROM faults.log", "SELECT COUNT(*) FROM sqlring.replayed"} {
+			eventually(t, 20*time.Second, "DATA: each transaction is there, once", func() error {
+				if got := s.Query(t, query); got != fmt.Sprint(d.replayed) {
+					return fmt.Errorf("%s: %s gives %s, not %d", s.Name, query, got, d.replayed)
+				}
+				return nil
+			})
+		}
+	}
 	return nil
 }
 

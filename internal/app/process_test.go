@@ -51,9 +51,12 @@ func runNode(config string) int {
 		}
 		last, _ := strconv.Atoi(os.Getenv(envDie))
 		healing, steps := false, 0
-		caught := trap{file: os.Getenv(envTrap)}
+		caught := trap{file: os.Getenv(envTrap), spring: killed}
+		held := trap{file: holdOf(caught.file)}
+		held.spring = func() { stands(held.file) }
 		node.OnDecision(func(d controller.Decision) {
 			caught.step(d.Step)
+			held.step(d.Step)
 			switch d.Step.Change.(type) {
 			case topology.BeginHeal, topology.BeginMove, topology.BeginLeave, topology.ChooseSource, topology.TakeUnits:
 				healing = true
@@ -71,8 +74,7 @@ func runNode(config string) int {
 			}
 			if steps == limit {
 				_ = os.Remove(file)
-				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-				select {} // until the signal has been delivered
+				killed()
 			}
 		})
 		if err := node.Start(ctx); err != nil {
@@ -90,13 +92,45 @@ func runNode(config string) int {
 	return 0
 }
 
-// trap kills the process after a number of steps that the controller takes since a file
-// says so: "round number"; with a kind of change behind it, from the first of that kind on.
-// Whoever leads steps into it; it is sprung once.
+// killed ends the process: nothing is flushed, closed or said.
+func killed() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {} // until the signal has been delivered
+}
+
+// holdOf is the file of a trap's second one, in which whoever leads is held; "": none.
+func holdOf(trap string) string {
+	if trap == "" {
+		return ""
+	}
+	return trap + ".hold"
+}
+
+// heldOf is the file that is there while somebody is held.
+func heldOf(trap string) string { return trap + ".held" }
+
+// stands holds the controller, and nothing else of the node, until its file is taken away.
+func stands(hold string) {
+	file := heldOf(strings.TrimSuffix(hold, ".hold"))
+	if os.WriteFile(file, nil, 0o600) != nil {
+		return
+	}
+	for range 2000 { // 20 s
+		if _, err := os.Stat(file); err != nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// trap is sprung after a number of steps that the controller takes since a file says so:
+// "round number"; with a kind of change behind it, from the first of that kind on. Whoever
+// leads steps into it; it is sprung once.
 type trap struct {
-	file  string
-	round string
-	steps int
+	file   string
+	spring func()
+	round  string
+	steps  int
 }
 
 func (c *trap) step(s topology.Step) {
@@ -115,11 +149,9 @@ func (c *trap) step(s topology.Step) {
 	if len(words) > 2 && c.steps == 0 && fmt.Sprintf("%T", s.Change) != words[2] {
 		return
 	}
-	if c.steps++; strconv.Itoa(c.steps) != number || os.Remove(c.file) != nil {
-		return
+	if c.steps++; strconv.Itoa(c.steps) == number && os.Remove(c.file) == nil {
+		c.spring()
 	}
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {} // until the signal has been delivered
 }
 
 // nodeProcess is a node in a process of its own, started again when it dies.
