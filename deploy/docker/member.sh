@@ -54,5 +54,6 @@ slave_parallel_threads=0
 slave_ddl_exec_mode=STRICT
 innodb_autoinc_lock_mode=2
 slave_net_timeout=2
+max_binlog_size=64M
 CNF
 exec mariadbd --defaults-file="$datadir/my.cnf" $user

@@ -113,8 +113,10 @@ gtid_ignore_duplicates=1
 slave_parallel_threads=0
 slave_ddl_exec_mode=STRICT
 innodb_autoinc_lock_mode=2
-# A frozen upstream is noticed within 2 s.
+# A frozen upstream is noticed within 2 s, in which a source has to have read a file of its
+# binlog: it sends nothing before.
 slave_net_timeout=2
+max_binlog_size=64M
 `
 
 const smallServer = `

@@ -167,9 +167,9 @@ func configure(ctx context.Context, w work, o topology.Observation, a topology.A
 // ringSettings are the settings of every member that may change at any time.
 // The semi-sync timer is the longest there is: to degrade is the controller's
 // decision. Whether a member acknowledges is said when it is linked. slave_exec_mode=STRICT: IDEMPOTENT would turn a conflict into a
-// silent difference.
+// silent difference. Files of the binlog stay small (S116).
 const ringSettings = `SET GLOBAL binlog_format='ROW', gtid_strict_mode=1, slave_ddl_exec_mode='STRICT', slave_exec_mode='STRICT',
-	slave_net_timeout=2, rpl_semi_sync_master_wait_point='AFTER_SYNC',
+	slave_net_timeout=2, max_binlog_size=LEAST(@@global.max_binlog_size, 67108864), rpl_semi_sync_master_wait_point='AFTER_SYNC',
 	rpl_semi_sync_master_timeout=4294967295, sync_binlog=1, innodb_flush_log_at_trx_commit=1`
 
 // ringSchema is sqlring's own schema. The rows of heartbeat are keyed by member

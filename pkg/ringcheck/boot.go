@@ -70,7 +70,7 @@ func bootsUnlinked(_ *Facts, m *Member) []hit {
 func lasting() []string {
 	return []string{
 		"binlog_format", "gtid_strict_mode", "gtid_ignore_duplicates", "slave_ddl_exec_mode", "slave_net_timeout",
-		"sync_binlog", "rpl_semi_sync_master_timeout", "rpl_semi_sync_master_wait_point",
+		"sync_binlog", "max_binlog_size", "rpl_semi_sync_master_timeout", "rpl_semi_sync_master_wait_point",
 	}
 }
 

@@ -99,6 +99,7 @@ autoinc-layout auto_increment_offset=1
 autoinc-layout auto_increment_increment=2
 net-timeout slave_net_timeout=60
 net-timeout replica_net_timeout=60 mysql
+binlog-file-size max_binlog_size=1073741824
 semi-sync-timer rpl_semi_sync_master_timeout=10000
 binlog-retention binlog_expire_logs_seconds=3600
 packet-of-applier slave_max_allowed_packet=1048576

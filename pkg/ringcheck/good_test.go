@@ -123,6 +123,7 @@ slave_skip_errors=OFF
 slave_run_triggers_for_rbr=NO
 slave_type_conversions=
 slave_net_timeout=2
+max_binlog_size=67108864
 slave_max_allowed_packet=1073741824
 innodb_checksum_algorithm=full_crc32
 wsrep_on=OFF

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // replicationChecks are about links, and what goes over them.
@@ -61,6 +63,12 @@ func linkChecks() []Check {
 			Name: "net-timeout", Severity: Warning, needs: []Part{PartSettings},
 			Looks: "`slave_net_timeout` (`replica_net_timeout`) is at most 10 s", Why: "an upstream that is frozen or cut off is noticed after that time only",
 			each: netTimeout,
+		},
+		{
+			Name: "binlog-file-size", Severity: Warning, Flavour: topology.FlavourMariaDB, needs: []Part{PartSettings},
+			Looks: "`max_binlog_size` of a MariaDB is at most 64 MiB",
+			Why:   "who connects by GTID makes it read a file from its start, and hears nothing meanwhile: if that takes longer than its `slave_net_timeout` it connects again, for ever",
+			each:  binlogFileSize,
 		},
 		{
 			Name: "semi-sync", Severity: Warning, needs: []Part{PartSettings, PartStatus},
@@ -203,6 +211,18 @@ func netTimeout(_ *Facts, m *Member) []hit {
 		return nil
 	}
 	return []hit{{object: name, found: fmt.Sprintf("%s is %s s", name, v.Value), mend: setLine(m, name, "2", false)}}
+}
+
+// binlogMost is how large a file of a MariaDB's binlog may become, in bytes.
+const binlogMost = 64 << 20
+
+func binlogFileSize(_ *Facts, m *Member) []hit {
+	v, ok := m.Variables["max_binlog_size"]
+	size, err := strconv.ParseInt(v.Value, 10, 64)
+	if !ok || m.Intent == nil || err == nil && size <= binlogMost { // sqlring sets it
+		return nil
+	}
+	return []hit{{object: "max_binlog_size", found: fmt.Sprintf("max_binlog_size is %s", v.Value), mend: setLine(m, "max_binlog_size", strconv.Itoa(binlogMost), false)}}
 }
 
 func semiSync(f *Facts, m *Member) []hit {
