@@ -87,7 +87,8 @@ const probeAge = 2100 * time.Millisecond
 func (s *server) doubted() bool {
 	w := s.w
 	for _, v := range w.voters() {
-		if s.power != frozen && v.alive() && !v.witness() && w.net.whole(v.host(), s.host()) && w.net.whole(v.host(), w.lead.host()) {
+		told := v.alive() && !v.witness() && w.now-v.began >= probeAge // the leader can have heard of it
+		if s.power != frozen && told && w.net.whole(v.host(), s.host()) && w.net.whole(v.host(), w.lead.host()) {
 			return false
 		}
 	}

@@ -22,6 +22,7 @@ type node struct {
 	voter bool
 	up    bool
 	busy  time.Duration // until then everything in it takes long
+	began time.Duration // when it started
 
 	knows   *node              // whom it takes for the leader
 	applied *topology.Snapshot // the newest state that it has
@@ -54,7 +55,7 @@ func (n *node) host() endpoint { return endpoint(n.id) }
 
 // start starts the process: it remembers nothing but raft's log.
 func (n *node) start() {
-	n.up = true
+	n.up, n.began = true, n.w.now
 	n.w.say(string(n.id), "starts")
 	n.knows, n.fleet = n.w.lead, nil
 	n.proxy = newProxy(n.w, n)
