@@ -126,12 +126,13 @@ func (d *dies) turnsBack(t *testing.T, op aborting, hold, n int) (got turned) {
 	var now api.Operation
 	eventually(t, wellWithin, "it is held, or through", func() error {
 		now = api.Operation{}
+		_, err := os.Stat(heldOf(d.trap)) // before they are listed: who is held has begun
 		for _, one := range d.operations(t) {
 			if one.Kind == op.kind && !before[one.ID] {
 				now = one
 			}
 		}
-		if _, err := os.Stat(heldOf(d.trap)); err == nil || now.ID != "" && now.State != "running" {
+		if now.ID != "" && (err == nil || now.State != "running") {
 			return nil
 		}
 		return fmt.Errorf("%+v: %s", now, d.nodes[d.leader(t)].why(t))
@@ -141,6 +142,9 @@ func (d *dies) turnsBack(t *testing.T, op aborting, hold, n int) (got turned) {
 		got.cursor = now.Cursor
 		setTrap(t, d.trap, d.rounds, n)
 		got.aborted = d.aborts(t, now.ID)
+		if _, err := os.Stat(heldOf(d.trap)); err != nil {
+			t.Errorf("it was let go before it was aborted: %v", err)
+		}
 	}
 	_ = os.Remove(holdOf(d.trap)) // it was not stepped into
 	_ = os.Remove(heldOf(d.trap))

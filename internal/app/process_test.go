@@ -121,6 +121,7 @@ func stands(hold string) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+	_ = os.Remove(file)
 }
 
 // trap is sprung after a number of steps that the controller takes since a file says so:

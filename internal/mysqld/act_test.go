@@ -41,7 +41,7 @@ func TestPrepareMakesAMemberOfAFreshServer(t *testing.T) {
 	if !v.EndlessWait || !v.AfterSync || !v.IgnoreDuplicates || v.ParallelThreads != 0 || v.NetTimeout != 2 || !v.StrictDDL || isMySQL(t) && !v.ReadOnlyInFile {
 		t.Errorf("settings are %+v", v)
 	}
-	if got := n.Query(t, "SELECT @@global.max_binlog_size<=67108864"); got != "1" && !isMySQL(t) {
+	if got := n.Query(t, fmt.Sprintf("SELECT @@global.max_binlog_size<=%d", topology.BinlogFileMost)); got != "1" && !isMySQL(t) {
 		t.Error("files of the binlog grow longer than a receiver waits while its source reads one")
 	}
 	if got := n.Query(t, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='sqlring'"); got != "2" {

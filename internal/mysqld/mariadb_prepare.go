@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -168,8 +169,8 @@ func configure(ctx context.Context, w work, o topology.Observation, a topology.A
 // The semi-sync timer is the longest there is: to degrade is the controller's
 // decision. Whether a member acknowledges is said when it is linked. slave_exec_mode=STRICT: IDEMPOTENT would turn a conflict into a
 // silent difference. Files of the binlog stay small (S116).
-const ringSettings = `SET GLOBAL binlog_format='ROW', gtid_strict_mode=1, slave_ddl_exec_mode='STRICT', slave_exec_mode='STRICT',
-	slave_net_timeout=2, max_binlog_size=LEAST(@@global.max_binlog_size, 67108864), rpl_semi_sync_master_wait_point='AFTER_SYNC',
+var ringSettings = `SET GLOBAL binlog_format='ROW', gtid_strict_mode=1, slave_ddl_exec_mode='STRICT', slave_exec_mode='STRICT',
+	slave_net_timeout=2, max_binlog_size=LEAST(@@global.max_binlog_size, ` + strconv.Itoa(topology.BinlogFileMost) + `), rpl_semi_sync_master_wait_point='AFTER_SYNC',
 	rpl_semi_sync_master_timeout=4294967295, sync_binlog=1, innodb_flush_log_at_trx_commit=1`
 
 // ringSchema is sqlring's own schema. The rows of heartbeat are keyed by member

@@ -70,22 +70,15 @@ type modeTraits struct {
 	ansiQuotes, ignoreSpace, noBackslash bool
 }
 
-// usualTraits are those that were found last: most sessions have one mode.
-var usualTraits atomic.Pointer[modeTraits]
-
 // traitsOf returns those of a mode, which is seldom another one than last time.
 func (m *memory) traitsOf(mode string) *modeTraits {
-	if m.traits != nil && m.traits.mode == mode {
-		return m.traits
-	}
-	if m.traits = usualTraits.Load(); m.traits == nil || m.traits.mode != mode {
+	if m.traits == nil || m.traits.mode != mode {
 		m.traits = &modeTraits{
 			mode:        mode,
 			ansiQuotes:  strings.Contains(mode, "ANSI_QUOTES"),
 			ignoreSpace: strings.Contains(mode, "IGNORE_SPACE"),
 			noBackslash: strings.Contains(mode, "NO_BACKSLASH_ESCAPES"),
 		}
-		usualTraits.Store(m.traits)
 	}
 	return m.traits
 }

@@ -81,13 +81,17 @@ func (s *server) wasLost() bool {
 // of a neighbour's receiver.
 const probeAge = 2100 * time.Millisecond
 
+// toldWithin is how long after its start a node may have told the leader nothing of what it sees:
+// its first probe, and its first report.
+const toldWithin = 500 * time.Millisecond
+
 // doubted reports whether nobody who looks, and whom the leader hears, sees the member answer, nor
 // every neighbour reaches it: more can not be known about it. Nobody reaches one that
 // is frozen.
 func (s *server) doubted() bool {
 	w := s.w
 	for _, v := range w.voters() {
-		told := v.alive() && !v.witness() && w.now-v.began >= probeAge // the leader can have heard of it
+		told := v.alive() && !v.witness() && w.now-v.began >= toldWithin
 		if s.power != frozen && told && w.net.whole(v.host(), s.host()) && w.net.whole(v.host(), w.lead.host()) {
 			return false
 		}

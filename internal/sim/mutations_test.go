@@ -97,7 +97,7 @@ func TestWhatOnlyLaterSeedsShow(t *testing.T) {
 		without func(*Options)
 	}{
 		{"lease is over when a timer says so", func(o *Options) { o.Stops = false }},
-		{"two of four others are asked", threeVoters},
+		{"two of four others are asked", func(o *Options) { threeVoters(o); o.Every = 250 * time.Millisecond }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -244,7 +244,8 @@ func (p *proxy) tell() {
 	})
 }
 
-// aged has sightings be taken for younger than they are.
+// aged moves the times of sightings on by how long the report lay unread: a leader reckons their
+// age from when it reads, so one that was stopped takes old news for new.
 func aged(seen []topology.Sighting, by time.Duration) []topology.Sighting {
 	for i := range seen {
 		seen[i].At = seen[i].At.Add(by)

@@ -213,16 +213,13 @@ func netTimeout(_ *Facts, m *Member) []hit {
 	return []hit{{object: name, found: fmt.Sprintf("%s is %s s", name, v.Value), mend: setLine(m, name, "2", false)}}
 }
 
-// binlogMost is how large a file of a MariaDB's binlog may become, in bytes.
-const binlogMost = 64 << 20
-
 func binlogFileSize(_ *Facts, m *Member) []hit {
 	v, ok := m.Variables["max_binlog_size"]
 	size, err := strconv.ParseInt(v.Value, 10, 64)
-	if !ok || m.Intent == nil || err == nil && size <= binlogMost { // sqlring sets it
+	if !ok || m.Intent == nil || err == nil && size <= topology.BinlogFileMost { // sqlring sets it
 		return nil
 	}
-	return []hit{{object: "max_binlog_size", found: fmt.Sprintf("max_binlog_size is %s", v.Value), mend: setLine(m, "max_binlog_size", strconv.Itoa(binlogMost), false)}}
+	return []hit{{object: "max_binlog_size", found: fmt.Sprintf("max_binlog_size is %s", v.Value), mend: setLine(m, "max_binlog_size", strconv.Itoa(topology.BinlogFileMost), false)}}
 }
 
 func semiSync(f *Facts, m *Member) []hit {

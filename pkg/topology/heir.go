@@ -74,7 +74,7 @@ func (h heal) handed(heir MemberID, seen Observation) (step Step, found bool) {
 	theirs, _ := h.o.Of(from.ID)
 	m, ok := h.s.Member(heir)
 	refuses := seen.Link.Upstream == from.Addr && seen.Link.Receiver == ThreadStopped && seen.Link.ReceiverErrno == errnoPurged
-	if !ok || from.ID == heir || from.Emptied != "" || refuses || theirs.Position().Behind(h.op.Mark) >= seen.Position().Behind(h.op.Mark) {
+	if !ok || from.ID == heir || from.Emptied != "" || refuses || len(h.more(theirs, seen, false)) == 0 {
 		return Step{}, false
 	}
 	if step, ready := h.readied(m); !ready {
@@ -105,7 +105,8 @@ func (h heal) keeper() (keeper MemberID) {
 
 // readmitted returns the step that lets a member count again that was restarted
 // while this heal ran, or was out before, if its disk has what was acknowledged and none
-// of the others has. What it received and had not applied is gone, but that is not missing then.
+// of the others has (S115). What it received and had not applied is gone; what of that was
+// acknowledged and is on no disk a person is asked about.
 func (h heal) readmitted(heir Observation) (Step, bool) {
 	if heir.Position().Covers(h.op.Mark) {
 		return Step{}, false
@@ -143,7 +144,7 @@ func (h heal) readmitted(heir Observation) (Step, bool) {
 
 // brings reports whether a member has more of what was acknowledged than the heir, and all of
 // it that any survivor has. All need not be on any disk: what is on this one is not to be
-// given up with the rest.
+// given up with the rest (S115).
 func (h heal) brings(seen, heir Observation) bool {
 	has := seen.Position()
 	for _, m := range h.alive {

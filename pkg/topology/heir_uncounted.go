@@ -21,7 +21,7 @@ func (h heal) missedAcker(heir MemberID) Step {
 	seen, _ := h.o.Of(heir)
 	const stands = "no acker of %s is left, and what it acknowledged is not known for sure; "
 	if others := h.uncounted(seen, true); others != "" {
-		return missed(stands+"%s; bring %s back, or give up what only they have: sqlring ring heal --accept-loss", h.lost.ID, others, h.lost.ID)
+		return missed(stands+"%s; bring %s back, or give up what only %s and the ones named have: sqlring ring heal --accept-loss", h.lost.ID, others, h.lost.ID, h.lost.ID)
 	}
 	return missed(stands+"bring %s back, or give up what only it has: sqlring ring heal --accept-loss", h.lost.ID, h.lost.ID)
 }

@@ -16,17 +16,17 @@ func TestWhoHasMoreAndDoesNotCountIsNamed(t *testing.T) {
 		unsure bool
 		want   string // "": nobody has more
 	}{
-		"no more than the heir":   {has: "101-101-30", silent: true},
-		"only what nobody awaits": {has: "101-101-30,102-102-9", silent: true},
-		"another is silent":       {has: "101-101-43", silent: true, want: "m2 answers and has it up to 101-101-43, but does not count: m4 does not answer, and may have more of m2's own than m2 has: bring m4 back"},
-		"no further than asked":   {has: "101-101-49", silent: true, want: "m2 answers and has it up to 101-101-44, but"},
-		"more is asked for":       {has: "101-101-49", unsure: true, want: "m2 answers and has it up to 101-101-49, but does not count: its state is down, and nobody is counted again"},
-		"another has more of it":  {has: "101-101-43,102-102-6", want: "its disk has its own transactions up to 6, and m4 has them up to 7"},
-		"quarantined":             {has: "101-101-43", edit: func(m2, _ *Member) { m2.State = MemberQuarantined }, want: "its state is quarantined (sqlring why m2)"},
-		"restarted":               {has: "101-101-43", unsure: true, edit: func(m2, _ *Member) { m2.State = MemberActive }, want: "it was restarted, and what it had received and not applied is gone"},
-		"emptied":                 {has: "101-101-43,102-102-7", edit: func(m2, _ *Member) { m2.Emptied = "RESET MASTER" }, want: "its binlog was emptied"},
-		"of one that is out":      {has: "101-101-43,102-102-7,109-109-3", want: "nobody else has what it holds beyond 109-109-0, which has to be judged"},
-		"it would be read from":   {has: "101-101-43", edit: func(_, m4 *Member) { m4.State = MemberActive }, want: "m4 has them up to 7"},
+		"no more than the heir":                   {has: "101-101-30", silent: true},
+		"only what nobody awaits":                 {has: "101-101-30,102-102-9", silent: true},
+		"another is silent":                       {has: "101-101-43", silent: true, want: "m2 answers and has it up to 101-101-43, but does not count: m4 does not answer, and may have more of m2's own than m2 has: bring m4 back"},
+		"no further than asked":                   {has: "101-101-49", silent: true, want: "m2 answers and has it up to 101-101-44, but"},
+		"more is asked for":                       {has: "101-101-49", unsure: true, want: "m2 answers and has it up to 101-101-49, but does not count: its state is down, and nobody is counted again"},
+		"another has more of it":                  {has: "101-101-43,102-102-6", want: "its disk has its own transactions up to 6, and m4 has them up to 7"},
+		"quarantined":                             {has: "101-101-43", edit: func(m2, _ *Member) { m2.State = MemberQuarantined }, want: "its state is quarantined (sqlring why m2)"},
+		"restarted":                               {has: "101-101-43", unsure: true, edit: func(m2, _ *Member) { m2.State = MemberActive }, want: "it was restarted, and what it had received and not applied is gone"},
+		"emptied":                                 {has: "101-101-43,102-102-7", edit: func(m2, _ *Member) { m2.Emptied = "RESET MASTER" }, want: "its binlog was emptied"},
+		"of one that is out":                      {has: "101-101-43,102-102-7,109-109-3", want: "nobody else has what it holds beyond 109-109-0, which has to be judged"},
+		"another in the ring has more of its own": {has: "101-101-43", edit: func(_, m4 *Member) { m4.State = MemberActive }, want: "m4 has them up to 7"},
 	} {
 		now := time.Unix(1000, 0)
 		m2 := Member{ID: "m2", Identity: 102, State: MemberDown, Boot: 2, Cut: position(t, "102-102-7")}

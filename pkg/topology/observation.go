@@ -223,6 +223,9 @@ func (v TailVerdict) MarshalText() ([]byte, error) { return []byte(v.String()), 
 // UnmarshalText reads a verdict's name.
 func (v *TailVerdict) UnmarshalText(text []byte) error { return enumParse(tailNames[:], text, v) }
 
+// BinlogFileMost is how large a file of a MariaDB's binlog may become, in bytes (S116).
+const BinlogFileMost = 64 << 20
+
 // Tail is what was read from the binlog of a returning member, above a cut.
 type Tail struct {
 	Cut          Position    `json:"cut"` // read from here

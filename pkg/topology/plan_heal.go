@@ -245,12 +245,16 @@ func (h heal) open() Step {
 	if why := unprepared(h.s, heir, seen); why != "" {
 		return do(heir.ID, prepareAction(h.s, heir, false), "%s", why)
 	}
+	has := "everything that was acknowledged"
+	if h.op.AcceptLoss {
+		has = "what was acknowledged but for what a person has given up"
+	}
 	if seen.ReadOnly {
-		return do(heir.ID, openAction(heir), "it has everything that was acknowledged and takes over")
+		return do(heir.ID, openAction(heir), "it has %s and takes over", has)
 	}
 	order := SemiSyncOff
 	if h.s.Ring.Durability == DurabilitySemiSync {
 		order = SemiSyncDegraded
 	}
-	return commit(EndHeal{Operation: h.op.ID, SemiSync: order, Proxies: proxies(h.o)}, "%s is open and has everything that was acknowledged", heir.ID)
+	return commit(EndHeal{Operation: h.op.ID, SemiSync: order, Proxies: proxies(h.o)}, "%s is open and has %s", heir.ID, has)
 }
