@@ -82,3 +82,28 @@ func TestOwnTailIsReadBeforeItFlows(t *testing.T) {
 		}
 	}
 }
+
+// TestHandedComparesEachOwner: who inherits whatever else is lost reads from a survivor that has
+// more of one owner's, though it lacks as many of another's.
+func TestHandedComparesEachOwner(t *testing.T) {
+	now := time.Unix(1000, 0)
+	seen := func(id MemberID, binlog string) Observation {
+		return Observation{Member: id, Reach: ReachAnswers, Asked: now, At: now, Binlog: position(t, binlog)}
+	}
+	m3, m4 := Member{ID: "m3", Addr: "m3:3306", Identity: 103}, Member{ID: "m4", Addr: "m4:3306", Identity: 104}
+	for theirs, want := range map[string]bool{
+		"101-101-44,102-102-6":  true,  // four behind, as the heir
+		"101-101-40,102-102-10": false, // no more than the heir
+		"101-101-39,102-102-9":  false,
+	} {
+		heir := seen("m3", "101-101-40,102-102-10")
+		h := heal{
+			s:  &Snapshot{Ring: &Ring{}, Members: []Member{m3, m4}},
+			op: Operation{Mark: position(t, "101-101-44,102-102-10")}, lost: Member{ID: "m1", Identity: 101},
+			alive: []Member{m3, m4}, o: Observations{}.With(heir).With(seen("m4", theirs)), now: now,
+		}
+		if step, found := h.handed("m3", heir); found != want {
+			t.Errorf("m4 has %s: found %t, want %t: %s", theirs, found, want, step)
+		}
+	}
+}
