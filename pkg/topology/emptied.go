@@ -252,7 +252,7 @@ func emptiedTail(m Member, why string) Tail {
 func known(m Member, o Observations) (own uint64) {
 	for _, other := range o.Members {
 		if other.Reach == ReachAnswers && other.Member != m.ID {
-			own = max(own, other.Position().Seq(m.Domain()))
+			own = max(own, other.Reached(m.Domain()))
 		}
 	}
 	return own

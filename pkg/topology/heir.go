@@ -210,7 +210,7 @@ func ownIsWhole(s *Snapshot, m Member, o Observations, now time.Time) bool {
 	seen, _ := o.Of(m.ID)
 	for _, other := range s.Members {
 		theirs, good := o.Good(other.ID, now)
-		if !good || theirs.Position().Seq(m.Domain()) > seen.Binlog.Seq(m.Domain()) {
+		if !good || theirs.Reached(m.Domain()) > seen.Binlog.Seq(m.Domain()) {
 			return false
 		}
 	}

@@ -107,3 +107,22 @@ func TestHandedComparesEachOwner(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatSurvivorsReceivedIsHeldAgainstTheDisk (S117): a member that comes back with an older
+// disk is not prepared to be read from, though the survivor has applied even less.
+func TestWhatSurvivorsReceivedIsHeldAgainstTheDisk(t *testing.T) {
+	now := time.Unix(1000, 0)
+	m1, m2 := Member{ID: "m1", Addr: "m1:3306", Identity: 101}, Member{ID: "m2", Addr: "m2:3306", Identity: 102}
+	for received, reads := range map[string]bool{"101-101-126": true, "101-101-133": false} {
+		back := Observation{Member: "m1", Reach: ReachAnswers, Asked: now, At: now, ReadOnly: true, Binlog: position(t, "101-101-126")}
+		survivor := Observation{Member: "m2", Reach: ReachAnswers, Asked: now, At: now, Binlog: position(t, "101-101-115"), Applied: position(t, "101-101-115")}
+		survivor.Link.Received = position(t, received)
+		h := heal{
+			s: &Snapshot{Ring: &Ring{}, Members: []Member{m1, m2}}, lost: m1, alive: []Member{m2},
+			o: Observations{}.With(back).With(survivor), now: now,
+		}
+		if step, fed := h.feed(); fed == reads {
+			t.Errorf("m2 has received up to %s: m1 is read from: %t, want %t: %s", received, !fed, reads, step)
+		}
+	}
+}

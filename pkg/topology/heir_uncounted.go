@@ -105,7 +105,7 @@ func (h heal) notWhole(m Member, seen Observation) string {
 	var silent, ahead []string
 	for _, other := range h.s.Members {
 		theirs, good := h.o.Good(other.ID, h.now)
-		switch own := theirs.Position().Seq(m.Domain()); {
+		switch own := theirs.Reached(m.Domain()); {
 		case !good:
 			silent = append(silent, string(other.ID))
 		case own > seen.Binlog.Seq(m.Domain()):

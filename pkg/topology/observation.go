@@ -299,6 +299,12 @@ func (o Observation) Unapplied() Position {
 	return o.Applied.Missing(o.Link.Received.Without(o.Domain))
 }
 
+// Reached returns how far the member has come in a domain, what it received and has not applied
+// included; 0 for nothing.
+func (o Observation) Reached(domain uint32) uint64 {
+	return max(o.Position().Seq(domain), o.Unapplied().Seq(domain))
+}
+
 // Writer is what one proxy says of its lease on a unit.
 type Writer struct {
 	Node    NodeID    `json:"node"`

@@ -1,6 +1,9 @@
 package topology
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The steps of operation heal, in order. The lost member was taken out by the
 // command that began it, so its units have no owner before the first step. A
@@ -155,7 +158,7 @@ func (h heal) feed() (Step, bool) {
 	link := theirs.Link
 	refuses := link.Upstream == h.lost.Addr && link.Receiver == ThreadStopped && link.ReceiverErrno == errnoPurged // its binlog has not what comes next
 	_, emptied := hadMore(h.s, h.lost, back, h.o, h.now)                                                           // its numbers say nothing, and it can send nothing from before (S82)
-	if !good || !needed || has >= own || refuses || emptied || h.lost.Emptied != "" {
+	if !good || !needed || has >= own || refuses || emptied || h.lost.Emptied != "" || h.disksDiffer(own) {
 		return Step{}, true
 	}
 	if step, ok := shut(h.lost, back); !ok {
@@ -171,6 +174,15 @@ func (h heal) feed() (Step, bool) {
 		return step, false
 	}
 	return wait("%s reads from %s what no other has: %d transactions to go", heir.ID, h.lost.ID, own-has), false
+}
+
+// disksDiffer reports whether anybody has received more of the lost member's own than its disk
+// has, up to own: it would give those numbers out again under its identity (S117).
+func (h heal) disksDiffer(own uint64) bool {
+	return slices.ContainsFunc(h.s.Members, func(m Member) bool {
+		theirs, good := h.o.Good(m.ID, h.now)
+		return good && m.ID != h.lost.ID && theirs.Reached(h.lost.Domain()) > own
+	})
 }
 
 // wire closes the ring without the lost member: its downstream follows its
