@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -21,14 +22,37 @@ func refuseTail(o topology.Observation, a topology.Action) string {
 	return ""
 }
 
-// runTail reads what the member's binlog holds above a.After, in each domain that
+// tailTries is after how many failures in a row an order that gives up says that a tail can not
+// be read.
+const tailTries = 3
+
+// runTail is readsTail for whoever waits until it is read, and for whoever does not ([topology.Action.GivesUp]).
+func runTail(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
+	m := w.member
+	err := readsTail(ctx, w, o, a)
+	if err == nil {
+		m.tailFails.Store(0)
+		return nil
+	}
+	if m.tailFails.Add(1) < tailTries || !a.GivesUp {
+		return err
+	}
+	m.tailFails.Store(0)
+	m.tail.Store(&topology.Tail{
+		Cut: a.After, End: rangeOf(o.Binlog, a.After).end, Verdict: topology.TailConflict,
+		Why: fmt.Sprintf("it can not be read: %v", err), Unread: time.Now(),
+	})
+	return nil
+}
+
+// readsTail reads what the member's binlog holds above a.After, in each domain that
 // a.After names (at 0: from the beginning), judges it, and keeps the result for
 // the next observations. Transactions of other domains are no part of the tail.
 //
 // a.Identity and a.Retired are the member's own domains; what is of any other is somebody's
 // transaction that the ring has given up, and never flows by itself. a.Layout is
 // the member's slot; without it no insert counts as harmless.
-func runTail(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
+func readsTail(ctx context.Context, w work, o topology.Observation, a topology.Action) error {
 	m := w.member
 	r := rangeOf(o.Binlog, a.After)
 	tail := topology.Tail{Cut: a.After, End: r.end, Verdict: topology.TailEmpty, Why: "it holds nothing above the cut"}

@@ -22,10 +22,11 @@ type Member struct {
 
 	waiting uint64 // connection of a heartbeat that was given up; guarded by beats
 
-	term atomic.Uint64
-	tail atomic.Pointer[topology.Tail]
-	last atomic.Pointer[topology.Replay] // the last replay
-	copy copier
+	term      atomic.Uint64
+	tail      atomic.Pointer[topology.Tail]
+	tailFails atomic.Int32                    // in a row
+	last      atomic.Pointer[topology.Replay] // the last replay
+	copy      copier
 
 	events atomic.Pointer[troubled] // nil: what was ordered last was done
 	slots  atomic.Pointer[troubled] // the same, of the table of slots

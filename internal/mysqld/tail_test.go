@@ -347,3 +347,40 @@ func TestTailIsRefusedWithoutItsFacts(t *testing.T) {
 	n.do(t, open(1)) // it still grows
 	n.refused(t, n.tailAfter(cut), mysqld.ErrPrecondition)
 }
+
+// TestTailThatCanNotBeRead: who does not wait for ever is told so after three failures, and what
+// is read later counts.
+func TestTailThatCanNotBeRead(t *testing.T) {
+	n := returning(t)
+	cut := n.see(t).Binlog
+	n.Exec(t, "INSERT INTO shop.t (v) VALUES (2)")
+	inTheWay := filepath.Join(t.TempDir(), "a file, where the list's folder should be")
+	if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config()
+	cfg.TailDir = inTheWay
+	n.Member = handle(t, n.Server, cfg)
+	waits, givesUp := n.tailAfter(cut), n.tailAfter(cut)
+	givesUp.GivesUp = true
+	for range 2 {
+		if err := n.Execute(t.Context(), givesUp); err == nil {
+			t.Fatal("it was read")
+		}
+	}
+	if seen := n.see(t).Tail; seen != nil {
+		t.Fatalf("given up too early: %+v", seen)
+	}
+	n.do(t, givesUp)
+	got := n.see(t).Tail
+	if got == nil || got.Unread.IsZero() || got.Verdict != topology.TailConflict || !strings.Contains(got.Why, "can not be read") {
+		t.Fatalf("given up: %+v", got)
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	n.do(t, waits)
+	if got := n.see(t).Tail; got == nil || !got.Unread.IsZero() || got.Transactions != 1 {
+		t.Errorf("read at last: %+v", got)
+	}
+}

@@ -116,6 +116,7 @@ type Action struct {
 	Acker        bool           // ActFollow: it acknowledges what it receives
 	Boot         uint64         // ActOpen, ActStamp
 	After        Position       // ActReadTail
+	GivesUp      bool           // ActReadTail: after some failures it is said that it can not be read: Tail.Unread
 	Elsewhere    Position       // ActStopReceiver: what members in the ring hold
 	Below        uint64         // ActExpel: the highest connection id that is ended, 0: all; ActEndOlder: the lowest that is not
 	Regain       Position       // ActOpen: what it must have back first; empty on MariaDB

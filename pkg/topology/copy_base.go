@@ -69,6 +69,8 @@ func judgeBuried(s *Snapshot, op Operation, m Member, seen Observation, from, bu
 }
 
 // answers reports whether t is what was read above cut, and as far as end.
-func (t Tail) answers(cut, end Position) bool {
+func (t Tail) answers(cut, end Position) bool { return t.Unread.IsZero() && t.isAbout(cut, end) }
+
+func (t Tail) isAbout(cut, end Position) bool {
 	return t.Cut.Covers(cut) && cut.Covers(t.Cut) && t.End.Covers(end)
 }

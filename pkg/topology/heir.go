@@ -181,12 +181,21 @@ func (h heal) ownTail(m Member, seen Observation) (read Step, flows bool) {
 	if _, buried := unread(m, seen.Binlog, cut); len(buried) > 0 {
 		return Step{}, false
 	}
-	if t := seen.Tail; t != nil && t.answers(cut, end) {
-		return Step{}, t.Verdict == TailEmpty
+	if t := seen.Tail; t != nil && t.isAbout(cut, end) {
+		if t.Unread.IsZero() {
+			return Step{}, t.Verdict == TailEmpty
+		}
+		if h.now.Sub(t.Unread) < unreadFor {
+			return Step{}, false
+		}
 	}
-	return do(m.ID, Action{Kind: ActReadTail, Identity: m.Identity, Retired: m.Retired, After: cut, Layout: h.s.class(m)},
+	return do(m.ID, Action{Kind: ActReadTail, Identity: m.Identity, Retired: m.Retired, After: cut, Layout: h.s.class(m), GivesUp: true},
 		"it has what was acknowledged and none of the others has, and %d transactions of its own beside that", cut.Behind(end)), false
 }
+
+// unreadFor is for how long a heal goes on without a member whose tail could not be read, and may
+// ask a person, before that is tried again.
+const unreadFor = time.Minute
 
 // beyond returns in which domains a member that is out has come further than the
 // survivors, the lost one, and what was acknowledged. The lost one's own is none of them:

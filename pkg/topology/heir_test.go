@@ -60,6 +60,15 @@ func TestOwnTailIsReadBeforeItFlows(t *testing.T) {
 	read := func(verdict TailVerdict, end string) *Tail {
 		return &Tail{Cut: position(t, "102-102-14"), End: position(t, end), Verdict: verdict}
 	}
+	now := time.Unix(1000, 0)
+	unread := func(ago time.Duration) *Tail {
+		tail := read(TailConflict, "102-102-15")
+		tail.Unread = now.Add(-ago)
+		if tail.answers(tail.Cut, tail.End) {
+			t.Error("what was not read answers nobody")
+		}
+		return tail
+	}
 	based := m
 	based.Base = position(t, "102-102-15")
 	for name, tt := range map[string]struct {
@@ -75,8 +84,10 @@ func TestOwnTailIsReadBeforeItFlows(t *testing.T) {
 		"heartbeats":                   {m: m, binlog: "102-102-15", tail: read(TailEmpty, "102-102-15"), flows: true},
 		"inserts":                      {m: m, binlog: "102-102-15", tail: read(TailMayFlow, "102-102-15")},
 		"its binlog has not all of it": {m: based, binlog: "102-102-15"},
+		"it could not be read":         {m: m, binlog: "102-102-15", tail: unread(time.Second)},
+		"could not, a while ago":       {m: m, binlog: "102-102-15", tail: unread(2 * time.Minute), reads: true},
 	} {
-		step, flows := heal{s: &Snapshot{Ring: &Ring{}}}.ownTail(tt.m, Observation{Binlog: position(t, tt.binlog), Tail: tt.tail})
+		step, flows := heal{s: &Snapshot{Ring: &Ring{}}, now: now}.ownTail(tt.m, Observation{Binlog: position(t, tt.binlog), Tail: tt.tail})
 		if reads := step.Kind == StepDo && step.Action.Kind == ActReadTail; flows != tt.flows || reads != tt.reads {
 			t.Errorf("%s: flows %t, reads %t (%s), want %t, %t", name, flows, reads, step, tt.flows, tt.reads)
 		}

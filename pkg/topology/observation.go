@@ -234,6 +234,9 @@ type Tail struct {
 	Why          string      `json:"why"`          // what decided the verdict
 	Transactions int         `json:"transactions"` // sqlring's own aside
 	File         string      `json:"file,omitempty"`
+	// Unread is when reading it was given up, on the clock of the node that reads; zero: it was
+	// read. Verdict and what it counts say nothing then.
+	Unread time.Time `json:"unread,omitzero"`
 }
 
 // Position returns everything that the member has: what it applied and what it
