@@ -227,10 +227,11 @@ func ownIsWhole(s *Snapshot, m Member, o Observations, now time.Time) bool {
 }
 
 // ackerAlive reports whether the member that acknowledged the lost one's commits
-// is among the survivors.
+// is among the survivors. One that this heal counts again was out, and stands where the
+// acker was only now.
 func (h heal) ackerAlive() bool {
-	down, ok := formerDownstream(h.s, h.lost.ID)
-	return ok && among(h.alive, down.ID)
+	acker, ok := h.s.nearest(h.lost.ID, +1, func(m Member) bool { return isActive(m) && !slices.Contains(h.op.Counted, m.ID) })
+	return ok && among(h.alive, acker.ID)
 }
 
 // hasAll reports whether a survivor has every transaction of the lost member,

@@ -137,3 +137,28 @@ func TestWhatSurvivorsReceivedIsHeldAgainstTheDisk(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoCountsAgainAcknowledgedNothing: a member that this heal counts again may stand right
+// after the lost one now, where the acker was; whether that survives is not changed by it, before
+// its process is stamped, nor after.
+func TestWhoCountsAgainAcknowledgedNothing(t *testing.T) {
+	lost := Member{ID: "m3", Identity: 103, State: MemberDown}
+	counted := Member{ID: "m1", Identity: 101, State: MemberActive, Boot: 9}
+	acker := Member{ID: "m2", Identity: 102, State: MemberActive, Boot: 4}
+	s := &Snapshot{Ring: &Ring{}, Members: []Member{counted, acker, lost}}
+	for name, tt := range map[string]struct {
+		alive []Member
+		again []MemberID
+		want  bool
+	}{
+		"the acker survives":                    {[]Member{acker}, []MemberID{"m1"}, true},
+		"and the other one is stamped":          {[]Member{counted, acker}, []MemberID{"m1"}, true},
+		"the acker is gone, the other stamped":  {[]Member{counted}, []MemberID{"m1"}, false},
+		"the acker is gone, it was in the ring": {[]Member{counted}, nil, true},
+	} {
+		h := heal{s: s, op: Operation{Counted: tt.again}, lost: lost, alive: tt.alive}
+		if got := h.ackerAlive(); got != tt.want {
+			t.Errorf("%s: the acker survives: %t, want %t", name, got, tt.want)
+		}
+	}
+}

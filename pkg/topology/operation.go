@@ -86,6 +86,8 @@ type Operation struct {
 	Heir        MemberID `json:"heir,omitempty"`         // heal, move: who gets the units
 	Tail        *Tail    `json:"tail,omitempty"`         // rejoin: what only the returning member had
 
+	Counted []MemberID `json:"counted,omitempty"` // heal: members that were out and count again: they acknowledged nothing
+
 	Data  bool `json:"data,omitempty"`  // init: the first member holds data, and stays open
 	Boots bool `json:"boots,omitempty"` // init, adopt: the DBA's word for the config files
 
