@@ -25,8 +25,9 @@ type conn struct {
 	ours    [2]string // the accounts of sqlring: manager, replication
 	broken  bool
 
-	hadEvents bool // it was seen to have events: those at work are looked at
-	hasLayout bool // a copy of the table of slots was there, a round trip ago
+	hadEvents   bool // it was seen to have events: those at work are looked at
+	hasLayout   bool // a copy of the table of slots was there, a round trip ago
+	hasSemiSync bool // MySQL: its variables of semi-sync were there, a probe ago
 
 	// Where values come from, read when the connection was made: it is the same
 	// process as long as the connection answers. read_only counts as the file's

@@ -85,10 +85,17 @@ func act(ctx context.Context, w work, a topology.Action, deedOf func(topology.Ac
 	if !ok {
 		return fmt.Errorf("this release does not do action %q on %s", a.Kind, w.version.Flavour)
 	}
-	if a.Kind == topology.ActDisarm {
+	switch a.Kind {
+	case topology.ActDisarm:
 		// Looking first would take a list that the server locks while it ends the
 		// earlier connection of an acker, for seconds, and which this frees.
 		if err := switchSemiSync(ctx, w.conn, false); err != nil {
+			return err
+		}
+	case topology.ActClose:
+		// It is right whatever is seen, and in a move writes wait for it: a look takes as
+		// long as the rest.
+		if err := runClose(ctx, w, topology.Observation{Settings: topology.Settings{ReadOnlyInFile: w.readOnlyInFile}}, a); err != nil {
 			return err
 		}
 	}

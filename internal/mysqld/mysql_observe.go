@@ -24,14 +24,9 @@ const (
 		('Rpl_semi_sync_source_status','Rpl_semi_sync_source_clients','Rpl_semi_sync_source_wait_sessions','Rpl_semi_sync_replica_status')`
 	mysqlStateStatement = `SELECT @@global.gtid_executed,
 		@@global.sqlring_boot.key_cache_age_threshold, @@global.sqlring_identity.key_cache_age_threshold,
-		(SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='sqlring' AND table_name='heartbeat'),
+		(SELECT COALESCE(SUM(IF(table_name='heartbeat', 1, 2)), 0) FROM information_schema.tables WHERE table_schema='sqlring' AND table_name IN ('heartbeat','layout')),
 		(SELECT COUNT(*) FROM performance_schema.persisted_variables WHERE variable_value='ON'
-			AND variable_name IN ('read_only','super_read_only','skip_replica_start')), ` + slotState
-	mysqlVariablesStatement = `SELECT variable_name, variable_value FROM performance_schema.global_variables WHERE variable_name IN
-		('server_id','server_uuid','read_only','super_read_only','auto_increment_offset','auto_increment_increment','log_bin','log_replica_updates',
-		'binlog_format','gtid_mode','enforce_gtid_consistency','replica_preserve_commit_order','replica_parallel_workers','replica_exec_mode',
-		'replica_net_timeout','relay_log_recovery','persisted_globals_load','rpl_semi_sync_replica_enabled','rpl_semi_sync_source_enabled',
-		'rpl_semi_sync_source_timeout','rpl_semi_sync_source_wait_point','rpl_semi_sync_source_wait_no_replica','rpl_semi_sync_source_wait_for_replica_count')`
+			AND variable_name IN ('read_only','super_read_only','skip_replica_start')), ` + slotNumbers
 	mysqlSemiSyncStatus = `SELECT variable_value FROM performance_schema.global_status WHERE variable_name='Rpl_semi_sync_source_status'`
 	mysqlHostsStatement = "SHOW REPLICAS"
 )
@@ -62,8 +57,11 @@ const mysqlLinkStatement = `SELECT c.host, c.port, s.service_state, s.last_error
 	WHERE c.host<>'' ORDER BY c.channel_name LIMIT 1`
 
 func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) error {
-	first, err := c.batch(ctx, mysqlStatusStatement+";"+mysqlStateStatement+";"+mysqlVariablesStatement+";"+schemasStatement+";"+mysqlHostsStatement+
-		"; "+appsCount+mysqlConnectedCondition+"; "+mysqlRoomStatement, c.ours[0], c.ours[1])
+	first, err := firstTripMySQL(ctx, c)
+	if isNumber(err, errUnknownVariable) && c.hasSemiSync {
+		c.hasSemiSync = false // the plugins were taken out meanwhile
+		first, err = firstTripMySQL(ctx, c)
+	}
 	if err != nil {
 		return err
 	}
@@ -85,6 +83,11 @@ func (mySQL) observe(ctx context.Context, c *conn, o *topology.Observation) erro
 		return err
 	}
 	return observeLink(ctx, c, o, mysqlLinkStatement, readLinkMySQL)
+}
+
+func firstTripMySQL(ctx context.Context, c *conn) ([]table, error) {
+	return c.batch(ctx, mysqlStatusStatement+";"+mysqlStateStatement+";"+c.variablesStatement()+";"+schemasStatement+";"+mysqlHostsStatement+
+		"; "+appsCount+mysqlConnectedCondition+"; "+mysqlRoomStatement, c.ours[0], c.ours[1])
 }
 
 // readStateMySQL fills in the columns of mysqlStateStatement, in their order, and the
@@ -111,17 +114,14 @@ func readStateMySQL(state, variables table, c *conn, o *topology.Observation) er
 func readRestMySQL(r *fieldReader, variables table, c *conn, o *topology.Observation) error {
 	boot, identity := r.number(), r.number()
 	o.Boot = boot / cacheUnit
-	o.HasRing = r.number() > 0
+	tables := r.number()
+	o.HasRing, c.hasLayout = tables&1 > 0, tables&2 > 0
 	closed := r.number() == 3
 	o.Renewed = readRenewal(r)
-	c.hasLayout = r.flag()
 	if r.err != nil {
 		return r.err
 	}
-	v := variableSet{}
-	for _, row := range variables.rows {
-		v[strings.ToLower(row[0])] = row[1]
-	}
+	v := c.readVariables(variables)
 	if id := v.number("server_id"); id == identity/cacheUnit {
 		o.ServerID = uint32(id)
 	}
@@ -136,16 +136,6 @@ func readRestMySQL(r *fieldReader, variables table, c *conn, o *topology.Observa
 		return errors.New("the server does not show its variables")
 	}
 	return nil
-}
-
-// variableSet is the server's variables by name; one of a plugin that is not installed is missing.
-type variableSet map[string]string
-
-func (v variableSet) is(name, value string) bool { return strings.EqualFold(v[name], value) }
-
-func (v variableSet) number(name string) uint64 {
-	n, _ := strconv.ParseUint(v[name], 10, 64) // 0 is what no variable of these may be
-	return n
 }
 
 // settings reads what the law of the ring is about. What MariaDB has a rule for and

@@ -68,3 +68,27 @@ func TestMySQLShowsItsAccountsAndIsClosedToActionsOfNobody(t *testing.T) {
 		t.Errorf("an action of the ring: %v", err)
 	}
 }
+
+// TestVariablesAreNamedOnceThePluginsAreThere: a probe says the same whether it lists the variables
+// or names them, and lists them again when semi-sync was taken out.
+func TestVariablesAreNamedOnceThePluginsAreThere(t *testing.T) {
+	if !isMySQL(t) {
+		t.Skip("MariaDB names them always")
+	}
+	_, down := pair(t)
+	down.Exec(t, "SET GLOBAL rpl_semi_sync_source_wait_point='AFTER_COMMIT', GLOBAL replica_exec_mode='IDEMPOTENT', GLOBAL rpl_semi_sync_replica_enabled=1")
+	fresh := &node{Server: down.Server, Member: handle(t, down.Server, config()), id: down.id}
+	listed := fresh.see(t)
+	named := fresh.see(t)
+	if listed.Settings != named.Settings || listed.ReadOnly != named.ReadOnly || listed.SuperReadOnly != named.SuperReadOnly || listed.SemiSync.Enabled != named.SemiSync.Enabled ||
+		listed.Layout != named.Layout || listed.ServerID != named.ServerID || listed.HasRing != named.HasRing {
+		t.Errorf("listed %+v\nnamed  %+v", listed, named)
+	}
+	if s := named.Settings; s.AfterSync || s.StrictDDL || !s.AckerEnabled || !s.LogBin || !s.GTIDStrict || s.ServerUUID == "" || !named.ReadOnly || !named.HasRing {
+		t.Errorf("it says %+v", named)
+	}
+	down.Exec(t, "STOP SLAVE; UNINSTALL PLUGIN rpl_semi_sync_source; UNINSTALL PLUGIN rpl_semi_sync_replica")
+	if s := fresh.see(t).Settings; s.AckerEnabled || !s.GTIDStrict {
+		t.Errorf("without the plugins it says %+v", s)
+	}
+}

@@ -28,9 +28,12 @@ const (
 	slotOffset = 2
 )
 
-// slotState are the columns that [readRenewal] reads, and hasSlots.
-const slotState = `@@global.sqlring_slot_stride.key_cache_age_threshold, @@global.sqlring_slot_low.key_cache_age_threshold,
-		@@global.sqlring_slot_high.key_cache_age_threshold, ` + hasSlots
+// slotNumbers are the columns that [readRenewal] reads, slotState those and hasSlots.
+const (
+	slotNumbers = `@@global.sqlring_slot_stride.key_cache_age_threshold, @@global.sqlring_slot_low.key_cache_age_threshold,
+		@@global.sqlring_slot_high.key_cache_age_threshold`
+	slotState = slotNumbers + ", " + hasSlots
+)
 
 // slotBelow is that id in SQL; 0 or less if there is none.
 const slotBelow = `((CAST(@@global.sqlring_slot_high.key_cache_age_threshold AS SIGNED) DIV 100 - 2) * 1000000
@@ -56,7 +59,7 @@ func readApps(t table, o *topology.Observation) error {
 	return nil
 }
 
-// readRenewal reads the columns of slotState.
+// readRenewal reads the columns of slotNumbers.
 func readRenewal(r *fieldReader) topology.Renewal {
 	stride, low, high := r.number()/cacheUnit, r.number()/cacheUnit, r.number()/cacheUnit
 	if high < slotOffset || low == 0 {

@@ -82,7 +82,7 @@ func nextMove(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	}
 	switch {
 	case !oldGood:
-		return mv.asks(unheard(op.Former, mv.old, now), op.Former)
+		return mv.asks(unheard(op.Former, mv.old, now), op.Former, op.Heir) // what the new one has by now may do
 	case !newGood && op.Cursor != MoveBack:
 		return mv.asks(unheard(op.Heir, mv.new, now), op.Heir)
 	}
@@ -357,8 +357,6 @@ func (mv move) handOver() Step {
 		return step
 	}
 	switch {
-	case !mv.old.At.Before(mv.new.Asked):
-		return mv.asks(wait("the position of %s was read before that of %s", mv.to.ID, mv.from.ID), mv.to.ID)
 	case !mv.new.Position().Covers(mv.old.Position()):
 		return mv.asks(wait("%s catches up with %s: %s", mv.to.ID, mv.from.ID, mv.new.Position().Missing(mv.old.Position())), mv.to.ID)
 	case mv.new.ReadOnly:
