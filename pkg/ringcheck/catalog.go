@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // Group is checks that belong together.
@@ -81,27 +79,4 @@ func Needs(checks []Check) []Part {
 		}
 	}
 	return parts
-}
-
-// Markdown returns docs/checks.md.
-func Markdown() string {
-	var b strings.Builder
-	all := Catalog()
-	fmt.Fprintf(&b, `# Checks
-
-The %d checks of `+"`sqlring ring check` and `sqlring doctor`"+`, made of pkg/ringcheck by `+"`go test ./pkg/ringcheck -update`"+`. How to
-use them: [checking.md](checking.md). *notice*: to be known, nothing is wrong. *warning*: it will hurt one day. *critical*: data
-can be lost or differ, or the ring does not work. A finding may be milder or worse than its check where the text says why.
-`, len(all))
-	for _, g := range Groups() {
-		fmt.Fprintf(&b, "\n## %s\n\n| check | severity | what is looked at | why it matters |\n|---|---|---|---|\n", g.Title)
-		for _, c := range g.Checks {
-			about := c.Looks
-			if c.Flavour != topology.FlavourUnknown {
-				about += " (" + map[topology.Flavour]string{topology.FlavourMariaDB: "MariaDB", topology.FlavourMySQL: "MySQL"}[c.Flavour] + ")"
-			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", c.Name, c.Severity, strings.ReplaceAll(about, "|", "\\|"), c.Why)
-		}
-	}
-	return b.String()
 }
