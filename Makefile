@@ -29,7 +29,7 @@ test-rest: servers ## all others, then the ring's tests on MySQL 9.7
 	./scripts/test.sh $$($(GO) list ./... | grep -v /internal/app$$) -- -p 1 -timeout 30m && $(MAKE) --no-print-directory mysql
 
 # What the two flavours do not do alike, and every operation; rings of three and the rest: RUN=.
-MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDiesBetweenTwoStepsOf(ATakeover|ARemoval|AMaintenance|ADissolution)|TestNodeDiesWhile|TestAFailed|TestReadsSee|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands|TestAStranger
+MYSQL_RUN := TestRingFromEmpty|TestFaults//2|TestMove/2|TestTakeover|TestNodeDiesBetweenTwoStepsOf(ATakeover|ARemoval|AMaintenance|ADissolution)|TestNodeDiesWhile|TestAFailed|TestReads(See|Go)|TestTwoOwners|TestPrepare|TestOpen|TestFollow|TestLink|TestObserve|TestArm|TestTail|TestBeat|TestReceiver|TestReplicas|TestHands|TestAStranger
 MYSQL_RUN := $(MYSQL_RUN)|TestGrow|TestServersDie|TestReclone|TestInitFromData|TestRemove|TestMaintenance|TestDiscard|TestDissolve|TestDamagedRows|TestCopy|TestSnapshot|TestRetire|TestASlot|TestSessionsOverAResize|TestWhoIsStill|TestCycles|TestReplay|TestNodeDiesInTheMidstOfAReplay|TestBinlogIsEmptied|TestAnAcker|TestAdopt|TestNodeDiesBetweenTwoStepsOfAnAdoption|TestBursts|TestOperatorErrors|TestMemberClosed|TestSaturation|TestEveryMemberIsKilled|TestLagIsRead
 
 mysql: servers ## the ring's tests on MySQL 9.7; RUN=pattern: others (10 min)

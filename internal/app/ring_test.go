@@ -34,6 +34,7 @@ type rig struct {
 	site        int              // of the node
 	trap        string           // file that has the node's process die between two steps
 	memberSites []string         // names of the servers' sites, as the ring is told
+	weights     []int            // of the servers, as the ring is told; nil: the default
 
 	patience time.Duration // how long the ring may take to be made, if above 30 s
 	degraded string        // what an owner without an acker does; "": allow
@@ -75,6 +76,9 @@ func (r *rig) initRing(t *testing.T) {
 		m := api.InitMember{ID: s.Name, Addr: s.Addr}
 		if i < len(r.memberSites) {
 			m.Site = r.memberSites[i]
+		}
+		if i < len(r.weights) {
+			m.Weight = r.weights[i]
 		}
 		request.Members = append(request.Members, m)
 	}

@@ -42,6 +42,12 @@ func (r *rig) takeoverPool(t *testing.T) *sql.DB {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
+	return r.writersPool(t)
+}
+
+// writersPool is takeoverPool once its account is there.
+func (r *rig) writersPool(t *testing.T) *sql.DB {
+	t.Helper()
 	return r.pool(t, func(c *mysql.Config) {
 		c.User, c.Passwd, c.DBName, c.ReadTimeout = "writer", takeoverPassword, "cards", 20*time.Second
 	})
