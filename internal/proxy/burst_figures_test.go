@@ -114,16 +114,25 @@ func TestFiguresOfBursts(t *testing.T) {
 		}
 		for _, peer := range names {
 			f := middle(got[peer])
-			t.Logf("FIGURE %-25s %-8s %7.0f/s  p50 %8s  p99 %8s  %d served, %d errors; CPU us a transaction: %s", name, peer, f.Rate, f.P50.Round(time.Millisecond), f.P99.Round(time.Millisecond), f.Served, f.Errors, spent[peer])
+			t.Logf("FIGURE %-25s %-8s %7.0f/s  p50 %8s  p99 %8s  %d served, %s; CPU us a transaction: %s", name, peer, f.Rate, f.P50.Round(time.Millisecond), f.P99.Round(time.Millisecond), f.Served, f.wrong(), spent[peer])
 		}
 		g := r.Gates()[0]
 		t.Logf("FIGURE %-25s gate: limit %d, inflation %.2f, %d hot keys", name, g.Limit, g.Inflation, len(g.Hot))
 	}
 }
 
+// middle returns the one of median rate, with what went wrong in all of them.
 func middle(figures []figure) figure {
 	slices.SortFunc(figures, func(a, b figure) int { return int(a.Rate - b.Rate) })
-	return figures[len(figures)/2]
+	f := figures[len(figures)/2]
+	f.Errors, f.Refused = 0, map[string]int{}
+	for _, one := range figures {
+		f.Errors += one.Errors
+		for why, n := range one.Refused {
+			f.Refused[why] += n
+		}
+	}
+	return f
 }
 
 func figureKeys(_ context.Context, _ topology.MemberID, _, table string) ([]balancer.UniqueKey, error) {
@@ -165,7 +174,8 @@ func TestFigureFrozen(t *testing.T) {
 	}
 	stuck := load{Addr: p.Addr(), User: "app", Clients: 300, Lasts: 2*lasts + 3*time.Second, Does: "elsewhere"}
 	var all sync.WaitGroup
-	all.Go(func() { well.run(t) })
+	var rest figure
+	all.Go(func() { rest = well.run(t) })
 	time.Sleep(lasts)
 	next()
 	frozen := stuck.start(t) // they connect while it is well
@@ -174,7 +184,7 @@ func TestFigureFrozen(t *testing.T) {
 	next()
 	all.Wait()
 	a.Thaw()
-	frozen()
+	crowd := frozen()
 	p99 := func(of []time.Duration) time.Duration {
 		slices.Sort(of)
 		return of[len(of)*99/100]
@@ -187,4 +197,5 @@ func TestFigureFrozen(t *testing.T) {
 	idle, busy, now := p99(took[0]), p99(took[1]), p99(took[2])
 	t.Logf("FIGURE one member frozen: p99 of the other %s while nobody is beside, %s beside 300 clients at work there, %s when it is frozen: %.2f and %.2f times; %d, %d and %d statements",
 		idle.Round(10*time.Microsecond), busy.Round(10*time.Microsecond), now.Round(10*time.Microsecond), float64(now)/float64(idle), float64(now)/float64(busy), len(took[0]), len(took[1]), len(took[2]))
+	t.Logf("FIGURE one member frozen: its own 300 clients %.0f/s, %d served, %s; the 8 of the other %.0f/s, %d served, %s", crowd.Rate, crowd.Served, crowd.wrong(), rest.Rate, rest.Served, rest.wrong())
 }

@@ -2,12 +2,15 @@ package proxy
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -27,11 +30,26 @@ type figure struct {
 	Rate   float64 // transactions per second
 	P50    time.Duration
 	P99    time.Duration
-	Errors int
+	Errors int // transactions that failed
 	Served int
+
+	Refused map[string]int // attempts to connect, or to log in, by what was told
 
 	Transactions float64
 	CPU          time.Duration // of the clients' process
+}
+
+// wrong says what went wrong, in a figure's line.
+func (f figure) wrong() string {
+	refused, each := 0, []string{}
+	for _, why := range slices.Sorted(maps.Keys(f.Refused)) {
+		refused += f.Refused[why]
+		each = append(each, fmt.Sprintf("%s %d", why, f.Refused[why]))
+	}
+	if refused == 0 {
+		return fmt.Sprintf("%d errors, 0 refused", f.Errors)
+	}
+	return fmt.Sprintf("%d errors, %d refused (%s)", f.Errors, refused, strings.Join(each, ", "))
 }
 
 // load is clients without think time, each on a connection that it keeps.
@@ -70,12 +88,12 @@ func (l load) texts() []string {
 }
 
 // run has the clients work for a while. Latency counts from the first attempt; who is never
-// served counts with all his waiting. One that is told that there are too many connections
-// comes back.
+// served counts with all his waiting. One that can not connect, or is told that there are too many
+// connections, is counted as refused and comes back.
 func (l load) run(t *testing.T) figure {
 	t.Helper()
 	var mu sync.Mutex
-	var f figure
+	f := figure{Refused: map[string]int{}}
 	var latency []time.Duration
 	var all sync.WaitGroup
 	began := time.Now()
@@ -83,11 +101,17 @@ func (l load) run(t *testing.T) figure {
 	for range l.Clients {
 		all.Go(func() {
 			var own []time.Duration
-			errors, asked := 0, time.Now()
+			failures, asked := 0, time.Now()
 			var c *raw
+			var err error
 			for time.Now().Before(until) {
 				if c == nil {
-					if c = l.connect(t, until); c == nil {
+					if c, err = l.connect(t, until); err != nil {
+						if time.Now().Before(until) { // else it is the end that it met
+							mu.Lock()
+							f.Refused[whyRefused(err)]++
+							mu.Unlock()
+						}
 						time.Sleep(time.Duration(50+rand.IntN(100)) * time.Millisecond)
 						continue
 					}
@@ -102,7 +126,7 @@ func (l load) run(t *testing.T) figure {
 				switch {
 				case !time.Now().Before(until):
 				case failed:
-					errors++
+					failures++
 					_ = c.conn.Close()
 					c = nil
 				case time.Since(began) < l.After:
@@ -120,7 +144,7 @@ func (l load) run(t *testing.T) figure {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			f.Errors += errors
+			f.Errors += failures
 			if len(own) > 0 {
 				f.Served++
 			} else {
@@ -137,21 +161,59 @@ func (l load) run(t *testing.T) figure {
 	return f
 }
 
-// connect returns a client that is logged in, nil if there is no room for it.
-func (l load) connect(t *testing.T, until time.Time) *raw {
+// connect returns a client that is logged in; an error if nobody listens, or there is no room.
+func (l load) connect(t *testing.T, until time.Time) (*raw, error) {
 	conn, err := net.DialTimeout("tcp", l.Addr, 5*time.Second)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	_ = conn.SetDeadline(until.Add(10 * time.Millisecond))
 	c := &raw{t: t, conn: conn, own: wire.NewConn(conn, 1<<24)}
 	if err := c.login(l.User, appPassword, rawCaps); err != nil {
 		_ = conn.Close()
-		return nil
+		return nil, err
 	}
 	// Who waits as this ends is served: a crowd that hangs up is one without patience.
 	_ = conn.SetDeadline(until.Add(3 * time.Second))
-	return c
+	return c, nil
+}
+
+// whyRefused names an error of connect: by the number that was told, if one was.
+func whyRefused(err error) string {
+	var told *wire.Error
+	if errors.As(err, &told) {
+		return strconv.Itoa(int(told.Number))
+	}
+	return "no connection"
+}
+
+// Who is refused is counted, by what he is told, and is no error of a transaction.
+func TestClientsOfFiguresCountWhoIsRefused(t *testing.T) {
+	listens, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listens.Addr().String()
+	go func() {
+		for {
+			conn, err := listens.Accept()
+			if err != nil {
+				return
+			}
+			_ = wire.NewConn(conn, 1<<16).Write((&wire.Error{Number: 1040, State: "08004", Message: "Too many connections"}).Append(nil))
+			_ = conn.Close()
+		}
+	}()
+	l := load{Addr: addr, User: "app", Clients: 3, Lasts: 400 * time.Millisecond, Does: "DO 1"}
+	full := l.run(t)
+	_ = listens.Close()
+	nobody := l.run(t)
+	if full.Refused["1040"] < 3 || full.Errors != 0 || !strings.Contains(full.wrong(), "0 errors, "+strconv.Itoa(full.Refused["1040"])+" refused (1040 ") {
+		t.Errorf("at a full server: %s", full.wrong())
+	}
+	if nobody.Refused["no connection"] < 3 || nobody.Served != 0 {
+		t.Errorf("where nobody listens: %s, %d served", nobody.wrong(), nobody.Served)
+	}
 }
 
 // TestFigureClients is a process of clients.

@@ -36,9 +36,9 @@ func TestFigureQuietAccount(t *testing.T) {
 		}
 		g := r.Gates()[0]
 		n := max(d.Statements-before.Statements, 1)
-		t.Logf("FIGURE a quiet account %-22s %6.0f/s  p50 %8s  p99 %8s  queue %8s and member %8s on average, longest wait %8s; limit %d, inflation %.2f",
+		t.Logf("FIGURE a quiet account %-22s %6.0f/s  p50 %8s  p99 %8s  queue %8s and member %8s on average, longest wait %8s; limit %d, inflation %.2f; %s",
 			what, f.Rate, f.P50.Round(10*time.Microsecond), f.P99.Round(10*time.Microsecond), ((d.WaitTime - before.WaitTime) / time.Duration(n)).Round(10*time.Microsecond),
-			((d.ServerTime - before.ServerTime) / time.Duration(n)).Round(10*time.Microsecond), d.Longest.Round(100*time.Microsecond), g.Limit, g.Inflation)
+			((d.ServerTime - before.ServerTime) / time.Duration(n)).Round(10*time.Microsecond), d.Longest.Round(100*time.Microsecond), g.Limit, g.Inflation, f.wrong())
 	}
 	const quiet = "k AS quiet"
 	account := load{Addr: r.Addr(), User: "quiet", Clients: 5, Lasts: lasts, Does: "SELECT " + quiet + " FROM shop.t WHERE id=%d"}
@@ -55,5 +55,5 @@ func TestFigureQuietAccount(t *testing.T) {
 	beside := account.start(t)()
 	show("beside 1500 clients:", beside, before)
 	f := noisy()
-	t.Logf("FIGURE a noisy account of 1500 clients: %.0f/s, p50 %s, p99 %s; the quiet one's p99 is %.1f times what it is alone", f.Rate, f.P50.Round(time.Millisecond), f.P99.Round(time.Millisecond), float64(beside.P99)/float64(alone.P99))
+	t.Logf("FIGURE a noisy account of 1500 clients: %.0f/s, p50 %s, p99 %s, %s; the quiet one's p99 is %.1f times what it is alone", f.Rate, f.P50.Round(time.Millisecond), f.P99.Round(time.Millisecond), f.wrong(), float64(beside.P99)/float64(alone.P99))
 }
