@@ -24,10 +24,11 @@ func (c *cli) benchCommand() *cobra.Command {
 // burstFlags are the flags of `bench burst`.
 type burstFlags struct {
 	addr, against, user, passwordFile, shape, out string
+	tls, tlsCA                                    string
 	rate, scale                                   float64
 	clients, retries, rounds                      int
 	patience, good                                time.Duration
-	angry, keep, yes                              bool
+	angry, reconnect, keep, yes                   bool
 	seed                                          uint64
 }
 
@@ -57,6 +58,9 @@ The schema is dropped first and at the end: use no server on which somebody else
 	flags.StringVar(&f.against, "against", "", "another address, to compare with")
 	flags.StringVar(&f.user, "user", "root", "account; it makes and drops the schema")
 	flags.StringVar(&f.passwordFile, "password-file", "", "file with its password; empty: it has none")
+	flags.StringVar(&f.tls, "tls", "off", "off; prefer: if the server has it; require: or no connection; verify: and it is who it says to be, by --tls-ca or the system's")
+	flags.StringVar(&f.tlsCA, "tls-ca", "", "file with the authorities for --tls verify; empty: the system's")
+	flags.BoolVar(&f.reconnect, "reconnect", false, "a connection for each request, as of PHP without pconnect")
 	flags.StringVar(&f.shape, "shape", "step", "ramp, step, midnight, or a file")
 	flags.Float64Var(&f.rate, "rate", 100, "requests per second that the site bears well")
 	flags.Float64Var(&f.scale, "scale", 1, "of the shape's time: 0.2 is five times as fast")
@@ -74,7 +78,7 @@ The schema is dropped first and at the end: use no server on which somebody else
 }
 
 func (f burstFlags) options() (o burst.Options, err error) {
-	o = burst.Options{User: f.user, Clients: f.clients, Patience: f.patience, Good: f.good, Retries: f.retries, Angry: f.angry, Seed: f.seed}
+	o = burst.Options{User: f.user, Clients: f.clients, Patience: f.patience, Good: f.good, Retries: f.retries, Angry: f.angry, Reconnect: f.reconnect, Seed: f.seed}
 	if f.passwordFile != "" {
 		password, err := os.ReadFile(f.passwordFile)
 		if err != nil {
@@ -84,6 +88,14 @@ func (f burstFlags) options() (o burst.Options, err error) {
 	}
 	if wrong := f.wrong(); wrong != "" {
 		return o, errUsage{"sqlring bench burst", wrong}
+	}
+	if o.TLS, err = burst.ParseTLS(f.tls); err != nil {
+		return o, errUsage{"sqlring bench burst", "--tls: " + err.Error()}
+	}
+	if f.tlsCA != "" {
+		if o.Authorities, err = os.ReadFile(f.tlsCA); err != nil {
+			return o, fmt.Errorf("--tls-ca: %w", err)
+		}
 	}
 	shape, named := burst.Named(f.shape, f.rate)
 	if !named {
@@ -115,6 +127,8 @@ func (f burstFlags) wrong() string {
 		return fmt.Sprintf("--retries %d: 0 or more", f.retries)
 	case f.patience <= 0:
 		return fmt.Sprintf("--patience %s: nobody would wait for an answer: above 0", f.patience)
+	case f.tlsCA != "" && f.tls != string(burst.TLSVerify):
+		return fmt.Sprintf("--tls-ca is for --tls verify: nobody is verified by --tls %s", f.tls)
 	case f.good <= 0:
 		return fmt.Sprintf("--good %s: no answer would be good: above 0", f.good)
 	}
@@ -215,13 +229,13 @@ func writeBurst(name string, r burst.Result) error {
 }
 
 func burstTable(w io.Writer, results []burst.Result) {
-	rows := [][]string{{"ADDRESS", "WANTED", "GOOD", "LATE", "ERRORS", "GAVE UP", "LOST", "P50", "P99", "MOST GOOD/S", "TRIES EACH"}}
+	rows := [][]string{{"ADDRESS", "WANTED", "GOOD", "LATE", "ERRORS", "GAVE UP", "LOST", "P50", "P99", "LONGEST", "MOST GOOD/S", "TRIES EACH"}}
 	good := map[string][]float64{}
 	for _, r := range results {
 		t := r.Total
 		rows = append(rows, []string{
 			r.Addr, fmt.Sprint(t.Offered), fmt.Sprintf("%.1f %%", 100*float64(t.Good)/float64(max(t.Offered, 1))), fmt.Sprint(t.Late), fmt.Sprint(t.Errors),
-			fmt.Sprint(t.GaveUp), fmt.Sprint(t.Lost), fmt.Sprintf("%.0f ms", t.P50MS), fmt.Sprintf("%.0f ms", t.P99MS), fmt.Sprintf("%.0f", r.MaxGood), fmt.Sprintf("%.2f", r.Amplified),
+			fmt.Sprint(t.GaveUp), fmt.Sprint(t.Lost), fmt.Sprintf("%.0f ms", t.P50MS), fmt.Sprintf("%.0f ms", t.P99MS), fmt.Sprintf("%.0f ms", t.MaxMS), fmt.Sprintf("%.0f", r.MaxGood), fmt.Sprintf("%.2f", r.Amplified),
 		})
 		good[r.Addr] = append(good[r.Addr], float64(t.Good))
 	}
@@ -229,7 +243,7 @@ func burstTable(w io.Writer, results []burst.Result) {
 	for _, r := range results {
 		for _, name := range slices.Sorted(maps.Keys(r.ByAction)) {
 			s := r.ByAction[name]
-			fmt.Fprintf(w, "%s: %s: %.1f %% of %d good, p99 %.0f ms\n", r.Addr, name, 100*float64(s.Good)/float64(max(s.Offered, 1)), s.Offered, s.P99MS)
+			fmt.Fprintf(w, "%s: %s: %.1f %% of %d good, p99 %.0f ms, longest %.0f ms\n", r.Addr, name, 100*float64(s.Good)/float64(max(s.Offered, 1)), s.Offered, s.P99MS, s.MaxMS)
 		}
 		for _, name := range slices.Sorted(maps.Keys(r.ByError)) {
 			fmt.Fprintf(w, "%s: %s: %d times\n", r.Addr, name, r.ByError[name])

@@ -8,23 +8,40 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sqlring/sqlring/internal/authority"
 	"github.com/sqlring/sqlring/internal/burst"
 	"github.com/sqlring/sqlring/internal/mysqltest"
 )
 
 // TestBenchScripts runs testdata/bench/*.txtar against a real server at $ADDR, with the
-// accounts crowd, and few, which may have three connections only.
+// accounts crowd, and few, which may have three connections only; and one with TLS at $SECURE, with the
+// account sure, which has to use it, and the authority in $CA.
 func TestBenchScripts(t *testing.T) {
 	server := mysqltest.Start(t)
 	server.Exec(t, "SET GLOBAL read_only=0; CREATE USER crowd@'%' IDENTIFIED BY 'happy'; GRANT ALL ON *.* TO crowd@'%'; CREATE USER few@'%' IDENTIFIED BY 'happy' WITH MAX_USER_CONNECTIONS 3; GRANT ALL ON *.* TO few@'%'")
+	dir := t.TempDir()
+	ca, _, err := authority.Create(dir, "test", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, err := authority.Issue(dir, dir, authority.Request{Name: "server", Hosts: []string{"127.0.0.1"}, Days: 2, Role: authority.RoleNode}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure := mysqltest.Start(t, "ssl_ca="+ca, "ssl_cert="+cert, "ssl_key="+key)
+	secure.Exec(t, "SET GLOBAL read_only=0; CREATE USER sure@'%' IDENTIFIED BY 'happy' REQUIRE SSL; GRANT ALL ON *.* TO sure@'%'")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/bench", RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("ADDR", server.Addr)
 			env.Setenv("SOCKET", server.Socket)
+			env.Setenv("SECURE", secure.Addr)
+			env.Setenv("SECURE_LOCALHOST", strings.Replace(secure.Addr, "127.0.0.1", "localhost", 1))
+			env.Setenv("CA", ca)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "result": readResult, "tables": func(ts *testscript.TestScript, neg bool, args []string) { schemaIs(ts, server, t, neg) }},

@@ -235,8 +235,8 @@ func TestFigureOpenLoop(t *testing.T) {
 			}
 			result := n.run(t, n.options(addr, burst.Shape{{For: lasts, From: times * n.rate, To: times * n.rate}}))
 			reached := float64(n.asked(t)-before) - background*time.Since(at).Seconds()
-			t.Logf("FIGURE open loop %2.0f times %-6s goodput %4.0f/s (%.2f), p99 %5.0f ms, errors %4d, gave up %5d, statements that reached members %.2f of those meant",
-				times, way, good(result, 3, 11), good(result, 3, 11)/n.rate, result.Total.P99MS, result.Total.Errors, result.Total.GaveUp, reached/perRequest/float64(result.Total.Offered))
+			t.Logf("FIGURE open loop %2.0f times %-6s goodput %4.0f/s (%.2f), p99 %5.0f ms, the longest wait %5.0f ms, errors %4d, gave up %5d, statements that reached members %.2f of those meant",
+				times, way, good(result, 3, 11), good(result, 3, 11)/n.rate, result.Total.P99MS, result.Total.MaxMS, result.Total.Errors, result.Total.GaveUp, reached/perRequest/float64(result.Total.Offered))
 			for i, was := range reads {
 				t.Logf("reads at m%d: %d", i+1, n.reads(t)[i]-was)
 			}
@@ -293,8 +293,8 @@ func TestFigureMidnight(t *testing.T) {
 		for _, s := range result.Seconds {
 			worst = max(worst, s.P99MS)
 		}
-		t.Logf("FIGURE midnight %-6s wanted %d, served %d, errors %d, gave up %d, lost %d; p50 %.0f ms, p99 %.0f ms, the worst second's p99 %.0f ms; errors on the way: %s; %s",
-			way, result.Total.Offered, result.Total.Good, result.Total.Errors, result.Total.GaveUp, result.Total.Lost, result.Total.P50MS, result.Total.P99MS, worst, fmt.Sprint(result.ByError), ofEach(result))
+		t.Logf("FIGURE midnight %-6s wanted %d, served %d, errors %d, gave up %d, lost %d; p50 %.0f ms, p99 %.0f ms, the longest wait %.0f ms, the worst second's p99 %.0f ms; errors on the way: %s; %s",
+			way, result.Total.Offered, result.Total.Good, result.Total.Errors, result.Total.GaveUp, result.Total.Lost, result.Total.P50MS, result.Total.P99MS, result.Total.MaxMS, worst, fmt.Sprint(result.ByError), ofEach(result))
 		if dir := os.Getenv("SQLRING_NIGHT_OUT"); dir != "" {
 			draw(t, dir+"/midnight-"+way+".svg", result)
 		}
@@ -307,7 +307,7 @@ func ofEach(r burst.Result) string {
 	var each []string
 	for _, name := range slices.Sorted(maps.Keys(r.ByAction)) {
 		s := r.ByAction[name]
-		each = append(each, fmt.Sprintf("%s: %d of %d, p99 %.0f ms", name, s.Good, s.Offered, s.P99MS))
+		each = append(each, fmt.Sprintf("%s: %d of %d, p99 %.0f ms, longest %.0f ms", name, s.Good, s.Offered, s.P99MS, s.MaxMS))
 	}
 	return strings.Join(each, "; ")
 }

@@ -83,6 +83,65 @@ func TestHistogram(t *testing.T) {
 	}
 }
 
+// The longest wait is exact, of whoever waited, served or not; not of what was lost.
+func TestTheLongestWaitIsTold(t *testing.T) {
+	c := newCounts(3*time.Second, time.Second)
+	for _, o := range []outcome{
+		{action: "read", took: 1234567 * time.Microsecond},
+		{action: "read", took: time.Second},
+		{action: "send", took: 2 * time.Second, err: io.EOF},
+		{took: time.Hour, lost: true},
+	} {
+		c.offered(0)
+		c.ended(0, o)
+	}
+	c.offered(1100 * time.Millisecond)
+	c.ended(1100*time.Millisecond, outcome{action: "send", took: 5 * time.Second, err: io.EOF, gaveUp: true})
+	r := c.result(Options{})
+	for what, s := range map[string]struct{ got, want float64 }{
+		"in all": {r.Total.MaxMS, 5000}, "of the first second": {r.Seconds[0].MaxMS, 2000}, "of reads": {r.ByAction["read"].MaxMS, 1234.567},
+	} {
+		if s.got != s.want {
+			t.Errorf("%s: %g ms, want %g", what, s.got, s.want)
+		}
+	}
+	var b bytes.Buffer
+	if err := r.WriteCSV(&b); err != nil || !strings.Contains(b.String(), ",max_ms\n") || !strings.Contains(b.String(), ",2000.00\n") {
+		t.Errorf("%v: %s", err, b.String())
+	}
+}
+
+// With Reconnect each request has a connection of its own; else those that there are serve all.
+func TestAConnectionForEachRequest(t *testing.T) {
+	server := mysqltest.Start(t)
+	server.Exec(t, "SET GLOBAL read_only=0; CREATE USER crowd@'%' IDENTIFIED BY 'happy'; GRANT ALL ON *.* TO crowd@'%'")
+	o := Options{Addr: server.Addr, User: "crowd", Password: "happy", Clients: 5, Good: 5 * time.Second, Patience: 10 * time.Second, Shape: Shape{{time.Second, 60, 60}}}
+	db, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := Prepare(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	for _, o.Reconnect = range []bool{false, true} {
+		made := func() (n int) {
+			if _, err := fmt.Sscan(server.Query(t, "SELECT variable_value FROM information_schema.global_status WHERE variable_name='Connections'"), &n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		before := made()
+		r, err := Run(t.Context(), o, nil)
+		if err != nil || r.Total.Good != r.Total.Offered || r.Total.MaxMS < r.Total.P50MS/2 || r.Total.MaxMS <= 0 {
+			t.Errorf("%+v, %v", r.Total, err)
+		}
+		if n := made() - before; (n >= r.Total.Offered) != o.Reconnect {
+			t.Errorf("reconnect %t: %d connections for %d requests", o.Reconnect, n, r.Total.Offered)
+		}
+	}
+}
+
 // TestRunOnARealServer: a second of load, all of it good; a server that is not there, none.
 func TestRunOnARealServer(t *testing.T) {
 	server := mysqltest.Start(t)

@@ -33,6 +33,9 @@ type Second struct {
 	WaitMS   float64 `json:"wait_ms"` // for a connection, on average
 	P50MS    float64 `json:"p50_ms"`  // of what was answered
 	P99MS    float64 `json:"p99_ms"`
+	// MaxMS is the longest that anybody waited for an answer, an error, or until he went: exact, and not
+	// of what was lost. 0: nobody did.
+	MaxMS float64 `json:"max_ms"`
 }
 
 // Result is a run.
@@ -60,6 +63,7 @@ type counts struct {
 type tally struct {
 	Second
 	waited  time.Duration
+	longest time.Duration
 	answers histogram
 }
 
@@ -127,6 +131,9 @@ func (c *counts) ended(wanted time.Duration, o outcome) {
 func (t *tally) ended(o outcome) {
 	t.Attempts += o.attempts
 	t.waited += o.waited
+	if !o.lost {
+		t.longest = max(t.longest, o.took)
+	}
 	switch {
 	case o.lost:
 		t.Lost++
@@ -153,6 +160,7 @@ func (t *tally) shown(at int, good time.Duration) Second {
 	s.Good = t.answers.within(good)
 	s.Late = answered - s.Good
 	s.P50MS, s.P99MS = t.answers.quantile(0.5), t.answers.quantile(0.99)
+	s.MaxMS = math.Round(t.longest.Seconds()*1e6) / 1e3
 	if ended := answered + s.Errors + s.GaveUp; ended > 0 {
 		s.WaitMS = t.waited.Seconds() * 1000 / float64(ended)
 	}
@@ -179,6 +187,7 @@ func (c *counts) result(o Options) Result {
 		total.Lost += t.Lost
 		total.Attempts += t.Attempts
 		total.waited += t.waited
+		total.longest = max(total.longest, t.longest)
 		total.answers.merge(&t.answers)
 	}
 	r.Total = total.shown(0, o.Good)

@@ -24,8 +24,8 @@ type curve struct {
 func (r Result) WriteSVG(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">`, width+left+30, 2*(height+gap)+top+20)
-	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="white"/><text x="%d" y="20" font-size="15">%s: %d wanted, %d good, %d late, %d errors, %d gave up</text>`,
-		left, html.EscapeString(r.Addr), r.Total.Offered, r.Total.Good, r.Total.Late, r.Total.Errors, r.Total.GaveUp)
+	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="white"/><text x="%d" y="20" font-size="15">%s: %d wanted, %d good, %d late, %d errors, %d gave up, the longest wait %.0f ms</text>`,
+		left, html.EscapeString(r.Addr), r.Total.Offered, r.Total.Good, r.Total.Late, r.Total.Errors, r.Total.GaveUp, r.Total.MaxMS)
 	r.panel(&b, top+20, "requests per second", []curve{
 		{"wanted", "#999999", func(s Second) float64 { return float64(s.Offered) }},
 		{"good", "#1a7f37", func(s Second) float64 { return float64(s.Good) }},

@@ -2,10 +2,14 @@ package burst
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"time"
 
@@ -23,7 +27,56 @@ type Options struct {
 	Retries        int           // how often a client tries again after an error; 0: never
 	Angry          bool          // it does so at once, by a new connection; else after a pause that grows
 	Waiting        int           // requests that may be under way; what comes beyond is lost; default 20 000
+	Reconnect      bool          // a connection for each request, which is closed after it
+	TLS            TLS           // "": off
+	Authorities    []byte        // who may sign the server's certificate, PEM, for TLSVerify; nil: the system's
 	Seed           uint64        // of who does what
+}
+
+// TLS is how connections are encrypted.
+type TLS string
+
+// The ways. The server's certificate is looked at by TLSVerify alone.
+const (
+	TLSOff     TLS = "off"
+	TLSPrefer  TLS = "prefer"  // if the server has it
+	TLSRequire TLS = "require" // or no connection
+	TLSVerify  TLS = "verify"  // and the certificate is signed, and for the host of the address
+)
+
+// ParseTLS reads a way. The error lists them.
+func ParseTLS(text string) (TLS, error) {
+	switch way := TLS(text); way {
+	case TLSOff, TLSPrefer, TLSRequire, TLSVerify:
+		return way, nil
+	}
+	return "", fmt.Errorf("%q is not off, prefer, require or verify", text)
+}
+
+// encrypt has connections of cfg be encrypted as o wants. It returns an error if
+// o.Authorities has no certificate.
+func (o Options) encrypt(cfg *mysql.Config) error {
+	switch o.TLS {
+	case "", TLSOff:
+	case TLSPrefer:
+		cfg.TLSConfig = "preferred"
+	case TLSRequire:
+		cfg.TLSConfig = "skip-verify"
+	case TLSVerify:
+		host, _, err := net.SplitHostPort(o.Addr)
+		if err != nil {
+			host = o.Addr
+		}
+		cfg.TLS = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+		if o.Authorities == nil {
+			return nil
+		}
+		cfg.TLS.RootCAs = x509.NewCertPool()
+		if !cfg.TLS.RootCAs.AppendCertsFromPEM(o.Authorities) {
+			return errors.New("the file of authorities has no certificate in it (PEM)")
+		}
+	}
+	return nil
 }
 
 func (o Options) withDefaults() Options {
@@ -52,6 +105,9 @@ func Open(o Options) (*sql.DB, error) {
 	cfg := mysql.NewConfig()
 	cfg.Net, cfg.Addr, cfg.User, cfg.Passwd = o.Network, o.Addr, o.User, o.Password
 	cfg.Timeout, cfg.InterpolateParams, cfg.Logger = 10*time.Second, true, &mysql.NopLogger{}
+	if err := o.encrypt(cfg); err != nil {
+		return nil, fmt.Errorf("address %s: %w", o.Addr, err)
+	}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("address %s: %w", o.Addr, err)
@@ -59,6 +115,9 @@ func Open(o Options) (*sql.DB, error) {
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(o.Clients)
 	db.SetMaxIdleConns(o.Clients)
+	if o.Reconnect {
+		db.SetMaxIdleConns(-1)
+	}
 	return db, nil
 }
 
