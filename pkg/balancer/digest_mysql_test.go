@@ -1,10 +1,14 @@
 package balancer_test
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,15 +23,16 @@ import (
 func TestMain(m *testing.M) { mysqltest.Main(m) }
 
 // TestDigestOfAServer holds the digest against the server's own, for the statements of
-// the table, for each keyword, and for random ones. What the mysqltest files add is in
-// internal/oracle.
+// the table, for each keyword, and for random ones, in sessions of several sql_modes and
+// charsets. What the mysqltest files add is in internal/oracle. SQLRING_DIGESTS is how many random
+// statements there are, SQLRING_DIGEST_SEED their seed; else it is another one each time.
 func TestDigestOfAServer(t *testing.T) {
 	server := mysqltest.StartMySQL(t, "max_digest_length=65536", "performance_schema_max_digest_length=65536")
 	version, err := topology.ParseVersion(server.Query(t, "SELECT VERSION()"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := oracle{db: open(t, server), dialect: balancer.Dialect{Flavour: topology.FlavourMySQL, Version: balancer.VersionOf(version)}}
+	o := oracle{conn: open(t, server), dialect: balancer.Dialect{Flavour: topology.FlavourMySQL, Version: balancer.VersionOf(version)}}
 	t.Run("table", func(t *testing.T) {
 		for _, text := range balancer.Digests() {
 			if !o.agrees(t, text) {
@@ -49,39 +54,82 @@ func TestDigestOfAServer(t *testing.T) {
 			t.Errorf("%s is no keyword of the server", word)
 		}
 	})
-	t.Run("random", func(t *testing.T) {
-		const count, seed = 3000, 1
-		random := rand.New(rand.NewPCG(seed, seed))
-		read := 0
-		for range count {
-			if o.agrees(t, statement(random)) {
-				read++
+	count, seed := numberOf(t, "SQLRING_DIGESTS", 16000), numberOf(t, "SQLRING_DIGEST_SEED", rand.Uint64())
+	for i, in := range sessionsOfDigests {
+		t.Run("random "+in.name, func(t *testing.T) {
+			t.Logf("SQLRING_DIGEST_SEED=%d", seed)
+			of := oracle{conn: open(t, server), charset: in.charset, dialect: in.dialect}
+			of.dialect.Flavour, of.dialect.Version = o.dialect.Flavour, o.dialect.Version
+			if _, err := of.conn.ExecContext(t.Context(), "SET SESSION sql_mode='"+in.mode+"'"); err != nil {
+				t.Fatal(err)
 			}
-		}
-		if read < count/2 {
-			t.Errorf("the server can read %d of %d random statements only: the test tests little", read, count)
-		}
-	})
+			random := rand.New(rand.NewPCG(seed, uint64(i)))
+			each, read := int(count)/len(sessionsOfDigests), 0
+			for range each {
+				if of.agrees(t, statement(random)) {
+					read++
+				}
+			}
+			if read < each/2 {
+				t.Errorf("the server can read %d of %d random statements only: the test tests little", read, each)
+			}
+			t.Logf("FIGURE digests in %s: %d of %d random statements read, seed %d", in.name, read, each, seed)
+		})
+	}
+}
+
+// sessionsOfDigests are sessions in which a text means something else.
+var sessionsOfDigests = []struct {
+	name, mode, charset string
+	dialect             balancer.Dialect
+}{
+	{name: "a usual session"},
+	{"ANSI_QUOTES", "ANSI_QUOTES", "", balancer.Dialect{AnsiQuotes: true}},
+	{"NO_BACKSLASH_ESCAPES", "NO_BACKSLASH_ESCAPES", "", balancer.Dialect{NoBackslashEscapes: true}},
+	{"IGNORE_SPACE", "IGNORE_SPACE", "", balancer.Dialect{IgnoreSpace: true}},
+	{"all three", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,IGNORE_SPACE", "", balancer.Dialect{AnsiQuotes: true, NoBackslashEscapes: true, IgnoreSpace: true}},
+	{"gbk", "", "gbk", balancer.Dialect{Charset: balancer.CharsetGBK}},
+	{"sjis", "", "sjis", balancer.Dialect{Charset: balancer.CharsetSJIS}},
+	{"gbk without escapes", "NO_BACKSLASH_ESCAPES", "gbk", balancer.Dialect{Charset: balancer.CharsetGBK, NoBackslashEscapes: true}},
+}
+
+func numberOf(t *testing.T, variable string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
 }
 
 // oracle asks a server for digests.
 type oracle struct {
-	db      *sql.DB
+	conn    *sql.Conn
+	charset string // of statements; "": utf8mb4
 	dialect balancer.Dialect
 	d       balancer.Digester
 }
 
-func open(t *testing.T, server *mysqltest.MySQL) *sql.DB {
+func open(t *testing.T, server *mysqltest.MySQL) *sql.Conn {
 	t.Helper()
 	config := mysql.NewConfig()
-	config.User, config.Net, config.Addr, config.DBName, config.InterpolateParams = "root", "unix", server.Socket, "mysql", true
+	config.User, config.Net, config.Addr, config.DBName = "root", "unix", server.Socket, "mysql"
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	db := sql.OpenDB(connector)
 	t.Cleanup(func() { _ = db.Close() })
-	return db
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
 }
 
 // agrees fails the test if the server's digest of text is another one. It reports
@@ -91,12 +139,16 @@ func (o *oracle) agrees(t *testing.T, text string) bool {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	var want string
-	if err := o.db.QueryRowContext(ctx, "SELECT STATEMENT_DIGEST_TEXT(?)", text).Scan(&want); err != nil {
+	// In hexadecimal: no mode reads that as anything else. The server reads it in the text's own charset.
+	if err := o.conn.QueryRowContext(ctx, fmt.Sprintf("SELECT STATEMENT_DIGEST_TEXT(_%s x'%x')", cmp.Or(o.charset, "utf8mb4"), text)).Scan(&want); err != nil {
+		if refused := (*mysql.MySQLError)(nil); !errors.As(err, &refused) {
+			t.Fatalf("ask for the digest of %q: %v", text, err)
+		}
 		return false
 	}
 	o.d.Digest([]byte(text), o.dialect)
 	if got := string(o.d.AppendText(nil)); got != want {
-		t.Errorf("%s\ngot  %s\nwant %s", text, got, want)
+		t.Errorf("%q\ngot  %s\nwant %s", text, got, want)
 	}
 	return true
 }
@@ -112,6 +164,9 @@ func statement(random *rand.Rand) string {
 		return strings.Join(parts, separator)
 	}
 	value := func() string {
+		if random.IntN(20) == 0 { // what a sql_mode or a charset reads as something else; 表 in gbk's and sjis's bytes ends by a backslash
+			return pick(`"a"`, `"a""b"`, `'a\\'`, `'a\'`, `'it\'s'`, "'\x95\\'", "'\x95\\\\'", "'\x95'", "_gbk'x'", `'a' 'b'`, `'a' "b"`, `"it's"`, "/*!1 + */ 2", "/*!99999 x */ 3", "-- c\n 4", "# c'\n 5", `"a\"b"`, "count (*)", "COUNT(*)", "max (a)", "now ()", "Trim ('x')", "f (1)", `t."b"`, `"t".b`)
+		}
 		return pick("1", "'a'", "NULL", "-1", "+ 2", "- -3", "0x41", "N'x'", "TRUE", "1.5e3", "_utf8mb4'x'", "''''")
 	}
 	var expression func(depth int) string

@@ -29,6 +29,7 @@ var digests = []struct{ name, text, want string }{
 	{"signs that the server takes for operators", "SELECT ALL -1 FROM t WHERE -1 ORDER BY -1", "SELECT ALL - ? FROM `t` WHERE - ? ORDER BY - ?"},
 	{"NULL that is a value", "SELECT NULL, COALESCE(NULL, 1) FROM t WHERE a = NULL OR a <=> NULL", "SELECT ? , COALESCE (...) FROM `t` WHERE `a` = ? OR `a` <=> ?"},
 	{"NULL that is none", "SELECT a IS NULL, a IS NOT NULL, CASE WHEN NULL THEN NULL ELSE NULL END", "SELECT `a` IS NULL , `a` IS NOT NULL , CASE WHEN ? THEN ? ELSE ? END"},
+	{"NULL that is a value behind NOT and BINARY", "SELECT ~BINARY NULL, BINARY BINARY NULL, a IS NOT NULL FROM t WHERE NOT NOT NULL", "SELECT ~ BINARY ? , BINARY BINARY ? , `a` IS NOT NULL FROM `t` WHERE NOT NOT ?"},
 	{"NULL of columns", "CREATE TABLE t (a INT NULL DEFAULT NULL, b CHAR(3) BINARY NOT NULL)", "CREATE TABLE `t` ( `a` INTEGER NULL DEFAULT ? , `b` CHARACTER (?) BINARY NOT NULL )"},
 	{"numbers of columns", "SELECT a FROM t GROUP BY 1, b, 2 WITH ROLLUP ORDER BY 1 DESC, 2, c + 1 LIMIT 1, 2", "SELECT `a` FROM `t` GROUP BY 1 , `b` , 2 WITH ROLLUP ORDER BY 1 DESC , 2 , `c` + ? LIMIT ?, ..."},
 	{"synonyms", "SELECT SUBSTR(a, 1), MID(a, 1), CURRENT_TIMESTAMP, USER(), a = ANY (SELECT 1) FROM t", "SELECT SUBSTRING ( `a` , ? ) , SUBSTRING ( `a` , ? ) , NOW , SYSTEM_USER ( ) , `a` = SOME ( SELECT ? ) FROM `t`"},

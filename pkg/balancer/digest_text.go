@@ -8,11 +8,11 @@ import (
 // isLiteralNull reports whether NULL, the next token, is a value, and not part of a
 // condition or of a column's definition. Only the server's parser knows for sure.
 func (d *Digester) isLiteralNull() bool {
-	n := len(d.key)
-	last := d.token(n - 2)
-	if last == kwNot || last == kwBinary { // attributes of columns, too
-		return startsValue(d.token(n-4)) || keywords.flagsOf(d.token(n-4))&beforeLiteral != 0
+	n := len(d.key) - 2
+	for d.token(n) == kwNot || d.token(n) == kwBinary { // attributes of columns, too: what is before them tells
+		n -= 2
 	}
+	last := d.token(n)
 	return startsValue(last) || last == TokenAssign || last == '!' || last == '~' || keywords.flagsOf(last)&beforeLiteral != 0
 }
 
