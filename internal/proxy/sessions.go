@@ -15,7 +15,8 @@ import (
 // What others may know of a session is what it publishes: its fields belong to its own
 // goroutine. It publishes what changes seldom (profile) when that has changed, why it
 // keeps its link when a command has ended (mouth.go), and its plan when one begins. Since
-// when it is at something the watch finds out, so that statements pay nothing for it.
+// when it is at something the watch finds out, so that statements pay nothing for it; that
+// begins anew when a wait ends, so that what runs is not said to have run while it waited.
 
 // Activity is what a session is at.
 type Activity uint8
@@ -152,11 +153,11 @@ func (s *session) describe(now time.Time, link topology.MemberID) Session {
 	return d
 }
 
-// since returns when the session began with what it is at in a phase: as the watch has
-// found it, now if that has not looked yet.
+// since returns when the session began with what it is at in a phase, to wait or to run: as
+// the watch has found it, now if that has not looked yet.
 func (s *session) since(now time.Time, phase uint32) time.Time {
 	switch at := s.lookedAt.Load(); {
-	case s.looked.Load() != phase:
+	case s.looked.Load() != phase || s.seenWaiting() != s.waitsHere(phase):
 		return now
 	case at != 0:
 		return time.Unix(0, at)
