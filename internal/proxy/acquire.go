@@ -26,7 +26,11 @@ func (s *session) acquire(route balancer.Route, changed <-chan struct{}, reading
 			return nil, err
 		}
 		if l == nil {
-			return s.openIn(pool, route, reading)
+			if l, err = s.openIn(pool, route, reading); !takesNoMore(err) {
+				return l, err
+			}
+			want.returns = true
+			continue
 		}
 		l.route.Unit, l.route.Epoch, l.route.Why = route.Unit, route.Epoch, route.Why
 		err = s.makeOwn(l, reading)
@@ -64,8 +68,12 @@ func (s *session) makeOwn(l *link, reading bool) error {
 
 // openIn opens a link in the place that the pool has kept for it.
 func (s *session) openIn(pool *linkPool, route balancer.Route, reading bool) (*link, error) {
-	l, err := s.open(route, reading)
-	if err != nil {
+	l, err := s.openInRoom(pool, route, reading)
+	switch {
+	case takesNoMore(err):
+		pool.refused(err)
+		return nil, err
+	case err != nil:
 		pool.opened(nil)
 		return nil, err
 	}
@@ -167,8 +175,3 @@ func (p *Proxy) sweepPools() {
 
 // closePools is called when no session is left.
 func (p *Proxy) closePools() { p.prunePools(nil) }
-
-// full is what a client is told whose command found no link in time.
-func full(id topology.MemberID, waited time.Duration) *wire.Error {
-	return wire.NewError(wire.TooManyConnections, "sqlring: all connections to member %s are in use (proxy.member_links); waited %v; this was not run", id, waited)
-}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -42,7 +43,11 @@ func (lp *linkPool) take(ctx context.Context, w wanted, patience time.Duration, 
 	}
 	waiter := lp.p.newWaiter(w)
 	lp.mu.Lock()
-	lp.waiters = append(lp.waiters, waiter)
+	if w.returns {
+		lp.waiters = slices.Insert(lp.waiters, 0, waiter)
+	} else {
+		lp.waiters = append(lp.waiters, waiter)
+	}
 	lp.waiting.Add(1)
 	lp.mu.Unlock()
 	if g, err = lp.try(w); err != nil || !g.empty() { // one was given back before we were seen to wait
@@ -84,6 +89,7 @@ func (lp *linkPool) use(g grant) *link {
 		_ = g.old.tell(lp.p.cfg.BackendTimeout) // if it does not, it is lost
 		g.old.disown()
 		g.old.close()
+		lp.closes()
 	}
 	return g.link
 }

@@ -67,7 +67,7 @@ func (s *session) connect() (told *wire.Error, err error) {
 			continue
 		case errors.Is(err, errPoolFull):
 			s.p.count.refuse(RefusedLinks)
-			return full(route.Member.ID, s.p.cfg.QueueTimeout), nil
+			return s.p.full(route.Member.ID, s.p.cfg.QueueTimeout), nil
 		case !unreachable(err):
 			s.p.count.refuse(RefusedBackend)
 			return nil, err

@@ -100,24 +100,24 @@ func (p *Proxy) Sessions() []Session {
 	return list
 }
 
-// queuedForLinks returns the sessions that wait for a connection, and to whom.
-func (p *Proxy) queuedForLinks() map[*session]topology.MemberID {
+// queuedForLinks returns the sessions that wait for a connection, and says for which.
+func (p *Proxy) queuedForLinks() map[*session]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	queued := make(map[*session]topology.MemberID)
+	queued := make(map[*session]string)
 	for id, lp := range p.pools {
 		lp.mu.Lock()
 		for _, w := range lp.waiters {
-			queued[w.want.who] = id
+			queued[w.want.who] = fmt.Sprintf("a connection to %s: %s", id, lp.inUseLocked())
 		}
 		lp.mu.Unlock()
 	}
 	return queued
 }
 
-// describe returns what s is at. link is the member that it waits for a connection to,
-// "" for none.
-func (s *session) describe(now time.Time, link topology.MemberID) Session {
+// describe returns what s is at. link is the connection that it waits for, in words; "" for
+// none.
+func (s *session) describe(now time.Time, link string) Session {
 	as, profile, phase := s.known.Load(), s.profile.Load(), s.phase.Load()
 	d := Session{ID: s.id, Connected: time.Unix(0, s.began), Since: s.since(now, phase), From: "localhost"}
 	if as == nil {
@@ -146,7 +146,7 @@ func (s *session) describe(now time.Time, link topology.MemberID) Session {
 	case waits != nil:
 		d.Activity, d.Waits = ActivityWaits, *waits
 	case link != "":
-		d.Activity, d.Waits = ActivityWaits, fmt.Sprintf("a connection to %s: all are in use (proxy.member_links)", link)
+		d.Activity, d.Waits = ActivityWaits, link
 	case profile == nil:
 		d.Activity = ActivityLogin // its link is not there yet
 	}
