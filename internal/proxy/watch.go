@@ -37,11 +37,12 @@ func (p *Proxy) lookAfterClients(sessions []*session) {
 
 // What is known of whether the client is still there, and what the watch has seen besides (session.eye).
 const (
-	eyeWatched = 1 << iota // hangups tells when it closes its side
-	eyeClosed              // it has done so: what it sent may be read still
-	eyeWaits               // its command waits at a gate, or for a lane
-	eyeGone                // nobody is there
-	eyeWaited              // of its command: at the watch's last look that waited, or was on its way to a member
+	eyeWatched    = 1 << iota // hangups tells when it closes its side
+	eyeClosed                 // it has done so: what it sent may be read still
+	eyeWaits                  // its command waits at a gate, or for a lane
+	eyeGone                   // nobody is there
+	eyeOverstayed             // a rule of the DBA has ended its idle transaction
+	eyeWaited                 // of its command: at the watch's last look that waited, or was on its way to a member
 )
 
 // seenWaiting reports whether the session's command waited when the watch looked last.
