@@ -125,7 +125,8 @@ func (s *session) digest() uint64 {
 }
 
 // takePlace has the command under way pass the gate of a member, which may take a while.
-// told is what the client gets if it may not. Who has a place there already keeps it.
+// told is what the client gets if it may not. Who has a place there already keeps it. Who has
+// waited for something else, and would have his answer after his deadline, is not let in.
 func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) {
 	if s.admitted.gate != nil && s.admitted.gate.id == m.ID || s.waitsForNobody() {
 		return nil
@@ -135,7 +136,7 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 	digest := s.digest()
 	g.mu.Lock()
 	class, passes := g.gate.Class(s.class(), digest), s.passesLines()
-	if g.gate.Enter(class, passes) {
+	if !s.isLate(g, digest) && g.gate.Enter(class, passes) {
 		g.mu.Unlock()
 		if s.errand != (gate.Errand{}) {
 			s.errand.Enters(s.p.now())

@@ -35,8 +35,8 @@ func (p *Proxy) newWaiter(w wanted) *linkWaiter {
 
 // take returns a link that the session may go on with when it has adopted it, or nil
 // if it is to open one itself: then a place is kept for it until it calls opened.
-// While there is neither it waits until ctx ends or changed is closed.
-func (lp *linkPool) take(ctx context.Context, w wanted, patience time.Duration, changed <-chan struct{}) (*link, error) {
+// While there is neither it waits until ctx ends, changed is closed, or its session's patience is over.
+func (lp *linkPool) take(ctx context.Context, w wanted, changed <-chan struct{}) (*link, error) {
 	g, err := lp.try(w)
 	if err != nil || !g.empty() {
 		return lp.use(g), err
@@ -54,7 +54,7 @@ func (lp *linkPool) take(ctx context.Context, w wanted, patience time.Duration, 
 		lp.leave(waiter)
 		return lp.use(g), err
 	}
-	waiter.timer.Reset(patience)
+	waiter.timer.Reset(w.who.patience())
 	defer waiter.timer.Stop()
 	for called := w.who.strikes.called(); err == nil; {
 		if w.who.strikes.isStruck() {
