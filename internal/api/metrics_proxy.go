@@ -6,7 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type proxyDescs struct {
 	sessions, queued, queries, errors, refused    *prometheus.Desc
 	sessionsAll, waited, received, sent           *prometheus.Desc
-	links, linksLost, linksCut                    *prometheus.Desc
+	links, linksLost, linksRefused, linksCut      *prometheus.Desc
 	outcomeUnknown, repeated, abandoned, slowedBy *prometheus.Desc
 	faults, unnamed                               *prometheus.Desc
 
@@ -27,6 +27,7 @@ func describeProxy(d func(name, help string, labels ...string) *prometheus.Desc)
 		sent:           d("proxy_sent_bytes_total", "Bytes to clients, after their login."),
 		links:          d("proxy_member_connections_total", "Connections opened to members."),
 		linksLost:      d("proxy_member_connections_lost_total", "Connections to members that were lost without our doing."),
+		linksRefused:   d("proxy_member_connections_refused_total", "Connections that a member did not take since it had as many as it may have (1040): statements waited instead."),
 		linksCut:       d("proxy_member_connections_cut_total", "Connections to members that were cut at work since their member was no longer the owner."),
 		outcomeUnknown: d("proxy_outcomes_unknown_total", "Statements answered 08007: they may or may not have happened."),
 		repeated:       d("proxy_repeated_reads_total", "Reads run again on another member, of whose first run nothing was delivered."),
@@ -48,7 +49,7 @@ func describeProxy(d func(name, help string, labels ...string) *prometheus.Desc)
 func (d proxyDescs) all() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		d.sessions, d.queued, d.queries, d.errors, d.refused, d.sessionsAll, d.waited, d.received, d.sent,
-		d.links, d.linksLost, d.linksCut, d.outcomeUnknown, d.repeated, d.abandoned, d.slowedBy, d.faults, d.unnamed,
+		d.links, d.linksLost, d.linksRefused, d.linksCut, d.outcomeUnknown, d.repeated, d.abandoned, d.slowedBy, d.faults, d.unnamed,
 		d.pinned, d.spread, d.awaited, d.awaitedInVain, d.linksNow, d.linksAwaited, d.linksAllowed,
 	}
 }
@@ -68,6 +69,7 @@ func (c *collector) collectProxy(e emitter, l look) {
 	e.counter(d.sent, p.Traffic.SentBytes)
 	e.counter(d.links, p.Traffic.Links)
 	e.counter(d.linksLost, p.Traffic.LinksLost)
+	e.counter(d.linksRefused, p.Traffic.LinksRefused)
 	e.counter(d.linksCut, p.Traffic.LinksCut)
 	e.counter(d.outcomeUnknown, p.Traffic.OutcomeUnknown)
 	e.counter(d.repeated, p.Traffic.Repeated)

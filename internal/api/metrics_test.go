@@ -93,7 +93,7 @@ func TestMetricsOfTheUnknownAreAbsent(t *testing.T) {
 func TestMetricsOfLinksAndSlots(t *testing.T) {
 	node := apitest.NewRing()
 	node.Edit(func(n *apitest.Node) {
-		n.Stats.Traffic = api.ProxyTraffic{Sessions: 9, ReceivedBytes: 10, SentBytes: 11, Links: 12, LinksLost: 13, LinksCut: 14, OutcomeUnknown: 15, Waited: 16, Repeated: 17, Abandoned: 18, Slowed: 19}
+		n.Stats.Traffic = api.ProxyTraffic{Sessions: 9, ReceivedBytes: 10, SentBytes: 11, Links: 12, LinksLost: 13, LinksCut: 14, OutcomeUnknown: 15, Waited: 16, Repeated: 17, Abandoned: 18, Slowed: 19, LinksRefused: 20}
 		n.Spoil = func(o *topology.Observation) {
 			if o.Member == "m2" {
 				o.Link.Applier, o.Link.ApplierErrno, o.Layout.Offset = topology.ThreadStopped, 1062, 3
@@ -108,7 +108,7 @@ func TestMetricsOfLinksAndSlots(t *testing.T) {
 		`sqlring_member_slot_ok{member="m1"} 1`, `sqlring_member_slot_ok{member="m2"} 0`,
 		`sqlring_ring_stride 16`, `sqlring_ring_slots_free 14`,
 		`sqlring_proxy_sessions_total 9`, `sqlring_proxy_received_bytes_total 10`, `sqlring_proxy_sent_bytes_total 11`,
-		`sqlring_proxy_member_connections_total 12`, `sqlring_proxy_member_connections_lost_total 13`, `sqlring_proxy_member_connections_cut_total 14`,
+		`sqlring_proxy_member_connections_total 12`, `sqlring_proxy_member_connections_lost_total 13`, `sqlring_proxy_member_connections_cut_total 14`, `sqlring_proxy_member_connections_refused_total 20`,
 		`sqlring_proxy_outcomes_unknown_total 15`, `sqlring_proxy_waits_total 16`, `sqlring_proxy_repeated_reads_total 17`,
 		`sqlring_proxy_abandoned_statements_total 18`, `sqlring_proxy_slowed_logins_total 19`,
 	} {

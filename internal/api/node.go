@@ -122,7 +122,7 @@ type ProxyPool struct {
 	Open   int    `json:"open" doc:"connections"`
 	Taken  int    `json:"taken" doc:"of them, those that sessions have"`
 	Queue  int    `json:"queue" doc:"sessions that wait for one"`
-	Limit  int    `json:"limit" doc:"proxy.member_links"`
+	Limit  int    `json:"limit" doc:"proxy.member_links; fewer for a while if the member takes no more (its max_connections)"`
 }
 
 // ProxyTraffic is what passed through the proxy of a node since its start.
@@ -133,6 +133,7 @@ type ProxyTraffic struct {
 	SentBytes      uint64 `json:"sent_bytes" doc:"to clients, after their login"`
 	Links          uint64 `json:"links" doc:"connections opened to members"`
 	LinksLost      uint64 `json:"links_lost" doc:"of them, lost without our doing"`
+	LinksRefused   uint64 `json:"links_refused" doc:"connections that a member did not take, since it had as many as it may have (1040): statements waited instead"`
 	LinksCut       uint64 `json:"links_cut" doc:"of them, cut at work since their member was no longer the owner"`
 	OutcomeUnknown uint64 `json:"outcome_unknown" doc:"statements answered 08007: it may or may not have happened"`
 	Repeated       uint64 `json:"repeated" doc:"reads run again on another member, of whose first run nothing was delivered"`

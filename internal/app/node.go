@@ -81,7 +81,7 @@ func (n node) ProxyStats() api.ProxyStats {
 		Sessions: s.Sessions, Queued: s.Queued, Queries: s.Queries, Errors: s.Errors, Refused: s.Refused,
 		Traffic: api.ProxyTraffic{
 			Sessions: s.SessionsTotal, Waited: s.QueuedTotal, ReceivedBytes: s.BytesIn, SentBytes: s.BytesOut,
-			Links: s.LinksTotal, LinksLost: s.LinksLost, LinksCut: s.LinksCut,
+			Links: s.LinksTotal, LinksLost: s.LinksLost, LinksRefused: s.LinksRefused, LinksCut: s.LinksCut,
 			OutcomeUnknown: s.Unknown, Repeated: s.Again, Abandoned: s.HungUp, Slowed: s.Slowed, Faults: s.Faults, Unnamed: s.Unnamed,
 		},
 		Reads: api.ProxyReads{Spread: s.Spread, Awaited: s.Awaited, AwaitedInVain: s.AwaitedInVain},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -21,12 +22,16 @@ func (s *session) acquire(route balancer.Route, changed <-chan struct{}, reading
 	}
 	want := wanted{key: s.as.key(), born: s.generation, schema: s.mem.schema, settings: s.mem.settingsFor(reading), attrs: s.as.login.Attributes, who: s}
 	for {
-		l, err := pool.take(&s.ctx, want, s.patience(), changed)
+		l, err := pool.take(&s.ctx, want, changed)
 		if err != nil {
 			return nil, err
 		}
 		if l == nil {
-			return s.openIn(pool, route, reading)
+			if l, err = s.openIn(pool, route, reading); !takesNoMore(err) {
+				return l, err
+			}
+			want.returns = true
+			continue
 		}
 		l.route.Unit, l.route.Epoch, l.route.Why = route.Unit, route.Epoch, route.Why
 		err = s.makeOwn(l, reading)
@@ -64,8 +69,12 @@ func (s *session) makeOwn(l *link, reading bool) error {
 
 // openIn opens a link in the place that the pool has kept for it.
 func (s *session) openIn(pool *linkPool, route balancer.Route, reading bool) (*link, error) {
-	l, err := s.open(route, reading)
-	if err != nil {
+	l, err := s.openInRoom(pool, route, reading)
+	switch {
+	case takesNoMore(err):
+		pool.refused(err)
+		return nil, err
+	case err != nil:
 		pool.opened(nil)
 		return nil, err
 	}
@@ -93,13 +102,42 @@ func (lp *linkPool) discard(l *link) {
 	l.close()
 }
 
-// patience is how long the command may still wait in all.
+// patience is how long the command may still wait in all, for an owner or a link. It is
+// called where there is something to wait for.
 func (s *session) patience() time.Duration {
 	now := s.p.now()
 	if s.until == 0 {
 		s.until = now.Add(s.p.cfg.QueueTimeout)
 	}
-	return s.until.Sub(now)
+	left := s.until.Sub(now)
+	if s.waitsForNobody() { // deadlines are not for what ends a transaction, nor for logins
+		return left
+	}
+	var r gate.Request
+	if s.urgency(&r, now); r.Deadline != 0 {
+		left = min(left, r.Deadline.Sub(now)-s.usual())
+	}
+	return left
+}
+
+// hasBeenThere returns for how long the command has been there, as far as it had to wait.
+func (s *session) hasBeenThere() time.Duration {
+	if s.came == 0 {
+		return s.p.cfg.QueueTimeout
+	}
+	return s.p.now().Sub(s.came).Round(time.Millisecond)
+}
+
+// usual is what statements like the command under way take at the member where it has a place;
+// 0: that is not known.
+func (s *session) usual() time.Duration {
+	g := s.admitted.gate
+	if g == nil {
+		return 0
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.gate.Usual(s.digest())
 }
 
 // linksTo returns the pool of a member, nil if the member is not what it was any more.
@@ -167,8 +205,3 @@ func (p *Proxy) sweepPools() {
 
 // closePools is called when no session is left.
 func (p *Proxy) closePools() { p.prunePools(nil) }
-
-// full is what a client is told whose command found no link in time.
-func full(id topology.MemberID, waited time.Duration) *wire.Error {
-	return wire.NewError(wire.TooManyConnections, "sqlring: all connections to member %s are in use (proxy.member_links); waited %v; this was not run", id, waited)
-}

@@ -73,8 +73,8 @@ func (s *session) follow() *wire.Error {
 		if s.link.cutOff.Load() || s.ctx.Err() != nil { // the command finds out
 			return nil
 		}
-		if waited := time.Since(began); waited > s.p.cfg.QueueTimeout {
-			return wire.NewError(wire.NoOwner, "sqlring: member %s does not have yet what was written before elsewhere (%s; waited %v); this was not run", id, inWords(need, unnamed), s.p.cfg.QueueTimeout)
+		if s.patience() <= 0 {
+			return wire.NewError(wire.NoOwner, "sqlring: member %s does not have yet what was written before elsewhere (%s; waited %v); this was not run", id, inWords(need, unnamed), time.Since(began).Round(time.Millisecond))
 		}
 		over := s.waitsFor(fmt.Sprintf("%s to have what the session has written elsewhere", id))
 		time.Sleep(firstPause) // it may have said no at once

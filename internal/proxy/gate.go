@@ -125,7 +125,8 @@ func (s *session) digest() uint64 {
 }
 
 // takePlace has the command under way pass the gate of a member, which may take a while.
-// told is what the client gets if it may not. Who has a place there already keeps it.
+// told is what the client gets if it may not. Who has a place there already keeps it. Who has
+// waited for something else, and would have his answer after his deadline, is not let in.
 func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) {
 	if s.admitted.gate != nil && s.admitted.gate.id == m.ID || s.waitsForNobody() {
 		return nil
@@ -135,7 +136,7 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 	digest := s.digest()
 	g.mu.Lock()
 	class, passes := g.gate.Class(s.class(), digest), s.passesLines()
-	if g.gate.Enter(class, passes) {
+	if !s.isLate(g, digest) && g.gate.Enter(class, passes) {
 		g.mu.Unlock()
 		if s.errand != (gate.Errand{}) {
 			s.errand.Enters(s.p.now())
@@ -226,8 +227,21 @@ const (
 	alwaysSampled = 500 * time.Microsecond
 )
 
-// measure takes in how long a statement was at the member until its answer began.
-func (s *session) measure(began gate.Instant) {
+// measureLong measures a statement that nobody meant to measure, if the watch has seen it at the
+// member so early that it has taken long: it may be the only one of its connection. It is taken
+// to have begun when the watch saw it, at most one interval later than it did.
+func (s *session) measureLong() {
+	if s.looked.Load() != s.phase.Load() || s.seenWaiting() || s.admitted.gate == nil || !carriesSQL(s.code) {
+		return
+	}
+	if took := time.Since(time.Unix(0, s.lookedAt.Load())); took >= 2*s.p.cfg.WatchInterval {
+		s.measure(s.p.now().Add(-took), 1)
+	}
+}
+
+// measure takes in how long a statement was at the member until its answer began, and for how
+// many that stands.
+func (s *session) measure(began gate.Instant, standsFor uint32) {
 	g, now := s.admitted.gate, s.p.now()
 	s.took = now.Sub(began)
 	g.mu.Lock()
@@ -235,7 +249,7 @@ func (s *session) measure(began gate.Instant) {
 	if was := g.strain.Load(); g.gate.Strained(was) != was {
 		g.strain.Store(!was)
 	}
-	g.tallies.Took(s.digest(), s.took, s.sampled-s.weighed)
+	g.tallies.Took(s.digest(), s.took, standsFor)
 	if s.admitted.class == gate.Write && s.locksRow() && (g.gate.Waiting() > 0 || g.gate.Slow(s.digest(), s.took)) {
 		g.suspect(s.digest(), now)
 	}
@@ -243,7 +257,7 @@ func (s *session) measure(began gate.Instant) {
 		g.wake(now)
 	}
 	g.mu.Unlock()
-	s.weighed = s.sampled
+	s.weighed += standsFor
 }
 
 // lookAfterGates is called at every tick: it has settings taken up, and the gates' windows

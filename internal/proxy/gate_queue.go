@@ -40,10 +40,10 @@ func (p *Proxy) putGateWaiter(w *gateWaiter) {
 // in all, is left to the command under way.
 func (s *session) admissionLeft(longest time.Duration) time.Duration {
 	var r gate.Request
-	if s.urgency(&r, 0); r.Deadline != 0 {
-		longest = min(longest-s.waited, time.Duration(r.Deadline))
-	} else {
-		longest -= s.waited
+	now := s.p.now()
+	longest -= s.waited
+	if s.urgency(&r, now); r.Deadline != 0 {
+		longest = min(longest, r.Deadline.Sub(now))
 	}
 	return max(longest, 0)
 }

@@ -16,8 +16,9 @@ import (
 //	SET sqlring_priority = 'background' | 'normal' | 'high' | 'urgent'
 //	SET sqlring_deadline = '200ms'
 //
-// or by query attributes of these names. A session's own max_statement_time (MariaDB) or
-// max_execution_time (MySQL) is a deadline too. Who says nothing has what the ring says of
+// or by query attributes of these names. For how long a statement may run at the server by its
+// session's max_statement_time (MariaDB) or max_execution_time (MySQL, for what reads), or by its
+// own word (balancer.Plan.Within), is a deadline too. Who says nothing has what the ring says of
 // his account (topology.AccountDefault).
 
 // urgent is what a session has set.
@@ -29,11 +30,12 @@ type urgent struct {
 }
 
 // urgency puts priority and deadline into a request: what is nearest to the statement
-// counts.
+// counts. It is called where something is about to be waited for: from then on the deadline
+// counts, whatever is waited for.
 func (s *session) urgency(r *gate.Request, now gate.Instant) {
 	u := s.urgent
 	if !u.hasDeadline {
-		u.within = s.mem.statementTime()
+		u.within = s.runsWithin()
 	}
 	if !u.hasPriority || u.within == 0 && !u.hasDeadline {
 		if d, ok := s.p.accountDefault(s.as.login.User); ok {
@@ -52,9 +54,24 @@ func (s *session) urgency(r *gate.Request, now gate.Instant) {
 		u.within = s.hint.Deadline
 	}
 	r.Priority = u.priority
-	if u.within > 0 {
-		r.Deadline = now.Add(max(u.within-s.waited, 1)) // it counts from when the statement came
+	if s.came == 0 {
+		s.came = now // it has not waited yet
 	}
+	if u.within > 0 {
+		r.Deadline = s.came.Add(u.within)
+	}
+}
+
+// isLate reports whether the command under way, which has waited for something, would have its
+// answer from a member after its deadline. The caller has the gate's lock.
+func (s *session) isLate(g *memberGate, digest uint64) bool {
+	if s.came == 0 {
+		return false
+	}
+	var r gate.Request
+	now := s.p.now()
+	s.urgency(&r, now)
+	return r.Deadline != 0 && now.Add(g.gate.Usual(digest)) >= r.Deadline
 }
 
 // setUrgency does SET sqlring_priority and SET sqlring_deadline.
@@ -139,17 +156,22 @@ func (p *Proxy) takeUpDefaults() {
 	p.defaults.Store(&next)
 }
 
-// statementTime is what the session allows its statements, 0 if it has set nothing.
-func (m *memory) statementTime() time.Duration {
-	if len(m.variables) == 0 {
+// runsWithin is for how long the statement under way may run at the server, by its own word or by
+// its session's; 0: for as long as it takes, or nobody has said. MySQL's limit is for what reads,
+// MariaDB's for all.
+func (s *session) runsWithin() time.Duration {
+	if s.hint.SaysWithin {
+		return s.hint.Within
+	}
+	if len(s.mem.variables) == 0 {
 		return 0
 	}
-	if v, ok := m.variables["max_statement_time"]; ok { // seconds, with a fraction
+	if v, ok := s.mem.variables["max_statement_time"]; ok { // seconds, with a fraction
 		if seconds, err := strconv.ParseFloat(v, 64); err == nil && seconds > 0 && seconds < 1e6 {
 			return time.Duration(seconds * float64(time.Second))
 		}
 	}
-	if v, ok := m.variables["max_execution_time"]; ok { // milliseconds
+	if v, ok := s.mem.variables["max_execution_time"]; ok && s.plan != nil && s.plan.IsRead() { // milliseconds
 		if ms, err := strconv.ParseInt(v, 10, 32); err == nil && ms > 0 {
 			return time.Duration(ms) * time.Millisecond
 		}

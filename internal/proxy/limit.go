@@ -3,11 +3,13 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -122,6 +124,7 @@ func (p *Proxy) stopStatement(s *session, phase uint32) {
 type stays struct {
 	phase, killed uint32 // of the session: at the last look, and when its statement was stopped
 	since         gate.Instant
+	told          *wire.Error // what its client gets for that; it is set before eyeOverstayed, and not changed
 }
 
 // overstays ends the session's transaction or statement if a rule says so. It is called by
@@ -149,6 +152,8 @@ func (s *session) overstays(rules *limits, now gate.Instant) {
 		case !busy && l.IdleTransaction > 0 && lasted > l.IdleTransaction && balancer.Effects(s.pinned.Load()).Has(balancer.EffectTransaction):
 			s.p.log.Warn("idle transaction ended", "session", s.id, "user", as.login.User, "scope", l.Scope, "idle_for", lasted.Round(time.Millisecond).String())
 			s.p.count.refuse(RefusedLimit)
+			s.stays.told = idleForTooLong(s.at(), l, lasted)
+			s.eye.Or(eyeOverstayed)
 			s.interrupt()
 			return
 		case busy && l.LongStatement > 0 && lasted > l.LongStatement:
@@ -161,4 +166,26 @@ func (s *session) overstays(rules *limits, now gate.Instant) {
 			return
 		}
 	}
+}
+
+// idleForTooLong is what a client is told whose transaction did nothing for too long: the number
+// that its server has for what it closes, with the rule's reason.
+func idleForTooLong(l *link, rule *limit, lasted time.Duration) *wire.Error {
+	const clientInteractionTimeout = 4031
+	e := &wire.Error{Number: connectionKilled, State: "70100"}
+	if l != nil && l.version.Flavour == topology.FlavourMySQL {
+		e.Number, e.State = clientInteractionTimeout, "HY000"
+	}
+	e.Message = fmt.Sprintf("sqlring: the connection was closed and its transaction undone, since that did nothing for %v: a rule of the DBA allows %v (%s; until %s: %s)",
+		lasted.Round(time.Millisecond), rule.IdleTransaction, rule.Scope, rule.Until.UTC().Format(time.RFC3339), rule.Why)
+	return e
+}
+
+// overstayed returns what the session's client is to be told that waits for nothing, if a rule
+// has ended its transaction; else nil.
+func (s *session) overstayed() *wire.Error {
+	if s.eye.Load()&eyeOverstayed == 0 {
+		return nil
+	}
+	return s.stays.told
 }

@@ -142,6 +142,46 @@ func TestAnIdleTransactionIsEnded(t *testing.T) {
 	}
 }
 
+// A real client is told why its transaction was ended, by the number that its server has for
+// that, and nothing of the transaction is left.
+func TestRealAnIdleTransactionIsToldWhy(t *testing.T) {
+	rules := []topology.LimitRule{{Scope: "account:app", IdleTransaction: 200 * time.Millisecond, Why: "new year", Until: time.Now().Add(time.Hour)}}
+	onBothAs(t, Config{WatchInterval: 50 * time.Millisecond, Limited: func() []topology.LimitRule { return rules }}, func(t *testing.T, f *fronted) {
+		f.exec(t, "CREATE TABLE shop.t (v INT); INSERT INTO shop.t VALUES (1)")
+		number := uint16(1927)
+		if f.mysql != nil {
+			number = 4031
+		}
+		c, _ := f.raw(t, f.Addr(), rawCaps)
+		conn, err := f.app(t, func(c *mysql.Config) { c.CheckConnLiveness = false }).Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		before := f.Stats().Sessions
+		if _, err := conn.ExecContext(t.Context(), "BEGIN"); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{"BEGIN", "UPDATE shop.t SET v=2"} {
+			if got := c.response(wire.ComQuery, c.statement(text)); errorOf(got) != 0 {
+				t.Fatalf("%s: %q", text, got)
+			}
+		}
+		waitFor(t, "both have ended", func() bool { return f.Stats().Sessions == before-2 })
+		got := c.response(wire.ComQuery, c.statement("COMMIT"))
+		if errorOf(got) != int(number) || !strings.Contains(string(got), "account:app") || !strings.Contains(string(got), "new year") {
+			t.Errorf("it was told %q", got)
+		}
+		var told *mysql.MySQLError
+		if _, err = conn.ExecContext(t.Context(), "COMMIT"); !errors.As(err, &told) || told.Number != number || !strings.Contains(told.Message, "new year") {
+			t.Errorf("a driver was told %v", err)
+		}
+		if v := f.query(t, "SELECT v FROM shop.t"); v != "1" {
+			t.Errorf("v is %s", v)
+		}
+	})
+}
+
 // TestALongStatementIsEnded: on a real server, by its own error, and the session goes on.
 func TestALongStatementIsEnded(t *testing.T) {
 	rules := []topology.LimitRule{{Scope: "account:app", LongStatement: 300 * time.Millisecond, Until: time.Now().Add(time.Hour)}}

@@ -32,6 +32,7 @@ type linkPool struct {
 	mu      sync.Mutex
 	links   []*link // all that are open, taken or not
 	opening int     // places promised to those who open one
+	room    room
 	waiters []*linkWaiter
 	closed  bool
 }
@@ -44,6 +45,7 @@ type wanted struct {
 	settings string
 	attrs    string // connection attributes
 	who      *session
+	returns  bool // it has had its turn, and the member did not let it in
 }
 
 // takes reports whether a link will do that is labelled so.
@@ -107,11 +109,11 @@ func (lp *linkPool) try(w wanted) (grant, error) {
 		return grant{}, errPoolClosed
 	}
 	used := len(lp.links) + lp.opening
-	if l := lp.seizeBest(&w, used < lp.limit/2); l != nil {
+	if l := lp.seizeBest(&w, used < lp.mayHaveLocked()/2); l != nil {
 		return grant{link: l}, nil
 	}
 	g := grant{place: true}
-	if used >= lp.limit {
+	if used >= lp.mayHaveLocked() {
 		if g.old = lp.evict(); g.old == nil {
 			return grant{}, nil
 		}
@@ -241,12 +243,13 @@ func (lp *linkPool) opened(l *link) {
 		l.pool = lp
 		l.hold.Store(1)
 		lp.links = append(lp.links, l)
+		lp.widenLocked()
 	}
 }
 
 // offerPlace tells the first who waits that there is place for a link.
 func (lp *linkPool) offerPlace() {
-	if len(lp.waiters) == 0 || len(lp.links)+lp.opening >= lp.limit {
+	if len(lp.waiters) == 0 || len(lp.links)+lp.opening >= lp.mayHaveLocked() {
 		return
 	}
 	lp.opening++

@@ -25,6 +25,7 @@ func (lp *linkPool) sweep(idle uint32) {
 			l.put(held)
 		}
 	}
+	lp.tryRoomLocked()
 	lp.offerPlace()
 }
 

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -34,22 +35,26 @@ func (p *Proxy) newWaiter(w wanted) *linkWaiter {
 
 // take returns a link that the session may go on with when it has adopted it, or nil
 // if it is to open one itself: then a place is kept for it until it calls opened.
-// While there is neither it waits until ctx ends or changed is closed.
-func (lp *linkPool) take(ctx context.Context, w wanted, patience time.Duration, changed <-chan struct{}) (*link, error) {
+// While there is neither it waits until ctx ends, changed is closed, or its session's patience is over.
+func (lp *linkPool) take(ctx context.Context, w wanted, changed <-chan struct{}) (*link, error) {
 	g, err := lp.try(w)
 	if err != nil || !g.empty() {
 		return lp.use(g), err
 	}
 	waiter := lp.p.newWaiter(w)
 	lp.mu.Lock()
-	lp.waiters = append(lp.waiters, waiter)
+	if w.returns {
+		lp.waiters = slices.Insert(lp.waiters, 0, waiter)
+	} else {
+		lp.waiters = append(lp.waiters, waiter)
+	}
 	lp.waiting.Add(1)
 	lp.mu.Unlock()
 	if g, err = lp.try(w); err != nil || !g.empty() { // one was given back before we were seen to wait
 		lp.leave(waiter)
 		return lp.use(g), err
 	}
-	waiter.timer.Reset(patience)
+	waiter.timer.Reset(w.who.patience())
 	defer waiter.timer.Stop()
 	for called := w.who.strikes.called(); err == nil; {
 		if w.who.strikes.isStruck() {
@@ -84,6 +89,7 @@ func (lp *linkPool) use(g grant) *link {
 		_ = g.old.tell(lp.p.cfg.BackendTimeout) // if it does not, it is lost
 		g.old.disown()
 		g.old.close()
+		lp.closes()
 	}
 	return g.link
 }

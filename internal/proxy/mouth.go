@@ -244,7 +244,7 @@ type Pool struct {
 	Links   int // that are open
 	Taken   int // of them, those that sessions have
 	Waiting int // sessions that wait for one
-	Limit   int
+	Limit   int // how many there may be: proxy.member_links, or fewer if the member takes no more
 }
 
 // Pools returns the pools, by member. It is safe for concurrent use.
@@ -254,7 +254,7 @@ func (p *Proxy) Pools() []Pool {
 	var pools []Pool
 	for id, lp := range p.pools {
 		lp.mu.Lock()
-		pools = append(pools, Pool{id, len(lp.links), int(lp.active.Load()), len(lp.waiters), lp.limit})
+		pools = append(pools, Pool{id, len(lp.links), int(lp.active.Load()), len(lp.waiters), lp.mayHaveLocked()})
 		lp.mu.Unlock()
 	}
 	slices.SortFunc(pools, func(a, b Pool) int { return strings.Compare(string(a.Member), string(b.Member)) })

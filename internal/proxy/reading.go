@@ -37,7 +37,9 @@ func (r *reader) plan(text []byte, dialect balancer.Dialect) (p *balancer.Plan, 
 		d.Fold(text, dialect)
 	}
 	if !d.Whole() {
-		return balancer.MakePlan(d, dialect), hint, err
+		p = balancer.MakePlan(d, dialect)
+		hint.Within, hint.SaysWithin = p.Within(text, dialect)
+		return p, hint, err
 	}
 	hash := d.Hash()
 	set := &r.sets[hash%planSets]
@@ -46,6 +48,7 @@ func (r *reader) plan(text []byte, dialect balancer.Dialect) (p *balancer.Plan, 
 		p = balancer.MakePlan(d, dialect)
 		set.Store(known.With(p))
 	}
+	hint.Within, hint.SaysWithin = p.Within(text, dialect)
 	return p, hint, err
 }
 

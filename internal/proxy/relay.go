@@ -109,8 +109,12 @@ func (s *session) runOnce(c command) error {
 	}
 	began, measured := s.timed()
 	sent, err := s.link.stream.exchange(s.outgoing(c), &s.out)
-	if measured && err == nil {
-		s.measure(began)
+	switch {
+	case err != nil:
+	case measured:
+		s.measure(began, s.sampled-s.weighed)
+	default:
+		s.measureLong()
 	}
 	if err != nil {
 		return s.lost(c, sent, err)

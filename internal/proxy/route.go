@@ -24,8 +24,8 @@ const (
 
 // connect gives the session a link to the present owner. While there is none, or
 // it can not be reached, the session waits: a takeover may be under way. A command
-// waits for at most Config.QueueTimeout in all, and at most Config.MaxQueued
-// sessions do. told is what the client gets if that was in vain, and the session
+// waits for at most Config.QueueTimeout in all, and no longer than its deadline, and at
+// most Config.MaxQueued sessions do. told is what the client gets if that was in vain, and the session
 // may go on; err, if the member does not want it.
 func (s *session) connect() (told *wire.Error, err error) {
 	defer s.leaveQueue()
@@ -67,7 +67,7 @@ func (s *session) connect() (told *wire.Error, err error) {
 			continue
 		case errors.Is(err, errPoolFull):
 			s.p.count.refuse(RefusedLinks)
-			return full(route.Member.ID, s.p.cfg.QueueTimeout), nil
+			return s.p.full(route.Member.ID, s.hasBeenThere()), nil
 		case !unreachable(err):
 			s.p.count.refuse(RefusedBackend)
 			return nil, err
@@ -109,6 +109,14 @@ func (r *refusal) awaited(unit topology.UnitID) string {
 	return fmt.Sprintf("an owner of unit %s that may be written at", unit)
 }
 
+// tooLong is what a client gets whose command may not wait any longer.
+func (s *session) tooLong(r *refusal) *wire.Error {
+	if s.until <= s.p.now() {
+		return r.told
+	}
+	return &wire.Error{Number: r.told.Number, State: r.told.State, Message: fmt.Sprintf("sqlring: it would be past its deadline (it waited %v for %s); this was not run", s.hasBeenThere(), r.awaited(s.unit))}
+}
+
 // wait lets the session wait for another view, at most for pause; it returns what
 // the client is told if it may not wait, or no longer.
 func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal) *wire.Error {
@@ -129,7 +137,7 @@ func (s *session) wait(changed <-chan struct{}, pause time.Duration, or refusal)
 	left := s.patience()
 	if left <= 0 {
 		p.count.refuse(or.why)
-		return or.told
+		return s.tooLong(&or)
 	}
 	if s.working.Load() == nil || !s.mem.isUnderWay() { // one that is open goes on
 		s.idle() // whoever waits with it looks at the view anew before it goes to work again

@@ -279,8 +279,11 @@ func (s *session) await() (command, error) {
 
 // woken finds out why a session that waits for its client was woken.
 func (s *session) woken() error {
-	if s.ctx.Err() != nil {
-		return s.ctx.Err()
+	if err := s.ctx.Err(); err != nil {
+		if told := s.overstayed(); told != nil {
+			return s.tellLast(told)
+		}
+		return err
 	}
 	if s.staled.Load() {
 		if err := s.lostIdle(); err != nil {

@@ -15,7 +15,8 @@ import (
 // What others may know of a session is what it publishes: its fields belong to its own
 // goroutine. It publishes what changes seldom (profile) when that has changed, why it
 // keeps its link when a command has ended (mouth.go), and its plan when one begins. Since
-// when it is at something the watch finds out, so that statements pay nothing for it.
+// when it is at something the watch finds out, so that statements pay nothing for it; that
+// begins anew when a wait ends, so that what runs is not said to have run while it waited.
 
 // Activity is what a session is at.
 type Activity uint8
@@ -99,24 +100,24 @@ func (p *Proxy) Sessions() []Session {
 	return list
 }
 
-// queuedForLinks returns the sessions that wait for a connection, and to whom.
-func (p *Proxy) queuedForLinks() map[*session]topology.MemberID {
+// queuedForLinks returns the sessions that wait for a connection, and says for which.
+func (p *Proxy) queuedForLinks() map[*session]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	queued := make(map[*session]topology.MemberID)
+	queued := make(map[*session]string)
 	for id, lp := range p.pools {
 		lp.mu.Lock()
 		for _, w := range lp.waiters {
-			queued[w.want.who] = id
+			queued[w.want.who] = fmt.Sprintf("a connection to %s: %s", id, lp.inUseLocked())
 		}
 		lp.mu.Unlock()
 	}
 	return queued
 }
 
-// describe returns what s is at. link is the member that it waits for a connection to,
-// "" for none.
-func (s *session) describe(now time.Time, link topology.MemberID) Session {
+// describe returns what s is at. link is the connection that it waits for, in words; "" for
+// none.
+func (s *session) describe(now time.Time, link string) Session {
 	as, profile, phase := s.known.Load(), s.profile.Load(), s.phase.Load()
 	d := Session{ID: s.id, Connected: time.Unix(0, s.began), Since: s.since(now, phase), From: "localhost"}
 	if as == nil {
@@ -145,18 +146,18 @@ func (s *session) describe(now time.Time, link topology.MemberID) Session {
 	case waits != nil:
 		d.Activity, d.Waits = ActivityWaits, *waits
 	case link != "":
-		d.Activity, d.Waits = ActivityWaits, fmt.Sprintf("a connection to %s: all are in use (proxy.member_links)", link)
+		d.Activity, d.Waits = ActivityWaits, link
 	case profile == nil:
 		d.Activity = ActivityLogin // its link is not there yet
 	}
 	return d
 }
 
-// since returns when the session began with what it is at in a phase: as the watch has
-// found it, now if that has not looked yet.
+// since returns when the session began with what it is at in a phase, to wait or to run: as
+// the watch has found it, now if that has not looked yet.
 func (s *session) since(now time.Time, phase uint32) time.Time {
 	switch at := s.lookedAt.Load(); {
-	case s.looked.Load() != phase:
+	case s.looked.Load() != phase || s.seenWaiting() != s.waitsHere(phase):
 		return now
 	case at != 0:
 		return time.Unix(0, at)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/gate"
 )
 
 const endless = "SELECT COUNT(*) FROM shop.t a, shop.t b, shop.t c, shop.t d WHERE a.v*b.v*c.v*d.v=1.5"
@@ -280,5 +281,49 @@ func TestQueriesThatCommitAreNotEnded(t *testing.T) {
 	close(release)
 	if n := <-done; n != 0 {
 		t.Errorf("the client got %d", n)
+	}
+}
+
+// What runs is said to have begun when it was let in, not when it came: the time for which it
+// waited is apart. So is what waits inside of its transaction.
+func TestAWaitDoesNotCountAsRunning(t *testing.T) {
+	const waits = 400 * time.Millisecond
+	b := newBusy()
+	s := gate.Settings{Floor: 1, Ceiling: 1}
+	f := startFaked(t, Config{WatchInterval: 5 * time.Millisecond, Gates: func() gate.Settings { return s }}, b.answer)
+	t.Cleanup(b.release)
+	holder, c := f.client(t), f.client(t)
+	holder.query("BEGIN")
+	done := make(chan int, 1)
+	go func() { n, _ := c.query("UPDATE t SET hold=1"); done <- n }()
+	of := func(a Activity) (found []Session) {
+		for _, s := range f.Sessions() {
+			if s.Activity == a {
+				found = append(found, s)
+			}
+		}
+		return found
+	}
+	waitFor(t, "it waits", func() bool { return len(of(ActivityWaits)) == 1 })
+	time.Sleep(waits)
+	if since := of(ActivityWaits)[0].Since; time.Since(since) < waits*3/4 {
+		t.Errorf("it waits for %v, it is said, for at least %v", time.Since(since), waits)
+	}
+	released := time.Now()
+	holder.query("COMMIT")
+	waitFor(t, "it runs", func() bool { return strings.Contains(b.seen(), "hold") })
+	for range 10 {
+		list := of(ActivityRuns)
+		if len(list) != 1 || list[0].Since.Before(released) {
+			t.Fatalf("it runs since %v, was let in at %v", list, released)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if since := of(ActivityRuns)[0].Since; time.Since(since) < 50*time.Millisecond {
+		t.Errorf("it runs for %v, it is said, for 100 ms", time.Since(since))
+	}
+	b.release()
+	if n := <-done; n != 0 {
+		t.Errorf("error %d", n)
 	}
 }

@@ -102,6 +102,7 @@ type Stats struct {
 	BytesOut      uint64            // to clients, after login
 	LinksTotal    uint64            // connections opened to members
 	LinksLost     uint64            // of them, lost without our doing
+	LinksRefused  uint64            // connections that a member did not take since it had as many as it may have
 	LinksCut      uint64            // of them, cut at work since their member was no longer the owner
 	Unknown       uint64            // statements answered "outcome unknown"
 	Expired       uint64            // answers that came when the lease was over and were kept from the client
@@ -123,6 +124,7 @@ type counters struct {
 	outcomeUnknown, layoutChanged, hungUp       atomic.Uint64
 	linksCut, expired, again, slowed, faults    atomic.Uint64
 	spread, awaited, awaitedInVain, unnamed     atomic.Uint64
+	linksRefused                                atomic.Uint64
 	queued                                      atomic.Int64
 	refused                                     [refusals]atomic.Uint64
 }
@@ -140,7 +142,7 @@ func (p *Proxy) Stats() Stats {
 		Queued: int(c.queued.Load()), QueuedTotal: c.queuedTotal.Load(),
 		Queries: c.queries.Load(), Errors: c.errors.Load(),
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
-		LinksTotal: c.linksTotal.Load(), LinksLost: c.linksLost.Load(),
+		LinksTotal: c.linksTotal.Load(), LinksLost: c.linksLost.Load(), LinksRefused: c.linksRefused.Load(),
 		LinksCut: c.linksCut.Load(), Expired: c.expired.Load(), Again: c.again.Load(),
 		Unknown: c.outcomeUnknown.Load(), TooLate: c.layoutChanged.Load(), HungUp: c.hungUp.Load(),
 		Slowed: c.slowed.Load(), Faults: c.faults.Load(), Unnamed: c.unnamed.Load(),

@@ -40,6 +40,7 @@ type underway struct {
 	vague     *vagueness           // of its account's token, when it was begun
 	until     gate.Instant         // how long it may wait for an owner or a link; 0: it did not have to yet
 	waited    time.Duration        // to be let in: by rules, for a lane, at gates
+	came      gate.Instant         // when it came, as noted when it first had to wait for anything; 0: it did not have to yet
 }
 
 // takeUp is called when a session begins with a command, or with its login, which is one.

@@ -15,7 +15,8 @@ func (p *Proxy) lookAfterClients(sessions []*session) {
 	for _, s := range sessions {
 		phase := s.phase.Load()
 		same := phase == s.looked.Load()
-		if !same {
+		if waits := s.waitsHere(phase); !same || waits != s.seenWaiting() {
+			s.seesWaiting(waits)
 			s.lookedAt.Store(now)
 			s.looked.Store(phase)
 		}
@@ -34,13 +35,26 @@ func (p *Proxy) lookAfterClients(sessions []*session) {
 	}
 }
 
-// What is known of whether the client is still there (session.eye).
+// What is known of whether the client is still there, and what the watch has seen besides (session.eye).
 const (
-	eyeWatched = 1 << iota // hangups tells when it closes its side
-	eyeClosed              // it has done so: what it sent may be read still
-	eyeWaits               // its command waits at a gate, or for a lane
-	eyeGone                // nobody is there
+	eyeWatched    = 1 << iota // hangups tells when it closes its side
+	eyeClosed                 // it has done so: what it sent may be read still
+	eyeWaits                  // its command waits at a gate, or for a lane
+	eyeGone                   // nobody is there
+	eyeOverstayed             // a rule of the DBA has ended its idle transaction
+	eyeWaited                 // of its command: at the watch's last look that waited, or was on its way to a member
 )
+
+// seenWaiting reports whether the session's command waited when the watch looked last.
+func (s *session) seenWaiting() bool { return s.eye.Load()&eyeWaited != 0 }
+
+func (s *session) seesWaiting(waits bool) {
+	if waits {
+		s.eye.Or(eyeWaited)
+	} else {
+		s.eye.And(^uint32(eyeWaited))
+	}
+}
 
 // lookForHangup ends the session if its client has gone for good.
 func (s *session) lookForHangup() {

@@ -40,6 +40,7 @@ func MakePlan(d *Digester, dialect Dialect) *Plan {
 		p.Effects |= f.Effects
 		p.Dangers = append(p.Dangers, f.Dangers...)
 	}
+	p.limits = p.limitsItself()
 	return p
 }
 

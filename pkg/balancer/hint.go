@@ -22,6 +22,10 @@ type Hint struct {
 	Priority    string // in lower case, as it was written: who knows priorities judges it; "": none is said
 	Deadline    time.Duration
 	HasDeadline bool // 0 is one that is said, too: none
+	// Within is for how long the statement itself says to the server that it may run
+	// ([Plan.Within]), in no comment for the proxy; 0 is no limit, if SaysWithin.
+	Within     time.Duration
+	SaysWithin bool
 }
 
 // remarkWord is what a comment begins with that is meant for the proxy.

@@ -13,6 +13,7 @@ type Plan struct {
 	Dangers    []Danger
 	key        []byte
 	hash       uint64
+	limits     bool // its texts say for how long they may run: Within
 }
 
 // Facts is what is known of one statement.

@@ -23,6 +23,13 @@ type baseline struct {
 // first when many begin at once are the short ones, so a few are not enough.
 const learned = 32
 
+// A digest is taken for heavy before it is learned: from a few statements on, if they were seen
+// in calm; while others stand in their way short ones take long, too, so it has to be by much.
+const (
+	few    = 3
+	byMuch = 4
+)
+
 // memory is over how many statements a mean goes; clearly, by how much one has to be below
 // another one to be more than noise.
 const (
@@ -47,6 +54,18 @@ func (b *baselines) usual(digest uint64) time.Duration {
 		return time.Duration(e.usual)
 	}
 	return 0
+}
+
+// heavy reports whether statements of a digest take so long, as far as that is known.
+func (b *baselines) heavy(digest uint64, after time.Duration) bool {
+	e := b.find(digest)
+	switch {
+	case e == nil || e.seen < few:
+		return false
+	case e.seen < learned && e.calm < few:
+		after *= byMuch
+	}
+	return time.Duration(e.usual) >= after
 }
 
 // learn takes a statement's time in. calm says that the member had little to do; else

@@ -79,7 +79,7 @@ func (g *Gate) Limit() int { return g.lim.places() }
 
 // Class returns the class of a statement that would be of class c by its text.
 func (g *Gate) Class(c Class, digest uint64) Class {
-	if c == Read && g.usual.usual(digest) >= g.set.HeavyAfter {
+	if c == Read && g.usual.heavy(digest, g.set.HeavyAfter) {
 		return Heavy
 	}
 	return c
