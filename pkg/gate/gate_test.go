@@ -142,6 +142,39 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// One account has at the most three quarters of the bytes, too. Of whom nobody waits yet may have
+// one of any size, and who goes on with an errand is not told so in its midst.
+func TestAnAccountHasItsShareOfTheBytes(t *testing.T) {
+	g := New(Settings{Floor: 1, Ceiling: 1, MaxQueue: 100, QueueBytes: 1000}, at(0))
+	g.Enter(Write, false)
+	come := func(account string, bytes int, since Instant) (*Waiter, Refusal) {
+		w := &Waiter{Request: Request{Class: Write, Account: account, Bytes: bytes, Since: since}}
+		return w, g.Wait(w, at(0))
+	}
+	first, _ := come("a", 400, 0)
+	if _, r := come("a", 350, 0); r != Granted {
+		t.Errorf("750 of 1000: %s", r)
+	}
+	if _, r := come("a", 1, 0); r != FullAccount {
+		t.Errorf("one byte more: %s", r)
+	}
+	if _, r := come("a", 1, at(-1)); r != Granted {
+		t.Errorf("an errand that goes on: %s", r)
+	}
+	if _, r := come("b", 200, 0); r != Granted {
+		t.Errorf("another account's: %s", r)
+	}
+	g.Drop(first, at(1), ClientGone)
+	if _, r := come("a", 399, 0); r != Granted {
+		t.Errorf("one has gone: %s", r)
+	}
+	empty := New(Settings{Floor: 1, Ceiling: 1, QueueBytes: 1000}, at(0))
+	empty.Enter(Write, false)
+	if r := empty.Wait(&Waiter{Request: Request{Class: Write, Account: "a", Bytes: 900}}, at(0)); r != Granted {
+		t.Errorf("a large one, of an account of which nobody waits: %s", r)
+	}
+}
+
 // What usually takes 100 ms is not begun 50 ms before its deadline.
 func TestADeadlineCountsTheStatementItself(t *testing.T) {
 	g := New(fixed(1, Absorb), at(0))
@@ -458,8 +491,8 @@ func checkLaws(t *testing.T, g *Gate, s Settings, taken [classes]int, waiting ma
 		t.Fatalf("%s: %d who have a lane wait, %d by its own count", where, laned, g.passing)
 	case g.taken != taken:
 		t.Fatalf("%s: %v places are taken, %v by its own count", where, taken, g.taken)
-	case len(waiting) != g.Waiting() || bytes != g.bytes:
-		t.Fatalf("%s: %d wait with %d bytes, %d with %d by its own count", where, len(waiting), bytes, g.Waiting(), g.bytes)
+	case len(waiting) != g.Waiting() || bytes != g.line.bytes:
+		t.Fatalf("%s: %d wait with %d bytes, %d with %d by its own count", where, len(waiting), bytes, g.Waiting(), g.line.bytes)
 	case len(waiting) > s.MaxQueue || bytes > s.QueueBytes:
 		t.Fatalf("%s: %d wait, with %d bytes", where, len(waiting), bytes)
 	case g.Limit() < 1 || g.Limit() > s.Ceiling:

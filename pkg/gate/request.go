@@ -112,7 +112,7 @@ type Refusal uint8
 const (
 	Granted      Refusal = iota // none: it has a place
 	FullQueue                   // MaxQueue wait, or QueueBytes are waiting
-	FullAccount                 // three quarters of the queue are the account's
+	FullAccount                 // three quarters of the queue, or of its bytes, are the account's
 	TooLong                     // it has waited for as long as the mode allows
 	PastDeadline                // its own deadline would be over before it has an answer
 	Impatient                   // its account's clients have always left before it would be its turn

@@ -121,9 +121,9 @@ type Crowd struct {
 
 // Crowds returns at most n accounts of which statements wait, those first that have most.
 func (g *Gate) Crowds(n int) []Crowd {
-	list := make([]Crowd, 0, len(g.accounts))
-	for account, waiting := range g.accounts {
-		list = append(list, Crowd{account, waiting})
+	list := make([]Crowd, 0, len(g.line.accounts))
+	for account, of := range g.line.accounts {
+		list = append(list, Crowd{account, of.waiting})
 	}
 	slices.SortFunc(list, func(a, b Crowd) int {
 		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(a.Account, b.Account))
