@@ -122,6 +122,7 @@ func (a *App) gateWords() []topology.GateWord {
 		w := topology.GateWord{
 			Member: g.Member, Saturated: g.Saturated, Began: g.At.Sub(e.Began), Lasted: e.Ended.Sub(e.Began), Mode: g.Settings.Mode.String(),
 			Limit: g.Limit, Inflation: g.Inflation, Waited: e.Waits, WaitTime: e.WaitTime, Gone: e.Gone, Shed: map[string]uint64{},
+			Waiting: g.LaneWaiting,
 		}
 		if e.Ended == 0 {
 			w.Lasted = w.Began

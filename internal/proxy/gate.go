@@ -277,7 +277,7 @@ func (g *memberGate) tick(settings gate.Settings) {
 		w.Owner.(*gateWaiter).given <- struct{}{}
 	}
 	g.gate.Press(pressure)
-	for v := g.gate.NextLane(); v != nil; v = g.gate.NextLane() {
+	for v := g.gate.NextLane(now); v != nil; v = g.gate.NextLane(now) {
 		wakeLane(v)
 	}
 	g.warm.Store(g.gate.AnyWarm())
@@ -300,7 +300,7 @@ func (g *memberGate) tell(change gate.Change, state gate.State) {
 	for r := gate.Granted + 1; int(r) < gate.Refusals; r++ {
 		shed += state.Counts.Refused[r]
 	}
-	waiting := 0
+	waiting := state.LaneWaiting
 	for _, n := range state.Waiting {
 		waiting += n
 	}

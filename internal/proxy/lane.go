@@ -88,7 +88,8 @@ func (s *session) takeLane() *wire.Error {
 	if s.visit == nil {
 		s.visit, s.visitAt = new(gate.Visit), g
 	}
-	s.visit.Inside = s.admitted.gate == g
+	s.visit.Account, s.visit.Before, s.visit.Inside = s.as.login.User, s.waited, s.admitted.gate == g
+	s.visit.Passes = s.mem.inTransaction() || s.admitted.gate != nil || s.mem.pins != 0
 	g.mu.Lock()
 	now := s.p.now()
 	g.suspect(digest, now) // it is still wanted
@@ -114,31 +115,36 @@ func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wir
 	if !s.mem.isUnderWay() && s.working.Load() != nil {
 		s.idle()
 	}
-	patience, goesOn := laneMoment, true
-	if !s.mem.inTransaction() && s.admitted.gate == nil && s.mem.pins == 0 {
+	patience := laneMoment
+	if !s.visit.Passes {
 		g.mu.Lock()
-		patience, goesOn = g.gate.Settings().Longest(), false
+		patience = g.gate.Settings().Longest()
 		g.mu.Unlock()
 		patience = s.admissionLeft(patience)
 	}
 	defer s.waitsFor("the row before it at " + string(g.id))()
 	began := s.p.now()
 	gone := s.awaitGiven(w, patience, &to)
-	waited := s.p.now().Sub(began)
+	now := s.p.now()
+	waited := now.Sub(began)
 	s.hasWaited(waited)
+	why, result := s.departs(gone), gate.Granted
 	g.mu.Lock()
-	late := g.gate.GiveUp(s.visit, goesOn)
-	shed := late && !gone && !goesOn && s.ctx.Err() == nil
-	g.tallies.Laned(s.digest(), waited, shed)
+	late := g.gate.GiveUp(s.visit, now, why)
+	shed := late && why == gate.TimeOver && !s.visit.Passes
+	if shed {
+		result = gate.HotRow
+	}
+	g.tallies.Laned(s.digest(), waited, result, late && why == gate.ClientGone)
 	if late && g.gate.Waiting() > 0 {
-		g.wake(s.p.now()) // it may have stood in the way of who wants a place
+		g.wake(now) // it may have stood in the way of who wants a place
 	}
 	after := g.gate.RetryAfter().Round(time.Millisecond).Milliseconds()
 	g.mu.Unlock()
 	s.p.putGateWaiter(w)
 	switch ends := s.ends(); {
 	case ends != nil:
-		if !goesOn {
+		if !s.visit.Passes {
 			s.leaveLane()
 		}
 		return ends

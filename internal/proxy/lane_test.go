@@ -202,6 +202,9 @@ func TestLanesOfThoseWhoGo(t *testing.T) {
 	eventually(t, "two wait", func() bool { return f.Gates()[0].Hot[0].Waiting == 2 })
 	_ = gone.conn.Close()
 	eventually(t, "one has gone", func() bool { return f.Gates()[0].Hot[0].Waiting == 1 })
+	if d := f.Digests(10); f.Gates()[0].Counts.Gone != 1 || len(d) == 0 || d[0].Gone != 1 || d[0].Shed != 0 {
+		t.Errorf("%+v; %+v", f.Gates()[0].Counts, d)
+	}
 	_ = open[2].conn.Close()
 	if n := <-done; n != 0 {
 		t.Errorf("%d", n)
@@ -258,6 +261,12 @@ func TestNobodyWaitsForARowForLongerThanIsSet(t *testing.T) {
 	}
 	if h := f.Gates()[0].Hot; len(h) != 1 || h[0].Passed != 0 || h[0].Waiting != 0 || h[0].Using != 3 {
 		t.Errorf("%+v", h)
+	}
+	if n := f.Gates()[0].Counts; n.Refused[gate.HotRow] != 1 || n.LaneWaits != 1 || n.LaneTime < 140*time.Millisecond || n.Waits != 0 {
+		t.Errorf("who is told so is in the gate's counters: %+v", n)
+	}
+	if d := f.Digests(10); len(d) == 0 || d[0].LaneWaits != 1 || d[0].Shed != 1 || d[0].Gone != 0 {
+		t.Errorf("and in its digest's: %+v", d)
 	}
 }
 

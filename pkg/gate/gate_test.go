@@ -466,7 +466,7 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 					}
 					line = append(line, v)
 				} else if len(line) > 0 {
-					g.GiveUp(line[0], true)
+					g.GiveUp(line[0], now, TimeOver)
 					g.Done(line[0], now)
 					line = line[1:]
 				}

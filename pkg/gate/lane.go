@@ -12,9 +12,12 @@ type Key uint64
 // Visit is what a transaction has of hot keys. The zero value is nothing. The caller keeps
 // it where it is from Visit to Done.
 type Visit struct {
-	Owner  any // the caller's own
-	At     Instant
-	Inside bool // it has a place already: who waits so keeps others out (see Gate.crowded)
+	Owner   any // the caller's own
+	Account string
+	At      Instant
+	Before  time.Duration // for which it has waited elsewhere
+	Inside  bool          // it has a place already: who waits so keeps others out (see Gate.crowded)
+	Passes  bool          // it may have locks already: it waits for a moment, and goes on without the lane then
 
 	lane       *lane
 	holds      bool
@@ -50,11 +53,10 @@ type HotKey struct {
 // lanes has what is known of keys. It looks at statements of warm digests only, so that
 // keys cost nothing while nothing is hot.
 type lanes struct {
-	warm  map[uint64]Instant // digests, and until when they are
-	keys  map[Key]*lane
-	waits uint64
-	// inside is how many of those who wait for a lane have a place.
-	inside int
+	warm    map[uint64]Instant // digests, and until when they are
+	keys    map[Key]*lane
+	waiting int // for lanes
+	inside  int // of them, those who have a place
 }
 
 type lane struct {
@@ -150,7 +152,7 @@ func (g *Gate) Visit(v *Visit, key Key, now Instant) (waits bool) {
 		return false
 	}
 	l.waits++
-	g.lanes.waits++
+	g.counts.LaneWaits++
 	g.lanes.push(l, v)
 	return true
 }
@@ -186,7 +188,7 @@ func (g *Gate) Done(v *Visit, now Instant) (next *Visit) {
 		return nil
 	}
 	if v.queued {
-		g.lanes.remove(v)
+		g.unline(v, now)
 	}
 	held := v.holds
 	v.lane, v.holds = nil, false
@@ -197,47 +199,64 @@ func (g *Gate) Done(v *Visit, now Instant) (next *Visit) {
 		return nil
 	}
 	l.holders--
-	return g.lanes.advance(l, g.set.HotWidth)
+	return g.advance(l, now)
 }
 
-// GiveUp has a transaction wait no more: it goes on without the lane, or it ends. It reports
-// false if it has the lane by now.
-func (g *Gate) GiveUp(v *Visit, goesOn bool) bool {
+// GiveUp has a transaction wait no more. It goes on without the lane, if it passes; else its
+// statement has got no place, and why is why. It reports false if it has the lane by now.
+func (g *Gate) GiveUp(v *Visit, now Instant, why Departure) bool {
 	if !v.queued {
 		return false
 	}
-	g.lanes.remove(v)
-	if goesOn {
+	g.unline(v, now)
+	waited := now.Sub(v.At) + v.Before
+	switch {
+	case why == Elsewhere:
+	case why == ClientGone:
+		g.counts.Gone++
+		g.patience.left(v.Account, waited, now)
+	case v.Passes:
 		v.lane.passed++
+	default:
+		g.patience.stayed(v.Account, waited)
+		g.counts.Refused[HotRow]++
+		g.state.shed++
 	}
 	return true
 }
 
+// unline takes v out of its line.
+func (g *Gate) unline(v *Visit, now Instant) {
+	g.lanes.remove(v)
+	g.counts.LaneTime += now.Sub(v.At)
+}
+
 // NextLane returns somebody who waits for a lane without need: hot keys have no lanes any
 // more, or wider ones.
-func (g *Gate) NextLane() *Visit {
+func (g *Gate) NextLane(now Instant) *Visit {
 	for _, l := range g.lanes.keys {
 		if l.waiting == 0 {
 			continue
 		}
 		if g.set.Hot != HotOn {
 			v := l.first
-			g.lanes.remove(v)
+			g.unline(v, now)
 			return v
 		}
-		if v := g.lanes.advance(l, g.set.HotWidth); v != nil {
+		if v := g.advance(l, now); v != nil {
 			return v
 		}
 	}
 	return nil
 }
 
-func (ls *lanes) advance(l *lane, width int) *Visit {
-	if l.first == nil || l.holders >= width {
+// advance gives the lane to who is next, if it is free.
+func (g *Gate) advance(l *lane, now Instant) *Visit {
+	if l.first == nil || l.holders >= g.set.HotWidth {
 		return nil
 	}
 	v := l.first
-	ls.remove(v)
+	g.unline(v, now)
 	l.holders++
 	v.holds = true
 	return v
@@ -252,6 +271,7 @@ func (ls *lanes) push(l *lane, v *Visit) {
 	}
 	l.last = v
 	l.waiting++
+	ls.waiting++
 	if v.Inside {
 		ls.inside++
 	}
@@ -271,6 +291,7 @@ func (ls *lanes) remove(v *Visit) {
 	}
 	v.prev, v.next, v.queued = nil, nil, false
 	l.waiting--
+	ls.waiting--
 	if v.Inside {
 		ls.inside--
 	}

@@ -105,8 +105,8 @@ func TestNobodyWaitsForASecondLane(t *testing.T) {
 	if k := g.HotKeys(); k[0].Passed+k[1].Passed != 2 {
 		t.Errorf("%+v", k)
 	}
-	waits := new(Visit)
-	if !g.Visit(waits, 1, at(0)) || !g.GiveUp(waits, true) || g.GiveUp(waits, true) || waits.Holds() {
+	waits := &Visit{Passes: true}
+	if !g.Visit(waits, 1, at(0)) || !g.GiveUp(waits, at(0), TimeOver) || g.GiveUp(waits, at(0), TimeOver) || waits.Holds() {
 		t.Error("who has waited for long goes on without, once")
 	}
 	if g.Done(users[2], at(0)) != nil {
@@ -134,14 +134,14 @@ func TestSwitchingLanesOffWakesThoseWhoWait(t *testing.T) {
 	g, _ := heated(t, Settings{HotWidth: 1})
 	v := new(Visit)
 	g.Visit(v, 1, at(0))
-	if g.NextLane() != nil {
+	if g.NextLane(at(0)) != nil {
 		t.Error("the lane is taken")
 	}
 	g.Set(Settings{Hot: HotOff}, at(0))
 	if g.Visit(new(Visit), 1, at(0)) {
 		t.Error("there are no lanes any more, for who comes now")
 	}
-	if g.NextLane() != v || v.Holds() || g.NextLane() != nil {
+	if g.NextLane(at(0)) != v || v.Holds() || g.NextLane(at(0)) != nil {
 		t.Error("there are no lanes any more")
 	}
 }
@@ -159,7 +159,7 @@ func TestALineInsideKeepsOthersOut(t *testing.T) {
 		if !g.Enter(Write, false) {
 			t.Fatalf("%d stand in line", len(line))
 		}
-		v := &Visit{Inside: true}
+		v := &Visit{Inside: true, Passes: true}
 		if !g.Visit(v, 1, at(0)) {
 			t.Fatal("the lane is taken")
 		}
@@ -185,11 +185,88 @@ func TestALineInsideKeepsOthersOut(t *testing.T) {
 		t.Error("those in line wait for one who waits: nobody stands in his way")
 	}
 	g.Wait(plain, at(0))
-	if !g.GiveUp(line[3], true) || g.Next(at(0)) != plain {
+	if !g.GiveUp(line[3], at(0), TimeOver) || g.Next(at(0)) != plain {
 		t.Error("one in line went on without")
 	}
 	if g.Done(users[2], at(0)) != line[0] || !g.Enter(Write, false) {
 		t.Error("the line is shorter")
+	}
+}
+
+// What becomes of those who wait for a row is counted as of those who wait for a place, and an
+// episode in which nobody has to wait for a place is one.
+func TestWhoWaitsForARowIsCounted(t *testing.T) {
+	g, users := heated(t, Settings{HotWidth: 1})
+	now := at(0)
+	g.Tick(now, 1)
+	var line []*Visit
+	for i := range 5 {
+		v := &Visit{Account: "web", Passes: i == 3}
+		if !g.Visit(v, 1, now) {
+			t.Fatal("the lane is taken")
+		}
+		line = append(line, v)
+	}
+	seen := ""
+	for range 5 {
+		now = now.Add(250 * time.Millisecond)
+		if c := g.Tick(now, 1); c == Entered {
+			seen += fmt.Sprint(now.Sub(at(0)))
+		}
+	}
+	if s := g.State(); seen != "1s" || s.LaneWaiting != 5 || s.Counts.LaneWaits != 5 {
+		t.Errorf("saturated after %q: %+v", seen, s)
+	}
+	for i, why := range []Departure{TimeOver, ClientGone, Elsewhere, TimeOver} {
+		if !g.GiveUp(line[i], now, why) {
+			t.Fatalf("%d has the lane", i)
+		}
+		g.Done(line[i], now)
+	}
+	if g.Done(users[2], now) != line[4] {
+		t.Fatal("it is the last one's turn")
+	}
+	c := g.State().Counts
+	if c.Refused[HotRow] != 1 || c.Gone != 1 || c.LaneTime != 5*1250*time.Millisecond || c.WaitTime != 0 || g.HotKeys()[0].Passed != 1 {
+		t.Errorf("one was refused, one has gone, one went elsewhere, one passed: %+v", c)
+	}
+	for range 40 {
+		now = now.Add(250 * time.Millisecond)
+		g.Tick(now, 1)
+	}
+	if e := g.State().Episode; g.State().Saturated || e.Waits != 5 || e.Gone != 1 || e.Refused[HotRow] != 1 || e.WaitTime != c.LaneTime {
+		t.Errorf("%+v", e)
+	}
+}
+
+// That now and then somebody waits for a moment at a row is no saturation.
+func TestAMomentAtARowIsNoSaturation(t *testing.T) {
+	g, users := heated(t, Settings{HotWidth: 1})
+	now, holder := at(0), users[2]
+	for range 40 {
+		v := new(Visit)
+		if !g.Visit(v, 1, now) || g.Done(holder, now.Add(time.Millisecond)) != v {
+			t.Fatal("it waits, and has the lane then")
+		}
+		holder = v
+		now = now.Add(250 * time.Millisecond)
+		if c := g.Tick(now, 1); c != Unchanged {
+			t.Fatalf("change %d", c)
+		}
+	}
+}
+
+// How long clients wait before they go is learnt of those who wait for a row, too.
+func TestPatienceIsLearntAtARow(t *testing.T) {
+	g, _ := heated(t, Settings{HotWidth: 1})
+	for range patienceSeen {
+		v := &Visit{Account: "web", Before: time.Second}
+		g.Visit(v, 1, at(0))
+		g.GiveUp(v, at(time.Second), ClientGone)
+		g.Done(v, at(time.Second))
+	}
+	if !g.patience.exceeded("web", 2100*time.Millisecond, at(time.Second)) || g.patience.exceeded("web", 1900*time.Millisecond, at(time.Second)) {
+		t.Errorf("all of them went after two seconds: %+v", g.patience.of["web"])
 	}
 }
 
@@ -232,7 +309,7 @@ func TestLanesHoldInAnyOrder(t *testing.T) {
 				for v := range waiting {
 					delete(waiting, v)
 					if r.IntN(2) == 0 {
-						g.GiveUp(v, true)
+						g.GiveUp(v, now, TimeOver)
 						active[v] = true
 					} else {
 						woken(g.Done(v, now))
@@ -245,6 +322,9 @@ func TestLanesHoldInAnyOrder(t *testing.T) {
 				if v.Inside {
 					inside++
 				}
+			}
+			if len(waiting) != g.lanes.waiting {
+				t.Fatalf("seed %d: %d wait, it says %d", seed, len(waiting), g.lanes.waiting)
 			}
 			if inside != g.lanes.inside {
 				t.Fatalf("seed %d: %d wait with a place, it says %d", seed, inside, g.lanes.inside)

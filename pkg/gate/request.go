@@ -116,6 +116,7 @@ const (
 	TooLong                     // it has waited for as long as the mode allows
 	PastDeadline                // its own deadline would be over before it has an answer
 	Impatient                   // its account's clients have always left before it would be its turn
+	HotRow                      // it has waited for a hot row for as long as the mode allows
 	refusals
 )
 
@@ -137,6 +138,8 @@ func (r Refusal) String() string {
 		return "deadline"
 	case Impatient:
 		return "client_timeout"
+	case HotRow:
+		return "hot_row"
 	}
 	return "unknown"
 }
@@ -164,5 +167,5 @@ func (w *Waiter) underWay(now Instant) time.Duration {
 	if w.Since != 0 {
 		return now.Sub(w.Since)
 	}
-	return w.Waited(now)
+	return w.Waited(now) + w.Before
 }

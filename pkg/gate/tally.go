@@ -78,23 +78,26 @@ func (t *Tallies) Waited(digest uint64, waited time.Duration, result Refusal, go
 	e := t.of(digest)
 	e.Waits++
 	e.WaitTime += waited
-	e.Longest = max(e.Longest, waited)
-	switch {
-	case gone:
-		e.Gone++
-	case result != Granted:
-		e.Shed++
-	}
+	e.ended(waited, result, gone)
 }
 
-// Laned takes in that a statement has waited for a row.
-func (t *Tallies) Laned(digest uint64, waited time.Duration, shed bool) {
+// Laned takes in that a statement has waited for a row, and with what result; gone says that
+// its client went meanwhile.
+func (t *Tallies) Laned(digest uint64, waited time.Duration, result Refusal, gone bool) {
 	e := t.of(digest)
 	e.LaneWaits++
 	e.LaneTime += waited
-	e.Longest = max(e.Longest, waited)
-	if shed {
-		e.Shed++
+	e.ended(waited, result, gone)
+}
+
+// ended takes in how a wait has ended.
+func (t *Tally) ended(waited time.Duration, result Refusal, gone bool) {
+	t.Longest = max(t.Longest, waited)
+	switch {
+	case gone:
+		t.Gone++
+	case result != Granted:
+		t.Shed++
 	}
 }
 

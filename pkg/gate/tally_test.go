@@ -12,8 +12,8 @@ func TestQueueTimeIsApartFromServerTime(t *testing.T) {
 	all.Waited(7, 30*time.Millisecond, Granted, false)
 	all.Waited(7, 50*time.Millisecond, TooLong, false)
 	all.Waited(7, 10*time.Millisecond, Granted, true)
-	all.Laned(7, 90*time.Millisecond, false)
-	all.Laned(7, time.Millisecond, true)
+	all.Laned(7, 90*time.Millisecond, Granted, false)
+	all.Laned(7, time.Millisecond, HotRow, false)
 	all.Took(9, time.Second, 1)
 	want := Tally{
 		Digest: 7, Statements: 9, ServerTime: 20 * time.Millisecond, Waits: 3, WaitTime: 90 * time.Millisecond,
