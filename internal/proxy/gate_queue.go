@@ -210,5 +210,5 @@ func (s *session) shed(g *memberGate, why gate.Refusal, waited time.Duration) *w
 var reasons = [gate.Refusals]string{
 	gate.FullQueue: "the queue is full", gate.FullAccount: "the account has its share of the queue", gate.TooLong: "it waited for as long as is allowed",
 	gate.PastDeadline: "it would be past its deadline", gate.Impatient: "the account's clients would not wait for their turn",
-	gate.HotRow: "it waited for a row for as long as is allowed",
+	gate.HotRow: "it waited for as long as is allowed",
 }

@@ -88,8 +88,7 @@ func (s *session) takeLane() *wire.Error {
 	if s.visit == nil {
 		s.visit, s.visitAt = new(gate.Visit), g
 	}
-	s.visit.Account, s.visit.Before, s.visit.Inside = s.as.login.User, s.waited, s.admitted.gate == g
-	s.visit.Passes = s.mem.inTransaction() || s.admitted.gate != nil || s.mem.pins != 0
+	s.comesToLane(g)
 	g.mu.Lock()
 	now := s.p.now()
 	g.suspect(digest, now) // it is still wanted
@@ -98,16 +97,39 @@ func (s *session) takeLane() *wire.Error {
 		s.visit.Name(row.String())
 	}
 	if !waits {
+		told := (*wire.Error)(nil)
+		if why := s.visit.Result; why != gate.Granted {
+			g.tallies.Refused(digest)
+			told = s.shedAtRow(g, why, 0)
+		}
 		if !s.visit.Any() {
 			s.visit, s.visitAt = nil, nil
 		}
 		g.mu.Unlock()
-		return nil
+		return told
 	}
 	w := s.p.newGateWaiter()
 	s.visit.Owner = w
 	g.mu.Unlock()
 	return s.awaitLane(g, w, whereto{route.Member, false})
+}
+
+// comesToLane says of the session's visit who comes, and how.
+func (s *session) comesToLane(g *memberGate) {
+	var r gate.Request
+	s.urgency(&r, 0)
+	v := s.visit
+	v.Account, v.Priority, v.Bytes, v.Before, v.Inside = s.as.login.User, r.Priority, s.in.len(), s.waited, s.admitted.gate == g
+	v.Passes = s.mem.inTransaction() || s.admitted.gate != nil || s.mem.pins != 0
+}
+
+// shedAtRow is what a client is told who waits for its row no more, or not at all. The caller
+// has the gate's lock.
+func (s *session) shedAtRow(g *memberGate, why gate.Refusal, waited time.Duration) *wire.Error {
+	s.p.count.refuse(RefusedGate)
+	after := g.gate.RetryAfter().Round(time.Millisecond).Milliseconds()
+	return wire.NewError(wire.Saturated, "sqlring: a row of member %s is wanted by too many (%s; it waited %v for the one before it); this was not run; retry_after_ms=%d",
+		g.id, reasons[why], waited.Round(time.Millisecond), max(after, time.Second.Milliseconds()))
 }
 
 // awaitLane waits for the lane that the session's visit is about.
@@ -134,12 +156,12 @@ func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wir
 	shed := late && why == gate.TimeOver && !s.visit.Passes
 	if shed {
 		result = gate.HotRow
+		told = s.shedAtRow(g, result, waited)
 	}
 	g.tallies.Laned(s.digest(), waited, result, late && why == gate.ClientGone)
 	if late && g.gate.Waiting() > 0 {
 		g.wake(now) // it may have stood in the way of who wants a place
 	}
-	after := g.gate.RetryAfter().Round(time.Millisecond).Milliseconds()
 	g.mu.Unlock()
 	s.p.putGateWaiter(w)
 	switch ends := s.ends(); {
@@ -150,11 +172,8 @@ func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wir
 		return ends
 	case shed:
 		s.leaveLane()
-		s.p.count.refuse(RefusedGate)
-		return wire.NewError(wire.Saturated, "sqlring: a row of member %s is wanted by too many (it waited %v for the one before it); this was not run; retry_after_ms=%d",
-			g.id, waited.Round(time.Millisecond), max(after, time.Second.Milliseconds()))
 	}
-	return nil
+	return told
 }
 
 // leaveLane ends what the session has of hot keys.

@@ -193,6 +193,86 @@ func TestALineInsideKeepsOthersOut(t *testing.T) {
 	}
 }
 
+// A lane's line is in order of priority, then fair between accounts, first come, first served
+// within one.
+func TestWhoHasTheLaneNext(t *testing.T) {
+	type arrival struct {
+		name, account string
+		priority      Priority
+		many          int
+	}
+	for _, c := range []struct {
+		name string
+		come []arrival
+		want string
+	}{
+		{"first come, first served", []arrival{{name: "a"}, {name: "b"}, {name: "c"}}, "abc"},
+		{"accounts in turn", []arrival{{name: "a", account: "x", many: 4}, {name: "b", account: "y", many: 2}}, "ababaa"},
+		{"a quiet account does not wait behind a noisy one", []arrival{{name: "n", account: "noisy", many: 6}, {name: "q", account: "quiet"}}, "nqnnnnn"},
+		{"a higher priority first", []arrival{{name: "a"}, {name: "b", priority: High}, {name: "c", priority: Urgent}}, "cba"},
+		{"every eighth turn is that of a lower one", []arrival{{name: "u", priority: Urgent, many: 10}, {name: "b", priority: Background, many: 2}}, "uuuuuuubuuub"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g, users := heated(t, Settings{HotWidth: 1})
+			for _, a := range c.come {
+				for range max(1, a.many) {
+					if !g.Visit(&Visit{Owner: a.name, Account: a.account, Priority: a.priority}, 1, at(0)) {
+						t.Fatal("the lane is taken")
+					}
+				}
+			}
+			got := ""
+			for v := g.Done(users[2], at(0)); v != nil; v = g.Done(v, at(0)) {
+				got += v.Owner.(string)
+			}
+			if got != c.want {
+				t.Errorf("they have it as %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// Who waits for lanes is held against the bounds of the queue, in number, in bytes and by
+// account; who may have locks goes on instead of being told so.
+func TestLinesOfLanesAreBounded(t *testing.T) {
+	g, users := heated(t, Settings{HotWidth: 1, MaxQueue: 8, QueueBytes: 1000})
+	come := func(account string, bytes int) (v *Visit) {
+		v = &Visit{Account: account, Bytes: bytes}
+		if g.Visit(v, 1, at(0)) != (v.Result == Granted) || v.Any() != (v.Result == Granted) {
+			t.Fatalf("%+v", v)
+		}
+		return v
+	}
+	first := come("a", 300)
+	if r := come("a", 500).Result; r != FullAccount {
+		t.Errorf("800 of 1000 bytes: %s", r)
+	}
+	if r := come("b", 800).Result; r != FullQueue {
+		t.Errorf("more bytes than there is room for: %s", r)
+	}
+	for range 5 {
+		come("a", 1)
+	}
+	if r := come("a", 1).Result; r != FullAccount {
+		t.Errorf("the account has its share: %s", r)
+	}
+	come("b", 1)
+	come("c", 1)
+	if r := come("d", 1).Result; r != FullQueue {
+		t.Errorf("eight wait: %s", r)
+	}
+	inside := &Visit{Account: "d", Passes: true}
+	if g.Visit(inside, 1, at(0)) || inside.Result != Granted || inside.Holds() || g.HotKeys()[0].Passed != 1 {
+		t.Error("who may have locks goes on without the lane")
+	}
+	if c := g.State().Counts; c.Refused[FullAccount] != 2 || c.Refused[FullQueue] != 2 || c.LaneWaits != 8 {
+		t.Errorf("%+v", c)
+	}
+	if g.Done(users[2], at(0)) != first || come("a", 1).Result != Granted {
+		t.Error("there is room for one again")
+	}
+}
+
 // What becomes of those who wait for a row is counted as of those who wait for a place, and an
 // episode in which nobody has to wait for a place is one.
 func TestWhoWaitsForARowIsCounted(t *testing.T) {
@@ -275,7 +355,7 @@ func TestPatienceIsLearntAtARow(t *testing.T) {
 func TestLanesHoldInAnyOrder(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 9))
-		g := New(Settings{HotWidth: 1 + r.IntN(2)}, at(0))
+		g := New(Settings{HotWidth: 1 + r.IntN(2), MaxQueue: 10 + r.IntN(40), QueueBytes: 2000}, at(0))
 		g.Suspect(1, at(0))
 		now := at(0)
 		active, waiting := map[*Visit]bool{}, map[*Visit]bool{}
@@ -293,11 +373,14 @@ func TestLanesHoldInAnyOrder(t *testing.T) {
 			now = now.Add(time.Millisecond)
 			switch r.IntN(6) {
 			case 0, 1, 2:
-				v := &Visit{Inside: r.IntN(2) == 0}
-				if g.Visit(v, Key(r.IntN(3)), now) {
+				v := &Visit{Account: fmt.Sprint(r.IntN(3)), Priority: Priority(r.IntN(4) - 1), Bytes: r.IntN(100), Inside: r.IntN(2) == 0, Passes: r.IntN(4) == 0}
+				switch {
+				case g.Visit(v, Key(r.IntN(3)), now):
 					waiting[v] = true
-				} else {
+				case v.Result == Granted:
 					active[v] = true
+				case v.Any() || v.Passes:
+					t.Fatalf("seed %d: who was told %s has something, or would have gone on", seed, v.Result)
 				}
 			case 3, 4:
 				for v := range active {
@@ -317,21 +400,22 @@ func TestLanesHoldInAnyOrder(t *testing.T) {
 					break
 				}
 			}
-			inside := 0
+			inside, bytes := 0, 0
 			for v := range waiting {
+				bytes += v.Bytes
 				if v.Inside {
 					inside++
 				}
 			}
-			if len(waiting) != g.lanes.waiting {
-				t.Fatalf("seed %d: %d wait, it says %d", seed, len(waiting), g.lanes.waiting)
+			if o := &g.lanes.line; len(waiting) != o.waiting || bytes != o.bytes || len(waiting) > g.set.MaxQueue || bytes > g.set.QueueBytes {
+				t.Fatalf("seed %d: %d wait with %d bytes, it says %d with %d", seed, len(waiting), bytes, o.waiting, o.bytes)
 			}
 			if inside != g.lanes.inside {
 				t.Fatalf("seed %d: %d wait with a place, it says %d", seed, inside, g.lanes.inside)
 			}
 			for _, l := range g.lanes.keys {
-				if l.holders > g.set.HotWidth || l.waiting > 0 && l.holders < g.set.HotWidth {
-					t.Fatalf("seed %d: %d hold it, %d wait", seed, l.holders, l.waiting)
+				if l.holders > g.set.HotWidth || l.line.count > 0 && l.holders < g.set.HotWidth {
+					t.Fatalf("seed %d: %d hold it, %d wait", seed, l.holders, l.line.count)
 				}
 			}
 		}

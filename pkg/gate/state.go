@@ -64,7 +64,7 @@ type Episode struct {
 // State returns the gate as it is.
 func (g *Gate) State() State {
 	s := State{
-		Settings: g.set, Limit: g.lim.places(), Taken: g.taken, Bytes: g.line.bytes, LaneWaiting: g.lanes.waiting, Inflation: g.lim.inflation,
+		Settings: g.set, Limit: g.lim.places(), Taken: g.taken, Bytes: g.line.bytes, LaneWaiting: g.lanes.line.waiting, Inflation: g.lim.inflation,
 		Braked: g.lim.brake.writes > 0 || g.lim.brake.at < g.lim.ceilng, Saturated: g.state.saturated, Expected: g.Expected(), Counts: g.counts,
 	}
 	s.Writes = g.lim.writes()
@@ -136,7 +136,7 @@ func (g *Gate) Tick(now Instant, atMember int) Change {
 		lasted = 0
 	}
 	s.looked = now
-	if s.waits+s.shed > 0 || g.line.waiting+g.lanes.waiting > 0 {
+	if s.waits+s.shed > 0 || g.line.waiting+g.lanes.line.waiting > 0 {
 		s.busy, s.quiet = s.busy+lasted, 0
 	} else {
 		s.busy, s.quiet = 0, s.quiet+lasted
