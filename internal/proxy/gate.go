@@ -127,6 +127,17 @@ func (s *session) digest() uint64 {
 // takePlace has the command under way pass the gate of a member, which may take a while.
 // told is what the client gets if it may not. Who has a place there already keeps it.
 func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) {
+	return s.passGate(whereto{member: m, reading: reading})
+}
+
+// triesPlace does the same at a member beside the owner, and reports whether it has a place:
+// else the command is one for the owner, and nobody is told of it.
+func (s *session) triesPlace(m balancer.Member) bool {
+	return s.passGate(whereto{member: m, reading: true, fallback: true}) == nil
+}
+
+func (s *session) passGate(to whereto) (told *wire.Error) {
+	m := to.member
 	if s.admitted.gate != nil && s.admitted.gate.id == m.ID || s.waitsForNobody() {
 		return nil
 	}
@@ -143,7 +154,7 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 		s.admitted = admission{gate: g, class: class}
 		return nil
 	}
-	return s.queue(g, gate.Request{Class: class, Digest: digest, Passes: passes}, whereto{m, reading})
+	return s.queue(g, gate.Request{Class: class, Digest: digest, Passes: passes, Fallback: to.fallback}, to)
 }
 
 // passesLines reports whether the command under way will not stand in line for a row with its

@@ -111,7 +111,7 @@ func (s *session) takeLane() *wire.Error {
 	w := s.p.newGateWaiter()
 	s.visit.Owner = w
 	g.mu.Unlock()
-	return s.awaitLane(g, w, whereto{route.Member, false})
+	return s.awaitLane(g, w, whereto{member: route.Member})
 }
 
 // comesToLane says of the session's visit who comes, and how.
@@ -150,15 +150,14 @@ func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wir
 	now := s.p.now()
 	waited := now.Sub(began)
 	s.hasWaited(waited)
-	why, result := s.departs(gone), gate.Granted
+	why := s.departs(gone)
 	g.mu.Lock()
 	late := g.gate.GiveUp(s.visit, now, why)
 	shed := late && why == gate.TimeOver && !s.visit.Passes
 	if shed {
-		result = gate.HotRow
-		told = s.shedAtRow(g, result, waited)
+		told = s.shedAtRow(g, gate.HotRow, waited)
 	}
-	g.tallies.Laned(s.digest(), waited, result, late && why == gate.ClientGone)
+	g.tallies.Laned(s.digest(), waited, shed, late && why == gate.ClientGone)
 	if late && g.gate.Waiting() > 0 {
 		g.wake(now) // it may have stood in the way of who wants a place
 	}

@@ -57,8 +57,7 @@ func (g *Gate) Overdue(now Instant) *Waiter {
 		g.queues[c].remove(w)
 		g.forget(w, now)
 		w.Result = TooLong
-		g.counts.Refused[TooLong]++
-		g.state.shed++
+		g.refused(w, TooLong)
 		return w
 	}
 	return nil
@@ -156,8 +155,7 @@ func (g *Gate) Wait(w *Waiter, now Instant) Refusal {
 	g.tick(now)
 	w.At, w.Result = now, Granted
 	if r := g.refuses(w, now); r != Granted {
-		g.counts.Refused[r]++
-		g.state.shed++
+		g.refused(w, r)
 		return r
 	}
 	w.Until = now.Add(max(0, g.set.Longest()-w.Before))
@@ -193,6 +191,15 @@ func (g *Gate) refuses(w *Waiter, now Instant) Refusal {
 		return Impatient
 	}
 	return Granted
+}
+
+// refused takes in that w gets no place. It is told to nobody if w is served elsewhere then.
+func (g *Gate) refused(w *Waiter, why Refusal) {
+	if w.Fallback {
+		return
+	}
+	g.counts.Refused[why]++
+	g.state.shed++
 }
 
 // past reports whether an answer to w would come after its deadline.
@@ -245,8 +252,7 @@ func (g *Gate) Drop(w *Waiter, now Instant, why Departure) bool {
 		w.Result = TooLong
 	}
 	g.patience.stayed(w.Account, w.underWay(now))
-	g.counts.Refused[w.Result]++
-	g.state.shed++
+	g.refused(w, w.Result)
 	return true
 }
 
@@ -279,8 +285,7 @@ func (g *Gate) Next(now Instant) *Waiter {
 		q.remove(w)
 		g.forget(w, now)
 		g.patience.stayed(w.Account, w.underWay(now))
-		g.counts.Refused[w.Result]++
-		g.state.shed++
+		g.refused(w, w.Result)
 		return w
 	}
 	if w.Since == 0 && g.hopeless(w, now) && g.turns%oldestEvery != 0 {

@@ -175,6 +175,36 @@ func TestAnAccountHasItsShareOfTheBytes(t *testing.T) {
 	}
 }
 
+// What is served elsewhere if it gets no place is refused by nobody, whenever it is told.
+func TestWhatIsServedElsewhereIsNotRefused(t *testing.T) {
+	g := New(Settings{Floor: 1, Ceiling: 1, MaxQueue: 3, MaxWait: time.Second}, at(0))
+	g.Enter(Read, false)
+	come := func(deadline Instant) (*Waiter, Refusal) {
+		w := &Waiter{Request: Request{Fallback: true, Deadline: deadline}}
+		return w, g.Wait(w, at(0))
+	}
+	if _, r := come(at(-1)); r != PastDeadline {
+		t.Errorf("at once: %s", r)
+	}
+	dropped, _ := come(0)
+	if !g.Drop(dropped, at(time.Second), TimeOver) || dropped.Result != TooLong {
+		t.Errorf("when it has waited: %+v", dropped)
+	}
+	late, _ := come(at(time.Millisecond))
+	if g.Leave(Read); g.Next(at(2*time.Millisecond)) != late || late.Result != PastDeadline {
+		t.Errorf("when it is its turn: %+v", late)
+	}
+	g.Enter(Read, false)
+	overdue, _ := come(0)
+	g.Set(Settings{Floor: 1, Ceiling: 1, MaxWait: 10 * time.Millisecond}, at(0))
+	if g.Overdue(at(20*time.Millisecond)) != overdue || overdue.Result != TooLong {
+		t.Errorf("when less is allowed: %+v", overdue)
+	}
+	if c := g.State().Counts; c.Refused != [refusals]uint64{} || c.Waits != 3 || g.state.shed != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
 // What usually takes 100 ms is not begun 50 ms before its deadline.
 func TestADeadlineCountsTheStatementItself(t *testing.T) {
 	g := New(fixed(1, Absorb), at(0))

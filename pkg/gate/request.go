@@ -102,6 +102,7 @@ type Request struct {
 	Bytes    int           // of its command
 	Deadline Instant       // it is of no use to be begun after this; 0: none
 	Before   time.Duration // for which it has waited elsewhere: it may wait for so much less here
+	Fallback bool          // it is served elsewhere if it gets no place here: then it is not refused
 	Since    Instant       // of an errand that goes on: when its first statement began to wait; 0: it is the first
 }
 

@@ -72,31 +72,30 @@ func (t *Tallies) Took(digest uint64, took time.Duration, standsFor uint32) {
 // Refused takes in that a statement got an error at once.
 func (t *Tallies) Refused(digest uint64) { t.of(digest).Shed++ }
 
-// Waited takes in that a statement has waited for a place, and with what result; gone says
-// that its client went meanwhile.
-func (t *Tallies) Waited(digest uint64, waited time.Duration, result Refusal, gone bool) {
+// Waited takes in that a statement has waited for a place; refused says that it got an error
+// then, gone that its client went meanwhile.
+func (t *Tallies) Waited(digest uint64, waited time.Duration, refused, gone bool) {
 	e := t.of(digest)
 	e.Waits++
 	e.WaitTime += waited
-	e.ended(waited, result, gone)
+	e.ended(waited, refused, gone)
 }
 
-// Laned takes in that a statement has waited for a row, and with what result; gone says that
-// its client went meanwhile.
-func (t *Tallies) Laned(digest uint64, waited time.Duration, result Refusal, gone bool) {
+// Laned takes in that a statement has waited for a row; the rest is as in Waited.
+func (t *Tallies) Laned(digest uint64, waited time.Duration, refused, gone bool) {
 	e := t.of(digest)
 	e.LaneWaits++
 	e.LaneTime += waited
-	e.ended(waited, result, gone)
+	e.ended(waited, refused, gone)
 }
 
 // ended takes in how a wait has ended.
-func (t *Tally) ended(waited time.Duration, result Refusal, gone bool) {
+func (t *Tally) ended(waited time.Duration, refused, gone bool) {
 	t.Longest = max(t.Longest, waited)
 	switch {
 	case gone:
 		t.Gone++
-	case result != Granted:
+	case refused:
 		t.Shed++
 	}
 }
