@@ -15,6 +15,7 @@ type gateDescs struct {
 	granted, refused, gone, queueTime, serverTime     *prometheus.Desc
 	saturations, hotKeys, laneWaits, limitRules       *prometheus.Desc
 	braked, laneTime                                  *prometheus.Desc
+	limitWaiting, limitWaited, limitRefused           *prometheus.Desc
 
 	digestStatements, digestServer, digestQueue, digestShed *prometheus.Desc
 }
@@ -40,17 +41,20 @@ func describeGates(d func(name, help string, labels ...string) *prometheus.Desc)
 
 		digestStatements: d("digest_statements_total", "Statements of the 20 digests that have taken the most time, estimated.", "member", "digest"),
 		digestServer:     d("digest_server_seconds_total", "How long they were at the member until their answer began, estimated.", "member", "digest"),
-		digestQueue:      d("digest_queue_seconds_total", "How long they waited before, for a place or for a hot row.", "member", "digest"),
+		digestQueue:      d("digest_queue_seconds_total", "How long they waited before, for a place, for a hot row or by a rule.", "member", "digest"),
 		digestShed:       d("digest_shed_total", "Those of them that got an error instead of a place.", "member", "digest"),
 
-		limitRules: d("limit_rules", "Rules that hold statements back now."),
+		limitRules:   d("limit_rules", "Rules that hold statements back now."),
+		limitWaiting: d("limit_waiting", "Statements that a rule holds back now.", "scope"),
+		limitWaited:  d("limit_wait_seconds_total", "How long statements were held back by a rule.", "scope"),
+		limitRefused: d("limit_refused_total", "Statements that got an error by a rule, since it held them back for too long or too many waited.", "scope"),
 	}
 }
 
 func (d gateDescs) all() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		d.limit, d.taken, d.waiting, d.idle, d.saturated, d.braked, d.inflation, d.granted, d.refused, d.gone, d.queueTime, d.serverTime,
-		d.saturations, d.hotKeys, d.laneWaits, d.laneTime, d.limitRules,
+		d.saturations, d.hotKeys, d.laneWaits, d.laneTime, d.limitRules, d.limitWaiting, d.limitWaited, d.limitRefused,
 		d.digestStatements, d.digestServer, d.digestQueue, d.digestShed,
 	}
 }
@@ -58,6 +62,11 @@ func (d gateDescs) all() []*prometheus.Desc {
 func (c *collector) collectGates(e emitter, l look) {
 	d := c.descs.gates
 	e.gauge(d.limitRules, float64(len(l.limits().Limits)))
+	for _, r := range l.proxy.Limits {
+		e.gauge(d.limitWaiting, float64(r.Waiting), r.Scope)
+		e.seconds(d.limitWaited, r.Waited, r.Scope)
+		e.counter(d.limitRefused, r.Refused, r.Scope)
+	}
 	for _, g := range l.proxy.Gates {
 		m := string(g.Member)
 		e.gauge(d.limit, float64(g.Limit), m)

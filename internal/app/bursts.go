@@ -94,6 +94,15 @@ func (n node) gates() []api.GateAt {
 	return list
 }
 
+// limits are what the DBA's rules do at the proxy, as the API shows them.
+func (n node) limits() []api.LimitAt {
+	var list []api.LimitAt
+	for _, l := range n.app.proxy.Limits() {
+		list = append(list, api.LimitAt(l))
+	}
+	return list
+}
+
 // Digests implements api.Node.
 func (n node) Digests(most int) []api.DigestAt {
 	if n.app.proxy == nil {

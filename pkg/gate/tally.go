@@ -17,13 +17,15 @@ type Tally struct {
 	WaitTime   time.Duration
 	LaneWaits  uint64 // those that waited for a row
 	LaneTime   time.Duration
-	Longest    time.Duration // the longest of both kinds of waiting
+	RuleWaits  uint64 // those that a rule of the DBA held back
+	RuleTime   time.Duration
+	Longest    time.Duration // the longest of all kinds of waiting
 	Shed       uint64        // those that got an error instead
 	Gone       uint64        // those whose client went while they waited
 }
 
 // QueueTime is how long the statements waited before they were sent to the member.
-func (t *Tally) QueueTime() time.Duration { return t.WaitTime + t.LaneTime }
+func (t *Tally) QueueTime() time.Duration { return t.WaitTime + t.LaneTime + t.RuleTime }
 
 // whole is by what tallies are kept: who has cost most.
 func (t *Tally) whole() time.Duration { return t.QueueTime() + t.ServerTime }
@@ -59,7 +61,7 @@ func (t *Tallies) of(digest uint64) *Tally {
 	return free
 }
 
-func (t *Tally) used() bool { return t.Statements+t.Waits+t.LaneWaits+t.Shed > 0 }
+func (t *Tally) used() bool { return t.Statements+t.Waits+t.LaneWaits+t.RuleWaits+t.Shed > 0 }
 
 // Took takes in that a statement was at the member for so long, and stands for as many as
 // it says, itself included.
@@ -86,6 +88,14 @@ func (t *Tallies) Laned(digest uint64, waited time.Duration, refused, gone bool)
 	e := t.of(digest)
 	e.LaneWaits++
 	e.LaneTime += waited
+	e.ended(waited, refused, gone)
+}
+
+// Ruled takes in that a statement was held back by rules; the rest is as in Waited.
+func (t *Tallies) Ruled(digest uint64, waited time.Duration, refused, gone bool) {
+	e := t.of(digest)
+	e.RuleWaits++
+	e.RuleTime += waited
 	e.ended(waited, refused, gone)
 }
 
