@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,10 +104,11 @@ func limitTable(w io.Writer, rules []api.LimitRule) {
 		}
 		return shortSpan(ms)
 	}
-	rows := [][]string{{"STATEMENTS OF", "AT ONCE", "A SECOND", "IDLE TRANSACTION", "LONG STATEMENT", "UNTIL", "BY", "WHY"}}
+	rows := [][]string{{"STATEMENTS OF", "AT ONCE", "A SECOND", "IDLE TRANSACTION", "LONG STATEMENT", "INSIDE", "WAITING", "HELD", "REFUSED", "UNTIL", "BY", "WHY"}}
 	for _, r := range rules {
 		rows = append(rows, []string{
-			r.Scope, number(float64(r.Concurrency)), number(r.Rate), span(r.IdleTransactionMS), span(r.LongStatementMS), timeText(r.Until), r.By, orDash(r.Why),
+			r.Scope, number(float64(r.Concurrency)), number(r.Rate), span(r.IdleTransactionMS), span(r.LongStatementMS),
+			strconv.Itoa(r.Inside), strconv.Itoa(r.Waiting), strconv.FormatUint(r.Held, 10), strconv.FormatUint(r.Refused, 10), timeText(r.Until), r.By, orDash(r.Why),
 		})
 	}
 	table(w, rows)

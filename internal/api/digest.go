@@ -31,7 +31,9 @@ type Digest struct {
 	WaitMS     float64 `json:"wait_ms" doc:"how long all of these did"`
 	RowWaits   uint64  `json:"row_waits" doc:"those that waited for a hot row"`
 	RowWaitMS  float64 `json:"row_wait_ms" doc:"how long all of these did"`
-	LongestMS  float64 `json:"longest_ms" doc:"the longest wait of both kinds"`
+	RuleWaits  uint64  `json:"rule_waits" doc:"those that a rule held back"`
+	RuleWaitMS float64 `json:"rule_wait_ms" doc:"how long all of these waited"`
+	LongestMS  float64 `json:"longest_ms" doc:"the longest wait of all kinds"`
 	Shed       uint64  `json:"shed" doc:"those that got an error (1041) instead"`
 	Gone       uint64  `json:"gone" doc:"those whose client went while they waited"`
 }
@@ -53,7 +55,7 @@ func digestOf(d DigestAt) Digest {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	return Digest{
 		Member: string(d.Member), Digest: fmt.Sprintf("%016x", d.Tally.Digest), Text: d.Text, Statements: d.Statements, ServerMS: ms(d.ServerTime),
-		Waits: d.Waits, WaitMS: ms(d.WaitTime), RowWaits: d.LaneWaits, RowWaitMS: ms(d.LaneTime), LongestMS: ms(d.Longest), Shed: d.Shed, Gone: d.Gone,
+		Waits: d.Waits, WaitMS: ms(d.WaitTime), RowWaits: d.LaneWaits, RowWaitMS: ms(d.LaneTime), RuleWaits: d.RuleWaits, RuleWaitMS: ms(d.RuleTime), LongestMS: ms(d.Longest), Shed: d.Shed, Gone: d.Gone,
 	}
 }
 

@@ -35,8 +35,8 @@ type Gate struct {
 	ExpectedMS int64             `json:"expected_ms" doc:"how long a statement that comes now would wait"`
 	Waits      uint64            `json:"waits" doc:"statements that waited, since the start"`
 	WaitMS     float64           `json:"wait_ms" doc:"how long they did on average"`
-	Refused    map[string]uint64 `json:"refused" doc:"statements that got no place, since the start, by why"`
-	Gone       uint64            `json:"gone" doc:"statements whose client went while they waited"`
+	Refused    map[string]uint64 `json:"refused" doc:"statements that got an error instead of a place or a hot row, since the start, by why"`
+	Gone       uint64            `json:"gone" doc:"statements whose client went while they waited for a place or a hot row"`
 	HotKeys    []HotKey          `json:"hot_keys" doc:"the hottest first"`
 	Granted    map[string]uint64 `json:"granted" doc:"places given since the start, by class"`
 	WaitedMS   float64           `json:"waited_ms" doc:"how long all statements waited, since the start"`

@@ -21,6 +21,21 @@ type LimitRule struct {
 	EndsMS            int64     `json:"ends_ms" doc:"the time until then"`
 	By                string    `json:"by"`
 	Why               string    `json:"why"`
+
+	Inside   int     `json:"inside" doc:"statements and transactions that count in it now, at the node that answers, as all that follows"`
+	Waiting  int     `json:"waiting" doc:"statements that it holds back now"`
+	Held     uint64  `json:"held" doc:"statements that it has held back, since its scope has a rule"`
+	Refused  uint64  `json:"refused" doc:"statements that got an error (1041) by it"`
+	WaitedMS float64 `json:"waited_ms" doc:"for how long it has held statements back, those aside that wait now"`
+}
+
+// LimitAt is what a rule does at the proxy of a node, since its scope has one.
+type LimitAt struct {
+	Scope         string
+	Inside        int           // statements and transactions that count in it now
+	Waiting       int           // that it holds back now
+	Held, Refused uint64        // that it has held back; that got an error by it
+	Waited        time.Duration // for which it has held them back, those aside who wait now
 }
 
 type limitList struct {
@@ -49,12 +64,24 @@ func (l look) limits() limitList { return l.limitsOf(l.snap) }
 func (l look) limitsOf(snap *topology.Snapshot) limitList {
 	list := limitList{[]LimitRule{}}
 	for _, r := range snap.LimitsAt(l.now) {
+		at := l.limitAt(r.Scope)
 		list.Limits = append(list.Limits, LimitRule{
 			Scope: r.Scope, Concurrency: r.Concurrency, Rate: r.Rate, IdleTransactionMS: r.IdleTransaction.Milliseconds(),
 			LongStatementMS: r.LongStatement.Milliseconds(), Until: r.Until.UTC(), EndsMS: r.Until.Sub(l.now).Milliseconds(), By: r.By, Why: r.Why,
+			Inside: at.Inside, Waiting: at.Waiting, Held: at.Held, Refused: at.Refused, WaitedMS: at.Waited.Seconds() * 1000,
 		})
 	}
 	return list
+}
+
+// limitAt is what the rule of a scope does at this node; none: nothing yet.
+func (l look) limitAt(scope string) LimitAt {
+	for _, at := range l.proxy.Limits {
+		if at.Scope == scope {
+			return at
+		}
+	}
+	return LimitAt{Scope: scope}
 }
 
 type limitInput struct {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -131,6 +132,11 @@ func (e emitter) gauge(d *prometheus.Desc, value float64, labels ...string) {
 
 func (e emitter) counter(d *prometheus.Desc, value uint64, labels ...string) {
 	e.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+}
+
+// seconds writes a counter of a time.
+func (e emitter) seconds(d *prometheus.Desc, value time.Duration, labels ...string) {
+	e.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, value.Seconds(), labels...)
 }
 
 func (e emitter) flag(d *prometheus.Desc, on bool, labels ...string) {

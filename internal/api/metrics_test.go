@@ -173,6 +173,7 @@ func TestDocsListEveryMetric(t *testing.T) {
 	ring := apitest.NewRing()
 	ring.Levels = map[topology.MemberID]lagguard.Level{"m2": lagguard.LevelThrottle} // so that nothing is absent
 	ring.Stats.Gates = []api.GateAt{{Member: "m1"}}
+	ring.Stats.Limits = []api.LimitAt{{Scope: "all"}}
 	ring.Costs = []api.DigestAt{{Member: "m1"}}
 	ring.Columns = []autoinc.Column{{Schema: "shop", Table: "orders", Column: "id", Max: 127, Next: 100}}
 	ring.OpenOutbox()

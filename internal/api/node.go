@@ -106,7 +106,8 @@ type ProxyStats struct {
 	Reads   ProxyReads   `json:"reads"`
 	Pools   []ProxyPool  `json:"pools" doc:"by member"`
 
-	Gates []GateAt `json:"-"` // in front of the members, by member
+	Gates  []GateAt  `json:"-"` // in front of the members, by member
+	Limits []LimitAt `json:"-"` // what rules that hold statements back do, by scope
 }
 
 // ProxyReads is where reads went, since the node's start.

@@ -94,6 +94,15 @@ func (n node) gates() []api.GateAt {
 	return list
 }
 
+// limits are what the DBA's rules do at the proxy, as the API shows them.
+func (n node) limits() []api.LimitAt {
+	var list []api.LimitAt
+	for _, l := range n.app.proxy.Limits() {
+		list = append(list, api.LimitAt(l))
+	}
+	return list
+}
+
 // Digests implements api.Node.
 func (n node) Digests(most int) []api.DigestAt {
 	if n.app.proxy == nil {
@@ -122,6 +131,7 @@ func (a *App) gateWords() []topology.GateWord {
 		w := topology.GateWord{
 			Member: g.Member, Saturated: g.Saturated, Began: g.At.Sub(e.Began), Lasted: e.Ended.Sub(e.Began), Mode: g.Settings.Mode.String(),
 			Limit: g.Limit, Inflation: g.Inflation, Waited: e.Waits, WaitTime: e.WaitTime, Gone: e.Gone, Shed: map[string]uint64{},
+			Waiting: g.LaneWaiting,
 		}
 		if e.Ended == 0 {
 			w.Lasted = w.Began

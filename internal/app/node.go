@@ -76,7 +76,7 @@ func (n node) ProxyStats() api.ProxyStats {
 		pools = append(pools, api.ProxyPool{Member: string(p.Member), Open: p.Links, Taken: p.Taken, Queue: p.Waiting, Limit: p.Limit})
 	}
 	return api.ProxyStats{
-		Gates:  n.gates(),
+		Gates: n.gates(), Limits: n.limits(),
 		Listen: n.app.proxy.Addr(), Socket: n.app.cfg.Proxy.Socket,
 		Sessions: s.Sessions, Queued: s.Queued, Queries: s.Queries, Errors: s.Errors, Refused: s.Refused,
 		Traffic: api.ProxyTraffic{

@@ -63,7 +63,7 @@ func (r *reader) text(hash uint64) string {
 	return abridge(string(plan.AppendDigest(nil)))
 }
 
-var digestColumns = []string{"member", "digest", "statements", "server_s", "mean_server_ms", "waits", "queue_s", "mean_wait_ms", "longest_wait_ms", "row_waits", "shed", "gone", "text"}
+var digestColumns = []string{"member", "digest", "statements", "server_s", "mean_server_ms", "waits", "queue_s", "mean_wait_ms", "longest_wait_ms", "row_waits", "rule_waits", "shed", "gone", "text"}
 
 // showDigests are the rows of SHOW SQLRING DIGESTS.
 func (p *Proxy) showDigests() [][]string {
@@ -75,8 +75,8 @@ func (p *Proxy) showDigests() [][]string {
 	for _, d := range p.Digests(shownDigests) {
 		rows = append(rows, []string{
 			string(d.Member), fmt.Sprintf("%016x", d.Tally.Digest), number(d.Statements), fmt.Sprintf("%.3f", d.ServerTime.Seconds()), mean(d.ServerTime, d.Statements),
-			number(d.Waits), fmt.Sprintf("%.3f", d.QueueTime().Seconds()), mean(d.QueueTime(), d.Waits+d.LaneWaits), mean(d.Longest, 1),
-			number(d.LaneWaits), number(d.Shed), number(d.Gone), d.Text,
+			number(d.Waits), fmt.Sprintf("%.3f", d.QueueTime().Seconds()), mean(d.QueueTime(), d.Waits+d.LaneWaits+d.RuleWaits), mean(d.Longest, 1),
+			number(d.LaneWaits), number(d.RuleWaits), number(d.Shed), number(d.Gone), d.Text,
 		})
 	}
 	return rows

@@ -128,6 +128,17 @@ func (s *session) digest() uint64 {
 // told is what the client gets if it may not. Who has a place there already keeps it. Who has
 // waited for something else, and would have his answer after his deadline, is not let in.
 func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) {
+	return s.passGate(whereto{member: m, reading: reading})
+}
+
+// triesPlace does the same at a member beside the owner, and reports whether it has a place:
+// else the command is one for the owner, and nobody is told of it.
+func (s *session) triesPlace(m balancer.Member) bool {
+	return s.passGate(whereto{member: m, reading: true, fallback: true}) == nil
+}
+
+func (s *session) passGate(to whereto) (told *wire.Error) {
+	m := to.member
 	if s.admitted.gate != nil && s.admitted.gate.id == m.ID || s.waitsForNobody() {
 		return nil
 	}
@@ -144,7 +155,7 @@ func (s *session) takePlace(m balancer.Member, reading bool) (told *wire.Error) 
 		s.admitted = admission{gate: g, class: class}
 		return nil
 	}
-	return s.queue(g, gate.Request{Class: class, Digest: digest, Passes: passes}, whereto{m, reading})
+	return s.queue(g, gate.Request{Class: class, Digest: digest, Passes: passes, Fallback: to.fallback}, to)
 }
 
 // passesLines reports whether the command under way will not stand in line for a row with its
@@ -291,7 +302,7 @@ func (g *memberGate) tick(settings gate.Settings) {
 		w.Owner.(*gateWaiter).given <- struct{}{}
 	}
 	g.gate.Press(pressure)
-	for v := g.gate.NextLane(); v != nil; v = g.gate.NextLane() {
+	for v := g.gate.NextLane(now); v != nil; v = g.gate.NextLane(now) {
 		wakeLane(v)
 	}
 	g.warm.Store(g.gate.AnyWarm())
@@ -314,7 +325,7 @@ func (g *memberGate) tell(change gate.Change, state gate.State) {
 	for r := gate.Granted + 1; int(r) < gate.Refusals; r++ {
 		shed += state.Counts.Refused[r]
 	}
-	waiting := 0
+	waiting := state.LaneWaiting
 	for _, n := range state.Waiting {
 		waiting += n
 	}

@@ -67,8 +67,9 @@ func (g *memberGate) wake(now gate.Instant) {
 
 // whereto is the member that a session is on its way to.
 type whereto struct {
-	member  balancer.Member
-	reading bool
+	member   balancer.Member
+	reading  bool
+	fallback bool // else to the owner
 }
 
 // queue waits for a place at a gate, whose lock the caller has and which is given back.
@@ -80,7 +81,10 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 	w.Request = r
 	if why := g.gate.Wait(&w.Waiter, now); why != gate.Granted {
 		told = s.shed(g, why, 0)
-		g.tallies.Refused(r.Digest)
+		if !to.fallback {
+			s.p.count.refuse(RefusedGate)
+			g.tallies.Refused(r.Digest)
+		}
 		g.mu.Unlock()
 		return told
 	}
@@ -97,7 +101,8 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 	dropped := g.gate.Drop(&w.Waiter, now, why)
 	waited, result := w.Waited(now), w.Result
 	s.hasWaited(waited)
-	g.tallies.Waited(r.Digest, waited, result, dropped && why == gate.ClientGone)
+	refused := result != gate.Granted && !to.fallback
+	g.tallies.Waited(r.Digest, waited, refused, dropped && why == gate.ClientGone)
 	g.waiting.Store(int32(g.gate.Waiting()))
 	switch {
 	case dropped && gone: // nobody is there to be told, or it is tried elsewhere
@@ -105,6 +110,9 @@ func (s *session) queue(g *memberGate, r gate.Request, to whereto) (told *wire.E
 		s.admitted = admission{gate: g, class: r.Class}
 	default:
 		told = s.shed(g, result, waited)
+		if refused {
+			s.p.count.refuse(RefusedGate)
+		}
 	}
 	g.mu.Unlock()
 	s.p.putGateWaiter(w)
@@ -200,7 +208,6 @@ func (s *session) awaitGiven(w *gateWaiter, patience time.Duration, to *whereto)
 
 // shed is what a client is told who gets no place. The caller has the gate's lock.
 func (s *session) shed(g *memberGate, why gate.Refusal, waited time.Duration) *wire.Error {
-	s.p.count.refuse(RefusedGate)
 	after := g.gate.RetryAfter().Round(time.Millisecond).Milliseconds()
 	return wire.NewError(wire.Saturated, "sqlring: member %s is saturated (%s; %d wait, this waited %v); this was not run; retry_after_ms=%d",
 		g.id, reasons[why], g.gate.Waiting(), waited.Round(time.Millisecond), after)
@@ -210,4 +217,5 @@ func (s *session) shed(g *memberGate, why gate.Refusal, waited time.Duration) *w
 var reasons = [gate.Refusals]string{
 	gate.FullQueue: "the queue is full", gate.FullAccount: "the account has its share of the queue", gate.TooLong: "it waited for as long as is allowed",
 	gate.PastDeadline: "it would be past its deadline", gate.Impatient: "the account's clients would not wait for their turn",
+	gate.HotRow: "it waited for as long as is allowed",
 }

@@ -88,7 +88,7 @@ func (s *session) takeLane() *wire.Error {
 	if s.visit == nil {
 		s.visit, s.visitAt = new(gate.Visit), g
 	}
-	s.visit.Inside = s.admitted.gate == g
+	s.comesToLane(g)
 	g.mu.Lock()
 	now := s.p.now()
 	g.suspect(digest, now) // it is still wanted
@@ -97,16 +97,39 @@ func (s *session) takeLane() *wire.Error {
 		s.visit.Name(row.String())
 	}
 	if !waits {
+		told := (*wire.Error)(nil)
+		if why := s.visit.Result; why != gate.Granted {
+			g.tallies.Refused(digest)
+			told = s.shedAtRow(g, why, 0)
+		}
 		if !s.visit.Any() {
 			s.visit, s.visitAt = nil, nil
 		}
 		g.mu.Unlock()
-		return nil
+		return told
 	}
 	w := s.p.newGateWaiter()
 	s.visit.Owner = w
 	g.mu.Unlock()
-	return s.awaitLane(g, w, whereto{route.Member, false})
+	return s.awaitLane(g, w, whereto{member: route.Member})
+}
+
+// comesToLane says of the session's visit who comes, and how.
+func (s *session) comesToLane(g *memberGate) {
+	var r gate.Request
+	s.urgency(&r, 0)
+	v := s.visit
+	v.Account, v.Priority, v.Bytes, v.Before, v.Inside = s.as.login.User, r.Priority, s.in.len(), s.waited, s.admitted.gate == g
+	v.Passes = s.mem.inTransaction() || s.admitted.gate != nil || s.mem.pins != 0
+}
+
+// shedAtRow is what a client is told who waits for its row no more, or not at all. The caller
+// has the gate's lock.
+func (s *session) shedAtRow(g *memberGate, why gate.Refusal, waited time.Duration) *wire.Error {
+	s.p.count.refuse(RefusedGate)
+	after := g.gate.RetryAfter().Round(time.Millisecond).Milliseconds()
+	return wire.NewError(wire.Saturated, "sqlring: a row of member %s is wanted by too many (%s; it waited %v for the one before it); this was not run; retry_after_ms=%d",
+		g.id, reasons[why], waited.Round(time.Millisecond), max(after, time.Second.Milliseconds()))
 }
 
 // awaitLane waits for the lane that the session's visit is about.
@@ -114,41 +137,42 @@ func (s *session) awaitLane(g *memberGate, w *gateWaiter, to whereto) (told *wir
 	if !s.mem.isUnderWay() && s.working.Load() != nil {
 		s.idle()
 	}
-	patience, goesOn := laneMoment, true
-	if !s.mem.inTransaction() && s.admitted.gate == nil && s.mem.pins == 0 {
+	patience := laneMoment
+	if !s.visit.Passes {
 		g.mu.Lock()
-		patience, goesOn = g.gate.Settings().Longest(), false
+		patience = g.gate.Settings().Longest()
 		g.mu.Unlock()
 		patience = s.admissionLeft(patience)
 	}
 	defer s.waitsFor("the row before it at " + string(g.id))()
 	began := s.p.now()
 	gone := s.awaitGiven(w, patience, &to)
-	waited := s.p.now().Sub(began)
+	now := s.p.now()
+	waited := now.Sub(began)
 	s.hasWaited(waited)
+	why := s.departs(gone)
 	g.mu.Lock()
-	late := g.gate.GiveUp(s.visit, goesOn)
-	shed := late && !gone && !goesOn && s.ctx.Err() == nil
-	g.tallies.Laned(s.digest(), waited, shed)
-	if late && g.gate.Waiting() > 0 {
-		g.wake(s.p.now()) // it may have stood in the way of who wants a place
+	late := g.gate.GiveUp(s.visit, now, why)
+	shed := late && why == gate.TimeOver && !s.visit.Passes
+	if shed {
+		told = s.shedAtRow(g, gate.HotRow, waited)
 	}
-	after := g.gate.RetryAfter().Round(time.Millisecond).Milliseconds()
+	g.tallies.Laned(s.digest(), waited, shed, late && why == gate.ClientGone)
+	if late && g.gate.Waiting() > 0 {
+		g.wake(now) // it may have stood in the way of who wants a place
+	}
 	g.mu.Unlock()
 	s.p.putGateWaiter(w)
 	switch ends := s.ends(); {
 	case ends != nil:
-		if !goesOn {
+		if !s.visit.Passes {
 			s.leaveLane()
 		}
 		return ends
 	case shed:
 		s.leaveLane()
-		s.p.count.refuse(RefusedGate)
-		return wire.NewError(wire.Saturated, "sqlring: a row of member %s is wanted by too many (it waited %v for the one before it); this was not run; retry_after_ms=%d",
-			g.id, waited.Round(time.Millisecond), max(after, time.Second.Milliseconds()))
 	}
-	return nil
+	return told
 }
 
 // leaveLane ends what the session has of hot keys.

@@ -13,6 +13,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/sqlring/sqlring/internal/mysqld"
 	"github.com/sqlring/sqlring/internal/mysqltest"
+	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/topology"
@@ -202,6 +203,9 @@ func TestLanesOfThoseWhoGo(t *testing.T) {
 	eventually(t, "two wait", func() bool { return f.Gates()[0].Hot[0].Waiting == 2 })
 	_ = gone.conn.Close()
 	eventually(t, "one has gone", func() bool { return f.Gates()[0].Hot[0].Waiting == 1 })
+	if d := f.Digests(10); f.Gates()[0].Counts.Gone != 1 || len(d) == 0 || d[0].Gone != 1 || d[0].Shed != 0 {
+		t.Errorf("%+v; %+v", f.Gates()[0].Counts, d)
+	}
 	_ = open[2].conn.Close()
 	if n := <-done; n != 0 {
 		t.Errorf("%d", n)
@@ -237,6 +241,59 @@ func TestLanesOfTransactionsThatTheMemberEnds(t *testing.T) {
 	}
 }
 
+// Whose turn it is at a row is a matter of priority and account, as at the gate: what is urgent
+// does not wait behind a crowd. An account has its share of the line and no more; who is told so
+// has nothing of the lane.
+func TestTheLineAtARowIsOrderedAndBounded(t *testing.T) {
+	b := newBusy()
+	f := laned(t, b, gate.Settings{MaxQueue: 8})
+	const hot = "UPDATE shop.t SET v=%d WHERE id=5"
+	f.heat(t, fmt.Sprintf(hot, 0))
+	open := f.inTransactions(t, 3, fmt.Sprintf(hot, 0))
+	var all sync.WaitGroup
+	come := func(i int, first string) {
+		c := f.client(t)
+		if first != "" {
+			c.query(first)
+		}
+		all.Go(func() {
+			if n, _ := c.query(fmt.Sprintf(hot, i)); n != 0 {
+				t.Errorf("%d got %d", i, n)
+			}
+		})
+		eventually(t, "it waits", func() bool { return f.Gates()[0].Hot[0].Waiting == i })
+	}
+	for i := 1; i <= 5; i++ {
+		come(i, "")
+	}
+	come(6, "SET sqlring_priority='urgent'")
+	refused := f.client(t)
+	reply, err := refused.do(wire.ComQuery, fmt.Sprintf(hot, 9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told := wire.ParseError(reply); told == nil || !strings.Contains(told.Error(), "1041") || !strings.Contains(told.Error(), "the account has its share of the queue") {
+		t.Errorf("the seventh of an account that may have six of eight: %v", told)
+	}
+	if g := f.Gates()[0]; g.Counts.Refused[gate.FullAccount] != 1 || g.Hot[0].Waiting != 6 || g.Hot[0].Using != 9 {
+		t.Errorf("%+v", g)
+	}
+	open[2].query("COMMIT")
+	all.Wait()
+	var order string
+	for _, q := range strings.Split(b.seen(), ",") {
+		if n, ok := strings.CutPrefix(q, "UPDATE shop.t SET v="); ok && n[0] != '0' {
+			order += n[:1]
+		}
+	}
+	if order != "612345" {
+		t.Errorf("they had it as %s", order)
+	}
+	if n, _ := refused.query(fmt.Sprintf(hot, 9)); n != 0 {
+		t.Errorf("then it got %d", n)
+	}
+}
+
 // In shed mode nobody waits for a row for longer than for a place; who is told so has not gone
 // on without the lane.
 func TestNobodyWaitsForARowForLongerThanIsSet(t *testing.T) {
@@ -258,6 +315,12 @@ func TestNobodyWaitsForARowForLongerThanIsSet(t *testing.T) {
 	}
 	if h := f.Gates()[0].Hot; len(h) != 1 || h[0].Passed != 0 || h[0].Waiting != 0 || h[0].Using != 3 {
 		t.Errorf("%+v", h)
+	}
+	if n := f.Gates()[0].Counts; n.Refused[gate.HotRow] != 1 || n.LaneWaits != 1 || n.LaneTime < 140*time.Millisecond || n.Waits != 0 {
+		t.Errorf("who is told so is in the gate's counters: %+v", n)
+	}
+	if d := f.Digests(10); len(d) == 0 || d[0].LaneWaits != 1 || d[0].Shed != 1 || d[0].Gone != 0 {
+		t.Errorf("and in its digest's: %+v", d)
 	}
 }
 

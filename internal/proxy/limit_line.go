@@ -19,6 +19,34 @@ type limitCounts struct {
 	inside int
 	bucket gate.Bucket
 	line   list.List // of *inLine: who waits, by when they came
+
+	held, refused uint64        // statements that had to wait here; that got an error by it
+	waited        time.Duration // here, by those who wait no more
+}
+
+// heldBacks is who stands in lines of rules, of all of them: they are held against the bounds of
+// a gate's queue.
+type heldBacks struct {
+	mu sync.Mutex
+	gate.Occupancy
+}
+
+// join counts one more, or says why there is no room for it.
+func (h *heldBacks) join(account string, bytes int, s gate.Settings) gate.Refusal {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s = s.WithDefaults()
+	why := h.Refuses(&s, account, bytes)
+	if why == gate.Granted {
+		h.Join(account, bytes)
+	}
+	return why
+}
+
+func (h *heldBacks) part(account string, bytes int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.Part(account, bytes)
 }
 
 // inLine is a statement that is held back.
@@ -133,10 +161,41 @@ func (s *session) passLimits() *wire.Error {
 	if rules == nil || s.waitsForNobody() || len(s.within) > 0 {
 		return nil
 	}
-	if _, rule := s.tryLimits(rules, nil); rule == nil {
+	wait, rule := s.tryLimits(rules, nil)
+	if rule == nil {
 		return nil
 	}
+	account, bytes := s.as.login.User, s.in.len()
+	if why := s.p.held.join(account, bytes, s.p.gateSettings()); why != gate.Granted {
+		s.ruled(0, true, false)
+		return rule.refuses(s.p, reasons[why], 0, wait)
+	}
+	defer s.p.held.part(account, bytes)
 	return s.heldBack(rules)
+}
+
+// refuses is what a client is told whose statement a rule holds back for too long, or has no
+// room for.
+func (l *limit) refuses(p *Proxy, why string, waited, wait time.Duration) *wire.Error {
+	p.count.refuse(RefusedLimit)
+	l.mu.Lock()
+	l.refused++
+	l.mu.Unlock()
+	return wire.NewError(wire.Saturated, "sqlring: held back by a rule of the DBA (%s; until %s: %s); %s; waited %v; this was not run; retry_after_ms=%d",
+		l.Scope, l.Until.UTC().Format(time.RFC3339), l.Why, why, waited.Round(time.Millisecond), retryAfter(wait).Milliseconds())
+}
+
+// ruled takes in what the statement has waited for rules: it counts at the owner, where it was
+// to be run.
+func (s *session) ruled(waited time.Duration, refused, gone bool) {
+	route, ok := s.p.view.Load().OwnerOf(s.unit)
+	if !ok {
+		return
+	}
+	g := s.gateOf(route.Member.ID)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tallies.Ruled(s.digest(), waited, refused, gone)
 }
 
 // heldBack waits in the lines of rules, at most for as long as at a gate.
@@ -144,7 +203,7 @@ func (s *session) heldBack(rules *limits) (told *wire.Error) {
 	if s.working.Load() != nil && !s.mem.inTransaction() {
 		s.idle() // whoever waits is not at work: a unit may move meanwhile
 	}
-	began := s.p.now()
+	began, gone := s.p.now(), false
 	patience := s.admissionLeft(s.p.gateSettings().Longest())
 	w := s.p.newGateWaiter()
 	h := &inLine{since: began, woken: w.given}
@@ -156,23 +215,35 @@ func (s *session) heldBack(rules *limits) (told *wire.Error) {
 			line.wakeLocked()
 			line.mu.Unlock()
 		}
-		s.hasWaited(s.p.now().Sub(began))
+		waited := s.p.now().Sub(began)
+		s.hasWaited(waited)
+		s.ruled(waited, told != nil && !gone, s.departs(gone) == gate.ClientGone)
 		s.p.putGateWaiter(w)
 	}()
-	for rules != nil {
+	var at *limitCounts // that it has waited for last
+	for now := began; rules != nil; {
 		wait, rule := s.tryLimits(rules, h)
 		if rule == nil {
 			return nil
 		}
-		waited := s.p.now().Sub(began)
+		waited := now.Sub(began)
 		if waited >= patience {
-			s.p.count.refuse(RefusedLimit)
-			return wire.NewError(wire.Saturated, "sqlring: held back by a rule of the DBA (%s; until %s: %s); waited %v; this was not run; retry_after_ms=%d",
-				rule.Scope, rule.Until.UTC().Format(time.RFC3339), rule.Why, waited.Round(time.Millisecond), retryAfter(wait).Milliseconds())
+			return rule.refuses(s.p, "it waited for as long as is allowed", waited, wait)
 		}
 		over()
 		over = s.waitsFor("a rule of the DBA: " + rule.Scope)
-		s.awaitGiven(w, min(patience-waited, wait), nil)
+		if at != rule.limitCounts {
+			at = rule.limitCounts
+			at.mu.Lock()
+			at.held++
+			at.mu.Unlock()
+		}
+		gone = s.awaitGiven(w, min(patience-waited, wait), nil)
+		since := now
+		now = s.p.now()
+		at.mu.Lock()
+		at.waited += now.Sub(since)
+		at.mu.Unlock()
 		if ends := s.ends(); ends != nil {
 			return ends
 		}

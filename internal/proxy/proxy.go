@@ -78,6 +78,7 @@ type Proxy struct {
 	waiters     sync.Pool                       // of *linkWaiter
 	gateWaiters sync.Pool                       // of *gateWaiter
 	limited     atomic.Pointer[limits]          // nil: nobody is held back
+	held        heldBacks                       // by those
 	defaults    atomic.Pointer[accountDefaults] // nil: there are none
 	warm        atomic.Bool                     // keys of some statements are looked at, at some gate
 	tables      tables

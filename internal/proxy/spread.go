@@ -129,7 +129,7 @@ func (s *session) readElsewhere() bool {
 	if !ok || s.account.refusedAt(m.ID, s.p.tick.Load()) {
 		return false
 	}
-	if s.takePlace(m, true) != nil {
+	if !s.triesPlace(m) {
 		return false
 	}
 	if err := s.regain(m.ID, true); err != nil {

@@ -3,11 +3,13 @@ package proxy
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
 	"github.com/sqlring/sqlring/pkg/balancer"
+	"github.com/sqlring/sqlring/pkg/gate"
 	"github.com/sqlring/sqlring/pkg/lagguard"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
@@ -157,6 +159,43 @@ func TestReadsComeBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A read for which another member has no place is the owner's, and nobody is refused.
+func TestAReadWithoutAPlaceElsewhereIsNotRefused(t *testing.T) {
+	b := newBusy()
+	s := gate.Settings{Floor: 1, Ceiling: 1, MaxQueue: 1}
+	m2, p := startFake(t, b.answer), &picture{level: lagguard.LevelFresh}
+	f := startFaked(t, Config{Picture: p, WatchInterval: time.Hour, Gates: func() gate.Settings { return s }}, writes)
+	t.Cleanup(b.release)
+	p.members = []balancer.Member{f.fake.member("m1"), m2.member("m2")}
+	view := owned("m1", 1, p.members...)
+	f.world.setView(view)
+	waitFor(t, "the view is taken in", func() bool { return f.view.Load() == view })
+	var all sync.WaitGroup
+	for i := range 2 {
+		c := f.client(t)
+		all.Go(func() { c.query("SELECT hold FROM t") })
+		eventually(t, "one runs, one waits", func() bool { return b.running() == 1 && f.waitingAt("m2") == i })
+	}
+	if n, _ := f.client(t).query("SELECT a FROM t"); n != 0 || !slices.Contains(f.fake.commands(), "SELECT a FROM t") {
+		t.Errorf("it got %d; the owner got %q", n, f.fake.commands())
+	}
+	for _, g := range f.Gates() {
+		if g.Counts.Refused != [gate.Refusals]uint64{} {
+			t.Errorf("%s: %v", g.Member, g.Counts.Refused)
+		}
+	}
+	for _, d := range f.Digests(10) {
+		if d.Shed != 0 {
+			t.Errorf("%+v", d)
+		}
+	}
+	if n := f.Stats().Refused["saturated"]; n != 0 {
+		t.Errorf("%d refused", n)
+	}
+	b.release()
+	all.Wait()
 }
 
 // A link for reads is in read-only mode, and is not used for anything else.

@@ -13,7 +13,8 @@
 // queue allows (sojourn.go, after CoDel and Facebook's controlled delay and adaptive LIFO).
 //
 // Lanes (lane.go) keep those apart who would wait for one another in the member:
-// a key that several transactions want at once is hot, and has two of them at a time.
+// a key that several transactions want at once is hot, and has two of them at a time; the
+// others stand in a line that is ordered and bounded as the queue is.
 //
 // The package reads no clock and takes no lock: [Instant] is an argument, and a caller that
 // has several goroutines guards a Gate with a mutex. It wakes nobody: what [Gate.Next]

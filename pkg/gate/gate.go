@@ -11,15 +11,14 @@ type Gate struct {
 	queues [classes]queue
 	turns  uint64
 
-	waiting, bytes int
-	passing        int            // of those who wait, those who pass a line
-	outdated       Instant        // until when somebody may wait by settings that were
-	accounts       map[string]int // who waits, by account
-	standing       standing
-	patience       patiences
-	state          saturation
-	lanes          lanes
-	counts         Counts
+	line     Occupancy // who waits for a place
+	passing  int       // of those who wait, those who pass a line
+	outdated Instant   // until when somebody may wait by settings that were
+	standing standing
+	patience patiences
+	state    saturation
+	lanes    lanes
+	counts   Counts
 }
 
 // adminPlaces is how many places administration has beside all others.
@@ -28,7 +27,7 @@ const adminPlaces = 2
 // New returns a gate with free places. What is 0 in s is the default.
 func New(s Settings, now Instant) *Gate {
 	s = s.WithDefaults()
-	return &Gate{set: s, lim: newLimiter(s, now), accounts: make(map[string]int)}
+	return &Gate{set: s, lim: newLimiter(s, now)}
 }
 
 // Set changes what the gate was told. A shorter wait, and a switch to shed, hold for those
@@ -58,8 +57,7 @@ func (g *Gate) Overdue(now Instant) *Waiter {
 		g.queues[c].remove(w)
 		g.forget(w, now)
 		w.Result = TooLong
-		g.counts.Refused[TooLong]++
-		g.state.shed++
+		g.refused(w, TooLong)
 		return w
 	}
 	return nil
@@ -69,7 +67,7 @@ func (g *Gate) Overdue(now Instant) *Waiter {
 func (g *Gate) Settings() Settings { return g.set }
 
 // Waiting returns how many wait.
-func (g *Gate) Waiting() int { return g.waiting }
+func (g *Gate) Waiting() int { return g.line.waiting }
 
 // Taken returns how many places are taken, those of administration aside.
 func (g *Gate) Taken() int { return g.taken[Read] + g.taken[Write] + g.taken[Heavy] }
@@ -157,8 +155,7 @@ func (g *Gate) Wait(w *Waiter, now Instant) Refusal {
 	g.tick(now)
 	w.At, w.Result = now, Granted
 	if r := g.refuses(w, now); r != Granted {
-		g.counts.Refused[r]++
-		g.state.shed++
+		g.refused(w, r)
 		return r
 	}
 	w.Until = now.Add(max(0, g.set.Longest()-w.Before))
@@ -166,37 +163,43 @@ func (g *Gate) Wait(w *Waiter, now Instant) Refusal {
 		w.Until = min(w.Until, w.Deadline)
 	}
 	g.queues[w.Class].push(w)
-	g.accounts[w.Account]++
-	if len(g.accounts) > 1 {
+	g.line.Join(w.Account, w.Bytes)
+	if len(g.line.accounts) > 1 {
 		g.lim.rivals = now
 	}
-	g.waiting++
 	if w.Passes {
 		g.passing++
 	}
-	g.bytes += w.Bytes
 	if w.Class != Admin {
 		g.lim.asked = true
 	}
 	g.counts.Waits++
 	g.state.waits++
-	g.standing.arrives(g.waiting, now)
+	g.standing.arrives(g.line.waiting, now)
 	return Granted
 }
 
 // refuses says why w may not wait, or Granted.
 func (g *Gate) refuses(w *Waiter, now Instant) Refusal {
+	full := g.line.Refuses(&g.set, w.Account, w.Bytes)
 	switch {
-	case g.waiting >= g.set.MaxQueue || g.bytes+w.Bytes > g.set.QueueBytes:
-		return FullQueue
-	case w.Since == 0 && g.accounts[w.Account] >= max(1, g.set.MaxQueue-g.set.MaxQueue/4):
-		return FullAccount
+	case full == FullQueue, full == FullAccount && w.Since == 0:
+		return full
 	case g.past(w, now):
 		return PastDeadline
 	case w.Since == 0 && g.set.Mode == Shed && g.patience.exceeded(w.Account, g.Expected(), now):
 		return Impatient
 	}
 	return Granted
+}
+
+// refused takes in that w gets no place. It is told to nobody if w is served elsewhere then.
+func (g *Gate) refused(w *Waiter, why Refusal) {
+	if w.Fallback {
+		return
+	}
+	g.counts.Refused[why]++
+	g.state.shed++
 }
 
 // past reports whether an answer to w would come after its deadline.
@@ -210,7 +213,7 @@ func (g *Gate) Expected() time.Duration {
 	if g.standing.rate <= 0 {
 		return 0
 	}
-	return time.Duration(float64(g.waiting) / g.standing.rate * float64(time.Second))
+	return time.Duration(float64(g.line.waiting) / g.standing.rate * float64(time.Second))
 }
 
 // RetryAfter returns when one who was refused may come again, at the soonest.
@@ -249,29 +252,24 @@ func (g *Gate) Drop(w *Waiter, now Instant, why Departure) bool {
 		w.Result = TooLong
 	}
 	g.patience.stayed(w.Account, w.underWay(now))
-	g.counts.Refused[w.Result]++
-	g.state.shed++
+	g.refused(w, w.Result)
 	return true
 }
 
 // forget does what is done for everybody who does not wait any more.
 func (g *Gate) forget(w *Waiter, now Instant) {
-	g.waiting--
+	g.line.Part(w.Account, w.Bytes)
 	if w.Passes {
 		g.passing--
 	}
-	g.bytes -= w.Bytes
-	if g.accounts[w.Account]--; g.accounts[w.Account] <= 0 {
-		delete(g.accounts, w.Account)
-	}
 	g.counts.waited(w.Waited(now))
-	g.standing.departs(g.waiting)
+	g.standing.departs(g.line.waiting)
 }
 
 // Next returns one who waits and is to be woken: with a place, or with the Result why he
 // has none. It returns nil if nobody is.
 func (g *Gate) Next(now Instant) *Waiter {
-	if g.waiting == 0 {
+	if g.line.waiting == 0 {
 		return nil
 	}
 	g.tick(now)
@@ -287,8 +285,7 @@ func (g *Gate) Next(now Instant) *Waiter {
 		q.remove(w)
 		g.forget(w, now)
 		g.patience.stayed(w.Account, w.underWay(now))
-		g.counts.Refused[w.Result]++
-		g.state.shed++
+		g.refused(w, w.Result)
 		return w
 	}
 	if w.Since == 0 && g.hopeless(w, now) && g.turns%oldestEvery != 0 {

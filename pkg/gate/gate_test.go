@@ -142,6 +142,69 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// One account has at the most three quarters of the bytes, too. Of whom nobody waits yet may have
+// one of any size, and who goes on with an errand is not told so in its midst.
+func TestAnAccountHasItsShareOfTheBytes(t *testing.T) {
+	g := New(Settings{Floor: 1, Ceiling: 1, MaxQueue: 100, QueueBytes: 1000}, at(0))
+	g.Enter(Write, false)
+	come := func(account string, bytes int, since Instant) (*Waiter, Refusal) {
+		w := &Waiter{Request: Request{Class: Write, Account: account, Bytes: bytes, Since: since}}
+		return w, g.Wait(w, at(0))
+	}
+	first, _ := come("a", 400, 0)
+	if _, r := come("a", 350, 0); r != Granted {
+		t.Errorf("750 of 1000: %s", r)
+	}
+	if _, r := come("a", 1, 0); r != FullAccount {
+		t.Errorf("one byte more: %s", r)
+	}
+	if _, r := come("a", 1, at(-1)); r != Granted {
+		t.Errorf("an errand that goes on: %s", r)
+	}
+	if _, r := come("b", 200, 0); r != Granted {
+		t.Errorf("another account's: %s", r)
+	}
+	g.Drop(first, at(1), ClientGone)
+	if _, r := come("a", 399, 0); r != Granted {
+		t.Errorf("one has gone: %s", r)
+	}
+	empty := New(Settings{Floor: 1, Ceiling: 1, QueueBytes: 1000}, at(0))
+	empty.Enter(Write, false)
+	if r := empty.Wait(&Waiter{Request: Request{Class: Write, Account: "a", Bytes: 900}}, at(0)); r != Granted {
+		t.Errorf("a large one, of an account of which nobody waits: %s", r)
+	}
+}
+
+// What is served elsewhere if it gets no place is refused by nobody, whenever it is told.
+func TestWhatIsServedElsewhereIsNotRefused(t *testing.T) {
+	g := New(Settings{Floor: 1, Ceiling: 1, MaxQueue: 3, MaxWait: time.Second}, at(0))
+	g.Enter(Read, false)
+	come := func(deadline Instant) (*Waiter, Refusal) {
+		w := &Waiter{Request: Request{Fallback: true, Deadline: deadline}}
+		return w, g.Wait(w, at(0))
+	}
+	if _, r := come(at(-1)); r != PastDeadline {
+		t.Errorf("at once: %s", r)
+	}
+	dropped, _ := come(0)
+	if !g.Drop(dropped, at(time.Second), TimeOver) || dropped.Result != TooLong {
+		t.Errorf("when it has waited: %+v", dropped)
+	}
+	late, _ := come(at(time.Millisecond))
+	if g.Leave(Read); g.Next(at(2*time.Millisecond)) != late || late.Result != PastDeadline {
+		t.Errorf("when it is its turn: %+v", late)
+	}
+	g.Enter(Read, false)
+	overdue, _ := come(0)
+	g.Set(Settings{Floor: 1, Ceiling: 1, MaxWait: 10 * time.Millisecond}, at(0))
+	if g.Overdue(at(20*time.Millisecond)) != overdue || overdue.Result != TooLong {
+		t.Errorf("when less is allowed: %+v", overdue)
+	}
+	if c := g.State().Counts; c.Refused != [refusals]uint64{} || c.Waits != 3 || g.state.shed != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
 // What usually takes 100 ms is not begun 50 ms before its deadline.
 func TestADeadlineCountsTheStatementItself(t *testing.T) {
 	g := New(fixed(1, Absorb), at(0))
@@ -433,7 +496,7 @@ func TestLawsHoldInAnyOrder(t *testing.T) {
 					}
 					line = append(line, v)
 				} else if len(line) > 0 {
-					g.GiveUp(line[0], true)
+					g.GiveUp(line[0], now, TimeOver)
 					g.Done(line[0], now)
 					line = line[1:]
 				}
@@ -458,8 +521,8 @@ func checkLaws(t *testing.T, g *Gate, s Settings, taken [classes]int, waiting ma
 		t.Fatalf("%s: %d who have a lane wait, %d by its own count", where, laned, g.passing)
 	case g.taken != taken:
 		t.Fatalf("%s: %v places are taken, %v by its own count", where, taken, g.taken)
-	case len(waiting) != g.Waiting() || bytes != g.bytes:
-		t.Fatalf("%s: %d wait with %d bytes, %d with %d by its own count", where, len(waiting), bytes, g.Waiting(), g.bytes)
+	case len(waiting) != g.Waiting() || bytes != g.line.bytes:
+		t.Fatalf("%s: %d wait with %d bytes, %d with %d by its own count", where, len(waiting), bytes, g.Waiting(), g.line.bytes)
 	case len(waiting) > s.MaxQueue || bytes > s.QueueBytes:
 		t.Fatalf("%s: %d wait, with %d bytes", where, len(waiting), bytes)
 	case g.Limit() < 1 || g.Limit() > s.Ceiling:

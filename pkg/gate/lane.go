@@ -12,14 +12,19 @@ type Key uint64
 // Visit is what a transaction has of hot keys. The zero value is nothing. The caller keeps
 // it where it is from Visit to Done.
 type Visit struct {
-	Owner  any // the caller's own
-	At     Instant
-	Inside bool // it has a place already: who waits so keeps others out (see Gate.crowded)
+	Owner    any // the caller's own
+	Account  string
+	Priority Priority
+	Bytes    int // of its command
+	At       Instant
+	Before   time.Duration // for which it has waited elsewhere
+	Inside   bool          // it has a place already: who waits so keeps others out (see Gate.crowded)
+	Passes   bool          // it may have locks already: it waits for a moment, and goes on without the lane then
+	Result   Refusal       // of Gate.Visit
 
-	lane       *lane
-	holds      bool
-	queued     bool
-	prev, next *Visit
+	lane  *lane
+	holds bool
+	wait  Waiter // its place in the lane's line
 }
 
 // Any reports whether there is something that Done has to give back.
@@ -50,11 +55,10 @@ type HotKey struct {
 // lanes has what is known of keys. It looks at statements of warm digests only, so that
 // keys cost nothing while nothing is hot.
 type lanes struct {
-	warm  map[uint64]Instant // digests, and until when they are
-	keys  map[Key]*lane
-	waits uint64
-	// inside is how many of those who wait for a lane have a place.
-	inside int
+	warm   map[uint64]Instant // digests, and until when they are
+	keys   map[Key]*lane
+	line   Occupancy // who waits for any of them
+	inside int       // of those, who has a place
 }
 
 type lane struct {
@@ -62,10 +66,9 @@ type lane struct {
 	name        string
 	using       int // visits, whether they wait or not
 	holders     int
-	waiting     int
 	hot         bool
 	idle        Instant // since when nobody uses it
-	first, last *Visit
+	line        queue   // who waits: as at the gate, but for digests
 	uses, waits uint64
 	passed      uint64
 }
@@ -115,9 +118,11 @@ func (g *Gate) Warm(digest uint64) bool { _, ok := g.lanes.warm[digest]; return 
 func (g *Gate) AnyWarm() bool { return len(g.lanes.warm) > 0 }
 
 // Visit takes in that a transaction wants a row, and reports whether it has to wait for its
-// lane. A transaction has one lane at the most: one that holds a lane and wants another
+// lane. If it would have to, and there is no room in the lines by the bounds that hold for the
+// gate's queue, v.Result says why, and it has nothing then; but one that passes goes on. A transaction has one lane at the most: one that holds a lane and wants another
 // row goes on without, so that two of them can not wait for each other here.
 func (g *Gate) Visit(v *Visit, key Key, now Instant) (waits bool) {
+	v.Result = Granted
 	if v.lane != nil {
 		switch {
 		case v.lane.key == key:
@@ -150,9 +155,21 @@ func (g *Gate) Visit(v *Visit, key Key, now Instant) (waits bool) {
 		return false
 	}
 	l.waits++
-	g.lanes.waits++
-	g.lanes.push(l, v)
-	return true
+	full := g.lanes.line.Refuses(&g.set, v.Account, v.Bytes)
+	switch {
+	case full == Granted:
+		g.counts.LaneWaits++
+		g.lanes.push(l, v)
+		return true
+	case v.Passes:
+		l.passed++
+	default:
+		g.counts.Refused[full]++
+		g.state.shed++
+		g.Done(v, now)
+		v.Result = full
+	}
+	return false
 }
 
 // of returns the lane of a key, nil if there is no room for another one.
@@ -185,8 +202,8 @@ func (g *Gate) Done(v *Visit, now Instant) (next *Visit) {
 	if l == nil {
 		return nil
 	}
-	if v.queued {
-		g.lanes.remove(v)
+	if v.wait.queued {
+		g.unline(v, now)
 	}
 	held := v.holds
 	v.lane, v.holds = nil, false
@@ -197,82 +214,86 @@ func (g *Gate) Done(v *Visit, now Instant) (next *Visit) {
 		return nil
 	}
 	l.holders--
-	return g.lanes.advance(l, g.set.HotWidth)
+	return g.advance(l, now)
 }
 
-// GiveUp has a transaction wait no more: it goes on without the lane, or it ends. It reports
-// false if it has the lane by now.
-func (g *Gate) GiveUp(v *Visit, goesOn bool) bool {
-	if !v.queued {
+// GiveUp has a transaction wait no more. It goes on without the lane, if it passes; else its
+// statement has got no place, and why is why. It reports false if it has the lane by now.
+func (g *Gate) GiveUp(v *Visit, now Instant, why Departure) bool {
+	if !v.wait.queued {
 		return false
 	}
-	g.lanes.remove(v)
-	if goesOn {
+	g.unline(v, now)
+	waited := now.Sub(v.At) + v.Before
+	switch {
+	case why == Elsewhere:
+	case why == ClientGone:
+		g.counts.Gone++
+		g.patience.left(v.Account, waited, now)
+	case v.Passes:
 		v.lane.passed++
+	default:
+		g.patience.stayed(v.Account, waited)
+		g.counts.Refused[HotRow]++
+		g.state.shed++
 	}
 	return true
 }
 
+// unline takes v out of its line, wherever it stands.
+func (g *Gate) unline(v *Visit, now Instant) {
+	v.lane.line.remove(&v.wait)
+	g.waitedInLine(v, now)
+}
+
+// waitedInLine does what is done for everybody who stands in no line any more.
+func (g *Gate) waitedInLine(v *Visit, now Instant) {
+	g.lanes.line.Part(v.Account, v.Bytes)
+	if v.Inside {
+		g.lanes.inside--
+	}
+	g.counts.LaneTime += now.Sub(v.At)
+}
+
 // NextLane returns somebody who waits for a lane without need: hot keys have no lanes any
 // more, or wider ones.
-func (g *Gate) NextLane() *Visit {
+func (g *Gate) NextLane(now Instant) *Visit {
 	for _, l := range g.lanes.keys {
-		if l.waiting == 0 {
+		if l.line.count == 0 {
 			continue
 		}
 		if g.set.Hot != HotOn {
-			v := l.first
-			g.lanes.remove(v)
+			v := l.line.head().Owner.(*Visit)
+			g.unline(v, now)
 			return v
 		}
-		if v := g.lanes.advance(l, g.set.HotWidth); v != nil {
+		if v := g.advance(l, now); v != nil {
 			return v
 		}
 	}
 	return nil
 }
 
-func (ls *lanes) advance(l *lane, width int) *Visit {
-	if l.first == nil || l.holders >= width {
+// advance gives the lane to who is next, if it is free.
+func (g *Gate) advance(l *lane, now Instant) *Visit {
+	if l.line.count == 0 || l.holders >= g.set.HotWidth {
 		return nil
 	}
-	v := l.first
-	ls.remove(v)
+	w := l.line.head()
+	v := w.Owner.(*Visit)
+	l.line.served(w)
+	g.waitedInLine(v, now)
 	l.holders++
 	v.holds = true
 	return v
 }
 
 func (ls *lanes) push(l *lane, v *Visit) {
-	v.prev, v.next, v.queued = l.last, nil, true
-	if l.last == nil {
-		l.first = v
-	} else {
-		l.last.next = v
-	}
-	l.last = v
-	l.waiting++
+	v.wait = Waiter{Request: Request{Priority: v.Priority, Account: v.Account}, Owner: v}
+	l.line.push(&v.wait)
+	ls.line.Join(v.Account, v.Bytes)
 	if v.Inside {
 		ls.inside++
-	}
-}
-
-func (ls *lanes) remove(v *Visit) {
-	l := v.lane
-	if v.prev == nil {
-		l.first = v.next
-	} else {
-		v.prev.next = v.next
-	}
-	if v.next == nil {
-		l.last = v.prev
-	} else {
-		v.next.prev = v.prev
-	}
-	v.prev, v.next, v.queued = nil, nil, false
-	l.waiting--
-	if v.Inside {
-		ls.inside--
 	}
 }
 
@@ -296,7 +317,7 @@ func (g *Gate) HotKeys() []HotKey {
 	for _, l := range g.lanes.keys {
 		if l.hot {
 			hot = append(hot, HotKey{
-				Key: l.key, Name: l.name, Laned: g.set.Hot == HotOn, Using: l.using, Waiting: l.waiting, Uses: l.uses, Waits: l.waits, Passed: l.passed,
+				Key: l.key, Name: l.name, Laned: g.set.Hot == HotOn, Using: l.using, Waiting: l.line.count, Uses: l.uses, Waits: l.waits, Passed: l.passed,
 			})
 		}
 	}

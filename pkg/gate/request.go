@@ -102,6 +102,7 @@ type Request struct {
 	Bytes    int           // of its command
 	Deadline Instant       // it is of no use to be begun after this; 0: none
 	Before   time.Duration // for which it has waited elsewhere: it may wait for so much less here
+	Fallback bool          // it is served elsewhere if it gets no place here: then it is not refused
 	Since    Instant       // of an errand that goes on: when its first statement began to wait; 0: it is the first
 }
 
@@ -112,10 +113,11 @@ type Refusal uint8
 const (
 	Granted      Refusal = iota // none: it has a place
 	FullQueue                   // MaxQueue wait, or QueueBytes are waiting
-	FullAccount                 // three quarters of the queue are the account's
+	FullAccount                 // three quarters of the queue, or of its bytes, are the account's
 	TooLong                     // it has waited for as long as the mode allows
 	PastDeadline                // its own deadline would be over before it has an answer
 	Impatient                   // its account's clients have always left before it would be its turn
+	HotRow                      // it has waited for a hot row for as long as the mode allows
 	refusals
 )
 
@@ -137,6 +139,8 @@ func (r Refusal) String() string {
 		return "deadline"
 	case Impatient:
 		return "client_timeout"
+	case HotRow:
+		return "hot_row"
 	}
 	return "unknown"
 }
@@ -164,5 +168,5 @@ func (w *Waiter) underWay(now Instant) time.Duration {
 	if w.Since != 0 {
 		return now.Sub(w.Since)
 	}
-	return w.Waited(now)
+	return w.Waited(now) + w.Before
 }

@@ -61,7 +61,7 @@ type Settings struct {
 	MaxWait    time.Duration `json:"max_wait,omitempty"`    // in absorb: nobody waits for longer
 	ShedWait   time.Duration `json:"shed_wait,omitempty"`   // in shed: the same; a tenth of it while the queue does not get empty
 	MaxQueue   int           `json:"max_queue,omitempty"`   // who may wait at once, of all classes; an account has three quarters of it
-	QueueBytes int           `json:"queue_bytes,omitempty"` // of the commands of those who wait
+	QueueBytes int           `json:"queue_bytes,omitempty"` // of the commands of those who wait; the same
 	// HeavyAfter is from which usual time at the member on a digest is heavy: at most a
 	// quarter of the places are for those while others wait.
 	HeavyAfter time.Duration `json:"heavy_after,omitempty"`

@@ -7,13 +7,14 @@ type Counts struct {
 	Granted    [classes]uint64  // places taken, by class
 	Refused    [refusals]uint64 // by why; none of Granted
 	Waits      uint64           // statements that waited
-	Gone       uint64           // of them, those whose client went away
+	Gone       uint64           // of them, and of those that waited for a lane, those whose client went away
 	WaitTime   time.Duration    // in all
 	Waited     [len(waitBounds) + 1]uint64
 	Samples    uint64        // statements whose time at the member was measured
 	ServerTime time.Duration // of these, in all
 	Saturated  uint64        // how often it became saturated
 	LaneWaits  uint64        // statements that waited for a lane
+	LaneTime   time.Duration // in all, of those who wait no more
 }
 
 var waitBounds = [...]time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second, 10 * time.Second}
@@ -35,37 +36,39 @@ func (c *Counts) waited(d time.Duration) {
 
 // State is a gate as it is at the moment.
 type State struct {
-	Settings  Settings
-	Limit     int
-	Taken     [classes]int
-	Waiting   [classes]int
-	Bytes     int     // of those who wait
-	Inflation float64 // what statements take ÷ what is usual
-	Braked    bool    // the member's own word, or the lag of others, holds it down
-	Writes    int     // of the limit, how many are for writes: fewer while others lag
-	Saturated bool
-	Expected  time.Duration // how long one who comes now would wait
-	Counts    Counts
-	Episode   Episode
+	Settings Settings
+	Limit    int
+	Taken    [classes]int
+	Waiting  [classes]int
+	Bytes    int // of those who wait
+	// LaneWaiting is how many wait for lanes; none of them is one of Waiting.
+	LaneWaiting int
+	Inflation   float64 // what statements take ÷ what is usual
+	Braked      bool    // the member's own word, or the lag of others, holds it down
+	Writes      int     // of the limit, how many are for writes: fewer while others lag
+	Saturated   bool
+	Expected    time.Duration // how long one who comes now would wait
+	Counts      Counts
+	Episode     Episode
 }
 
 // Episode is a time for which the gate was saturated: the one that lasts, or the last one.
 // Its counts are those of that time.
 type Episode struct {
-	Began, Ended Instant // Began 0: there was none; Ended 0: it lasts
-	Waits, Gone  uint64
-	WaitTime     time.Duration
+	Began, Ended Instant       // Began 0: there was none; Ended 0: it lasts
+	Waits, Gone  uint64        // for places and for lanes
+	WaitTime     time.Duration // the same
 	Refused      [refusals]uint64
 }
 
 // State returns the gate as it is.
 func (g *Gate) State() State {
 	s := State{
-		Settings: g.set, Limit: g.lim.places(), Taken: g.taken, Bytes: g.bytes, Inflation: g.lim.inflation,
+		Settings: g.set, Limit: g.lim.places(), Taken: g.taken, Bytes: g.line.bytes, LaneWaiting: g.lanes.line.waiting, Inflation: g.lim.inflation,
 		Braked: g.lim.brake.writes > 0 || g.lim.brake.at < g.lim.ceilng, Saturated: g.state.saturated, Expected: g.Expected(), Counts: g.counts,
 	}
 	s.Writes = g.lim.writes()
-	s.Counts.LaneWaits, s.Episode = g.lanes.waits, g.episode()
+	s.Episode = g.episode()
 	for c := range classes {
 		s.Waiting[c] = g.queues[c].count
 	}
@@ -78,14 +81,14 @@ type Change uint8
 // The changes.
 const (
 	Unchanged Change = iota
-	Entered          // for a second somebody has always had to wait
+	Entered          // for a second somebody has always had to wait, for a place or a lane
 	Left             // for five seconds nobody has
 )
 
 // saturation is whether the gate has too little for those who come.
 type saturation struct {
 	saturated   bool
-	waits, shed uint64 // since the last look
+	waits, shed uint64 // since the last look; waits: for places, since at a row that is popular now and then somebody waits for a moment
 	busy, quiet time.Duration
 	looked      Instant
 	atMember    int
@@ -100,7 +103,8 @@ func (g *Gate) episode() Episode {
 		return e
 	}
 	was, now := &g.state.before, &g.counts
-	e.Waits, e.Gone, e.WaitTime = now.Waits-was.Waits, now.Gone-was.Gone, now.WaitTime-was.WaitTime
+	e.Waits, e.Gone = now.Waits-was.Waits+now.LaneWaits-was.LaneWaits, now.Gone-was.Gone
+	e.WaitTime = now.WaitTime - was.WaitTime + now.LaneTime - was.LaneTime
 	for r := range e.Refused {
 		e.Refused[r] = now.Refused[r] - was.Refused[r]
 	}
@@ -132,7 +136,7 @@ func (g *Gate) Tick(now Instant, atMember int) Change {
 		lasted = 0
 	}
 	s.looked = now
-	if s.waits+s.shed > 0 || g.waiting > 0 {
+	if s.waits+s.shed > 0 || g.line.waiting+g.lanes.line.waiting > 0 {
 		s.busy, s.quiet = s.busy+lasted, 0
 	} else {
 		s.busy, s.quiet = 0, s.quiet+lasted

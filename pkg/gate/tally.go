@@ -17,13 +17,15 @@ type Tally struct {
 	WaitTime   time.Duration
 	LaneWaits  uint64 // those that waited for a row
 	LaneTime   time.Duration
-	Longest    time.Duration // the longest of both kinds of waiting
+	RuleWaits  uint64 // those that a rule of the DBA held back
+	RuleTime   time.Duration
+	Longest    time.Duration // the longest of all kinds of waiting
 	Shed       uint64        // those that got an error instead
 	Gone       uint64        // those whose client went while they waited
 }
 
 // QueueTime is how long the statements waited before they were sent to the member.
-func (t *Tally) QueueTime() time.Duration { return t.WaitTime + t.LaneTime }
+func (t *Tally) QueueTime() time.Duration { return t.WaitTime + t.LaneTime + t.RuleTime }
 
 // whole is by what tallies are kept: who has cost most.
 func (t *Tally) whole() time.Duration { return t.QueueTime() + t.ServerTime }
@@ -59,7 +61,7 @@ func (t *Tallies) of(digest uint64) *Tally {
 	return free
 }
 
-func (t *Tally) used() bool { return t.Statements+t.Waits+t.LaneWaits+t.Shed > 0 }
+func (t *Tally) used() bool { return t.Statements+t.Waits+t.LaneWaits+t.RuleWaits+t.Shed > 0 }
 
 // Took takes in that a statement was at the member for so long, and stands for as many as
 // it says, itself included.
@@ -72,29 +74,39 @@ func (t *Tallies) Took(digest uint64, took time.Duration, standsFor uint32) {
 // Refused takes in that a statement got an error at once.
 func (t *Tallies) Refused(digest uint64) { t.of(digest).Shed++ }
 
-// Waited takes in that a statement has waited for a place, and with what result; gone says
-// that its client went meanwhile.
-func (t *Tallies) Waited(digest uint64, waited time.Duration, result Refusal, gone bool) {
+// Waited takes in that a statement has waited for a place; refused says that it got an error
+// then, gone that its client went meanwhile.
+func (t *Tallies) Waited(digest uint64, waited time.Duration, refused, gone bool) {
 	e := t.of(digest)
 	e.Waits++
 	e.WaitTime += waited
-	e.Longest = max(e.Longest, waited)
-	switch {
-	case gone:
-		e.Gone++
-	case result != Granted:
-		e.Shed++
-	}
+	e.ended(waited, refused, gone)
 }
 
-// Laned takes in that a statement has waited for a row.
-func (t *Tallies) Laned(digest uint64, waited time.Duration, shed bool) {
+// Laned takes in that a statement has waited for a row; the rest is as in Waited.
+func (t *Tallies) Laned(digest uint64, waited time.Duration, refused, gone bool) {
 	e := t.of(digest)
 	e.LaneWaits++
 	e.LaneTime += waited
-	e.Longest = max(e.Longest, waited)
-	if shed {
-		e.Shed++
+	e.ended(waited, refused, gone)
+}
+
+// Ruled takes in that a statement was held back by rules; the rest is as in Waited.
+func (t *Tallies) Ruled(digest uint64, waited time.Duration, refused, gone bool) {
+	e := t.of(digest)
+	e.RuleWaits++
+	e.RuleTime += waited
+	e.ended(waited, refused, gone)
+}
+
+// ended takes in how a wait has ended.
+func (t *Tally) ended(waited time.Duration, refused, gone bool) {
+	t.Longest = max(t.Longest, waited)
+	switch {
+	case gone:
+		t.Gone++
+	case refused:
+		t.Shed++
 	}
 }
 
@@ -121,9 +133,9 @@ type Crowd struct {
 
 // Crowds returns at most n accounts of which statements wait, those first that have most.
 func (g *Gate) Crowds(n int) []Crowd {
-	list := make([]Crowd, 0, len(g.accounts))
-	for account, waiting := range g.accounts {
-		list = append(list, Crowd{account, waiting})
+	list := make([]Crowd, 0, len(g.line.accounts))
+	for account, of := range g.line.accounts {
+		list = append(list, Crowd{account, of.waiting})
 	}
 	slices.SortFunc(list, func(a, b Crowd) int {
 		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(a.Account, b.Account))

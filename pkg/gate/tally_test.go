@@ -9,11 +9,11 @@ func TestQueueTimeIsApartFromServerTime(t *testing.T) {
 	var all Tallies
 	all.Took(7, 2*time.Millisecond, 8)
 	all.Took(7, 4*time.Millisecond, 1)
-	all.Waited(7, 30*time.Millisecond, Granted, false)
-	all.Waited(7, 50*time.Millisecond, TooLong, false)
-	all.Waited(7, 10*time.Millisecond, Granted, true)
-	all.Laned(7, 90*time.Millisecond, false)
-	all.Laned(7, time.Millisecond, true)
+	all.Waited(7, 30*time.Millisecond, false, false)
+	all.Waited(7, 50*time.Millisecond, true, false)
+	all.Waited(7, 10*time.Millisecond, false, true)
+	all.Laned(7, 90*time.Millisecond, false, false)
+	all.Laned(7, time.Millisecond, true, false)
 	all.Took(9, time.Second, 1)
 	want := Tally{
 		Digest: 7, Statements: 9, ServerTime: 20 * time.Millisecond, Waits: 3, WaitTime: 90 * time.Millisecond,
@@ -54,7 +54,7 @@ func TestATallyCostsNoMemory(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		all.Took(1, time.Millisecond, 8)
 		all.Took(77, time.Millisecond, 8)
-		all.Waited(77, time.Millisecond, Granted, false)
+		all.Waited(77, time.Millisecond, false, false)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
