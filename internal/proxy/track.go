@@ -64,6 +64,10 @@ type memory struct {
 	scratch []byte
 }
 
+// transactionInfo is the one variable of tracking that the proxy does not set for itself: it
+// is carried over as others are, and what it has the member report is passed on.
+const transactionInfo = "session_track_transaction_info"
+
 // subscription is which changes the client has asked to be told of. What the
 // proxy has switched on beyond that is taken out of the client's packets.
 type subscription struct {
@@ -156,7 +160,7 @@ func (m *memory) learnVariable(c wire.Change) bool {
 		m.violated = m.violated || string(c.Value) != strconv.Itoa(m.layout.Stride)
 	case string(c.Name) == "auto_increment_offset":
 		m.violated = m.violated || string(c.Value) != strconv.Itoa(m.layout.Offset)
-	case bytes.HasPrefix(c.Name, []byte("session_track_")):
+	case bytes.HasPrefix(c.Name, []byte("session_track_")) && string(c.Name) != transactionInfo:
 		m.wants.set(string(c.Name), string(c.Value))
 	default:
 		if m.variables == nil {
