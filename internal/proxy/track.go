@@ -15,10 +15,12 @@ import (
 // what another connection would have to be given to go on in its place.
 type memory struct {
 	status    wire.Status
-	wrote     bool // lastGTID is of the statement under way
-	charset   bool // the last changes had the connection's character set among them
-	collated  bool // and its collation
-	empty     bool // the open transaction has only begun: begun.go
+	wrote     bool  // lastGTID is of the statement under way
+	charset   bool  // the last changes had the connection's character set among them
+	collated  bool  // and its collation
+	empty     bool  // the open transaction has only begun: begun.go
+	temporary uint8 // temporary tables that it may have: pins.go
+	handlers  uint8 // and HANDLERs
 	schema    string
 	variables map[string]string // changed since the session began
 	option    string            // what COM_SET_OPTION said last; "": nothing
@@ -137,7 +139,7 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement, plan *balancer
 			kept = append(kept, change.Raw...)
 		}
 	}
-	if unnamed && !m.shown && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
+	if unnamed && !m.shown && !plan.Explains() && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
 		m.stickTo(balancer.StickState)
 		m.vague = m.vague || !setsVariables(plan)
 		m.unnamed = m.unnamed || m.pins == 0
