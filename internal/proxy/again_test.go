@@ -136,6 +136,7 @@ func TestUnreachable(t *testing.T) {
 		{memberError("m1", &wire.Error{Number: 1040}), false},
 		{memberError("m1", wire.ErrMalformed), false},
 		{memberError("m1", errSlot), false},
+		{memberError("m1", errTracking), false},
 		{errors.New("connection reset"), true},
 	} {
 		if got := unreachable(tt.err); got != tt.want {

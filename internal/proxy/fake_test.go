@@ -25,6 +25,7 @@ type fake struct {
 	mu      sync.Mutex
 	layout  autoinc.Layout // that sessions begin with
 	ignores bool           // SET of the slot has no effect
+	tracked [3]string      // what sessions say of their tracking when it was switched on
 	refuses bool           // nobody is let in
 	logins  int
 	conns   []*fakeConn
@@ -63,7 +64,7 @@ func startFake(t testing.TB, answer func(*fakeConn, []byte)) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{t: t, listener: l, answer: answer, layout: autoinc.Layout{Offset: 3, Stride: 16}}
+	f := &fake{t: t, listener: l, answer: answer, layout: autoinc.Layout{Offset: 3, Stride: 16}, tracked: [3]string{"*", "1", "1"}}
 	f.done.Go(f.run)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -102,6 +103,13 @@ func (f *fake) cut() {
 		_ = c.Close()
 	}
 	f.conns = nil
+}
+
+// tracks says what sessions that were told to report all changes say that they report.
+func (f *fake) tracks(variables, schema, state string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tracked = [3]string{variables, schema, state}
 }
 
 // begins says what slot new sessions have, and whether they keep it whatever is
@@ -167,7 +175,13 @@ func (c *fakeConn) handle(command []byte) {
 	text := string(command[1:])
 	switch {
 	case text == readBack:
-		c.rows(7, row(itoa(c.layout.Offset), itoa(c.layout.Stride), "autocommit,time_zone", "1", "0", "", "utf8mb4"))
+		c.rows(8, row(itoa(c.layout.Offset), itoa(c.layout.Stride), "autocommit,time_zone", "1", "0", "", "utf8mb4", "OFF"))
+		return
+	case text == readTracked:
+		c.fake.mu.Lock()
+		tracked := c.fake.tracked
+		c.fake.mu.Unlock()
+		c.rows(3, row(tracked[:]...))
 		return
 	case wire.Command(command[0]).Shape() == wire.ShapeNone:
 		return

@@ -82,7 +82,7 @@ func (p *Proxy) gateSettings() gate.Settings {
 // that runs a statement.
 func (s *session) waitsForNobody() bool {
 	const holds = 1<<balancer.EffectTableLocks | 1<<balancer.EffectGlobalReadLock | 1<<balancer.EffectBackupLock | 1<<balancer.EffectUserLock |
-		1<<balancer.EffectServiceLock | 1<<balancer.EffectXA | 1<<balancer.EffectHandler
+		1<<balancer.EffectServiceLock | 1<<balancer.EffectXA | 1<<balancer.EffectHandler | 1<<balancer.EffectBackupStage
 	if !carriesSQL(s.code) || s.mem.inTransaction() || s.mem.pins&holds != 0 {
 		return true
 	}

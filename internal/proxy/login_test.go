@@ -305,3 +305,22 @@ func TestSlotIsVerified(t *testing.T) {
 		})
 	}
 }
+
+// A session does not start at a member that says that it reports less than it was told to.
+func TestTrackingIsVerified(t *testing.T) {
+	f := startFaked(t, Config{}, nil)
+	for _, says := range [][3]string{{"autocommit", "1", "1"}, {"*", "0", "1"}, {"*", "1", "0"}} {
+		f.fake.tracks(says[0], says[1], says[2])
+		err := dialRaw(t, f.Addr()).login("app", appPassword, rawCaps)
+		var e *wire.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Message, "although it was set to") {
+			t.Errorf("%q: %v", says, err)
+		}
+	}
+	f.fake.tracks("*", "1", "1")
+	c := f.client(t)
+	f.fake.tracks("*", "1", "0") // at the reset
+	if payload, err := c.do(wire.ComResetConnection, ""); err == nil && payload[0] == 0 {
+		t.Error("a session goes on at a member that does not report what it changes")
+	}
+}

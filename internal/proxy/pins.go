@@ -19,13 +19,13 @@ const pinning = 1<<balancer.EffectUnknown | 1<<balancer.EffectXA | 1<<balancer.E
 	1<<balancer.EffectTableLocks | 1<<balancer.EffectGlobalReadLock | 1<<balancer.EffectBackupLock | 1<<balancer.EffectUserLock |
 	1<<balancer.EffectServiceLock | 1<<balancer.EffectHandler | 1<<balancer.EffectRoutine | 1<<balancer.EffectRole |
 	1<<balancer.EffectResourceGroup | 1<<balancer.EffectProfiling | 1<<balancer.EffectOptimizerTrace | 1<<balancer.EffectSequence |
-	1<<balancer.EffectSessionUser | 1<<balancer.EffectTruncated | 1<<balancer.EffectUnreported
+	1<<balancer.EffectSessionUser | 1<<balancer.EffectTruncated | 1<<balancer.EffectUnreported | 1<<balancer.EffectBackupStage
 
 // stuck are those of them without which the session can not go on if its link is lost.
 // What is not known counts if its first word is not known either: most of the others
 // are statements that the server will not understand.
 const stuck = 1<<balancer.EffectXA | 1<<balancer.EffectTextPrepare | 1<<balancer.EffectTableLocks |
-	1<<balancer.EffectGlobalReadLock | 1<<balancer.EffectBackupLock | 1<<balancer.EffectUserLock | 1<<balancer.EffectServiceLock |
+	1<<balancer.EffectGlobalReadLock | 1<<balancer.EffectBackupLock | 1<<balancer.EffectBackupStage | 1<<balancer.EffectUserLock | 1<<balancer.EffectServiceLock |
 	1<<balancer.EffectHandler | 1<<balancer.EffectRole | 1<<balancer.EffectResourceGroup | 1<<balancer.EffectSessionUser | 1<<balancer.EffectUnreported |
 	1<<balancer.EffectRoutine // which may take a user lock, or set @@name at MariaDB: no server reports that
 
@@ -58,6 +58,13 @@ func (m *memory) applies(s balancer.Statement, plan *balancer.Plan, whole bool) 
 	if unknown || len(plan.Statements) == 1 && plan.Statements[0].Verb == balancer.VerbCall {
 		m.stickTo(balancer.StickUnknown)
 	}
+	begins, ends := plan.Undoing()
+	if uncounted := plan.Effects &^ (begins | ends); uncounted.Has(balancer.EffectTemporaryTable) {
+		m.temporary = uncountable
+	}
+	if len(plan.Statements) > 1 && plan.Effects.Has(balancer.EffectHandler) {
+		m.handlers = uncountable
+	}
 	if plan.Unlocks() {
 		m.pins &^= 1<<balancer.EffectTableLocks | 1<<balancer.EffectGlobalReadLock
 	}
@@ -77,6 +84,7 @@ func (m *memory) ended(ok *wire.OK, inTransaction bool, plan *balancer.Plan) {
 			m.pins &^= 1 << balancer.EffectPseudoVariable
 		}
 	}
+	m.undo(plan)
 	tables := plan != nil && len(plan.Statements) == 1 && len(plan.Statements[0].Tables) > 0
 	m.asks = ok.Warnings > 0 || m.asks && !tables
 	m.hasWarnings = m.hasWarnings || tables || ok.Warnings > 0
@@ -86,6 +94,50 @@ func (m *memory) ended(ok *wire.OK, inTransaction bool, plan *balancer.Plan) {
 	if ok.Result {
 		m.rowCount, m.hasFound = -1, m.hasFound || tables
 	}
+}
+
+// uncountable says that it is not known how many there are of something in the session.
+const uncountable = 255
+
+// undo counts what the statement that has succeeded has begun, or ended, and lets go what
+// that was the last of. There may be fewer than are counted (a HANDLER ends with its table),
+// and not more.
+func (m *memory) undo(plan *balancer.Plan) {
+	begins, ends := plan.Undoing()
+	switch {
+	case begins.Has(balancer.EffectHandler):
+		m.handlers = oneMore(m.handlers)
+	case begins.Has(balancer.EffectTemporaryTable):
+		m.temporary = oneMore(m.temporary)
+	case ends.Has(balancer.EffectHandler):
+		if m.handlers = less(m.handlers, 1); m.handlers == 0 {
+			m.pins &^= 1 << balancer.EffectHandler
+		}
+	case ends.Has(balancer.EffectTemporaryTable):
+		if f := &plan.Statements[0]; !f.Perhaps {
+			m.temporary = less(m.temporary, len(f.Tables))
+		}
+		if m.temporary == 0 {
+			m.pins &^= 1 << balancer.EffectTemporaryTable
+		}
+	case ends.Has(balancer.EffectUserLock) && plan.Statements[0].Verb == balancer.VerbRead && m.variables["sql_select_limit"] != "": // it may have called nothing
+	default:
+		m.pins &^= ends & (1<<balancer.EffectUserLock | 1<<balancer.EffectBackupLock | 1<<balancer.EffectBackupStage)
+	}
+}
+
+func oneMore(n uint8) uint8 {
+	if n == uncountable {
+		return n
+	}
+	return n + 1
+}
+
+func less(n uint8, ended int) uint8 {
+	if n == uncountable {
+		return n
+	}
+	return uint8(max(0, int(n)-ended))
 }
 
 // parseError is what a server answers to a text that it can not parse.
@@ -146,7 +198,10 @@ func (s *session) countUnnamed() {
 
 // left says that the session has another link than before, which knows nothing of what
 // its statements have left.
-func (m *memory) left() { m.hasLast, m.hasFound, m.hasWarnings, m.shown = false, false, false, false }
+func (m *memory) left() {
+	m.hasLast, m.hasFound, m.hasWarnings, m.shown = false, false, false, false
+	m.temporary, m.handlers = 0, 0
+}
 
 // sticks says why the session can not go on if its link is lost.
 func (m *memory) sticks() balancer.Stick {
@@ -155,6 +210,8 @@ func (m *memory) sticks() balancer.Stick {
 		return m.stick
 	case m.once != balancer.StickNone:
 		return m.once
+	case m.temporary != 0:
+		return balancer.StickState
 	case m.pins.Has(balancer.EffectUserLock):
 		return balancer.StickUserLock
 	case m.pins.HasAny(stuck), m.pseudo != 0:

@@ -187,7 +187,7 @@ func unreachable(err error) bool {
 		shutdown, _ := wire.ShutdownInProgress.Code()
 		return refused.Number == shutdown
 	}
-	for _, ours := range []error{wire.ErrMalformed, wire.ErrTooLarge, wire.ErrSequence, errSlot, errMemberTLS} {
+	for _, ours := range []error{wire.ErrMalformed, wire.ErrTooLarge, wire.ErrSequence, errSlot, errTracking, errMemberTLS} {
 		if errors.Is(err, ours) {
 			return false
 		}

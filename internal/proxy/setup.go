@@ -24,13 +24,17 @@ const setupBudget = 64 << 10
 // is noticed that no scan of SQL can see.
 const (
 	readBack = "SELECT @@auto_increment_offset, @@auto_increment_increment, @@session_track_system_variables, " +
-		"@@session_track_schema, @@session_track_state_change, @@sql_mode, @@character_set_client"
+		"@@session_track_schema, @@session_track_state_change, @@sql_mode, @@character_set_client, @@session_track_transaction_info"
 	track = "SET SESSION session_track_system_variables='*', session_track_schema=1, session_track_state_change=1"
+
+	readTracked = "SELECT @@session_track_system_variables, @@session_track_schema, @@session_track_state_change"
 
 	// The token of the member's process, times a hundred: a number in the server's
 	// memory that a restart wipes.
 	readBoot = "SELECT @@global.sqlring_boot.key_cache_age_threshold"
 	bootUnit = 100
+
+	readTrackedMySQL = readTracked + ", @@session_track_gtids"
 
 	readBackMySQL = readBack + ", @@session_track_gtids, @@character_set_results, @@collation_connection"
 	trackMySQL    = track + ", session_track_gtids='OWN_GTID'"
@@ -41,11 +45,7 @@ const (
 // the payload of the OK packet to that. A link whose password has to be changed
 // first stays as it is, and is confined. [link.adopt] makes it one client's.
 func (l *link) setup(reset bool) (ok []byte, err error) {
-	read, set := readBack, track
-	if l.version.Flavour == topology.FlavourMySQL {
-		read, set = readBackMySQL, trackMySQL
-	}
-	commands := [][]byte{wire.Query(read), wire.Query(set)}
+	commands := l.tracking()
 	if l.route.Member.Boot != 0 {
 		commands = append(commands, wire.Query(readBoot))
 	}
@@ -67,8 +67,8 @@ func (l *link) setup(reset bool) (ok []byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the session's slot: %w", err)
 	}
-	if _, _, err := l.own.Result(l.caps, setupBudget); err != nil {
-		return nil, fmt.Errorf("track the session: %w", err)
+	if err := l.checkTracking(); err != nil {
+		return nil, err
 	}
 	if err := l.checkBoot(); err != nil {
 		return nil, err
@@ -89,9 +89,39 @@ func (l *link) setup(reset bool) (ok []byte, err error) {
 	return ok, l.setLayout(want)
 }
 
+// tracking returns the commands that read the session's values, switch its tracking on, and
+// read that back.
+func (l *link) tracking() [][]byte {
+	if l.version.Flavour == topology.FlavourMySQL {
+		return [][]byte{wire.Query(readBackMySQL), wire.Query(trackMySQL), wire.Query(readTrackedMySQL)}
+	}
+	return [][]byte{wire.Query(readBack), wire.Query(track), wire.Query(readTracked)}
+}
+
+// checkTracking reads the answers to all but the first of [link.tracking]. A link of which
+// not every change is reported is no link: its state would be given to others.
+func (l *link) checkTracking() error {
+	if _, _, err := l.own.Result(l.caps, setupBudget); err != nil {
+		return fmt.Errorf("track the session: %w", err)
+	}
+	row, _, err := l.own.Result(l.caps, setupBudget)
+	if err != nil {
+		return fmt.Errorf("read the session's tracking back: %w", err)
+	}
+	want := []string{"*", "1", "1"}
+	if l.version.Flavour == topology.FlavourMySQL {
+		want = append(want, "OWN_GTID")
+	}
+	if !slices.Equal(row, want) {
+		return fmt.Errorf("%w is %q although it was set to %q", errTracking, row, want)
+	}
+	return nil
+}
+
 var (
-	errSlot    = errors.New("the session's slot")
-	errProcess = errors.New("this is not the process that was admitted: it was restarted")
+	errSlot     = errors.New("the session's slot")
+	errTracking = errors.New("what the session reports of its changes")
+	errProcess  = errors.New("this is not the process that was admitted: it was restarted")
 )
 
 // checkBoot reads the answer to readBoot, if it was asked. A member that was
@@ -188,24 +218,25 @@ func (m *memory) wasReset(l *link) {
 type beginning struct {
 	wants         subscription
 	mode, charset string // sql_mode, character_set_client
+	transactions  string // session_track_transaction_info
 	texts         charsets
 	status        wire.Status
 }
 
 // read reads a row of readBack.
 func (b *beginning) read(row []string) error {
-	if len(row) < 7 {
+	if len(row) < 8 {
 		return fmt.Errorf("%w: %d values of a session", wire.ErrMalformed, len(row))
 	}
 	b.wants.variables = row[2]
 	b.wants.set("session_track_schema", row[3])
 	b.wants.set("session_track_state_change", row[4])
-	b.mode, b.charset = row[5], row[6]
-	if len(row) > 7 {
-		b.wants.set("session_track_gtids", row[7])
+	b.mode, b.charset, b.transactions = row[5], row[6], row[7]
+	if len(row) > 8 {
+		b.wants.set("session_track_gtids", row[8])
 	}
-	if len(row) > 9 {
-		b.texts = charsets{row[6], row[8], row[9]}
+	if len(row) > 10 {
+		b.texts = charsets{row[6], row[9], row[10]}
 	}
 	return nil
 }
@@ -213,11 +244,13 @@ func (b *beginning) read(row []string) error {
 // resubscribe learns from the values of a session in use what the client has set
 // of them. A value that is our own says nothing: the client left it alone, or has
 // set the same, and then learn has seen that.
-func (m *memory) resubscribe(row []string) error {
+// fresh is what it began with.
+func (m *memory) resubscribe(row []string, fresh *beginning) error {
 	var now beginning
 	if err := now.read(row); err != nil {
 		return err
 	}
+	m.learnTransactionInfo(now.transactions, fresh.transactions)
 	if m.shown { // these are its own
 		now.wants.capable = m.wants.capable
 		m.wants, m.shown = now.wants, false
@@ -230,6 +263,22 @@ func (m *memory) resubscribe(row []string) error {
 	m.wants.state = m.wants.state && now.wants.state
 	m.wants.gtids = m.wants.gtids && now.wants.gtids
 	return nil
+}
+
+// learnTransactionInfo notes the value of transactionInfo, which is the client's own: nothing
+// that the proxy needs is reported by it.
+func (m *memory) learnTransactionInfo(now, fresh string) {
+	was, set := m.variables[transactionInfo]
+	if !set {
+		was = fresh
+	}
+	if now == was {
+		return
+	}
+	if m.variables == nil {
+		m.variables = make(map[string]string)
+	}
+	m.variables[transactionInfo], m.settled = now, false
 }
 
 // restore gives a connection on which nothing was set the variables that the session
@@ -291,21 +340,17 @@ func quoted(value string) string {
 // retrack switches tracking on again after a statement that may have changed it,
 // and learns what the client has set.
 func (l *link) retrack(mem *memory) error {
-	read, set := readBack, track
-	if l.version.Flavour == topology.FlavourMySQL {
-		read, set = readBackMySQL, trackMySQL
-	}
-	if err := l.own.Send(wire.Query(read), wire.Query(set)); err != nil {
+	if err := l.own.Send(l.tracking()...); err != nil {
 		return err
 	}
 	row, _, err := l.own.Result(l.caps, setupBudget)
 	if err != nil {
 		return fmt.Errorf("read the session's tracking: %w", err)
 	}
-	if _, _, err := l.own.Result(l.caps, setupBudget); err != nil {
-		return fmt.Errorf("track the session: %w", err)
+	if err := l.checkTracking(); err != nil {
+		return err
 	}
-	if err := mem.resubscribe(row); err != nil {
+	if err := mem.resubscribe(row, &l.fresh); err != nil {
 		return err
 	}
 	if layoutOf(row) != mem.layout {

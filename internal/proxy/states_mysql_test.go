@@ -8,6 +8,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/sqlring/sqlring/internal/mysqltest"
+	"github.com/sqlring/sqlring/pkg/balancer"
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
@@ -25,14 +26,17 @@ var keptStatesOfMySQL = []keptState{
 	{"collation", []string{"SET @@collation_connection=latin1_german2_ci"}, "SELECT @@character_set_connection, @@collation_connection, 'ä'='ae'", false, nil},
 	{"sql_mode, quotes", []string{"SET @@sql_mode='ANSI_QUOTES'"}, `SELECT COUNT("v") FROM shop.t`, false, nil},
 	{"tables with a read lock", []string{"FLUSH TABLES shop.mine WITH READ LOCK"}, "INSERT INTO shop.mine VALUES (1)", true, []string{"UNLOCK TABLES"}},
-	{"backup lock", []string{"LOCK INSTANCE FOR BACKUP"}, "SELECT OBJECT_TYPE FROM performance_schema.metadata_locks WHERE OBJECT_TYPE='BACKUP LOCK'", true, nil},
+	{"backup lock", []string{"LOCK INSTANCE FOR BACKUP"}, "SELECT OBJECT_TYPE FROM performance_schema.metadata_locks WHERE OBJECT_TYPE='BACKUP LOCK'", true, []string{"UNLOCK INSTANCE"}},
+	{"backup lock, taken twice", []string{"LOCK INSTANCE FOR BACKUP", "LOCK INSTANCE FOR BACKUP", "UNLOCK INSTANCE"}, "SELECT COUNT(*) FROM performance_schema.metadata_locks WHERE OBJECT_TYPE='BACKUP LOCK'", false, nil},
+	{"XA", []string{"XA START 'x'", "INSERT INTO shop.t (v) VALUES (1)"}, "SELECT COUNT(*) FROM shop.t", true, nil},
+	{"default role", []string{"SET DEFAULT ROLE r TO app@'%'", "SET DEFAULT ROLE NONE TO app@'%'"}, "SELECT CURRENT_ROLE()", false, nil},
 	{"locking service", []string{"SELECT service_get_write_locks('s', 'l', 0)"}, "SELECT LOCK_TYPE FROM performance_schema.metadata_locks WHERE OBJECT_TYPE='LOCKING SERVICE'", true, nil},
 	{"resource group", []string{"SET RESOURCE GROUP g"}, "SELECT resource_group FROM performance_schema.threads WHERE processlist_id=CONNECTION_ID()", true, nil},
 }
 
 // TestMySQLEachStateOfASession is TestRealEachStateOfASession on MySQL.
 func TestMySQLEachStateOfASession(t *testing.T) {
-	f := inFrontOf(t, topology.FlavourMySQL, Config{MemberLinks: 3, QueueTimeout: 20 * time.Second})
+	f := inFrontOf(t, topology.FlavourMySQL, Config{MemberLinks: 3, QueueTimeout: 20 * time.Second, Permits: balancer.HazardsNamed(balancer.HazardNames())})
 	direct := mysqltest.StartMySQL(t, "auto_increment_offset=3", "auto_increment_increment=16")
 	direct.Exec(t, "CREATE DATABASE shop; CREATE USER app@'%' IDENTIFIED BY '"+appPassword+"'")
 	for _, exec := range []func(testing.TB, string, ...any){f.exec, direct.Exec} {
@@ -42,6 +46,7 @@ func TestMySQLEachStateOfASession(t *testing.T) {
 		exec(t, "CREATE PROCEDURE shop.mode() SET sql_mode='NO_BACKSLASH_ESCAPES'")
 		exec(t, "CREATE FUNCTION shop.remembers() RETURNS INT NO SQL BEGIN SET @f=6; RETURN 1; END")
 		exec(t, "CREATE TRIGGER shop.remembering BEFORE INSERT ON shop.remembered FOR EACH ROW SET @f=NEW.v")
+		exec(t, "CREATE VIEW shop.looks AS SELECT shop.remembers() AS v")
 		exec(t, "CREATE FUNCTION service_get_write_locks RETURNS INT SONAME 'locking_service.so'")
 		exec(t, "CREATE RESOURCE GROUP g TYPE=USER")
 		exec(t, "INSERT INTO shop.t VALUES (3, 1), (19, 2)")

@@ -55,14 +55,37 @@ var keptStates = []keptState{
 	{"prepared by text", []string{"PREPARE p FROM 'SELECT 3'"}, "EXECUTE p", true, nil},
 	{"temporary table", []string{"CREATE TEMPORARY TABLE shop.tmp (v INT)", "INSERT INTO shop.tmp VALUES (4)"}, "SELECT v FROM shop.tmp", true, nil},
 	{"temporary table by SELECT", []string{"CREATE TEMPORARY TABLE shop.tmp AS SELECT 6 v"}, "SELECT v FROM shop.tmp", true, nil},
+	{"temporary table that is dropped", []string{"CREATE TEMPORARY TABLE shop.tmp (v INT)", "INSERT INTO shop.tmp VALUES (4)"}, "SELECT v FROM shop.tmp", true, []string{"DROP TEMPORARY TABLE shop.tmp"}},
+	{"temporary table that is dropped as any", []string{"CREATE TEMPORARY TABLE shop.tmp AS SELECT 6 v", "DROP TABLE shop.tmp"}, "SELECT 1", true, nil},
+	{"temporary table, if there is one", []string{"CREATE TEMPORARY TABLE shop.tmp AS SELECT 6 v", "DROP TEMPORARY TABLE IF EXISTS shop.tmp"}, "SELECT 1", true, nil},
+	{"temporary tables, one of which is dropped", []string{
+		"CREATE TEMPORARY TABLE shop.tmp (v INT)", "CREATE TEMPORARY TABLE shop.tmp2 (v INT)", "DROP TEMPORARY TABLE IF EXISTS shop.nowhere", "CREATE TABLE shop.base (v INT)", "DROP TABLE shop.base",
+		"DROP TEMPORARY TABLE shop.tmp2",
+	}, "SELECT COUNT(*) FROM shop.tmp", true, []string{"DROP TEMPORARY TABLE shop.tmp"}},
+	{"temporary table of another name", []string{
+		"CREATE TEMPORARY TABLE shop.tmp (v INT)", "ALTER TABLE shop.tmp RENAME TO shop.tmp2", "CREATE TEMPORARY TABLE shop.tmp (v INT)", "DROP TEMPORARY TABLE shop.tmp",
+	}, "SELECT COUNT(*) FROM shop.tmp2", true, nil},
+	{"temporary tables, dropped at once", []string{"CREATE TEMPORARY TABLE shop.tmp (v INT)", "CREATE TEMPORARY TABLE shop.tmp2 (v INT)"}, "SELECT COUNT(*) FROM shop.tmp2", true, []string{"DROP TEMPORARY TABLE shop.tmp, shop.tmp2"}},
+	{"temporary table of a view", []string{"CREATE TEMPORARY TABLE shop.tmp AS SELECT v FROM shop.looks", "DROP TEMPORARY TABLE shop.tmp"}, "SELECT @f", true, nil},
+	{"no temporary table", []string{"DROP TEMPORARY TABLE IF EXISTS shop.nowhere"}, "SELECT 1", false, nil},
 	{"locked tables", []string{"LOCK TABLES shop.mine WRITE"}, "SELECT v FROM shop.t", true, []string{"UNLOCK TABLES"}},
 	{"user lock", []string{"SELECT GET_LOCK('l', 0)"}, "SELECT IS_USED_LOCK('l') = CONNECTION_ID()", true, nil},
+	{"user locks, all of them released", []string{"SELECT GET_LOCK('l', 0)", "SELECT GET_LOCK('l', 0)", "DO GET_LOCK('k', 0)"}, "SELECT IS_USED_LOCK('l') = CONNECTION_ID()", true, []string{"SELECT RELEASE_ALL_LOCKS()"}},
+	{"user locks, released without a row", []string{"SELECT GET_LOCK('l', 0)"}, "SELECT IS_USED_LOCK('l') = CONNECTION_ID()", true, []string{"DO RELEASE_ALL_LOCKS()"}},
+	{"user lock, not released", []string{"SELECT GET_LOCK('l', 0)", "SET sql_select_limit=0", "SELECT RELEASE_ALL_LOCKS()", "SET sql_select_limit=DEFAULT"}, "SELECT IS_USED_LOCK('l') = CONNECTION_ID()", true, []string{"DO RELEASE_ALL_LOCKS()"}},
+	{"user lock, released and taken", []string{"SELECT RELEASE_ALL_LOCKS(), GET_LOCK('l', 0)"}, "SELECT IS_USED_LOCK('l') = CONNECTION_ID()", true, nil},
+	{"handlers, all of them closed", []string{"HANDLER shop.t OPEN AS h", "HANDLER shop.mine OPEN"}, "HANDLER h READ FIRST", true, []string{"HANDLER h CLOSE", "HANDLER mine CLOSE"}},
+	{"handlers, one of them closed", []string{"HANDLER shop.t OPEN AS h", "HANDLER shop.mine OPEN", "HANDLER h CLOSE"}, "HANDLER mine READ FIRST", true, nil},
 	{"handler", []string{"HANDLER shop.t OPEN AS h"}, "HANDLER h READ FIRST", true, nil},
 	{"procedure", []string{"CALL shop.sets()"}, "SELECT @@group_concat_max_len", true, nil},
 	{"function", []string{"SELECT shop.remembers()"}, "SELECT @f", true, nil},
 	{"user variable of a trigger", []string{"INSERT INTO shop.remembered VALUES (4)"}, "SELECT @f", true, nil},
 	{"role", []string{"SET ROLE r"}, "SELECT CURRENT_ROLE()", true, nil},
 	{"profiling", []string{"SET profiling=1", "SELECT 1"}, "SELECT @@profiling", true, nil},
+	{"profiling that has ended", []string{"SET profiling=1", "SELECT 1", "SET profiling=0"}, "SELECT COUNT(*) > 0 FROM information_schema.profiling", true, nil},
+	{"optimizer trace that has ended", []string{"SET optimizer_trace='enabled=on'", "SELECT COUNT(*) FROM shop.mine", "SET optimizer_trace='enabled=off'"}, "SELECT COUNT(*) FROM information_schema.optimizer_trace", true, nil},
+	{"diagnostics", []string{"SELECT CAST('x' AS SIGNED)", "GET DIAGNOSTICS CONDITION 1 @m=MESSAGE_TEXT"}, "SELECT @m", true, nil},
+	{"diagnostics of an error, later", []string{"SELECT no_such_column"}, "GET DIAGNOSTICS @n=NUMBER", false, nil},
 	{"optimizer trace", []string{"SET optimizer_trace='enabled=on'"}, "SELECT @@optimizer_trace", true, nil},
 }
 
@@ -90,8 +113,11 @@ var keptStatesOfMariaDB = []keptState{
 	{"a variable", []string{"SET group_concat_max_len=77"}, "SELECT @@group_concat_max_len", false, nil},
 	{"character set of the database", []string{"SET CHARACTER SET latin1"}, "SELECT @@character_set_client, @@collation_connection", false, nil},
 	{"sql_mode, quotes", []string{"SET sql_mode='ANSI_QUOTES'"}, `SELECT COUNT("v") FROM shop.t`, false, nil},
-	{"tables with a read lock", []string{"FLUSH TABLES shop.mine WITH READ LOCK"}, "INSERT INTO shop.mine VALUES (1)", true, nil},
-	{"backup lock", []string{"BACKUP LOCK shop.mine"}, "SELECT 1", true, nil},
+	{"tables with a read lock", []string{"FLUSH TABLES shop.mine WITH READ LOCK"}, "INSERT INTO shop.mine VALUES (1)", true, []string{"UNLOCK TABLES"}},
+	{"backup lock", []string{"BACKUP LOCK shop.mine"}, "INSERT INTO shop.mine VALUES (1)", true, []string{"BACKUP UNLOCK"}},
+	{"backup stage", []string{"BACKUP STAGE START"}, "BACKUP STAGE START", true, []string{"BACKUP STAGE END"}},
+	{"backup stage, and a lock that has ended", []string{"BACKUP STAGE START", "BACKUP LOCK shop.mine", "BACKUP UNLOCK"}, "BACKUP STAGE START", true, []string{"BACKUP STAGE END"}},
+	{"default role", []string{"SET DEFAULT ROLE r", "SET DEFAULT ROLE NONE"}, "SELECT CURRENT_ROLE()", false, nil},
 	{"sequence", []string{"SELECT NEXT VALUE FOR shop.s > 0"}, "SELECT LASTVAL(shop.s) IS NOT NULL", true, nil},
 	{"for one statement", []string{"SET STATEMENT group_concat_max_len=99 FOR SELECT 1"}, "SELECT @@group_concat_max_len", false, nil},
 	{"query cache", []string{"SELECT SQL_CACHE v FROM shop.t LIMIT 1"}, "SELECT 1", false, nil},
@@ -110,6 +136,7 @@ func TestRealEachStateOfASession(t *testing.T) {
 		server.Exec(t, "CREATE PROCEDURE shop.mode() SET sql_mode='NO_BACKSLASH_ESCAPES'")
 		server.Exec(t, "CREATE FUNCTION shop.remembers() RETURNS INT NO SQL BEGIN SET @f=6; RETURN 1; END")
 		server.Exec(t, "CREATE TABLE shop.remembered (v INT)")
+		server.Exec(t, "CREATE VIEW shop.looks AS SELECT shop.remembers() AS v")
 		server.Exec(t, "CREATE TRIGGER shop.remembering BEFORE INSERT ON shop.remembered FOR EACH ROW SET @f=NEW.v")
 		server.Exec(t, "INSERT INTO shop.t VALUES (3, 1), (19, 2)")
 	}

@@ -15,10 +15,12 @@ import (
 // what another connection would have to be given to go on in its place.
 type memory struct {
 	status    wire.Status
-	wrote     bool // lastGTID is of the statement under way
-	charset   bool // the last changes had the connection's character set among them
-	collated  bool // and its collation
-	empty     bool // the open transaction has only begun: begun.go
+	wrote     bool  // lastGTID is of the statement under way
+	charset   bool  // the last changes had the connection's character set among them
+	collated  bool  // and its collation
+	empty     bool  // the open transaction has only begun: begun.go
+	temporary uint8 // temporary tables that it may have: pins.go
+	handlers  uint8 // and HANDLERs
 	schema    string
 	variables map[string]string // changed since the session began
 	option    string            // what COM_SET_OPTION said last; "": nothing
@@ -63,6 +65,10 @@ type memory struct {
 	wants   subscription
 	scratch []byte
 }
+
+// transactionInfo is the one variable of tracking that the proxy does not set for itself: it
+// is carried over as others are, and what it has the member report is passed on.
+const transactionInfo = "session_track_transaction_info"
 
 // subscription is which changes the client has asked to be told of. What the
 // proxy has switched on beyond that is taken out of the client's packets.
@@ -133,7 +139,7 @@ func (m *memory) learn(ok *wire.OK, statement balancer.Statement, plan *balancer
 			kept = append(kept, change.Raw...)
 		}
 	}
-	if unnamed && !m.shown && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
+	if unnamed && !m.shown && !plan.Explains() && (!named || statement.Mentions.Has(balancer.MentionsVariable)) {
 		m.stickTo(balancer.StickState)
 		m.vague = m.vague || !setsVariables(plan)
 		m.unnamed = m.unnamed || m.pins == 0
@@ -156,7 +162,7 @@ func (m *memory) learnVariable(c wire.Change) bool {
 		m.violated = m.violated || string(c.Value) != strconv.Itoa(m.layout.Stride)
 	case string(c.Name) == "auto_increment_offset":
 		m.violated = m.violated || string(c.Value) != strconv.Itoa(m.layout.Offset)
-	case bytes.HasPrefix(c.Name, []byte("session_track_")):
+	case bytes.HasPrefix(c.Name, []byte("session_track_")) && string(c.Name) != transactionInfo:
 		m.wants.set(string(c.Name), string(c.Value))
 	default:
 		if m.variables == nil {

@@ -21,10 +21,13 @@ func forBothFlavours(t *testing.T, f func(t *testing.T, in *fronted)) {
 	}
 }
 
-// loseLinks has the member end all connections of app, and waits for them to be gone.
-func (f *fronted) loseLinks(t *testing.T) {
+// loseLinks has the member end all connections of app, but those spared, and waits for them to be gone.
+func (f *fronted) loseLinks(t *testing.T, spared ...uint32) {
 	t.Helper()
-	const mine = "FROM information_schema.processlist WHERE user='app'"
+	mine := "FROM information_schema.processlist WHERE user='app'"
+	for _, thread := range spared {
+		mine += " AND id <> " + itoa(int(thread))
+	}
 	for _, id := range strings.Split(f.query(t, "SELECT IFNULL(GROUP_CONCAT(id), '') "+mine), ",") {
 		if id != "" {
 			f.exec(t, "KILL "+id)
@@ -88,12 +91,62 @@ func TestRealTrackingIsTheClientsOwn(t *testing.T) {
 		if err := conn.QueryRowContext(t.Context(), "SELECT @@sql_mode").Scan(&mode); err != nil || mode != "ANSI_QUOTES" {
 			t.Errorf("sql_mode, which the client is told of, is %q on another link, %v", mode, err)
 		}
+		set("SET session_track_transaction_info='STATE'")
+		f.loseLinks(t)
+		var info string
+		if err := conn.QueryRowContext(t.Context(), "SELECT @@session_track_transaction_info").Scan(&info); err != nil || info != "STATE" {
+			t.Errorf("session_track_transaction_info is %q on another link, %v", info, err)
+		}
 		set("SET @was=@@session_track_schema")
 		f.loseLinks(t)
 		var was sql.NullString
 		if err := conn.QueryRowContext(t.Context(), "SELECT @was").Scan(&was); err == nil && was.String != "0" {
 			t.Errorf("a user variable is %q on another link", was.String)
 		}
+	})
+}
+
+// What a client has asked to be told of its transactions goes along to another link, and
+// nobody else is told of his own because of that.
+func TestRealTransactionTrackingIsOnesOwn(t *testing.T) {
+	onBothAs(t, Config{MemberLinks: 1}, func(t *testing.T, f *fronted) {
+		f.exec(t, "CREATE TABLE shop.t (v INT)")
+		counted := regexp.MustCompile(`(statement_id.)\d\d`)
+		var direct []uint32
+		of := func(addr string) (says func(text string) string) {
+			c, thread := f.raw(t, addr, rawCaps|wire.SessionTrack)
+			if addr == f.addr {
+				direct = append(direct, thread)
+			}
+			return func(text string) string {
+				t.Helper()
+				return counted.ReplaceAllString(alike(wire.ComQuery, c.response(wire.ComQuery, text)), "$1")
+			}
+		}
+		type speaker = func(string) string
+		asks, never := [2]speaker{of(f.addr), of(f.Addr())}, [2]speaker{of(f.addr), of(f.Addr())}
+		same := func(when string, s [2]speaker, texts ...string) {
+			t.Helper()
+			for _, text := range texts {
+				if want, got := s[0](text), s[1](text); got != want {
+					t.Errorf("%s: %s:\n got %q\nwant %q", when, text, got, want)
+				}
+			}
+		}
+		transaction := []string{"SELECT @@session_track_transaction_info = 'OFF'", "BEGIN", "INSERT INTO shop.t VALUES (1)", "ROLLBACK"}
+		for _, value := range []string{"STATE", "CHARACTERISTICS"} {
+			for _, says := range asks { // MySQL's own report of this is of a form that differs, and empty
+				says("SET session_track_transaction_info='" + value + "'")
+			}
+			same("who asks", asks, transaction...)
+			same("who does not, on the same link", never, transaction...)
+			same("who asks, on a link that another one had", asks, transaction...)
+			f.loseLinks(t, direct...)
+			same("who asks, on a fresh link", asks, transaction...)
+			same("who does not, then", never, transaction...)
+		}
+		same("who asks no more", asks, "SET session_track_transaction_info=OFF")
+		same("who asks no more", asks, transaction...)
 	})
 }
 

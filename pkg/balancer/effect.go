@@ -39,7 +39,7 @@ const (
 	EffectTemporaryTable                  // CREATE, ALTER, DROP … TEMPORARY TABLE
 	EffectTableLocks                      // LOCK TABLES
 	EffectGlobalReadLock                  // FLUSH TABLES … WITH READ LOCK, FOR EXPORT
-	EffectBackupLock                      // LOCK INSTANCE FOR BACKUP, BACKUP LOCK, BACKUP STAGE
+	EffectBackupLock                      // LOCK INSTANCE FOR BACKUP, BACKUP LOCK
 	EffectUserLock                        // GET_LOCK() and its relatives
 	EffectServiceLock                     // the functions of the locking service
 	EffectHandler                         // HANDLER
@@ -71,6 +71,7 @@ const (
 	EffectProcess                         // the server itself: SHUTDOWN, FLUSH, RESET, INSTALL
 	EffectUnreported                      // SET @@name, of which MariaDB's tracking does not tell
 	EffectUnnamed                         // the server reports a change, and no text and no name says of what
+	EffectBackupStage                     // BACKUP STAGE
 	effectCount
 )
 
@@ -84,7 +85,7 @@ var effectNames = [...]string{
 	"CONNECTION_ID()", "the session's status", "KILL", "the multi-statement option", "a replica's stream", "a statement too long to be looked at", "a sequence's next value",
 	"a sequence's last value", "another user", "variables that the proxy depends on", "the auto_increment layout", "row locks", "a file on the server", "an implicit commit",
 	"one member's own state", "waiting", "connection ids", "the server itself", "a variable set as @@name",
-	"a change that nobody names",
+	"a change that nobody names", "a backup stage",
 }
 
 // String returns the effect as people read it, for example "user locks".

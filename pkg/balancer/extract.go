@@ -23,7 +23,7 @@ func MakePlan(d *Digester, dialect Dialect) *Plan {
 	if !d.Whole() && len(p.Statements) > 0 {
 		last := &p.Statements[len(p.Statements)-1]
 		last.Effects |= EffectsOf(EffectTruncated)
-		last.Complete = false
+		last.Complete, last.Begins, last.Ends = false, 0, 0
 	}
 	for i := range p.Statements {
 		f := &p.Statements[i]
@@ -144,6 +144,12 @@ func isOneBlock(items []item) bool {
 	return false
 }
 
+// releasesAllLocks reports whether a statement is a call of RELEASE_ALL_LOCKS(), once and for
+// nothing else.
+func releasesAllLocks(items []item) bool {
+	return len(items) == 4 && items[0].is("select", "do") && items[1].named("release_all_locks") && items[2].kind == '(' && items[3].kind == ')'
+}
+
 // extraction is a statement that is being read.
 type extraction struct {
 	items   []item
@@ -163,6 +169,9 @@ type extraction struct {
 func extract(items []item, dialect Dialect) Facts {
 	x := extraction{items: items, dialect: dialect, facts: Facts{Complete: true}}
 	x.statement()
+	if releasesAllLocks(items) {
+		x.facts.Ends |= EffectsOf(EffectUserLock)
+	}
 	for _, t := range items {
 		switch t.kind {
 		case TokenInvalid:

@@ -84,10 +84,12 @@ func (x *extraction) exists() {
 
 // tableDDL reads CREATE, ALTER, DROP or RENAME TABLE from behind TABLE on.
 func (x *extraction) tableDDL(verb string) {
+	x.facts.Perhaps = x.peek(0).is("if")
 	x.exists()
 	switch verb {
 	case "drop":
 		x.tableList(true)
+		x.facts.Ends = x.facts.Effects & EffectsOf(EffectTemporaryTable)
 	case "rename":
 		x.renames()
 	default:
@@ -100,6 +102,9 @@ func (x *extraction) tableDDL(verb string) {
 		x.addTable(schema, name, true)
 		if verb == "alter" {
 			x.uneven(schema, name)
+		}
+		if verb == "create" {
+			x.facts.Begins = x.facts.Effects & EffectsOf(EffectTemporaryTable)
 		}
 		x.tableBody(verb)
 	}

@@ -85,6 +85,9 @@ func (x *extraction) lock(verb string) {
 	case "lock", "unlock":
 		if next.is("instance") {
 			x.add(EffectBackupLock)
+			if verb == "unlock" {
+				x.facts.Ends = EffectsOf(EffectBackupLock)
+			}
 			return
 		}
 		x.add(EffectTableLocks, EffectCommits)
@@ -104,13 +107,19 @@ func (x *extraction) lock(verb string) {
 		}
 		x.facts.Complete = verb == "unlock" || len(x.facts.Tables) > 0
 	case "backup":
-		x.add(EffectBackupLock)
+		x.backup()
 	case "handler":
 		x.facts.Verb = VerbHandler
 		x.add(EffectHandler)
 		if next.isName() {
 			schema, name := x.qualified()
 			x.addTable(schema, name, false)
+		}
+		switch {
+		case x.peek(0).is("open"):
+			x.facts.Begins = EffectsOf(EffectHandler)
+		case x.peek(0).is("close"):
+			x.facts.Ends = EffectsOf(EffectHandler)
 		}
 	case "flush":
 		x.facts.Verb = VerbAdmin
@@ -120,5 +129,18 @@ func (x *extraction) lock(verb string) {
 				x.add(EffectGlobalReadLock)
 			}
 		}
+	}
+}
+
+// backup reads MariaDB's BACKUP. A session may have both, a lock and a stage.
+func (x *extraction) backup() {
+	what := x.peek(0)
+	effect := EffectBackupLock
+	if what.named("stage") {
+		effect = EffectBackupStage
+	}
+	x.add(effect)
+	if what.is("unlock") || what.named("stage") && x.peek(1).is("end") {
+		x.facts.Ends = EffectsOf(effect)
 	}
 }

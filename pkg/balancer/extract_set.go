@@ -251,6 +251,7 @@ func (x *extraction) statementFor() {
 			inner := extract(x.items[x.at+1:], x.dialect)
 			kept := EffectsOf(EffectLayout, EffectReplication, EffectTracking, EffectUnknown, EffectRoutine, EffectUserVariable, EffectUserLock, EffectPseudoVariable)
 			x.facts = inner
+			x.facts.Begins, x.facts.Ends = 0, 0 // sql_select_limit=0, say
 			x.facts.Passing = append(settings.facts.Passing, inner.Passing...)
 			x.facts.Dangers = append(settings.facts.Dangers, inner.Dangers...)
 			x.facts.Effects |= settings.facts.Effects & kept

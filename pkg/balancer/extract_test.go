@@ -239,7 +239,7 @@ func TestExtractOfMariaDB(t *testing.T) {
 		{"a sequence", "select next value for d.s, previous value for d.s", "read d.s! [a sequence's next value, a sequence's last value]"},
 		{"what it answers about a statement that it runs", "analyze format=json select * from t", "READ t"},
 		{"it runs changes too", "analyze update t set a = 1", "change t!"},
-		{"a backup's lock", "backup stage start", "lock … [a backup lock]"},
+		{"a backup's lock", "backup stage start", "lock … [a backup stage]"},
 		{"RETURNING", "insert into t values (1) returning id, f(id)", "change t! … [a stored routine]"},
 		{"a function that MySQL does not have", "select json_detailed(a) from t", "READ t"},
 		{"one that it does not have itself", "select any_value(a) from t", "read t … [a stored routine]"},

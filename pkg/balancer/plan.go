@@ -32,6 +32,12 @@ type Facts struct {
 	// Pseudo are the variables for one statement, or until they are set back (timestamp,
 	// insert_id), that it sets; Undone those of them that it sets to DEFAULT.
 	Pseudo, Undone Pseudo
+	// Begins and Ends are what its success adds one of to the session, and takes away: of
+	// HANDLERs one, of temporary tables as many as it names, unless Perhaps (IF EXISTS) says
+	// that they may not have been there, of locks all. They hold if it is the only one of
+	// its plan.
+	Begins, Ends Effects
+	Perhaps      bool
 	// Keys is what every row that it touches is known to have, of its only table; of an
 	// INSERT of one row, what that row has.
 	Keys []Key
@@ -83,6 +89,21 @@ func (p *Plan) IsRead() bool {
 
 // IsRead is [Plan.IsRead] of one statement.
 func (f *Facts) IsRead() bool { return f.Verb == VerbRead && f.Effects&^harmless == 0 }
+
+// Undoing returns what the plan's only statement begins and ends, see [Facts]; nothing for a batch.
+func (p *Plan) Undoing() (begins, ends Effects) {
+	if p == nil || len(p.Statements) != 1 {
+		return 0, 0
+	}
+	return p.Statements[0].Begins, p.Statements[0].Ends
+}
+
+// Explains reports whether a change of the session that the server reports of the plan's only
+// statement, without a name, is that it makes or drops a temporary table, and no other.
+func (p *Plan) Explains() bool {
+	begins, ends := p.Undoing()
+	return (ends.Has(EffectTemporaryTable) || begins.Has(EffectTemporaryTable) && len(p.Statements[0].Tables) == 1) && p.Effects&^EffectsOf(EffectTemporaryTable, EffectCommits) == 0
+}
 
 // Unlocks reports whether the plan is that of UNLOCK TABLES.
 func (p *Plan) Unlocks() bool {

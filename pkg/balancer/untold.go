@@ -9,7 +9,8 @@ import (
 
 // Untold returns what the body of a trigger, a routine or an event may leave in its session
 // of which the server tells nobody, each once, in order of appearance: "SET @@name" and
-// "SET TRANSACTION" at MariaDB, whose session tracking does not have them (seen on 10.11), and "GET_LOCK" at both.
+// "SET TRANSACTION" at MariaDB, whose session tracking, as it is switched on, does not have them (seen on 10.11; MySQL
+// refuses the second in functions and triggers), and "GET_LOCK" at both.
 // Nothing is known of a lock that the body releases, or of what other routines do that it calls.
 func Untold(body []byte, dialect Dialect) (found []string) {
 	lexer := NewLexer(body, dialect)

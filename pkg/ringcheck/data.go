@@ -153,7 +153,7 @@ func objectChecks() []Check {
 		},
 		{
 			Name: "untold-state", Severity: Warning, needs: []Part{PartObjects},
-			Looks: "no trigger or routine leaves a user lock in its session, nor at MariaDB a variable that is set as @@name, or a SET TRANSACTION", Why: "no server reports it: behind the proxy it stays on a connection that others get next, and is lost with it",
+			Looks: "no trigger or routine leaves a user lock in its session, nor at MariaDB a variable that is set as @@name, or a SET TRANSACTION", Why: "the server does not tell of it: behind the proxy it stays on a connection that others get next, and is lost with it",
 			each: untold,
 		},
 		{
@@ -224,7 +224,7 @@ func untold(f *Facts, m *Member) []hit {
 		if o.Untold == "" || o.Sort == "event" { // that has a session of its own
 			continue
 		}
-		h := hit{object: o.FullName(), found: "its text has " + o.Untold, mend: "write SET SESSION name for SET @@name, and have it release what it locks before it ends"}
+		h := hit{object: o.FullName(), found: "its text has " + o.Untold, mend: "write SET SESSION name for SET @@name, have it release what it locks before it ends, and leave SET TRANSACTION to who begins the transaction"}
 		if o.Sort != "trigger" { // who calls it by name keeps the connection
 			h = h.as(Notice)
 			h.found += ", which matters if a trigger or a view runs it"
