@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/sqlring/sqlring/internal/app"
 )
 
 func TestSpread(t *testing.T) {
@@ -32,5 +35,20 @@ func TestProgramsThatCanNotBeLoaded(t *testing.T) {
 		if (err != nil) != fails {
 			t.Errorf("%s: %v", script, err)
 		}
+	}
+}
+
+// The node is told that its connections churn, and what it has found then is not taken for
+// what another one finds.
+func TestChurnIsAnotherProxy(t *testing.T) {
+	t.Setenv(app.EnvChurn, "")
+	for _, churn := range []bool{false, true} {
+		if got := slices.Contains(options{Churn: churn}.environment(), app.EnvChurn+"=1"); got != churn {
+			t.Errorf("-churn=%v: the node is told so: %v", churn, got)
+		}
+	}
+	quiet, churning := bench{build: "x"}, bench{build: "x", o: options{Churn: true}}
+	if quiet.proxy() == churning.proxy() {
+		t.Error("a run with -churn goes on where one without was")
 	}
 }
