@@ -5,20 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"os"
-
-	"github.com/sqlring/sqlring/internal/app"
 )
 
 // With -churn, no session of the proxy comes back to a connection that it has given back,
 // unless that is kept for it: what a session is given again elsewhere is compared at every
 // statement, and not only where a connection was closed in between.
 
+// envChurn is what a node looks for (internal/app); seeChurn sees that it has found it.
+const envChurn = "SQLRING_TEST_CHURN"
+
 // environment is what the node is started with.
 func (o options) environment() []string {
 	if !o.Churn {
 		return os.Environ()
 	}
-	return append(os.Environ(), app.EnvChurn+"=1")
+	return append(os.Environ(), envChurn+"=1")
 }
 
 // proxy returns what results are of: one whose connections churn is another one.

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/sqlring/sqlring/internal/app"
 )
 
 func TestSpread(t *testing.T) {
@@ -41,9 +39,9 @@ func TestProgramsThatCanNotBeLoaded(t *testing.T) {
 // The node is told that its connections churn, and what it has found then is not taken for
 // what another one finds.
 func TestChurnIsAnotherProxy(t *testing.T) {
-	t.Setenv(app.EnvChurn, "")
+	t.Setenv(envChurn, "")
 	for _, churn := range []bool{false, true} {
-		if got := slices.Contains(options{Churn: churn}.environment(), app.EnvChurn+"=1"); got != churn {
+		if got := slices.Contains(options{Churn: churn}.environment(), envChurn+"=1"); got != churn {
 			t.Errorf("-churn=%v: the node is told so: %v", churn, got)
 		}
 	}
