@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: test-rings test-rest checks lag hooks disk grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes night micro leave slips moves
+.PHONY: test-rings test-rest checks lag hooks disk grow help demo build servers test mysql mariadb118 race lint check sim faults verify nodes reads conformance conformance-quick conformance-churn hostile bench oracle fuzz clean rules alerts page package package-test burst cycles ids sites leader crashes night micro leave slips moves
 
 help: ## say what the targets do
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ conformance: build ## other people's suites, drivers and WordPress, directly and
 
 conformance-quick: build ## 320 of the 2 480 files, samples of the protocols, all smaller suites whole; under 25 minutes
 	cache=$$(./scripts/install-conformance.sh) && $(GO) run ./conformance -cache "$$cache" -results bin/conformance-quick -limit 12m -spread mysqltest=320,mysqltest-ps=40,mysqltest-cursor=40
+
+conformance-churn: build ## as conformance-quick, with no session coming back to a connection that it has given back: what it has is set again at every statement
+	cache=$$(./scripts/install-conformance.sh) && $(GO) run ./conformance -cache "$$cache" -churn -results bin/conformance-churn -limit 12m -spread mysqltest=320,mysqltest-ps=40,mysqltest-cursor=40
 
 ids: servers ## ROWS=1000000 inserts through moves of the unit, a resize of the stride and a third master, and a direct session: ids given out twice, 1062 (3 to 10 min)
 	SQLRING_IDS=$(or $(ROWS),1000000) SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run '^TestIDs$$' -count=1 -timeout 40m -v | grep -E "FIGURE|^ *---|FAIL|^ok|_test.go"

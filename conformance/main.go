@@ -30,6 +30,7 @@ type options struct {
 	Limit     time.Duration  // of each suite: afterwards no other case is begun; 0: none
 	Fresh     bool
 	Retry     bool // run what was settled again, if Only names it
+	Churn     bool // no session gets its own connection back; see churn.go
 	Hold      bool // run nothing; keep the servers until the end is asked for
 	Out       io.Writer
 }
@@ -106,6 +107,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.DurationVar(&o.Limit, "limit", 0, "begin no other case of a suite after this time; 0: no limit")
 	flags.BoolVar(&o.Fresh, "fresh", false, "forget earlier results")
 	flags.BoolVar(&o.Retry, "retry", false, "with -only: run cases again that were settled")
+	flags.BoolVar(&o.Churn, "churn", false, "have the proxy give no session its own connection back: what a session has is set again at every statement")
 	flags.BoolVar(&o.Hold, "hold", false, "run no suite: start the servers, say where they are, and wait for Ctrl-C")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -224,7 +226,7 @@ func isSuite(name string) bool {
 
 func (b *bench) runSuite(ctx context.Context, name string, run func(*bench, context.Context) error) (err error) {
 	b.suite = name
-	b.journal, err = openJournal(b.o.Results, name, b.build, b.o.Fresh)
+	b.journal, err = openJournal(b.o.Results, name, b.proxy(), b.o.Fresh)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -32,5 +33,20 @@ func TestProgramsThatCanNotBeLoaded(t *testing.T) {
 		if (err != nil) != fails {
 			t.Errorf("%s: %v", script, err)
 		}
+	}
+}
+
+// The node is told that its connections churn, and what it has found then is not taken for
+// what another one finds.
+func TestChurnIsAnotherProxy(t *testing.T) {
+	t.Setenv(envChurn, "")
+	for _, churn := range []bool{false, true} {
+		if got := slices.Contains(options{Churn: churn}.environment(), envChurn+"=1"); got != churn {
+			t.Errorf("-churn=%v: the node is told so: %v", churn, got)
+		}
+	}
+	quiet, churning := bench{build: "x"}, bench{build: "x", o: options{Churn: true}}
+	if quiet.proxy() == churning.proxy() {
+		t.Error("a run with -churn goes on where one without was")
 	}
 }

@@ -69,7 +69,7 @@ func (w *world) reset(ctx context.Context, e endpoint) error {
 	if !slices.Equal(now.plugins, base.plugins) {
 		return fmt.Errorf("%w: plugins", errDirty)
 	}
-	if err := restoreVariables(ctx, conn, base, now); err != nil {
+	if err := restoreVariables(ctx, conn, base, now, e.Name == w.Proxy.Name); err != nil {
 		return err
 	}
 	if err := restoreAccounts(ctx, conn, base, now); err != nil {
@@ -78,9 +78,11 @@ func (w *world) reset(ctx context.Context, e endpoint) error {
 	return emptySchemas(ctx, conn)
 }
 
-func restoreVariables(ctx context.Context, conn *sql.Conn, base, now *state) error {
+// restoreVariables sets the global variables of the beginning. Those of the slot have not been
+// changed where a ring keeps them; on a server alone a file may have.
+func restoreVariables(ctx context.Context, conn *sql.Conn, base, now *state, ring bool) error {
 	for name, value := range base.variables {
-		if now.variables[name] == value || apart(name) || strings.HasPrefix(name, "auto_increment_") {
+		if now.variables[name] == value || apart(name) || ring && strings.HasPrefix(name, "auto_increment_") {
 			continue
 		}
 		if _, err := conn.ExecContext(ctx, assignment(name, value)); err != nil {

@@ -71,6 +71,7 @@ func startWorld(ctx context.Context, o options) (_ *world, err error) {
 		{"start the node", w.startNode},
 		{"make the ring", w.makeRing},
 		{"set up the endpoints", w.setUp},
+		{"see connections churn", w.seeChurn},
 	} {
 		if err := step.run(ctx); err != nil {
 			return nil, fmt.Errorf("%s: %w", step.what, err)
@@ -205,7 +206,7 @@ func (w *world) startNode(ctx context.Context) error {
 	}
 	defer func() { _ = log.Close() }()
 	w.node = exec.CommandContext(context.WithoutCancel(ctx), w.o.Binary, "serve", "--config", config)
-	w.node.Stdout, w.node.Stderr = log, log
+	w.node.Stdout, w.node.Stderr, w.node.Env = log, log, w.o.environment()
 	w.node.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := w.node.Start(); err != nil {
 		w.node = nil

@@ -152,6 +152,7 @@ func (a *App) startProxy(ctx context.Context) error {
 		Gates: func() gate.Settings { return a.store.Snapshot().GateSettings() }, Pressure: asked.at, UniqueKeys: a.uniqueKeys,
 		Limited:         func() []topology.LimitRule { return a.store.Snapshot().Limits },
 		AccountDefaults: func() []topology.AccountDefault { return a.store.Snapshot().Accounts },
+		Churn:           a.churn(),
 		IgnoreSlot:      a.cfg.Proxy.ClientAutoIncrement == slotIgnore,
 		Permits:         balancer.HazardsNamed(a.cfg.Proxy.Permit),
 		TLS:             a.cfg.clientTLS(), MemberTLS: a.cfg.memberTLS(), MemberCompression: a.cfg.memberCompression(),

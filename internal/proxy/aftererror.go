@@ -66,10 +66,19 @@ func (s *session) writesMutely() bool {
 	switch {
 	case s.code != wire.ComQuery && s.code != wire.ComStmtExecute || s.link.reading.Load():
 		return false
+	case s.readsHandler():
+		return false
 	case s.current.Kind != balancer.KindRead || s.elsewhere: // refused where it could not have written
 		return true
 	}
 	return s.plan == nil || s.plan.Effects.HasAny(anything)
+}
+
+// readsHandler reports whether the statement under way is a HANDLER and nothing else. It can
+// not write: stored functions and subqueries are refused in it (1235). And a question behind it
+// would have the server close it for somebody who waits to drop its table.
+func (s *session) readsHandler() bool {
+	return s.plan != nil && len(s.plan.Statements) == 1 && s.plan.Statements[0].Verb == balancer.VerbHandler
 }
 
 // learnAfter asks the member how the session stands, and by which transaction it has written

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/sqlring/sqlring/internal/wire"
@@ -49,6 +50,10 @@ func TestRealCharacterSetsOfTheHandshake(t *testing.T) {
 			same := func(when string) {
 				t.Helper()
 				if got, want := ask(through), ask(direct); got != want {
+					t.Errorf("%d, %s: got %q, want %q", charset, when, got, want)
+				}
+				const text = "SELECT 'a' AS a" // a server says by which collation it is sent
+				if got, want := through.response(wire.ComQuery, text), direct.response(wire.ComQuery, text); !bytes.Equal(got, want) {
 					t.Errorf("%d, %s: got %q, want %q", charset, when, got, want)
 				}
 			}

@@ -147,8 +147,14 @@ func TestRealOffersByFlavour(t *testing.T) {
 
 // Each capability that has come with a flavour, alone and with the others, makes no
 // difference between the server and the proxy before it.
-func TestRealParityOfFlavours(t *testing.T) {
-	onBoth(t, func(t *testing.T, f *fronted) {
+func TestRealParityOfFlavours(t *testing.T) { parityOfFlavours(t, Config{}) }
+
+// A session that never comes back to a connection is answered the same.
+func TestRealParityOfFlavoursWithChurn(t *testing.T) { parityOfFlavours(t, Config{Churn: true}) }
+
+func parityOfFlavours(t *testing.T, cfg Config) {
+	t.Helper()
+	onBothAs(t, cfg, func(t *testing.T, f *fronted) {
 		own := f.own()
 		for _, extra := range []wire.Capability{0, own, own & wire.QueryAttributes, own & wire.OptionalMetadata, own & wire.ExtendedMetadata} {
 			for _, eof := range []wire.Capability{0, wire.DeprecateEOF} {

@@ -63,6 +63,9 @@ type Config struct {
 	// IgnoreSlot has a client's own SET of its auto_increment slot ignored, with a
 	// warning, where it sets nothing else; else it is refused.
 	IgnoreSlot bool
+	// Churn is for tests alone: no session comes back to the connection that it has given
+	// back, unless that is kept for it; see churn.go.
+	Churn bool
 	// Permits are the hazards that statements of clients may have; the others are refused.
 	Permits balancer.Hazards
 

@@ -38,7 +38,8 @@
 //	              held back by them
 //	lease.go      what may still be acknowledged, and what was
 //	park.go       giving a link back, and taking it again; acquire.go: another one;
-//	              linkpool.go: the links to a member; linkpool_wait.go: who waits for one
+//	              linkpool.go: the links to a member; linkpool_wait.go: who waits for one;
+//	              churn.go: for tests, that nobody comes back to the same one
 //	insertid.go   LAST_INSERT_ID(): asked of the link before anything is done to it
 //	adopt.go      making a link of somebody else one's own; shelf.go: what is prepared there
 //	pins.go       why a link is kept; recall.go: what the last statement has left

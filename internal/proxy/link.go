@@ -46,6 +46,7 @@ type link struct {
 	reserved atomic.Uint32         // the tick up to which it is kept for its owner; 0: it is not
 	rested   atomic.Uint32         // the proxy's tick when it was given back
 	lifetime time.Duration         // from opened; 0: any
+	had      atomic.Pointer[use]   // by whom it was given back last; with churn alone
 	confined bool                  // the member wants another password first; see confined.go
 	cutOff   atomic.Bool           // its deadline is past and stays so
 }

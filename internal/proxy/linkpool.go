@@ -25,9 +25,10 @@ type linkPool struct {
 	member balancer.Member
 	limit  int
 
-	waiting atomic.Int32 // len(waiters)
-	ended   atomic.Bool  // closed
-	active  atomic.Int32 // links that sessions have
+	waiting atomic.Int32  // len(waiters)
+	ended   atomic.Bool   // closed
+	active  atomic.Int32  // links that sessions have
+	turns   atomic.Uint64 // times that a link was given back; with churn alone
 
 	mu      sync.Mutex
 	links   []*link // all that are open, taken or not
@@ -150,6 +151,9 @@ func (lp *linkPool) seizeBest(w *wanted, plenty bool) *link {
 // best returns the free link that will do best: one that needs no setting up before
 // others, and of these the one that its owner has not come back to for the longest.
 func (lp *linkPool) best(w *wanted, plenty bool, but []*link) *link {
+	if lp.p.cfg.Churn && len(lp.links)+lp.opening < lp.limit {
+		return lp.other(w, but)
+	}
 	var found *link
 	var exact int
 	var rested uint32

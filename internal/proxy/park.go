@@ -125,6 +125,7 @@ func (s *session) rest() {
 	s.resting.Store(l)
 	s.atMember.Store(nil)
 	l.pool.active.Add(-1)
+	l.noteUse(s)
 	s.kept[s.latest] = kept{l, l.pool.giveBack(l), will}
 	s.leavePlace()
 }
@@ -195,7 +196,10 @@ func (s *session) regain(id topology.MemberID, reading bool) error {
 			continue
 		}
 		s.kept[i] = kept{}
-		if k.link.pool.regain(k.link, k.held) {
+		switch regained := k.link.pool.regain(k.link, k.held); {
+		case regained && s.churns(k.link):
+			k.link.passOn()
+		case regained:
 			s.takeBack(k.link, latest)
 			return nil
 		}

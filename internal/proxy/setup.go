@@ -177,6 +177,16 @@ func layoutOf(row []string) autoinc.Layout {
 // charsets are the character sets of a session. The zero value is not known.
 type charsets struct{ client, results, collation string }
 
+// setting returns the statement that sets them. A handshake sets one collation for all three, as
+// SET NAMES … COLLATE does: that of results is not a variable, but is told with each column.
+func (c charsets) setting() string {
+	if c.client == c.results && (strings.HasPrefix(c.collation, c.client+"_") || c.collation == c.client) {
+		return fmt.Sprintf("SET NAMES %s COLLATE %s", quoted(c.client), quoted(c.collation))
+	}
+	return fmt.Sprintf("SET character_set_client=%s, character_set_results=%s, collation_connection=%s",
+		quoted(c.client), literalOfVariable("character_set_results", c.results), quoted(c.collation))
+}
+
 // greetAgain gives a link that was reset the character sets that it was opened with. MySQL
 // resets them to its own defaults, whatever the client said in its handshake (seen on 9.7);
 // MariaDB to those of the handshake.
@@ -188,8 +198,7 @@ func (l *link) greetAgain(reset bool) error {
 	if l.hello == l.fresh.texts {
 		return nil
 	}
-	if err := l.own.Send(wire.Query(fmt.Sprintf("SET character_set_client=%s, character_set_results=%s, collation_connection=%s",
-		quoted(l.hello.client), literalOfVariable("character_set_results", l.hello.results), quoted(l.hello.collation)))); err != nil {
+	if err := l.own.Send(wire.Query(l.hello.setting())); err != nil {
 		return err
 	}
 	if _, _, err := l.own.Result(l.caps, setupBudget); err != nil {

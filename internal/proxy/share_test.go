@@ -152,21 +152,33 @@ func told(err error) string {
 // each would see on a connection of its own, whatever the others do.
 func TestRealSharedLinksKeepSessionsApart(t *testing.T) {
 	const sessions = 8
-	r := startReal(t, Config{MemberLinks: sessions, QueueTimeout: 20 * time.Second})
+	// Half of the sessions keep to what leaves nothing, so that there are links to be had
+	// for the others.
+	r := keepApart(t, Config{MemberLinks: sessions, QueueTimeout: 20 * time.Second}, 2*sessions, sessions-2)
+	if n := r.Stats().LinksTotal; n > 400 {
+		t.Errorf("%d links were opened", n)
+	}
+}
+
+// keepApart compares what sessions see through the proxy with what each would see on a
+// connection of its own. Those from number free on do only what leaves nothing.
+func keepApart(t *testing.T, cfg Config, sessions, free int) *real {
+	t.Helper()
+	r := startReal(t, cfg)
 	direct := mysqltest.Start(t)
 	direct.Exec(t, "SET GLOBAL read_only=0; CREATE DATABASE shop; CREATE USER app@'%' IDENTIFIED BY '"+appPassword+"'; GRANT ALL ON *.* TO app@'%'")
 	for _, server := range []*mysqltest.Server{r.server, direct} {
 		server.Exec(t, "SET GLOBAL auto_increment_increment=16, auto_increment_offset=3; CREATE ROLE r; GRANT r TO app@'%'")
 		server.Exec(t, "CREATE PROCEDURE shop.sets() SET time_zone='+05:00'")
-		for n := range sessions * 2 {
+		for n := range sessions {
 			server.Exec(t, fmt.Sprintf("CREATE DATABASE s%d; CREATE TABLE shop.t%d (id INT AUTO_INCREMENT PRIMARY KEY, v INT)", n, n))
 		}
 	}
 	db := r.db(t)
 	db.SetMaxIdleConns(0)
-	cfg := mysql.NewConfig()
-	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr, cfg.DBName = "app", appPassword, "tcp", direct.Addr, "shop"
-	connector, err := mysql.NewConnector(cfg)
+	to := mysql.NewConfig()
+	to.User, to.Passwd, to.Net, to.Addr, to.DBName = "app", appPassword, "tcp", direct.Addr, "shop"
+	connector, err := mysql.NewConnector(to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,10 +194,7 @@ func TestRealSharedLinksKeepSessionsApart(t *testing.T) {
 	t.Logf("seed %d", seed)
 	for round := range rounds {
 		var done sync.WaitGroup
-		for n := range sessions * 2 {
-			// Half of the sessions keep to what leaves nothing, so that there are links
-			// to be had for the others.
-			free := n >= sessions-2
+		for n := range sessions {
 			done.Go(func() {
 				random := rand.New(rand.NewPCG(seed+uint64(round), uint64(n)))
 				a, b := open(t, db, n), open(t, own, n)
@@ -196,7 +205,7 @@ func TestRealSharedLinksKeepSessionsApart(t *testing.T) {
 				_, _ = a.does(t, begin), b.does(t, begin)
 				for range length {
 					st := acts[random.IntN(len(acts))]
-					if free && !leavesNothing(st.text) {
+					if n >= free && !leavesNothing(st.text) {
 						continue
 					}
 					history = append(history, st.text)
@@ -216,10 +225,8 @@ func TestRealSharedLinksKeepSessionsApart(t *testing.T) {
 		}
 		done.Wait()
 	}
-	if n := r.Stats().LinksTotal; n > 400 {
-		t.Errorf("%d links were opened", n)
-	}
 	t.Logf("%d links for %d sessions and %d statements", r.Stats().LinksTotal, r.Stats().SessionsTotal, r.Stats().Queries)
+	return r
 }
 
 func open(t *testing.T, db *sql.DB, n int) *actor {
