@@ -28,11 +28,8 @@ func nextDissolve(s *Snapshot, op Operation, o Observations, now time.Time) Step
 	if allRestarted(s, "", o, now) {
 		return commit(BeginRestart{}, "every member was restarted, and each has its disk")
 	}
-	if m, verdict, found := firstLost(s, o, now); found {
-		if _, heals := s.Upstream(m.ID); !heals {
-			return stuck("%s, and it is the last member of the ring: bring it, or another one, back", verdict.why)
-		}
-		return commit(BeginHeal{Member: m.ID, Evidence: verdict.evidence}, "%s", verdict.why)
+	if step, lost := onLoss(s, AbortOperation{Operation: op.ID}, o, now); lost {
+		return step
 	}
 	if now.Sub(op.Moved) > settleWithin+op.Grace {
 		return commit(AbortOperation{Operation: op.ID}, "step %q took more than %s, and writes wait", op.Cursor, settleWithin)
@@ -54,6 +51,9 @@ func dissolveDrain(s *Snapshot, op Operation, o Observations, now time.Time) Ste
 		if !quiet(u, o, now) && now.Sub(op.Moved) <= op.Grace+graceOver {
 			return wait("proxies let work in %s end", u.ID)
 		}
+	}
+	if node := unanswerable(s, o, now); node != "" {
+		return commit(AbortOperation{Operation: op.ID}, "node %s is silent, and its lease does not end by itself: the units would have no owner until it speaks", node)
 	}
 	return commit(TakeUnits{Operation: op.ID}, "nothing is under way, or it was given %s to end", op.Grace)
 }

@@ -56,11 +56,8 @@ func nextMove(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	if allRestarted(s, "", o, now) {
 		return commit(BeginRestart{}, "every member was restarted, and each has its disk")
 	}
-	if m, verdict, found := firstLost(s, o, now); found {
-		if _, heals := s.Upstream(m.ID); !heals {
-			return stuck("%s, and it is the last member of the ring: bring it, or another one, back", verdict.why)
-		}
-		return commit(BeginHeal{Member: m.ID, Evidence: verdict.evidence}, "%s", verdict.why)
+	if step, lost := lossInMove(s, op, o, now); lost {
+		return step
 	}
 	mv := move{s: s, op: op, o: o, now: now}
 	for _, id := range op.stopped() {
@@ -250,6 +247,9 @@ func (mv move) drain() Step {
 		return commit(take, "nothing is under way in %s", names)
 	}
 	if waited := mv.now.Sub(mv.op.Moved); waited > mv.op.Grace+graceOver {
+		if node := unanswerable(mv.s, mv.o, mv.now); node != "" {
+			return commit(TurnBack{Operation: mv.op.ID, From: mv.op.Cursor}, "node %s is silent, and its lease does not end by itself: %s would have no owner until it speaks", node, names)
+		}
 		return commit(take, "work in %s has not ended within %s, it is cut", names, mv.op.Grace)
 	}
 	return wait("proxies let work in %s end", names)

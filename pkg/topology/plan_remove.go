@@ -79,14 +79,8 @@ func nextLeave(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	if allRestarted(s, "", o, now) {
 		return commit(BeginRestart{}, "every member was restarted, and each has its disk")
 	}
-	if m, verdict, found := firstLost(s, o, now); found {
-		if _, heals := s.Upstream(m.ID); !heals {
-			return stuck("%s, and it is the last member of the ring: bring it, or another one, back", verdict.why)
-		}
-		if s.Ring.Isolation == IsolationContinue && len(o.Nodes) > 1 {
-			return commit(GiveUpLeave{Operation: op.ID}, "%s", verdict.why)
-		}
-		return commit(BeginHeal{Member: m.ID, Evidence: verdict.evidence}, "%s", verdict.why)
+	if step, lost := onLoss(s, GiveUpLeave{Operation: op.ID}, o, now); lost {
+		return step
 	}
 	l := leave{s: s, op: op, o: o, now: now}
 	var good bool

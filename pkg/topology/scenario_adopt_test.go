@@ -36,6 +36,10 @@ func (sc *scenario) moreCommands(t *testing.T, name string, names []string, args
 		seen.Link.Plain = args["gtid"] != "yes"
 		sc.obs = sc.obs.With(seen)
 		return "ok\n", true
+	case "isolation":
+		var change SetIsolation
+		parse(t, change.To.UnmarshalText, strings.Join(names, ""))
+		return sc.apply(change), true
 	case "close_direct":
 		return sc.apply(CloseDirect{Member: MemberID(strings.Join(names, ""))}), true
 	case "replay":

@@ -13,14 +13,8 @@ func upkeep(s *Snapshot, o Observations, now time.Time) Step {
 	if allRestarted(s, "", o, now) {
 		return commit(BeginRestart{}, "every member was restarted, and each has its disk")
 	}
-	if m, verdict, found := firstLost(s, o, now); found {
-		if _, ok := s.Upstream(m.ID); !ok {
-			return stuck("%s, and it is the last member of the ring: bring it, or another one, back", verdict.why)
-		}
-		if s.Ring.Isolation == IsolationContinue && len(o.Nodes) > 1 {
-			return stuck("%s; isolation is continue, so it is not taken out by itself: another node may still write to it: sqlring ring isolation fence", verdict.why)
-		}
-		return commit(BeginHeal{Member: m.ID, Evidence: verdict.evidence}, "%s", verdict.why)
+	if step, lost := onLoss(s, nil, o, now); lost {
+		return beside(s, step, o, now)
 	}
 	if step, ok := settleIsolation(s, o); ok {
 		return step
@@ -148,7 +142,7 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	if !ok {
 		return semi
 	}
-	if !fine {
+	if !fine && !(inherits && s.leftToPerson(o)) { // it may follow one whose loss waits for a person
 		return link
 	}
 	switch {
