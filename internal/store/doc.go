@@ -61,8 +61,8 @@
 //
 // The way out of [ErrDamaged]: with other voters alive, remove the node from
 // raft (sqlring raft remove), move its directory away and let it join anew; it must not
-// keep its old votes. A sole node begins with a saved state ([Restore]), or with a copy
-// of the directory. If the majority is gone for good, [Recover]. Nothing is repaired
+// keep its old votes. A sole node begins with a saved state ([Restore]), or adopts the
+// members anew; with an older copy of the directory it would give numbers out twice. If the majority is gone for good, [Recover]. Nothing is repaired
 // in place: a vote or an acknowledged command that is silently lost can give a
 // unit two owners.
 //

@@ -1,6 +1,9 @@
 package store
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // What callers branch on. Each comes wrapped with what was attempted.
 var (
@@ -33,8 +36,8 @@ var (
 	// ErrStopped says that Stop was called.
 	ErrStopped = errors.New("the store is stopped")
 
-	// ErrDamaged says that what is on disk is not what was written. The package
-	// documentation has the way out.
+	// ErrDamaged says that what is on disk is not what was written. Whoever opens
+	// the directory is told the way out with it.
 	ErrDamaged = errors.New("store is damaged")
 
 	// ErrLocked says that another process uses the directory. Stop it, or give
@@ -48,3 +51,13 @@ var (
 
 // errNotFound answers for a key that was never set. raft compares the text.
 var errNotFound = errors.New("not found")
+
+// wayOut adds to an error that wraps ErrDamaged what is to be done; others are as they were.
+// Whether the node is one of several can not be told from a disk that is damaged.
+func wayOut(cfg Config, err error) error {
+	if !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	return fmt.Errorf("%w; nothing is repaired in place. Of several nodes: sqlring raft remove %s on another one, move %s away, and start this one without bootstrap_expect: it joins anew. "+
+		"The only node: move %s away, then sqlring raft snapshot restore SAVED --config FILE; without a saved state: docs/nodes.md, the only node", err, cfg.NodeID, cfg.Dir, cfg.Dir)
+}

@@ -32,7 +32,7 @@ func Open(cfg Config) (*Store, error) {
 	s.ending, s.end = context.WithCancel(context.Background())
 	if err := s.open(); err != nil {
 		s.end()
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", cfg.Dir, err), s.cleanUp())
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", cfg.Dir, wayOut(cfg, err)), s.cleanUp())
 	}
 	return s, nil
 }

@@ -165,7 +165,7 @@ func offline(cfg Config, do func(*Store, raft.SnapshotStore) error) error {
 		return do(s, snaps)
 	}
 	if err := errors.Join(run(), s.cleanUp()); err != nil {
-		return fmt.Errorf("store %s: %w", filepath.Clean(cfg.Dir), err)
+		return fmt.Errorf("store %s: %w", filepath.Clean(cfg.Dir), wayOut(cfg, err))
 	}
 	return s.failure.err()
 }

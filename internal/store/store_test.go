@@ -135,6 +135,15 @@ func TestSnapshotTakesTheLogsPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantOpenError(t, soleConfig(lost), ErrDamaged)
+		_, err := Open(soleConfig(lost))
+		for _, way := range []string{"sqlring raft remove n1 on another", "move " + lost + " away", "sqlring raft snapshot restore SAVED", "docs/nodes.md"} {
+			if !strings.Contains(err.Error(), way) {
+				t.Errorf("it names no %q: %v", way, err)
+			}
+		}
+		if _, err := Examine(soleConfig(lost)); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "sqlring raft snapshot restore SAVED") {
+			t.Errorf("looked at: %v", err)
+		}
 	})
 	t.Run("a snapshot's name is another's", func(t *testing.T) {
 		broken := copyDir(t, dir)
