@@ -36,6 +36,7 @@
 //   - stopping.go: nodes that are stopped (SIGSTOP), anywhere and between two steps of
 //     something: nothing is read or sent, timers are over all at once when it goes on, and
 //     it does what it was about to do.
+//   - isolation.go: a person sets isolation to continue, and to fence again.
 //   - emptying.go: RESET MASTER by hand, and nodes that are restarted once it was found.
 //   - sites.go: two sites that are parted, with a third one that hears both, or one.
 //   - planned.go: what a DBA orders among the faults: units are made and moved,

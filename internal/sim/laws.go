@@ -37,14 +37,17 @@ type laws struct {
 	w     *World
 	stats Stats
 
-	gtids    map[topology.GTID]*txn
-	keys     map[writeKey]*txn
-	ids      map[uint64]*txn
-	failed   map[writeKey]bool
-	acked    []ackedWrite
-	newest   map[topology.UnitID]uint64 // epoch of a write in the schema that was acknowledged
-	grants   []history.Grant            // of "*", with Options.Record
-	written  []history.Write
+	gtids   map[topology.GTID]*txn
+	keys    map[writeKey]*txn
+	ids     map[uint64]*txn
+	failed  map[writeKey]bool
+	acked   []ackedWrite
+	newest  map[topology.UnitID]uint64 // epoch of a write in the schema that was acknowledged
+	grants  []history.Grant            // of "*", with Options.Record
+	written []history.Write
+
+	isolatedAt time.Duration // when isolation was changed last
+
 	emptied  map[topology.MemberID]bool // of these it was found that their binlog is
 	stuckFor string                     // what the controller says is needed; empty if it goes on
 }
@@ -226,6 +229,7 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 			l.w.breach("I11", "%s is taken out (%s), and nothing was wrong with it", s.id, c.Why)
 		}
 	}
+	l.isolated(before, c)
 	l.foundEmptied(c)
 	l.backEmptied(before, c)
 	l.left(before, c)

@@ -143,6 +143,7 @@ func mutants() []mutant {
 		{Mutation{Name: "lease is over when a timer says so", ByTimer: true}, "I5", stopping},
 		{Mutation{Name: "two of four others are asked", Seen: twoOthersLook}, "I11", fiveVoters},
 		{Mutation{Name: "leader forgets what it gave", Seen: nothingGiven}, "I5", threeVoters},
+		{Mutation{Name: "under continue every lease ends by itself", Seen: everyLeaseEnds}, "I5", continuing},
 		{Mutation{Name: "what was replayed is replayed again", Unmarked: true}, "I21", replaying},
 		{Mutation{Name: "sessions of before go on at a server that is taken over", KeepSessions: true}, "I10", adopting},
 		{Mutation{Name: "what a server holds is not noted before it is started again", StartUnnoted: true}, "I20", adoptingFlaky},

@@ -123,6 +123,9 @@ func (n *nemesis) orders() (orders []weighted) {
 	if w.opt.Leaves {
 		orders = append(orders, n.leaving()...)
 	}
+	if w.opt.Continues {
+		orders = append(orders, weighted{20, n.unfence})
+	}
 	if w.opt.Units > 1 && len(w.log.snap.Units) < w.opt.Units {
 		orders = append(orders, weighted{12, n.divide})
 	}

@@ -25,6 +25,7 @@ type Options struct {
 	Sites      bool          // members and voters stand at two sites, and a voter at a third; the two are parted at random
 	Witness    bool          // that one, or the last of five, looks at nothing, and does not lead
 	Stops      bool          // nodes are stopped for a while, and go on with what they were about to do
+	Continues  bool          // isolation is set to continue at random moments, and to fence
 	Dissolves  bool          // the ring is dissolved in the end
 	Resizes    bool          // the stride is resized at random moments; it begins tight
 	Leaves     bool          // members are removed and maintained at random moments
@@ -94,6 +95,7 @@ func Draw(seed uint64) Options {
 	plain := o.Members == 3 && !o.Double && !o.Adopts && o.Degraded == topology.DegradedAllow
 	o.Empties = rand.New(rand.NewPCG(seed, 0xe397)).IntN(2) == 0 && plain
 	o.drawLater()
+	o.drawIsolation()
 	return o
 }
 
@@ -101,8 +103,8 @@ const maxUnits = 3
 
 // String prints all that the seed decided.
 func (o Options) String() string {
-	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t adopts=%t replays=%t sites=%t witness=%t resizes=%t empties=%t scheduler=%t stops=%t",
-		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data, o.Adopts, o.Replays, o.Sites, o.Witness, o.Resizes, o.Empties, o.Scheduler, o.Stops)
+	return fmt.Sprintf("seed=%d members=%d nodes=%d voters=%d clients=%d storm=%s every=%s durability=%s degraded=%s updates=%t double=%t flaky=%g units=%d moves=%t leaves=%t dissolves=%t grows=%d data=%t adopts=%t replays=%t sites=%t witness=%t resizes=%t empties=%t scheduler=%t stops=%t continues=%t",
+		o.Seed, o.Members, o.Nodes, o.Voters, o.Clients, o.Storm, o.Every, o.Durability, o.Degraded, o.Updates, o.Double, o.Flaky, o.Units, o.Moves, o.Leaves, o.Dissolves, o.Grows, o.Data, o.Adopts, o.Replays, o.Sites, o.Witness, o.Resizes, o.Empties, o.Scheduler, o.Stops, o.Continues)
 }
 
 // Mutation breaks one rule of the code under test, or of the model where it

@@ -22,6 +22,9 @@ func (w *World) person() int {
 		w.leader().wake()
 		return 1
 	}
+	if w.saysFence() {
+		return 1
+	}
 	if n := w.letIn(); n > 0 {
 		return n
 	}

@@ -15,9 +15,10 @@ type proxy struct {
 	n    *node
 	dead bool
 
-	began  time.Time
-	index  uint64   // of the snapshot it knows
-	shares []*share // as the snapshot lists the units
+	began     time.Time
+	index     uint64   // of the snapshot it knows
+	leaseless bool     // isolation is continue in that
+	shares    []*share // as the snapshot lists the units
 }
 
 // share is how a proxy stands to one unit.
@@ -33,12 +34,16 @@ type share struct {
 
 func newProxy(w *World, n *node) *proxy { return &proxy{w: w, n: n, began: w.clock()} }
 
-// timed reports whether its lease ends by itself: it is not the only proxy.
-func (p *proxy) timed() bool { return len(p.w.nodes) > 1 }
+// beside reports whether it is not the only proxy.
+func (p *proxy) beside() bool { return len(p.w.nodes) > 1 }
+
+// timed reports whether its lease ends by itself: there are others, and isolation is fence, as
+// far as it knows.
+func (p *proxy) timed() bool { return p.beside() && !p.leaseless }
 
 // begin has it ask for leases and report, for as long as it lives.
 func (p *proxy) begin() {
-	if p.timed() {
+	if p.beside() {
 		p.renew()
 		p.report()
 	}
@@ -64,6 +69,7 @@ func (p *proxy) learn(snap *topology.Snapshot) {
 		return
 	}
 	p.index = snap.Index
+	p.leaseless = snap.Ring != nil && snap.Ring.Isolation == topology.IsolationContinue
 	changed := false
 	for _, u := range snap.Units {
 		changed = p.learnUnit(u) || changed
@@ -71,7 +77,7 @@ func (p *proxy) learn(snap *topology.Snapshot) {
 	changed = p.forgetJoined(snap) || changed
 	switch {
 	case !changed:
-	case !p.timed():
+	case !p.beside():
 		p.n.wake()
 	default:
 		p.ask()
@@ -184,7 +190,7 @@ type asked struct {
 // ask asks whom it takes for the leader for the leases of all units that it knows. They
 // count from when they were asked for.
 func (p *proxy) ask() {
-	if !p.timed() {
+	if !p.beside() {
 		return
 	}
 	at, leader := p.w.now, p.n.knows
@@ -276,7 +282,7 @@ func (p *proxy) writers() []topology.Writer {
 func (p *proxy) ended(s *share) {
 	switch {
 	case p.dead || p.busy(s) || s.owner != "" && !s.draining:
-	case !p.timed():
+	case !p.beside():
 		p.n.wake()
 	default:
 		p.tell()

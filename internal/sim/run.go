@@ -38,6 +38,7 @@ type Stats struct {
 	Emptied   int           // binlogs, which was found
 	Unseen    int           // runs that end since it was not
 	Five      int           // rings with five voters
+	Unfenced  int           // times when isolation was set to continue
 	TwoLost   int           // times when two voters were killed or stopped at once
 	Parted    int           // times when two of five were cut off from the others
 	Stopped   int           // nodes, for a while
@@ -264,6 +265,7 @@ func (s *Stats) add(o Stats) {
 	s.Unseen += o.Unseen
 	s.Five += o.Five
 	s.TwoLost += o.TwoLost
+	s.Unfenced += o.Unfenced
 	s.Parted += o.Parted
 	s.Stopped += o.Stopped
 	s.Trapped += o.Trapped
@@ -273,8 +275,8 @@ func (s *Stats) add(o Stats) {
 
 // String prints the sums, and the longest calm.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals (%d of severed sites), %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d adopted, %d replayed, %d copied, %d resized, %d binlogs emptied (and %d that nobody saw), %d events run, %d rings of five voters (two cut off %d times), two voters lost %d times, %d nodes stopped (%d between two steps), %d words of a person, whole again within %s",
-		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Severed, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Adopted, s.Replayed, s.Grown, s.Resized, s.Emptied, s.Unseen, s.Fired, s.Five, s.Parted, s.TwoLost, s.Stopped, s.Trapped, s.Words, s.Calm)
+	return fmt.Sprintf("%d events, %d writes (%d ok, %d failed, %d unknown), %d heals (%d of severed sites), %d rejoins, %d moves, %d joins, %d removed, %d maintained, %d dissolved, %d adopted, %d replayed, %d copied, %d resized, %d binlogs emptied (and %d that nobody saw), %d events run, %d rings of five voters (two cut off %d times), two voters lost %d times, %d nodes stopped (%d between two steps), continue set %d times, %d words of a person, whole again within %s",
+		s.Events, s.Writes, s.Outcomes[outcomeOK], s.Outcomes[outcomeFailed], s.Outcomes[outcomeUnknown], s.Heals, s.Severed, s.Rejoins, s.Moves, s.Joins, s.Removes, s.Out, s.Dissolved, s.Adopted, s.Replayed, s.Grown, s.Resized, s.Emptied, s.Unseen, s.Fired, s.Five, s.Parted, s.TwoLost, s.Stopped, s.Trapped, s.Unfenced, s.Words, s.Calm)
 }
 
 // dump writes the state of every server into the transcript.

@@ -145,6 +145,15 @@ func TestIsolation(t *testing.T) {
 		t.Error("settled before n2 obeys")
 	}
 	o.Writers[1].Timed = true
+	for i := range o.Writers {
+		o.Writers[i].At = s.fencedAt().Add(LeaseTTL)
+	}
+	if _, ok := settleIsolation(s, o); ok || s.fencedAt().IsZero() {
+		t.Errorf("settled by what n2 said before it may have heard of continue; fenced at %s", s.fencedAt())
+	}
+	for i := range o.Writers {
+		o.Writers[i].At = s.fencedAt().Add(LeaseTTL + 1)
+	}
 	step, ok := settleIsolation(s, o)
 	if _, over := leasesOver(s, o, now); !ok || !over {
 		t.Errorf("n2 obeys: settled %t, over %t", ok, over)

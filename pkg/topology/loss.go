@@ -69,3 +69,10 @@ func beside(s *Snapshot, step Step, o Observations, now time.Time) Step {
 	}
 	return step
 }
+
+// waitsForWord reports whether step, which is upkeep's, waits for a person's word on a loss:
+// what gives way to upkeep says so too.
+func waitsForWord(s *Snapshot, step Step, o Observations, now time.Time) bool {
+	_, _, lost := firstLost(s, o, now)
+	return lost && step.Kind == StepStuck && s.leftToPerson(o)
+}

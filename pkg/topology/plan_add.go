@@ -39,7 +39,7 @@ func nextAdd(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 		if op.Cursor == AddBack && step.Kind == StepCommit {
 			step = besideBack(op, m, o, now, step)
 		}
-		if step.Kind == StepDo || step.Kind == StepCommit {
+		if step.Kind == StepDo || step.Kind == StepCommit || waitsForWord(s, step, o, now) {
 			return step
 		}
 	} else if step, lost := lostMeanwhile(s, op, o, now); lost {

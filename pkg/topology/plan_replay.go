@@ -15,7 +15,7 @@ const (
 func replayCursors() []Cursor { return []Cursor{ReplayJudge, ReplayWrite} }
 
 func nextReplay(s *Snapshot, op Operation, o Observations, now time.Time) Step {
-	if step := upkeep(s, o, now); step.Kind == StepDo || step.Kind == StepCommit {
+	if step := upkeep(s, o, now); step.Kind == StepDo || step.Kind == StepCommit || waitsForWord(s, step, o, now) {
 		return step
 	}
 	m, ok := s.Member(op.Member)

@@ -19,7 +19,7 @@ func resizeCursors() []Cursor { return []Cursor{ResizeSwitch, ResizeSweep, Resiz
 func nextResize(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	// The ring comes first: whatever it needs, this gives way to it.
 	step := upkeep(s, o, now)
-	if step.Kind == StepDo || step.Kind == StepCommit {
+	if step.Kind == StepDo || step.Kind == StepCommit || waitsForWord(s, step, o, now) {
 		return step
 	}
 	if why := s.notResizable(); why != "" {
