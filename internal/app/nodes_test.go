@@ -84,7 +84,7 @@ func startNodesAlone(t *testing.T, like *rig, edit func(*app.Config), roles ...s
 		addrs = append(addrs, like.addrAt(t, i))
 	}
 	for i, addr := range addrs {
-		r := &rig{servers: n.servers, cfg: nodeConfig(t), sites: like.sites, site: i, memberSites: like.memberSites, trap: like.trap, patience: like.patience, stride: like.stride}
+		r := &rig{servers: n.servers, cfg: nodeConfig(t), sites: like.sites, site: i, memberSites: like.memberSites, trap: like.trap, patience: like.patience, stride: like.stride, durability: like.durability}
 		r.cfg.Node = topology.NodeID(fmt.Sprintf("n%d", i+1))
 		r.cfg.Raft.Listen, r.cfg.Raft.Join, r.cfg.Raft.Role, r.cfg.Raft.Profile = addr, addrs, roles[i], "lan"
 		if roles[i] != "observer" {

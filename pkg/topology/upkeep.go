@@ -151,6 +151,9 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	if !fine {
 		return link
 	}
+	if step, proven := provenHeir(s, m, o, now); !proven {
+		return step
+	}
 	switch {
 	case inherits && refuses && m.SemiSync != SemiSyncArmed && semi.Kind == StepStuck:
 		return semi
