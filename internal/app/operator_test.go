@@ -61,7 +61,7 @@ func slipsOfMySQL() []slip {
 		{name: "the owner is closed to all", tells: "it owns a unit and is read-only", on: 0, types: "SET GLOBAL super_read_only=1", within: 5 * time.Second, mended: "NOT @@global.read_only AND NOT @@global.super_read_only"},
 		{name: "a slot is changed", tells: "its auto_increment offset/increment is 1/16, it should be 2/16", on: 1, types: "SET GLOBAL auto_increment_offset=1", within: 5 * time.Second, mended: "@@global.auto_increment_offset=2"},
 		{name: "the owner's stride is changed", tells: "its auto_increment offset/increment is 1/1, it should be 1/16", on: 0, types: "SET GLOBAL auto_increment_increment=1", within: 5 * time.Second, mended: "@@global.auto_increment_increment=16 AND NOT @@global.read_only"},
-		{name: "the identity is changed", tells: "its server_id is 77", on: 1, types: "SET GLOBAL server_id=77", within: 10 * time.Second, mended: "@@global.server_id=102"},
+		{name: "the identity is changed", tells: "they should be 102 and ", on: 1, types: "SET GLOBAL server_id=77", within: 10 * time.Second, mended: "@@global.server_id=102"},
 		{name: "replication is stopped", tells: "its receiver is ", on: 1, types: "STOP REPLICA", within: 5 * time.Second, mended: replicates},
 		{name: "half of it is stopped", tells: "its applier stopped", on: 1, types: "STOP REPLICA SQL_THREAD", within: 5 * time.Second, mended: replicates},
 		{name: "replication is forgotten", tells: "it follows \"\", it should follow m1", on: 1, types: "STOP REPLICA; RESET REPLICA ALL", within: 10 * time.Second, mended: replicates},
