@@ -71,6 +71,8 @@ func (l look) ownerlessWhy(u topology.Unit) string {
 	switch {
 	case running && (op.Kind == topology.OperationHeal || op.Kind == topology.OperationRestart || op.Planned()):
 		return fmt.Sprintf("%s %s, it is at %q%s", op.ID, purpose(op), op.Cursor, l.because(op))
+	case u.Heir != "" && u.Restored:
+		return fmt.Sprintf("the state was restored: its writes wait until %s has all that the other members have", u.Heir)
 	case u.Heir != "":
 		return fmt.Sprintf("degraded is refuse: its writes wait until %s has an acker", u.Heir)
 	}

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -23,6 +22,7 @@ type slip struct {
 	types  string
 	within time.Duration
 	mended string // this is 1 again, at the same server
+	tells  string // what is wrong, and where, in status or in the step that mends it
 
 	follows string // or it follows this port again
 }
@@ -34,16 +34,16 @@ func slips(t *testing.T) []slip {
 		return slipsOfMySQL()
 	}
 	return []slip{
-		{name: "a closed member is opened", on: 1, types: "SET GLOBAL read_only=0", within: 5 * time.Second, mended: "@@global.read_only"},
-		{name: "the owner is closed", on: 0, types: "SET GLOBAL read_only=1", within: 5 * time.Second, mended: "NOT @@global.read_only"},
-		{name: "a slot is changed", on: 1, types: "SET GLOBAL auto_increment_offset=1", within: 5 * time.Second, mended: "@@global.auto_increment_offset=2"},
-		{name: "the owner's stride is changed", on: 0, types: "SET GLOBAL auto_increment_increment=1", within: 5 * time.Second, mended: "@@global.auto_increment_increment=16 AND NOT @@global.read_only"},
-		{name: "the identity is changed", on: 1, types: "SET GLOBAL server_id=77", within: 10 * time.Second, mended: "@@global.server_id=102"},
-		{name: "replication is stopped", on: 1, types: "STOP SLAVE", within: 5 * time.Second, mended: "(SELECT COUNT(*)=2 FROM information_schema.processlist WHERE command IN ('Slave_IO', 'Slave_SQL'))"},
-		{name: "replication is forgotten", on: 1, types: "STOP SLAVE; RESET SLAVE ALL", within: 10 * time.Second, mended: "(SELECT COUNT(*)=2 FROM information_schema.processlist WHERE command IN ('Slave_IO', 'Slave_SQL'))"},
-		{name: "another upstream is followed", on: 1, types: "STOP SLAVE; CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=@m3; START SLAVE", within: 20 * time.Second, follows: "@m1"},
-		{name: "the owner follows another upstream", on: 0, types: "STOP SLAVE; CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=@m2; START SLAVE", within: 20 * time.Second, follows: "@m3"},
-		{name: "semi-sync of the owner is switched off", on: 0, types: "SET GLOBAL rpl_semi_sync_master_enabled=0", within: 5 * time.Second, mended: "@@global.rpl_semi_sync_master_enabled"},
+		{name: "a closed member is opened", tells: "it owns no unit and is not read-only", on: 1, types: "SET GLOBAL read_only=0", within: 5 * time.Second, mended: "@@global.read_only"},
+		{name: "the owner is closed", tells: "it owns a unit and is read-only", on: 0, types: "SET GLOBAL read_only=1", within: 5 * time.Second, mended: "NOT @@global.read_only"},
+		{name: "a slot is changed", tells: "its auto_increment offset/increment is 1/16, it should be 2/16", on: 1, types: "SET GLOBAL auto_increment_offset=1", within: 5 * time.Second, mended: "@@global.auto_increment_offset=2"},
+		{name: "the owner's stride is changed", tells: "its auto_increment offset/increment is 1/1, it should be 1/16", on: 0, types: "SET GLOBAL auto_increment_increment=1", within: 5 * time.Second, mended: "@@global.auto_increment_increment=16 AND NOT @@global.read_only"},
+		{name: "the identity is changed", tells: "its server_id is 77", on: 1, types: "SET GLOBAL server_id=77", within: 10 * time.Second, mended: "@@global.server_id=102"},
+		{name: "replication is stopped", tells: "its receiver is ", on: 1, types: "STOP SLAVE", within: 5 * time.Second, mended: "(SELECT COUNT(*)=2 FROM information_schema.processlist WHERE command IN ('Slave_IO', 'Slave_SQL'))"},
+		{name: "replication is forgotten", tells: "it follows \"\", it should follow m1", on: 1, types: "STOP SLAVE; RESET SLAVE ALL", within: 10 * time.Second, mended: "(SELECT COUNT(*)=2 FROM information_schema.processlist WHERE command IN ('Slave_IO', 'Slave_SQL'))"},
+		{name: "another upstream is followed", tells: "@m3\", it should follow m1", on: 1, types: "STOP SLAVE; CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=@m3; START SLAVE", within: 20 * time.Second, follows: "@m1"},
+		{name: "the owner follows another upstream", tells: "@m2\", it should follow m3", on: 0, types: "STOP SLAVE; CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=@m2; START SLAVE", within: 20 * time.Second, follows: "@m3"},
+		{name: "semi-sync of the owner is switched off", tells: "its commits are not waiting for its acker, and nobody ordered that", on: 0, types: "SET GLOBAL rpl_semi_sync_master_enabled=0", within: 5 * time.Second, mended: "@@global.rpl_semi_sync_master_enabled"},
 	}
 }
 
@@ -56,18 +56,18 @@ func slips(t *testing.T) []slip {
 func slipsOfMySQL() []slip {
 	const replicates = "(SELECT COUNT(*)=1 FROM performance_schema.replication_connection_status c JOIN performance_schema.replication_applier_status a USING (channel_name) WHERE c.service_state='ON' AND a.service_state='ON')"
 	return []slip{
-		{name: "a closed member is opened", on: 1, types: "SET GLOBAL read_only=0", within: 5 * time.Second, mended: "@@global.read_only"},
-		{name: "the owner is closed", on: 0, types: "SET GLOBAL read_only=1", within: 5 * time.Second, mended: "NOT @@global.read_only"},
-		{name: "the owner is closed to all", on: 0, types: "SET GLOBAL super_read_only=1", within: 5 * time.Second, mended: "NOT @@global.read_only AND NOT @@global.super_read_only"},
-		{name: "a slot is changed", on: 1, types: "SET GLOBAL auto_increment_offset=1", within: 5 * time.Second, mended: "@@global.auto_increment_offset=2"},
-		{name: "the owner's stride is changed", on: 0, types: "SET GLOBAL auto_increment_increment=1", within: 5 * time.Second, mended: "@@global.auto_increment_increment=16 AND NOT @@global.read_only"},
-		{name: "the identity is changed", on: 1, types: "SET GLOBAL server_id=77", within: 10 * time.Second, mended: "@@global.server_id=102"},
-		{name: "replication is stopped", on: 1, types: "STOP REPLICA", within: 5 * time.Second, mended: replicates},
-		{name: "half of it is stopped", on: 1, types: "STOP REPLICA SQL_THREAD", within: 5 * time.Second, mended: replicates},
-		{name: "replication is forgotten", on: 1, types: "STOP REPLICA; RESET REPLICA ALL", within: 10 * time.Second, mended: replicates},
-		{name: "another upstream is followed", on: 1, types: "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT=@m3; START REPLICA", within: 20 * time.Second, follows: "@m1"},
-		{name: "the owner follows another upstream", on: 0, types: "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT=@m2; START REPLICA", within: 20 * time.Second, follows: "@m3"},
-		{name: "semi-sync of the owner is switched off", on: 0, types: "SET GLOBAL rpl_semi_sync_source_enabled=0", within: 5 * time.Second, mended: "@@global.rpl_semi_sync_source_enabled"},
+		{name: "a closed member is opened", tells: "it owns no unit and is not read-only", on: 1, types: "SET GLOBAL read_only=0", within: 5 * time.Second, mended: "@@global.read_only"},
+		{name: "the owner is closed", tells: "it owns a unit and is read-only", on: 0, types: "SET GLOBAL read_only=1", within: 5 * time.Second, mended: "NOT @@global.read_only"},
+		{name: "the owner is closed to all", tells: "it owns a unit and is read-only", on: 0, types: "SET GLOBAL super_read_only=1", within: 5 * time.Second, mended: "NOT @@global.read_only AND NOT @@global.super_read_only"},
+		{name: "a slot is changed", tells: "its auto_increment offset/increment is 1/16, it should be 2/16", on: 1, types: "SET GLOBAL auto_increment_offset=1", within: 5 * time.Second, mended: "@@global.auto_increment_offset=2"},
+		{name: "the owner's stride is changed", tells: "its auto_increment offset/increment is 1/1, it should be 1/16", on: 0, types: "SET GLOBAL auto_increment_increment=1", within: 5 * time.Second, mended: "@@global.auto_increment_increment=16 AND NOT @@global.read_only"},
+		{name: "the identity is changed", tells: "they should be 102 and ", on: 1, types: "SET GLOBAL server_id=77", within: 10 * time.Second, mended: "@@global.server_id=102"},
+		{name: "replication is stopped", tells: "its receiver is ", on: 1, types: "STOP REPLICA", within: 5 * time.Second, mended: replicates},
+		{name: "half of it is stopped", tells: "its applier stopped", on: 1, types: "STOP REPLICA SQL_THREAD", within: 5 * time.Second, mended: replicates},
+		{name: "replication is forgotten", tells: "it follows \"\", it should follow m1", on: 1, types: "STOP REPLICA; RESET REPLICA ALL", within: 10 * time.Second, mended: replicates},
+		{name: "another upstream is followed", tells: "@m3\", it should follow m1", on: 1, types: "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT=@m3; START REPLICA", within: 20 * time.Second, follows: "@m1"},
+		{name: "the owner follows another upstream", tells: "@m2\", it should follow m3", on: 0, types: "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT=@m2; START REPLICA", within: 20 * time.Second, follows: "@m3"},
+		{name: "semi-sync of the owner is switched off", tells: "its commits are not waiting for its acker, and nobody ordered that", on: 0, types: "SET GLOBAL rpl_semi_sync_source_enabled=0", within: 5 * time.Second, mended: "@@global.rpl_semi_sync_source_enabled"},
 	}
 }
 
@@ -158,36 +158,72 @@ func (r *rig) slips(t *testing.T, s slip) {
 	})
 	took := time.Since(began)
 	r.untilHealthy(t, 30*time.Second)
+	what := "member " + server.Name + ": " // or the owner's by its name
+	if !slices.ContainsFunc(told, func(line string) bool {
+		return strings.Contains(line, what) && strings.Contains(line, r.withPorts(s.tells))
+	}) {
+		t.Errorf("nobody told of %s that %q: %q", server.Name, s.tells, told)
+	}
 	t.Logf("FIGURE slip     %s: put right after %d ms; told: %q", s.name, took.Milliseconds(), told)
 }
 
-// secondCluster has another node, of another cluster, make a ring of the same servers: it
-// is refused by what they hold, and the ring goes on as it was.
+// secondCluster has a node of another cluster take the ring's servers: by init, of empty servers
+// and from one with data, by an adoption, and into a ring of its own by an add. Each is refused
+// by the name of the ring that they belong to, and that one goes on as it was.
 func (r *rig) secondCluster(t *testing.T) {
 	other := &rig{servers: r.servers, cfg: nodeConfig(t)}
 	other.startNode(t)
-	defer other.stopNode(t)
 	request := api.InitRequest{Name: "other", Durability: "semisync", Degraded: "allow", Why: "a slip"}
 	for _, s := range r.servers {
 		request.Members = append(request.Members, api.InitMember{ID: s.Name, Addr: s.Addr})
 	}
-	if _, err := other.client.InitRing(t.Context(), request); err != nil {
-		t.Logf("it is refused: %v", err)
-		return
+	for _, data := range []bool{false, true} {
+		request.Data, request.BootsClose = data, data
+		if _, err := other.client.InitRing(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+		other.refusedAsOfARing(t, "m1")
+		if _, err := other.client.AbortOperation(t.Context(), other.status(t).Operation.ID, "it was a slip"); err != nil {
+			t.Fatal(err)
+		}
+		other.untilNoRing(t)
 	}
+	var problem *api.Problem
+	adoption := other.adoptRequest()
+	adoption.Name = "other"
+	if _, err := other.client.Adopt(t.Context(), adoption, false); !errors.As(err, &problem) || problem.Check != "schema" || !strings.Contains(problem.Detail, `m1 is of the ring "test", of stride 16, by its table of slots`) {
+		t.Errorf("an adoption: %v", err)
+	}
+	other.servers = mysqltest.StartRing(t, 2)
+	request.Data, request.BootsClose, request.Members = false, false, nil
+	for _, s := range other.servers {
+		request.Members = append(request.Members, api.InitMember{ID: s.Name, Addr: s.Addr})
+	}
+	if _, err := other.client.InitRing(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	other.untilHealthy(t, 30*time.Second)
+	theirs := r.servers[2]
+	if _, err := other.client.AddMember(t.Context(), api.AddRequest{InitMember: api.InitMember{ID: theirs.Name, Addr: theirs.Addr}, Why: "a slip"}, false); !errors.As(err, &problem) || problem.Check != "ring" || !strings.Contains(problem.Detail, `it is of the ring "test", by its table of slots`) {
+		t.Errorf("an add: %v", err)
+	}
+	other.stopNode(t)
+	if st := r.status(t); len(st.Members) != 3 || st.Ring != "test" {
+		t.Errorf("the ring that was there: %+v", st)
+	}
+	r.untilHealthy(t, 20*time.Second)
+}
+
+// refusedAsOfARing waits until the node stands still because a member is of the ring "test".
+func (r *rig) refusedAsOfARing(t *testing.T, member string) {
+	t.Helper()
+	want := "stuck: member " + member + ` belongs to a ring: its table of slots is of ring "test", with stride 16; if that ring is gone: `
 	eventually(t, 10*time.Second, "it is refused, and says why", func() error {
-		if why := other.why(t); !strings.Contains(why, "stuck: ") {
+		if why := r.why(t); !strings.Contains(why, want) {
 			return errors.New(why)
 		}
 		return nil
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	if st, err := r.client.Status(ctx); err != nil || len(st.Members) != 3 {
-		t.Errorf("the ring that was there: %+v, %v", st, err)
-	}
-	t.Logf("a second cluster: %s", other.why(t))
-	r.untilHealthy(t, 20*time.Second)
 }
 
 // withPorts puts the ports of the members in the place of @m1, @m2 and so on.

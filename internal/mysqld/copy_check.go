@@ -99,6 +99,13 @@ func (c *copyChecks) kind() {
 }
 
 func (c *copyChecks) content() {
+	if ring := c.ours.Slots.Ring; c.ours.Slots.Sum != 0 && ring != c.theirs.Slots.Ring {
+		verdict, but := topology.CopyRefused, ""
+		if c.q.Discard {
+			verdict, but = topology.CopyWarning, ", which loses it"
+		}
+		c.add("ring", verdict, "it is of the ring %q, by its table of slots%s", ring, but).Remedy = "if nodes of that ring run, it is theirs: leave it; if that ring is gone: SET SESSION sql_log_bin=0; DROP DATABASE sqlring on it"
+	}
 	switch {
 	case len(c.ours.Schemas) == 0:
 		c.add("empty", topology.CopyFine, "it holds nothing")

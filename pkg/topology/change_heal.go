@@ -27,7 +27,7 @@ func (b BeginHeal) apply(s *Snapshot, c Command) error {
 	s.endMove(b.Member, c)
 	s.endLeave(c)
 	s.endDissolve(c)
-	op := Operation{Kind: OperationHeal, Member: b.Member, Cursor: HealLeases, Evidence: slices.Clone(b.Evidence), Armed: s.Members[i].SemiSync == SemiSyncArmed}
+	op := Operation{Kind: OperationHeal, Member: b.Member, Cursor: HealLeases, Evidence: slices.Clone(b.Evidence), Armed: s.Members[i].SemiSync == SemiSyncArmed && !s.unproven()}
 	upstream, ok := s.Upstream(b.Member)
 	if !ok {
 		return fmt.Errorf("%w: %s is the last member of the ring", ErrLaw, b.Member)

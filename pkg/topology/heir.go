@@ -40,7 +40,7 @@ func (h heal) chooseHeir() Step {
 	}
 	stays := false // it has what it acknowledged itself
 	if keeper := h.keeper(); keeper != "" {
-		heir, stays = keeper, true
+		heir, stays = keeper, !h.s.unproven()
 		seen, _ = h.o.Of(heir)
 	} else if among(h.alive, h.op.Heir) {
 		heir = h.op.Heir

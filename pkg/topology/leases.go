@@ -61,7 +61,7 @@ func (s *Snapshot) kept(mark Position, lost MemberID) Position {
 // was acknowledged in it: the one that wrote it. Of nobody else that is asked.
 func (s *Snapshot) withheld(unit Unit, lost MemberID) bool {
 	heir, ok := s.Member(unit.Heir)
-	return ok && heir.State == MemberActive && heir.ID != lost
+	return ok && heir.State == MemberActive && heir.ID != lost && !unit.Restored
 }
 
 // remembered reports whether all that was acknowledged since the unit was granted is

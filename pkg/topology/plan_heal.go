@@ -252,6 +252,9 @@ func (h heal) open() Step {
 	if h.s.Ring.Durability == DurabilitySemiSync && h.s.Ring.Degraded == DegradedRefuse {
 		return commit(EndHeal{Operation: h.op.ID, Withhold: true}, "degraded is refuse: writes wait until %s has an acker", h.op.Heir)
 	}
+	if h.s.unproven() {
+		return commit(EndHeal{Operation: h.op.ID, Withhold: true}, "the state was restored: writes wait until %s has all that the others have", h.op.Heir)
+	}
 	heir, _ := h.s.Member(h.op.Heir)
 	seen, _ := h.o.Of(heir.ID)
 	if why := unprepared(h.s, heir, seen); why != "" {

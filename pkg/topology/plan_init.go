@@ -45,10 +45,22 @@ func nextInit(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	return stuck("operation %s stands at %q, which is not a step of init", op.ID, op.Cursor)
 }
 
+// noStranger reports whether a server that is to be in a ring from now on is in no other one. It is
+// asked first: what mends anything else that is in the way would take that ring apart.
+func noStranger(s *Snapshot, m Member, seen Observation) (Step, bool) {
+	if strange := s.SlotTable().Strange(seen.Slots); strange != "" {
+		return stuck("member %s belongs to a ring: %s; if that ring is gone: SET SESSION sql_log_bin=0; DROP DATABASE sqlring on it", m.ID, strange), false
+	}
+	return Step{}, true
+}
+
 func initPreflight(s *Snapshot, op Operation, o Observations) Step {
 	first, _ := o.Of(s.Members[0].ID)
 	for _, m := range s.Members {
 		seen, _ := o.Of(m.ID)
+		if step, ours := noStranger(s, m, seen); !ours {
+			return step
+		}
 		switch {
 		case !seen.Version.fitsRing():
 			return stuck("member %s is %s: a ring is made of MariaDB 10.5, or MySQL 8.0.26, or later", m.ID, seen.Version)
@@ -62,9 +74,6 @@ func initPreflight(s *Snapshot, op Operation, o Observations) Step {
 		}
 		if missing := unsafeStatics(seen); len(missing) > 0 {
 			return stuck("member %s: its config file lacks %s; add the lines under [%s] and restart it", m.ID, strings.Join(missing, ", "), seen.Version.Section())
-		}
-		if strange := s.SlotTable().Strange(seen.Slots); strange != "" {
-			return stuck("member %s belongs to a ring: %s; if that ring is gone: SET SESSION sql_log_bin=0; DROP DATABASE sqlring on it", m.ID, strange)
 		}
 		if step, ok := initSource(s, op, m, seen); !ok {
 			return step

@@ -52,6 +52,9 @@ func nextInitData(s *Snapshot, op Operation, o Observations, now time.Time) Step
 }
 
 func initDataPreflight(s *Snapshot, op Operation, m Member, seen Observation) Step {
+	if step, ours := noStranger(s, m, seen); !ours {
+		return step
+	}
 	seen.Settings.ReadOnlyInFile = seen.Settings.ReadOnlyInFile || op.Boots
 	switch missing := unsafeStatics(seen); {
 	case !seen.Version.fitsRing():

@@ -163,10 +163,10 @@ func restartOpen(s *Snapshot, op Operation, o Observations, now time.Time) Step 
 		end.Orders[m.ID] = order
 		seen, _ := o.Of(m.ID)
 		switch {
-		case order == SemiSyncDegraded && s.Ring.Degraded == DegradedRefuse:
+		case order == SemiSyncDegraded && s.Ring.Degraded == DegradedRefuse, s.unproven():
 			end.Withhold = true
 			if seen.Boot != m.Boot {
-				return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it is verified and stays closed until it has an acker")
+				return do(m.ID, Action{Kind: ActStamp, Boot: m.Boot}, "it is verified and stays closed until its units are granted")
 			}
 		case seen.ReadOnly || seen.Boot != m.Boot:
 			return do(m.ID, openAction(m), "it owned a unit before, and everything is verified")

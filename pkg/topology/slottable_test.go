@@ -247,12 +247,15 @@ func TestACopyThatIsNotOursIsToldAndItsServerIsNotTaken(t *testing.T) {
 	var seen Observations
 	for i, m := range other.Members {
 		x, _ := o.Of(s.Members[i].ID)
-		x.Member, x.Link, x.Slots = m.ID, Link{}, seenSlots(s.SlotTable())
+		x.Member, x.Schemas, x.Slots = m.ID, []string{"shop"}, seenSlots(s.SlotTable())
 		seen = seen.With(x)
 	}
-	step := initPreflight(other, Operation{ID: "op1", Kind: OperationInit, Cursor: InitPreflight}, seen)
-	if step.Kind != StepStuck || !strings.Contains(step.Why, `belongs to a ring: its table of slots is of ring "demo"`) || !strings.Contains(step.Why, "DROP DATABASE sqlring") {
-		t.Errorf("init: %s", step)
+	op := Operation{ID: "op1", Kind: OperationInit, Cursor: InitPreflight}
+	first, _ := seen.Of("a")
+	for how, step := range map[string]Step{"init": initPreflight(other, op, seen), "init --from": initDataPreflight(other, op, other.Members[0], first)} {
+		if step.Kind != StepStuck || !strings.Contains(step.Why, `belongs to a ring: its table of slots is of ring "demo"`) || !strings.Contains(step.Why, "DROP DATABASE sqlring") {
+			t.Errorf("%s: %s", how, step)
+		}
 	}
 	adopted := CheckAdoption(other.Members, seen, true)
 	if i := slices.IndexFunc(adopted, func(c CopyCheck) bool { return c.Name == "schema" }); i < 0 || !strings.Contains(adopted[i].What, `of the ring "demo", of stride 16`) {

@@ -91,6 +91,9 @@ type Unit struct {
 	// Heir gets the unit once its commits are acknowledged by a peer; it is set
 	// while Owner is empty, outside of a heal, under DegradedRefuse.
 	Heir MemberID `json:"heir,omitempty"`
+	// Restored says that a state which was saved earlier says who owned it. Another member may
+	// have since: Heir gets it only when it has all that the others have (S120).
+	Restored bool `json:"restored,omitempty"`
 
 	// Draining says that the unit is about to leave its owner, or to be divided,
 	// in a planned way. The epoch still counts, and so does the lease: a proxy lets
@@ -117,7 +120,7 @@ func (u Unit) left(heir MemberID, at time.Time) Unit {
 // given returns the unit in the next epoch, with an owner.
 func (u Unit) given(owner MemberID, proxies []ProxyStart, at time.Time) Unit {
 	u = u.left("", at)
-	u.Owner, u.Proxies = owner, proxies
+	u.Owner, u.Proxies, u.Restored = owner, proxies, false
 	return u
 }
 

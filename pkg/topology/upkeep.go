@@ -145,6 +145,9 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 	if !fine && !(inherits && s.leftToPerson(o)) { // it may follow one whose loss waits for a person
 		return link
 	}
+	if step, proven := provenHeir(s, m, o, now); !proven {
+		return step
+	}
 	switch {
 	case inherits && refuses && m.SemiSync != SemiSyncArmed && semi.Kind == StepStuck:
 		return semi
