@@ -56,6 +56,14 @@ func (a *App) startLeases(context.Context) error {
 	return nil
 }
 
+// isolations is how often isolation was changed, as far as this node has heard.
+func (a *App) isolations() uint64 {
+	if ring := a.store.Snapshot().Ring; ring != nil {
+		return ring.Isolations
+	}
+	return 0
+}
+
 // leaseless reports whether this node's proxy goes on without a lease: there is no other
 // node, or the ring was told to.
 func (a *App) leaseless() bool {
@@ -163,20 +171,23 @@ func (e proxyEyes) LeasesChanged() {
 	e.holder.Renew()
 }
 
-// timed is the proxy, with its word on whether its leases end by themselves. That is
-// looked at first: if it changes meanwhile, the more careful answer is given.
+// timed is the proxy, with its word on whether its leases end by themselves, and which change
+// of isolation it has heard of. That is looked at first, then the former: if it changes
+// meanwhile, the more careful answer is given.
 type timed struct {
 	*proxy.Proxy
 
-	leaseless func() bool
+	isolations func() uint64
+	leaseless  func() bool
 }
 
 // Writers implements monitor.Proxy.
 func (t timed) Writers() []topology.Writer {
+	heard := t.isolations()
 	ends := !t.leaseless()
 	writers := t.Proxy.Writers()
 	for i := range writers {
-		writers[i].Timed = ends
+		writers[i].Timed, writers[i].Isolations = ends, heard
 	}
 	return writers
 }

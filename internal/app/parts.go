@@ -149,7 +149,7 @@ func (a *App) startProxy(ctx context.Context) error {
 		Addr: a.cfg.Proxy.Listen, Socket: a.cfg.Proxy.Socket, Logger: a.logger.With("part", "proxy"),
 		MaxSessions: a.cfg.Proxy.Limits.Sessions, Limits: a.cfg.limits(), ProxyProtocol: a.cfg.proxyProtocol(), DecoyKey: decoyKey(manager),
 		Picture: a.monitor, Site: a.cfg.Site, Consistency: a.cfg.consistency(), MemberLinks: a.cfg.Proxy.MemberLinks, LinkIdle: a.cfg.linkIdle(),
-		Gates: func() gate.Settings { return a.store.Snapshot().GateSettings() }, Pressure: asked.at, UniqueKeys: a.uniqueKeys,
+		Gates: func() gate.Settings { return a.store.Snapshot().GateSettings() }, Pressure: asked.at, Room: asked.room, UniqueKeys: a.uniqueKeys,
 		Limited:         func() []topology.LimitRule { return a.store.Snapshot().Limits },
 		AccountDefaults: func() []topology.AccountDefault { return a.store.Snapshot().Accounts },
 		Churn:           a.churn(),
@@ -170,7 +170,7 @@ func (a *App) startProxy(ctx context.Context) error {
 	a.relaying.Store(p)
 	a.background("proxy", p.Run)
 	a.background("pressures", asked.run)
-	a.monitor.Report(timed{p, a.leaseless})
+	a.monitor.Report(timed{p, a.isolations, a.leaseless})
 	return nil
 }
 

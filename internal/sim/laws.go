@@ -222,10 +222,13 @@ func (l *laws) committed(before, after *topology.Snapshot, c topology.Command) {
 	}
 	if heal, ok := c.Change.(topology.BeginHeal); ok {
 		l.stats.Heals++
-		if slices.ContainsFunc(heal.Evidence, func(e string) bool { return strings.HasPrefix(e, "sites ") }) {
+		severed := slices.ContainsFunc(heal.Evidence, func(e string) bool { return strings.HasPrefix(e, "sites ") })
+		if severed {
 			l.stats.Severed++
 		}
-		if s := l.w.server(heal.Member); !s.wasLost() {
+		s := l.w.server(heal.Member)
+		severed = severed && !l.w.net.whole(l.w.lead.host(), s.host()) // that a third party reaches it is why
+		if !severed && !s.wasLost() {
 			l.w.breach("I11", "%s is taken out (%s), and nothing was wrong with it", s.id, c.Why)
 		}
 	}

@@ -18,6 +18,7 @@ type proxy struct {
 	began     time.Time
 	index     uint64   // of the snapshot it knows
 	leaseless bool     // isolation is continue in that
+	isolation uint64   // how often it was changed by then
 	shares    []*share // as the snapshot lists the units
 }
 
@@ -70,6 +71,9 @@ func (p *proxy) learn(snap *topology.Snapshot) {
 	}
 	p.index = snap.Index
 	p.leaseless = snap.Ring != nil && snap.Ring.Isolation == topology.IsolationContinue
+	if snap.Ring != nil {
+		p.isolation = snap.Ring.Isolations
+	}
 	changed := false
 	for _, u := range snap.Units {
 		changed = p.learnUnit(u) || changed
@@ -271,7 +275,7 @@ func (p *proxy) writers() []topology.Writer {
 	for _, s := range p.shares {
 		held := s.owner == "" || s.draining
 		said = append(said, topology.Writer{
-			Node: p.n.id, Unit: s.unit, Epoch: s.epoch, Holding: s.owner != "", Acked: s.acked, Since: p.began, At: p.w.clock(), Timed: p.timed(),
+			Node: p.n.id, Unit: s.unit, Epoch: s.epoch, Holding: s.owner != "", Acked: s.acked, Since: p.began, At: p.w.clock(), Timed: p.timed(), Isolations: p.isolation,
 			Quiet: held && !s.cut && !p.busy(s) || p.w.opt.Mutation.AlwaysQuiet,
 		})
 	}

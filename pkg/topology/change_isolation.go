@@ -3,7 +3,6 @@ package topology
 import (
 	"fmt"
 	"slices"
-	"time"
 )
 
 // Isolation says what a proxy does whose node hears of no leader, in a ring with
@@ -55,30 +54,22 @@ func (i SetIsolation) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: isolation is %s already", ErrStale, i.To)
 	}
 	s.Ring.Isolation, s.Ring.Unfenced = i.To, !i.Settled
+	if !i.Settled {
+		s.Ring.Isolations++
+	}
 	s.record(c, "ring", "", i.String())
 	return nil
 }
 
-// fencedAt returns when isolation was set to fence last, as far as the audit goes back.
-func (s *Snapshot) fencedAt() time.Time {
-	for i := len(s.Events) - 1; i >= 0; i-- {
-		if e := s.Events[i]; e.Kind == "ring" && e.What == (SetIsolation{To: IsolationFence}).String() {
-			return e.At
-		}
-	}
-	return time.Time{}
-}
-
 // settleIsolation notes that every proxy acts on leases again; ok is false if there is
-// nothing to note, or not yet. What a node said before fence was set, or about then, does not
-// count: it may not have heard of continue yet when it said so, and have been cut off since.
+// nothing to note, or not yet. What a node said before it heard of this order does not count: it
+// may have heard of continue since, and been cut off.
 func settleIsolation(s *Snapshot, o Observations) (step Step, ok bool) {
 	if !s.Ring.Unfenced || s.Ring.Isolation != IsolationFence {
 		return Step{}, false
 	}
-	since := s.fencedAt().Add(LeaseTTL)
 	for _, node := range o.Nodes {
-		if !slices.ContainsFunc(o.Writers, func(w Writer) bool { return w.Node == node && (w.Timed && w.At.After(since) || len(o.Nodes) == 1) }) {
+		if !slices.ContainsFunc(o.Writers, func(w Writer) bool { return w.Node == node && (w.timed(s.Ring) || len(o.Nodes) == 1) }) {
 			return Step{}, false
 		}
 	}

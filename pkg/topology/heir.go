@@ -51,11 +51,11 @@ func (h heal) chooseHeir() Step {
 		return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Cut: cut}, "%s owned nothing", h.lost.ID)
 	}
 	unsure := !stays && (h.op.MarkUnknown || h.s.Ring.Durability == DurabilitySemiSync && !h.ackerAlive())
+	if step, found := h.readmitted(seen, unsure); found {
+		return step
+	}
 	if unsure && !h.op.AcceptLoss && !h.hasAll(seen) {
 		return h.missedAcker(heir)
-	}
-	if step, found := h.readmitted(seen); found {
-		return step
 	}
 	if missing := seen.Position().Missing(h.op.Mark); len(missing) > 0 && !h.op.AcceptLoss {
 		if step, found := h.handed(heir, seen); found {
@@ -106,15 +106,17 @@ func (h heal) keeper() (keeper MemberID) {
 // readmitted returns the step that lets a member count again that was restarted
 // while this heal ran, or was out before, if its disk has what was acknowledged and none
 // of the others has (S115). What it received and had not applied is gone; what of that was
-// acknowledged and is on no disk a person is asked about.
-func (h heal) readmitted(heir Observation) (Step, bool) {
-	if heir.Position().Covers(h.op.Mark) {
-		return Step{}, false
-	}
+// acknowledged and is on no disk a person is asked about. unsure: that may be any of the lost
+// member's own. Then one that was in the ring is not admitted anew: it may be the acker, and
+// stands for one whose relay log is still there, if it carries its token.
+func (h heal) readmitted(heir Observation, unsure bool) (Step, bool) {
 	for _, m := range h.s.Members {
 		seen, good := h.o.Good(m.ID, h.now)
 		counts := good && m.ID != h.lost.ID && mayCount(m) && (!isActive(m) || seen.Boot != m.Boot)
-		if !counts || !h.brings(seen, heir) || !ownIsWhole(h.s, m, h.o, h.now) {
+		if unsure && isActive(m) && !slices.Contains(h.op.Counted, m.ID) {
+			continue
+		}
+		if !counts || !h.brings(seen, heir, h.asked(seen, unsure)) || !ownIsWhole(h.s, m, h.o, h.now) {
 			continue
 		}
 		if !isActive(m) && (m.Emptied != "" || len(h.beyond(m, seen)) > 0) {
@@ -142,20 +144,30 @@ func (h heal) readmitted(heir Observation) (Step, bool) {
 	return Step{}, false
 }
 
+// asked is what may have been acknowledged, as far as a member can have it: the mark, and if
+// that is not known for sure all that it has of the lost member's own.
+func (h heal) asked(seen Observation, unsure bool) Position {
+	asked := h.op.Mark
+	if last, some := seen.Position().Last(h.lost.Domain()); unsure && some && last.Seq > asked.Seq(last.Domain) {
+		asked = asked.With(last)
+	}
+	return asked
+}
+
 // brings reports whether a member has more of what was acknowledged than the heir, and all of
 // it that any survivor has. All need not be on any disk: what is on this one is not to be
 // given up with the rest (S115).
-func (h heal) brings(seen, heir Observation) bool {
+func (h heal) brings(seen, heir Observation, asked Position) bool {
 	has := seen.Position()
 	for _, m := range h.alive {
 		theirs, _ := h.o.Of(m.ID)
-		for _, g := range h.op.Mark {
+		for _, g := range asked {
 			if min(theirs.Position().Seq(g.Domain), g.Seq) > has.Seq(g.Domain) {
 				return false
 			}
 		}
 	}
-	return has.Behind(h.op.Mark) < heir.Position().Behind(h.op.Mark)
+	return has.Behind(asked) < heir.Position().Behind(asked)
 }
 
 // mayCount reports whether a heal may count a member: it is in the ring, or out of it and not

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -47,7 +48,7 @@ func TestWhoBringsMoreOfWhatWasAcknowledged(t *testing.T) {
 		"101-101-39,104-104-6": false, // the heir has more of the lost one's
 		"101-101-40,103-103-9": false, // no more than the heir
 	} {
-		if got := h.brings(seen("m2", has), heir); got != want {
+		if got := h.brings(seen("m2", has), heir, h.op.Mark); got != want {
 			t.Errorf("%s: brings is %t, want %t", has, got, want)
 		}
 	}
@@ -159,6 +160,47 @@ func TestWhoCountsAgainAcknowledgedNothing(t *testing.T) {
 		h := heal{s: s, op: Operation{Counted: tt.again}, lost: lost, alive: tt.alive}
 		if got := h.ackerAlive(); got != tt.want {
 			t.Errorf("%s: the acker survives: %t, want %t", name, got, tt.want)
+		}
+	}
+}
+
+// TestWhoHasMoreCountsThoughItIsNotKnownWhatIsAskedFor: where nobody is left who knows what a lost
+// member acknowledged, whoever is out and has more of its own than the heir is counted first,
+// by a word that accepts the loss or without one; who was in the ring, and restarted, is not: it
+// may have been the acker.
+func TestWhoHasMoreCountsThoughItIsNotKnownWhatIsAskedFor(t *testing.T) {
+	now := time.Unix(1000, 0)
+	for name, tt := range map[string]struct {
+		state   MemberState
+		counted []MemberID
+		word    bool
+		has     string
+		want    string
+	}{
+		"it is out":               {state: MemberDown, has: "101-101-49", want: "prepare"},
+		"and the loss accepted":   {state: MemberDown, word: true, has: "101-101-49", want: "prepare"},
+		"it has no more":          {state: MemberDown, has: "101-101-40", want: "no acker of m1 is left"},
+		"it was in the ring":      {state: MemberActive, has: "101-101-49", want: "it was restarted"},
+		"it counts, not stamped":  {state: MemberActive, counted: []MemberID{"m2"}, has: "101-101-49", want: "prepare"},
+		"a survivor's own lacks":  {state: MemberDown, has: "101-101-49,103-103-1", want: "prepare"},
+		"it has lost some of its": {state: MemberDown, has: "101-101-49,102-102-1", want: "and m3 has them up to 2"},
+	} {
+		lost, heir := Member{ID: "m1", Identity: 101, State: MemberDown}, Member{ID: "m3", Identity: 103, State: MemberActive, Boot: 3}
+		m2 := Member{ID: "m2", Identity: 102, State: tt.state, Boot: 9, Cut: position(t, "102-102-2")}
+		o := Observations{}
+		for id, binlog := range map[MemberID]string{"m2": tt.has, "m3": "101-101-40,102-102-2,103-103-4"} {
+			if id == "m2" && !strings.Contains(binlog, "102-102") {
+				binlog += ",102-102-2"
+			}
+			o = o.With(Observation{Member: id, Reach: ReachAnswers, Asked: now, At: now, Binlog: position(t, binlog), Boot: 3, ReadOnly: true})
+		}
+		o = o.With(Observation{Member: "m1", Reach: ReachAnswers, Asked: now, At: now, Binlog: position(t, "101-101-45")})
+		h := heal{
+			s:  &Snapshot{Ring: &Ring{Durability: DurabilitySemiSync}, Members: []Member{lost, m2, heir}, Units: []Unit{{ID: UnitRest, Epoch: 4}}},
+			op: Operation{ID: "op1", Counted: tt.counted, AcceptLoss: tt.word, MarkUnknown: true}, lost: lost, alive: []Member{heir}, o: o, now: now,
+		}
+		if step := h.chooseHeir(); !strings.Contains(step.String(), tt.want) {
+			t.Errorf("%s: %s, want %q", name, step, tt.want)
 		}
 	}
 }

@@ -46,12 +46,9 @@ func (h heal) uncounted(heir Observation, unsure bool) string {
 // more returns up to where a member has what is asked for, in the domains in which that is
 // further than the heir.
 func (h heal) more(seen, heir Observation, unsure bool) Position {
-	asked, has := h.op.Mark, seen.Position()
-	if last, some := has.Last(h.lost.Domain()); unsure && some {
-		asked = asked.With(last)
-	}
+	has := seen.Position()
 	var more Position
-	for _, g := range asked {
+	for _, g := range h.asked(seen, unsure) {
 		g.Seq = min(g.Seq, has.Seq(g.Domain))
 		if g.Seq > heir.Position().Seq(g.Domain) {
 			more = more.With(g)
@@ -80,9 +77,7 @@ func (h heal) notCounted(m Member, seen, heir Observation, unsure bool) string {
 		return fmt.Sprintf("its state is %s (sqlring why %s)", m.State, m.ID)
 	case unsure && isActive(m):
 		return "it was restarted, and what it had received and not applied is gone"
-	case unsure:
-		return fmt.Sprintf("its state is %s, and nobody is counted again while it is not known what was acknowledged", m.State)
-	case !h.brings(seen, heir):
+	case !h.brings(seen, heir, h.asked(seen, unsure)):
 		return "a survivor has some that it lacks"
 	}
 	if why := h.notWhole(m, seen); why != "" {

@@ -20,7 +20,7 @@ func TestWhoHasMoreAndDoesNotCountIsNamed(t *testing.T) {
 		"only what nobody awaits":                 {has: "101-101-30,102-102-9", silent: true},
 		"another is silent":                       {has: "101-101-43", silent: true, want: "m2 answers and has it up to 101-101-43, but does not count: m4 does not answer, and may have more of m2's own than m2 has: bring m4 back"},
 		"no further than asked":                   {has: "101-101-49", silent: true, want: "m2 answers and has it up to 101-101-44, but"},
-		"more is asked for":                       {has: "101-101-49", unsure: true, want: "m2 answers and has it up to 101-101-49, but does not count: its state is down, and nobody is counted again"},
+		"more is asked for":                       {has: "101-101-49", unsure: true, want: "m2 answers and has it up to 101-101-49, but does not count: its disk has its own transactions up to 0, and m4 has them up to 7"},
 		"another has more of it":                  {has: "101-101-43,102-102-6", want: "its disk has its own transactions up to 6, and m4 has them up to 7"},
 		"quarantined":                             {has: "101-101-43", edit: func(m2, _ *Member) { m2.State = MemberQuarantined }, want: "its state is quarantined (sqlring why m2)"},
 		"restarted":                               {has: "101-101-43", unsure: true, edit: func(m2, _ *Member) { m2.State = MemberActive }, want: "it was restarted, and what it had received and not applied is gone"},

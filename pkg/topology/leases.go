@@ -111,7 +111,7 @@ func leasesOver(s *Snapshot, o Observations, now time.Time) (Step, bool) {
 			w := o.Writers[i]
 			// A lease that does not end by itself is over when its proxy says so, or is
 			// silent: one that speaks and has not taken the new epoch in still answers OK.
-			over := expired && (w.Timed || now.Sub(w.At) > LeaseTTL && !s.Ring.Unfenced)
+			over := expired && (w.timed(s.Ring) || now.Sub(w.At) > LeaseTTL && !s.Ring.Unfenced)
 			if (w.Epoch < unit.Epoch || w.Holding) && !over {
 				return wait("the proxy of node %s still holds a lease on %s of epoch %d", node, unit.ID, w.Epoch), false
 			}

@@ -131,7 +131,7 @@ func TestIsolation(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := func(node NodeID, timed bool) Writer {
-		return Writer{Node: node, Unit: UnitRest, Epoch: 4, At: now.Add(-time.Hour), Timed: timed}
+		return Writer{Node: node, Unit: UnitRest, Epoch: 4, At: now.Add(-time.Hour), Timed: timed, Isolations: 2}
 	}
 	o := Observations{Nodes: []NodeID{"n1", "n2"}, Led: now.Add(-time.Hour), Writers: []Writer{said("n1", true)}}
 	if _, over := leasesOver(s, o, now); over {
@@ -145,15 +145,16 @@ func TestIsolation(t *testing.T) {
 		t.Error("settled before n2 obeys")
 	}
 	o.Writers[1].Timed = true
-	for i := range o.Writers {
-		o.Writers[i].At = s.fencedAt().Add(LeaseTTL)
+	for heard, why := range []string{"before it heard of continue", "as continue reached it"} {
+		o.Writers[1].Isolations = uint64(heard)
+		if _, ok := settleIsolation(s, o); ok {
+			t.Errorf("settled by what n2 said %s", why)
+		}
+		if _, over := leasesOver(s, o, now); over {
+			t.Errorf("its lease is over by what n2 said %s", why)
+		}
 	}
-	if _, ok := settleIsolation(s, o); ok || s.fencedAt().IsZero() {
-		t.Errorf("settled by what n2 said before it may have heard of continue; fenced at %s", s.fencedAt())
-	}
-	for i := range o.Writers {
-		o.Writers[i].At = s.fencedAt().Add(LeaseTTL + 1)
-	}
+	o.Writers[1].Isolations = 2
 	step, ok := settleIsolation(s, o)
 	if _, over := leasesOver(s, o, now); !ok || !over {
 		t.Errorf("n2 obeys: settled %t, over %t", ok, over)

@@ -321,6 +321,9 @@ type Writer struct {
 	// Timed says that the proxy acts on a lease that ends by itself (LeaseTTL after it
 	// was asked for). A proxy that is the only one there is needs none.
 	Timed bool `json:"timed,omitempty"`
+	// Isolations is the newest change of isolation that it had heard of when it said Timed: of
+	// one after that it may hear any time, and be cut off before it hears of the next (S121).
+	Isolations uint64 `json:"isolations,omitempty"`
 	// Quiet says that nothing which this proxy has begun in the unit is without its
 	// final answer, and that it begins nothing: the unit is Draining, or has no
 	// owner, in that Epoch. It covers what was begun in earlier epochs, and before
@@ -329,6 +332,9 @@ type Writer struct {
 	// has an owner again.
 	Quiet bool `json:"quiet,omitempty"`
 }
+
+// timed reports whether w's lease ends by itself, whatever w hears from now on.
+func (w Writer) timed(r *Ring) bool { return w.Timed && w.Isolations == r.Isolations }
 
 // began reports whether w is of that process.
 func (w Writer) began(p ProxyStart) bool { return w.Node == p.Node && w.Since.Equal(p.Since) }

@@ -52,7 +52,7 @@ func nextAdd(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	if !good {
 		return addUnheard(op, m, seen, now)
 	}
-	if seen.Boot != m.Boot {
+	if seen.Boot != m.Boot || !seen.Carries(m) { // it was stamped by a leader that was deposed: see rejoin (S122)
 		switch op.Cursor {
 		case AddCopy, AddCatchUp:
 			return commit(PrepareAgain{Operation: op.ID}, "member %s was restarted", m.ID)

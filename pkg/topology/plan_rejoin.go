@@ -61,6 +61,11 @@ func nextRejoin(s *Snapshot, op Operation, o Observations, now time.Time) Step {
 	if op.Cursor != RejoinJudge && seen.Boot != m.Boot {
 		return commit(GiveUpRejoin{Operation: op.ID}, "member %s was restarted meanwhile", m.ID)
 	}
+	if op.Cursor != RejoinJudge && op.Cursor != RejoinPrepare && !seen.Carries(m) {
+		// Its token alone may be the work of a leader that was deposed before this process began, which
+		// knows of no term (S122).
+		return commit(GiveUpRejoin{Operation: op.ID}, "member %s was restarted meanwhile: it does not carry its identity", m.ID)
+	}
 	if op.Same && op.Cursor == RejoinJudge && seen.Boot != m.Boot {
 		return commit(GiveUpRejoin{Operation: op.ID}, "member %s was restarted meanwhile", m.ID)
 	}

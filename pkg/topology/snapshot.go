@@ -69,6 +69,7 @@ type Ring struct {
 	Durability Durability     `json:"durability"`
 	Degraded   DegradedPolicy `json:"degraded"`
 	Isolation  Isolation      `json:"isolation,omitempty"`
+	Isolations uint64         `json:"isolations,omitempty"` // how often Isolation was changed
 	// Unfenced says that a proxy may act without a lease: isolation is continue, or was,
 	// and not every proxy has said since that it obeys.
 	Unfenced bool `json:"unfenced,omitempty"`

@@ -10,6 +10,9 @@ import (
 const (
 	refusedFor = 150 * time.Millisecond
 	silentFor  = time.Second
+	// silenceAge is how old the newest failure to answer may be: a probe's deadline, the pause
+	// before it, and a little. A node that was stopped has asked nobody meanwhile (S124).
+	silenceAge = 1400 * time.Millisecond
 	// witnessFor is how long a neighbour must have answered us before its having
 	// lost a member counts: before that, it may have been the one that was cut off.
 	witnessFor = 3 * time.Second
@@ -62,6 +65,9 @@ func judge(s *Snapshot, m Member, o Observations, now time.Time) judgement {
 		needed, why = silentFor, "is silent"
 	}
 	held := now.Sub(seen.Since)
+	if now.Sub(seen.At) > silenceAge {
+		return judgement{why: fmt.Sprintf("member %s %s, and is asked again", m.ID, why)}
+	}
 	if held < needed {
 		return judgement{why: fmt.Sprintf("member %s %s, for %s so far", m.ID, why, held.Round(time.Millisecond))}
 	}
@@ -186,7 +192,7 @@ func neighbours(s *Snapshot, m Member, o Observations, now time.Time) (heard int
 func failing(seen Observation, now time.Time) bool {
 	held := now.Sub(seen.Since)
 	switch {
-	case now.Sub(seen.At) > MaxAge:
+	case now.Sub(seen.At) > silenceAge:
 		return false
 	case seen.Reach == ReachRefused:
 		return held >= refusedFor
