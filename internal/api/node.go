@@ -123,7 +123,7 @@ type ProxyPool struct {
 	Open   int    `json:"open" doc:"connections"`
 	Taken  int    `json:"taken" doc:"of them, those that sessions have"`
 	Queue  int    `json:"queue" doc:"sessions that wait for one"`
-	Limit  int    `json:"limit" doc:"proxy.member_links; fewer for a while if the member takes no more (its max_connections)"`
+	Limit  int    `json:"limit" doc:"proxy.member_links; fewer if the node's share of four fifths of the member's max_connections is, or for a while if the member takes no more"`
 }
 
 // ProxyTraffic is what passed through the proxy of a node since its start.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -12,16 +13,23 @@ import (
 	"github.com/sqlring/sqlring/pkg/topology"
 )
 
-// pressures is what members have said of how much they have to do. They are asked only if
-// the ring's settings say from when on that is too much.
+// pressures is what members have said of how much they have to do, and of how many connections
+// they take. The former they are asked only if the ring's settings say from when on that is too
+// much.
 type pressures struct {
 	app *App
 
-	mu sync.Mutex
-	of map[topology.MemberID]gate.Pressure
+	mu   sync.Mutex
+	of   map[topology.MemberID]gate.Pressure
+	most map[topology.MemberID]int // max_connections
+
+	looked map[topology.MemberID]time.Time // when they said so; of ask alone
 }
 
-const pressureEvery = time.Second
+const (
+	pressureEvery = time.Second
+	roomEvery     = time.Minute
+)
 
 // run asks until ctx ends.
 func (p *pressures) run(ctx context.Context) error {
@@ -37,29 +45,79 @@ func (p *pressures) run(ctx context.Context) error {
 	}
 }
 
+// look asks the members that have not said lately how many connections they take.
+func (p *pressures) look(ctx context.Context) {
+	before, now := p.looked, time.Now()
+	said, looked := make(map[topology.MemberID]int), make(map[topology.MemberID]time.Time)
+	p.each(ctx, func(ctx context.Context, m topology.Member) func() {
+		if at, ok := before[m.ID]; ok && now.Sub(at) < roomEvery {
+			return func() { looked[m.ID] = at }
+		}
+		n, err := p.app.fleet.MaxConnections(ctx, m)
+		if err != nil {
+			return func() {} // it is asked at the next tick
+		}
+		return func() { said[m.ID], looked[m.ID] = n, now }
+	})
+	p.looked = looked
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.most == nil {
+		p.most = make(map[topology.MemberID]int)
+	}
+	maps.Copy(p.most, said)
+}
+
+// each asks every active member at once, and does what ask returns, one after the other.
+func (p *pressures) each(ctx context.Context, ask func(context.Context, topology.Member) func()) {
+	ctx, cancel := context.WithTimeout(ctx, pressureEvery)
+	defer cancel()
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	for _, m := range p.app.store.Snapshot().Members {
+		if m.State != topology.MemberActive {
+			continue
+		}
+		asked.Go(func() {
+			note := ask(ctx, m)
+			mu.Lock()
+			defer mu.Unlock()
+			note()
+		})
+	}
+	asked.Wait()
+}
+
+// room is this node's share of the connections that a member takes: of four fifths of them, as
+// others need some too (docs/pools.md); 0: not known. The nodes are those that had a proxy when an owner was last
+// made one; a member that is asked for too many by one that came later says so itself.
+func (p *pressures) room(id topology.MemberID) int {
+	p.mu.Lock()
+	most := p.most[id]
+	p.mu.Unlock()
+	if most == 0 {
+		return 0
+	}
+	nodes := 1
+	for _, u := range p.app.store.Snapshot().Units {
+		nodes = max(nodes, len(u.Proxies))
+	}
+	return max(1, most*4/5/nodes)
+}
+
 // ask asks all members at once. One that does not answer in time has said nothing.
 func (p *pressures) ask(ctx context.Context) {
-	snap := p.app.store.Snapshot()
-	s := snap.GateSettings()
+	p.look(ctx)
+	s := p.app.store.Snapshot().GateSettings()
 	said := make(map[topology.MemberID]gate.Pressure)
 	if s.RunningThreads > 0 || s.RowLockWaits > 0 {
-		ctx, cancel := context.WithTimeout(ctx, pressureEvery)
-		defer cancel()
-		var mu sync.Mutex
-		var asked sync.WaitGroup
-		for _, m := range snap.Members {
-			if m.State != topology.MemberActive {
-				continue
+		p.each(ctx, func(ctx context.Context, m topology.Member) func() {
+			got, err := p.app.fleet.Pressure(ctx, m)
+			if err != nil {
+				return func() {}
 			}
-			asked.Go(func() {
-				if got, err := p.app.fleet.Pressure(ctx, m); err == nil {
-					mu.Lock()
-					said[m.ID] = got
-					mu.Unlock()
-				}
-			})
-		}
-		asked.Wait()
+			return func() { said[m.ID] = got }
+		})
 	}
 	p.mu.Lock()
 	p.of = said

@@ -70,3 +70,17 @@ func (f *Fleet) Pressure(ctx context.Context, m topology.Member) (gate.Pressure,
 	})
 	return p, err
 }
+
+// MaxConnections asks m for its max_connections.
+func (f *Fleet) MaxConnections(ctx context.Context, m topology.Member) (int, error) {
+	var most int
+	err := f.Member(m).asking(ctx, "read max_connections of", func(ctx context.Context, c *conn) error {
+		t, err := c.query(ctx, "SELECT @@global.max_connections")
+		if err != nil {
+			return err
+		}
+		most, err = strconv.Atoi(t.value())
+		return err
+	})
+	return most, err
+}

@@ -154,7 +154,7 @@ func (p *Proxy) linksTo(m balancer.Member) *linkPool {
 		if pool != nil {
 			pool.close()
 		}
-		pool = &linkPool{p: p, member: m, limit: p.cfg.MemberLinks}
+		pool = &linkPool{p: p, member: m, limit: p.mostLinks(m.ID)}
 		p.pools[m.ID] = pool
 	}
 	return pool

@@ -34,6 +34,9 @@ type Config struct {
 	// UniqueKeys reads the unique keys of a table at a member; nil: no key is ever hot.
 	UniqueKeys func(ctx context.Context, id topology.MemberID, schema, table string) ([]balancer.UniqueKey, error)
 	Pressure   func(topology.MemberID) gate.Pressure // what a member says of itself; nil: not known
+	// Room is this node's share of the connections that a member takes, asked at every tick:
+	// MemberLinks is the bound if that is fewer; 0, and nil: not known.
+	Room func(topology.MemberID) int
 
 	Addr   string // host:port to listen on; empty: no TCP
 	Socket string // path of a unix socket to listen on; empty: none

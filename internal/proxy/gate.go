@@ -55,7 +55,7 @@ func (p *Proxy) gateOf(id topology.MemberID) *memberGate {
 	defer p.mu.Unlock()
 	g := p.gates[id]
 	if g == nil {
-		g = &memberGate{p: p, id: id, gate: gate.New(p.gateSettings(), p.now())}
+		g = &memberGate{p: p, id: id, gate: gate.New(p.within(id, p.gateSettings()), p.now())}
 		p.gates[id] = g
 	}
 	return g
@@ -75,6 +75,13 @@ func (p *Proxy) gateSettings() gate.Settings {
 		s.MaxWait = p.cfg.QueueTimeout
 	}
 	return s
+}
+
+// within is settings with no more places than there may be links to the member.
+func (p *Proxy) within(id topology.MemberID, settings gate.Settings) gate.Settings {
+	settings.Ceiling = min(settings.Ceiling, p.mostLinks(id))
+	settings.Floor = min(settings.Floor, settings.Ceiling)
+	return settings
 }
 
 // waitsForNobody reports whether the command under way needs no place: it is inside of an
@@ -294,6 +301,7 @@ func (g *memberGate) tick(settings gate.Settings) {
 	if g.p.cfg.Pressure != nil {
 		pressure = g.p.cfg.Pressure(g.id)
 	}
+	settings = g.p.within(g.id, settings)
 	g.mu.Lock()
 	if settings.WithDefaults() != g.gate.Settings() {
 		g.gate.Set(settings, now)

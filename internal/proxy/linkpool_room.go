@@ -28,6 +28,19 @@ type room struct {
 	closed time.Time // when a link was closed last to make place for another one
 }
 
+// mostLinks returns how many links there may be to a member: proxy.member_links, and no more
+// than this node's share of what the member takes.
+func (p *Proxy) mostLinks(id topology.MemberID) int {
+	most := p.cfg.MemberLinks
+	if p.cfg.Room == nil {
+		return most
+	}
+	if share := p.cfg.Room(id); share > 0 {
+		most = min(most, share)
+	}
+	return most
+}
+
 // mayHaveLocked returns how many links there may be now.
 func (lp *linkPool) mayHaveLocked() int {
 	if lp.room.until.IsZero() {
@@ -102,6 +115,7 @@ func (lp *linkPool) closes() {
 
 // tryRoomLocked is called at every tick.
 func (lp *linkPool) tryRoomLocked() {
+	lp.limit = lp.p.mostLinks(lp.member.ID)
 	if !lp.room.until.IsZero() && time.Now().After(lp.room.until) {
 		lp.widenLocked()
 	}

@@ -244,7 +244,7 @@ type Pool struct {
 	Links   int // that are open
 	Taken   int // of them, those that sessions have
 	Waiting int // sessions that wait for one
-	Limit   int // how many there may be: proxy.member_links, or fewer if the member takes no more
+	Limit   int // how many there may be: proxy.member_links, the share of what the member takes, or fewer if it takes no more
 }
 
 // Pools returns the pools, by member. It is safe for concurrent use.
