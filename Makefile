@@ -47,8 +47,8 @@ lint: ## vet, staticcheck, gofumpt
 check: lint ## what every change passes: lint, 200 simulated rings, the tests that need no server; under 3 minutes
 	$(GO) test -short -timeout 5m ./...
 
-sim: ## 20 000 simulated rings with faults
-	$(GO) test ./internal/sim -run 'TestSim$$' -sim.seeds=20000 -timeout 4h -v
+sim: ## 20 000 simulated rings with faults: FIRST=1500001 has all of the model's faults, SEEDS=20000
+	$(GO) test ./internal/sim -run 'TestSim$$' -sim.first=$(or $(FIRST),1500001) -sim.seeds=$(or $(SEEDS),20000) -timeout 4h -v
 
 faults: servers ## 20 rounds of each fault on real servers, 15 minutes of load; prints the figures of docs/reliability.md (40 min)
 	SQLRING_FIGURES=1 SQLRING_FAULT_ROUNDS=20 SQLRING_QUIET=15m SQLRING_REQUIRE_SERVERS=1 $(GO) test ./internal/app -run "TestFaults|TestMove|TestNodeDies|TestLagging|TestNoNeedless" -timeout 4h -v | grep -E "FIGURE|^ *---|FAIL|^ok"
