@@ -20,14 +20,14 @@ func (s *session) acquire(route balancer.Route, changed <-chan struct{}, reading
 	if pool == nil {
 		return nil, errPoolClosed
 	}
-	want := wanted{key: s.as.key(), born: s.generation, schema: s.mem.schema, settings: s.mem.settingsFor(reading), attrs: s.as.login.Attributes, who: s}
+	want := wanted{key: s.as.key(), born: s.generation, schema: s.mem.schema, settings: s.mem.settingsFor(reading), attrs: s.as.login.Attributes, who: s, reading: reading}
 	for {
 		l, err := pool.take(&s.ctx, want, changed)
 		if err != nil {
 			return nil, err
 		}
 		if l == nil {
-			if l, err = s.openIn(pool, route, reading); !takesNoMore(err) {
+			if l, err = s.openIn(pool, route, reading); !takesNoMore(err) || reading { // a read goes elsewhere
 				return l, err
 			}
 			want.returns = true

@@ -141,7 +141,7 @@ func (s *session) overstays(rules *limits, now gate.Instant) {
 		return
 	}
 	as := s.known.Load()
-	if phase == 0 || as == nil {
+	if phase == 0 || as == nil || s.eye.Load()&eyeOverstayed != 0 {
 		return
 	}
 	busy, lasted := phase&1 == 1, now.Sub(s.stays.since)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sqlring/sqlring/pkg/balancer"
 )
@@ -47,6 +48,7 @@ type wanted struct {
 	attrs    string // connection attributes
 	who      *session
 	returns  bool // it has had its turn, and the member did not let it in
+	reading  bool // it may read elsewhere, and does not wait where the member takes no more
 }
 
 // takes reports whether a link will do that is labelled so.
@@ -222,6 +224,7 @@ func (lp *linkPool) removeStale(l *link) {
 }
 
 func (lp *linkPool) forgetLocked(l *link) {
+	lp.room.closed = time.Now()
 	for i, other := range lp.links {
 		if other == l {
 			last := len(lp.links) - 1

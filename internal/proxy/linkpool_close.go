@@ -10,6 +10,7 @@ import "slices"
 func (lp *linkPool) sweep(idle uint32) {
 	lp.mu.Lock()
 	defer lp.mu.Unlock()
+	lp.tryRoomLocked()
 	tick := lp.p.tick.Load()
 	for _, l := range slices.Clone(lp.links) {
 		held, ok := l.seize()
@@ -19,14 +20,17 @@ func (lp *linkPool) sweep(idle uint32) {
 			lp.removeStale(l)
 		case l.doomed() || l.will == nil && (l.outlived() || tick-l.rested.Load() > idle): // one with something to be found out for its owner stays
 			lp.remove(l)
+		case len(lp.links)+lp.opening > lp.limit && l.will == nil && !l.disputed() && !l.isReserved(tick): // there may be fewer than there were
+			lp.remove(l)
 		case len(lp.waiters) > 0 && !l.disputed():
 			lp.pass(l, held)
 		default:
 			l.put(held)
 		}
 	}
-	lp.tryRoomLocked()
-	lp.offerPlace()
+	for range len(lp.waiters) { // there may be more than there were
+		lp.offerPlace()
+	}
 }
 
 // close closes what is free, now and when it is given back, and sends away who waits.

@@ -49,6 +49,13 @@ func (lp *linkPool) mayHaveLocked() int {
 	return min(lp.room.most, lp.limit)
 }
 
+// takesNoMore reports whether the member has lately let nobody in.
+func (lp *linkPool) takesNoMore() bool {
+	lp.mu.Lock()
+	defer lp.mu.Unlock()
+	return !lp.room.until.IsZero()
+}
+
 // refused ends what take has begun when it returned nothing: the member takes no more.
 func (lp *linkPool) refused(err error) {
 	lp.p.count.linksRefused.Add(1)
@@ -59,10 +66,11 @@ func (lp *linkPool) refused(err error) {
 		pause = roomPauseAlone
 	}
 	lp.room = room{most, time.Now().Add(pause), lp.room.closed}
+	limit := lp.limit
 	lp.mu.Unlock()
 	if news {
 		lp.p.log.Warn("member takes no more connections; its max_connections is reached: statements wait for those that there are",
-			"member", string(lp.member.ID), "links", most, "member_links", lp.limit, "error", err)
+			"member", string(lp.member.ID), "links", most, "member_links", limit, "error", err)
 	}
 }
 
@@ -84,9 +92,9 @@ func (lp *linkPool) widenLocked() {
 // openInRoom opens a link in a place of the pool. A member counts a connection for a moment
 // still that was closed to make that place.
 func (s *session) openInRoom(pool *linkPool, route balancer.Route, reading bool) (*link, error) {
-	for {
+	for end := time.Now().Add(closingPause); ; {
 		l, err := s.open(route, reading)
-		if !takesNoMore(err) || !pool.closedLately() {
+		if !takesNoMore(err) || !pool.closedLately() || time.Now().After(end) || s.strikes.isStruck() {
 			return l, err
 		}
 		timer := time.NewTimer(firstPause)

@@ -41,10 +41,17 @@ func (lp *linkPool) take(ctx context.Context, w wanted, changed <-chan struct{})
 	if err != nil || !g.empty() {
 		return lp.use(g), err
 	}
+	if w.reading && lp.takesNoMore() {
+		return nil, errPoolFull
+	}
 	waiter := lp.p.newWaiter(w)
 	lp.mu.Lock()
-	if w.returns {
-		lp.waiters = slices.Insert(lp.waiters, 0, waiter)
+	if w.returns { // to the head, behind those who have come back before
+		at := slices.IndexFunc(lp.waiters, func(other *linkWaiter) bool { return !other.want.returns })
+		if at < 0 {
+			at = len(lp.waiters)
+		}
+		lp.waiters = slices.Insert(lp.waiters, at, waiter)
 	} else {
 		lp.waiters = append(lp.waiters, waiter)
 	}
@@ -55,7 +62,6 @@ func (lp *linkPool) take(ctx context.Context, w wanted, changed <-chan struct{})
 		return lp.use(g), err
 	}
 	waiter.timer.Reset(w.who.patience())
-	defer waiter.timer.Stop()
 	for called := w.who.strikes.called(); err == nil; {
 		if w.who.strikes.isStruck() {
 			err = errStruck
@@ -63,6 +69,7 @@ func (lp *linkPool) take(ctx context.Context, w wanted, changed <-chan struct{})
 		}
 		select {
 		case g, ok := <-waiter.given:
+			waiter.timer.Stop() // before it is another one's
 			if !ok {
 				return nil, errPoolClosed
 			}
@@ -78,6 +85,7 @@ func (lp *linkPool) take(ctx context.Context, w wanted, changed <-chan struct{})
 			err = ctx.Err()
 		}
 	}
+	waiter.timer.Stop()
 	lp.leave(waiter)
 	return nil, err
 }

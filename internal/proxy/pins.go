@@ -62,7 +62,7 @@ func (m *memory) applies(s balancer.Statement, plan *balancer.Plan, whole bool) 
 	if uncounted := plan.Effects &^ (begins | ends); uncounted.Has(balancer.EffectTemporaryTable) {
 		m.temporary = uncountable
 	}
-	if len(plan.Statements) > 1 && plan.Effects.Has(balancer.EffectHandler) {
+	if plan.Effects.Has(balancer.EffectHandler) && (len(plan.Statements) != 1 || len(plan.Statements[0].Passing) > 0) { // SET STATEMENT … FOR HANDLER too
 		m.handlers = uncountable
 	}
 	if plan.Unlocks() {

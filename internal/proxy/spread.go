@@ -142,7 +142,7 @@ func (s *session) readElsewhere() bool {
 			case s.ctx.Err() != nil || errors.Is(err, errPoolFull) || errors.Is(err, errPoolClosed) || errors.Is(err, errStruck):
 			case unreachable(err):
 				s.p.suspect(m.ID)
-			default:
+			default: // it takes no more connections, too
 				s.account.refusedBy(m.ID, s.p.tick.Load())
 			}
 			return false

@@ -146,7 +146,7 @@ func (l *raftLog) init(o Options) error {
 	for _, s := range l.w.servers {
 		ring.Members = append(ring.Members, topology.NewMember{ID: s.id, Addr: s.addr, Site: s.site()})
 	}
-	latest := (l.w.opt.Empties || l.w.opt.Seed%4 == 1) && !l.w.opt.Mutation.OldLaw
+	latest := (l.w.opt.Empties || l.w.opt.Seed%4 == 1 || l.w.opt.Seed >= isolationFrom) && !l.w.opt.Mutation.OldLaw
 	if l.w.opt.Seed%4 == 0 || l.w.opt.Empties || latest { // in the others the law is that of the release before; it is faster, too
 		if err := l.know(topology.OpenOutbox{}); err != nil {
 			return err

@@ -177,7 +177,9 @@ func (a CountAgain) apply(s *Snapshot, c Command) error {
 	}
 	m := &s.Members[i]
 	m.State, m.Why, m.Cut, m.Boot, m.Unproven = MemberActive, "", nil, s.issueBoot(), false
-	op.Counted = append(op.Counted, m.ID)
+	if s.Knows(LawOfHearing) {
+		op.Counted = append(op.Counted, m.ID)
+	}
 	s.record(c, "heal", m.ID, fmt.Sprintf("%s: %s counts again", op.ID, m.ID))
 	return nil
 }

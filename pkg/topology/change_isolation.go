@@ -54,7 +54,7 @@ func (i SetIsolation) apply(s *Snapshot, c Command) error {
 		return fmt.Errorf("%w: isolation is %s already", ErrStale, i.To)
 	}
 	s.Ring.Isolation, s.Ring.Unfenced = i.To, !i.Settled
-	if !i.Settled {
+	if !i.Settled && s.Knows(LawOfHearing) {
 		s.Ring.Isolations++
 	}
 	s.record(c, "ring", "", i.String())

@@ -51,11 +51,16 @@ func (h heal) chooseHeir() Step {
 		return commit(ChooseHeir{Operation: h.op.ID, From: h.op.Cursor, Cut: cut}, "%s owned nothing", h.lost.ID)
 	}
 	unsure := !stays && (h.op.MarkUnknown || h.s.Ring.Durability == DurabilitySemiSync && !h.ackerAlive())
-	if step, found := h.readmitted(seen, unsure); found {
-		return step
+	if unsure && h.s.Knows(LawOfHearing) {
+		if step, found := h.readmitted(seen, true); found {
+			return step
+		}
 	}
 	if unsure && !h.op.AcceptLoss && !h.hasAll(seen) {
 		return h.missedAcker(heir)
+	}
+	if step, found := h.readmitted(seen, false); found {
+		return step
 	}
 	if missing := seen.Position().Missing(h.op.Mark); len(missing) > 0 && !h.op.AcceptLoss {
 		if step, found := h.handed(heir, seen); found {

@@ -196,7 +196,7 @@ func TestWhoHasMoreCountsThoughItIsNotKnownWhatIsAskedFor(t *testing.T) {
 		}
 		o = o.With(Observation{Member: "m1", Reach: ReachAnswers, Asked: now, At: now, Binlog: position(t, "101-101-45")})
 		h := heal{
-			s:  &Snapshot{Ring: &Ring{Durability: DurabilitySemiSync}, Members: []Member{lost, m2, heir}, Units: []Unit{{ID: UnitRest, Epoch: 4}}},
+			s:  &Snapshot{Ring: &Ring{Durability: DurabilitySemiSync}, Members: []Member{lost, m2, heir}, Units: []Unit{{ID: UnitRest, Epoch: 4}}, Outbox: &Outbox{Law: Law}},
 			op: Operation{ID: "op1", Counted: tt.counted, AcceptLoss: tt.word, MarkUnknown: true}, lost: lost, alive: []Member{heir}, o: o, now: now,
 		}
 		if step := h.chooseHeir(); !strings.Contains(step.String(), tt.want) {

@@ -118,7 +118,7 @@ func TestOtherNodesHaveASay(t *testing.T) {
 // by time before every proxy has said that it obeys again.
 func TestIsolation(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
-	s := &Snapshot{Ring: &Ring{}, Units: []Unit{{ID: UnitRest, Epoch: 5}}}
+	s := &Snapshot{Ring: &Ring{}, Units: []Unit{{ID: UnitRest, Epoch: 5}}, Outbox: &Outbox{Law: Law}}
 	apply := func(i SetIsolation) error {
 		next := s.clone()
 		err := i.apply(next, Command{At: now, By: "dba@n1"})

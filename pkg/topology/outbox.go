@@ -213,7 +213,7 @@ func (o *Outbox) drop(u Urgency, at time.Time) {
 // Law counts the changes of what a command does to the state: 2 has the outbox, 3 events of
 // gates, 4 notes of binlogs that were emptied, 5 cuts that outlive their identity, 6 notes of
 // orders about nodes, 7 which copy a member's data is of, 8 that who waits to be copied can be
-// forgotten, and a reason that names the later end of a maintenance. A node tells the leader which it knows; a
+// forgotten, and a reason that names the later end of a maintenance, 9 how often isolation was changed, and whom a heal counts again. A node tells the leader which it knows; a
 // command of a later one is proposed only once all do.
 const (
 	LawOfOutbox  = 2
@@ -223,5 +223,6 @@ const (
 	LawOfOrders  = 6
 	LawOfCopies  = 7
 	LawOfForgets = 8
-	Law          = LawOfForgets
+	LawOfHearing = 9
+	Law          = LawOfHearing
 )

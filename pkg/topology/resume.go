@@ -49,6 +49,20 @@ func (s *Snapshot) giveWay() {
 	s.endLeave(c)
 	s.endDissolve(c)
 	s.suspend(c)
+	if at := len(s.Operations) - 1; s.Operations[at].State == OperationRunning {
+		s.Operations[at].beginAnew()
+	}
+}
+
+// beginAnew has an operation on a loss find out again what a restored state has found: who was
+// back and owned since is not what it was, and a word that a person has given was about something else.
+func (op *Operation) beginAnew() {
+	op.AcceptLoss, op.Without = false, nil
+	if op.Kind != OperationHeal {
+		return
+	}
+	op.Cursor, op.Armed, op.Mark, op.MarkUnknown = HealLeases, false, nil, false
+	op.Heir, op.Former, op.Counted = "", "", nil
 }
 
 // unproven reports whether a unit waits for a member that a restored state names.
@@ -65,6 +79,13 @@ func provenHeir(s *Snapshot, m Member, o Observations, now time.Time) (Step, boo
 	alive, step, ok := roll(s, o, now)
 	if !ok {
 		return step, false
+	}
+	for _, other := range s.Members {
+		if theirs, _ := o.Of(other.ID); other.State == MemberActive && !among(alive, other.ID) {
+			step := unheard(other.ID, theirs, now) // it may have owned since: it is lost, or has to be asked
+			step.Why = "the state was restored: " + step.Why
+			return step, false
+		}
 	}
 	seen, _ := o.Of(m.ID)
 	for _, other := range alive {

@@ -66,6 +66,7 @@ func TestOwnerOfARestoredState(t *testing.T) {
 		{"it lacks what the other has", mine("102-102-8"), look("102-102-9", true, time.Second, "m2"), "the state was restored: m1 catches up with m2"},
 		{"it was read before", mine("102-102-9"), look("102-102-9", true, 50*time.Millisecond, "m2"), "was read before that of m2"},
 		{"the other is not known", mine("102-102-9"), Observation{Member: "m2"}, "m2 does not answer"},
+		{"the other is silent, and not known to be lost", mine("102-102-9"), Observation{Member: "m2", Reach: ReachSilent, Since: now.Add(-1200 * time.Millisecond), Asked: now.Add(-time.Second), At: now.Add(-50 * time.Millisecond)}, "the state was restored: member m2 does not answer"},
 		{"it has all", mine("102-102-9"), look("102-102-9", true, time.Second, "m2"), ""},
 	} {
 		step, proven := provenHeir(s, heir, Observations{Members: []Observation{c.mine, c.other, look("102-102-9", true, time.Second, "m3")}}, now)
@@ -92,5 +93,20 @@ func TestOperationOfARestoredStateGivesWay(t *testing.T) {
 	restored := Resume(s.Snapshot)
 	if op, running := restored.Running(); running || restored.Units[0].Draining || restored.Units[0].Heir != "m1" {
 		t.Errorf("%+v runs, the unit is %+v", op, restored.Units[0])
+	}
+}
+
+// What a saved heal has found, and been told, is not so any more: the member that it is about
+// may have been back, and owned, since.
+func TestHealOfARestoredStateBeginsAnew(t *testing.T) {
+	r := openRing(t)
+	r.do(BeginHeal{Member: "m1", Evidence: []string{"gone"}})
+	op := &r.Snapshot.Operations[len(r.Snapshot.Operations)-1]
+	op.Cursor, op.Armed, op.AcceptLoss, op.Without, op.Heir, op.Former, op.Counted, op.Mark =
+		HealWire, true, true, []MemberID{"m2"}, "m3", "m1", []MemberID{"m3"}, position(t, "101-101-4")
+	again, running := Resume(r.Snapshot).Running()
+	if !running || again.Kind != OperationHeal || again.Cursor != HealLeases || again.Armed || again.AcceptLoss || again.Without != nil || again.Heir != "" || again.Former != "" ||
+		again.Counted != nil || again.Mark != nil {
+		t.Errorf("%+v", again)
 	}
 }

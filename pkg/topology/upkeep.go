@@ -146,6 +146,9 @@ func upkeepMember(s *Snapshot, m Member, o Observations, now time.Time) Step {
 		return link
 	}
 	if step, proven := provenHeir(s, m, o, now); !proven {
+		if !seen.ReadOnly && !s.Owns(m.ID) && !m.Direct {
+			return do(m.ID, Action{Kind: ActClose}, "%s: it may have owned something else since, and is closed until that is known", step.Why)
+		}
 		return step
 	}
 	switch {
@@ -216,7 +219,7 @@ func upkeepOut(s *Snapshot, m Member, o Observations, now time.Time) (step Step,
 			return wait("member %s answers again, and was lost %d times within %s: it is let back in at %s; at once: sqlring master rejoin %s",
 				m.ID, losses, flapWindow, until.UTC().Format("15:04:05 UTC"), m.ID), true
 		}
-		return commit(BeginRejoin{Member: m.ID, Same: seen.Boot == m.Boot}, "member %s answers again", m.ID), true
+		return commit(BeginRejoin{Member: m.ID, Same: seen.Boot == m.Boot && seen.Carries(m)}, "member %s answers again", m.ID), true
 	case m.State == MemberDown:
 		if todo := refill(m, seen); todo != "" {
 			return stuck("member %s is out: %s; %s", m.ID, describeReach(seen, now), todo), true

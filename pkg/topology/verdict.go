@@ -65,7 +65,7 @@ func judge(s *Snapshot, m Member, o Observations, now time.Time) judgement {
 		needed, why = silentFor, "is silent"
 	}
 	held := now.Sub(seen.Since)
-	if now.Sub(seen.At) > silenceAge {
+	if !seen.justAsked(now) {
 		return judgement{why: fmt.Sprintf("member %s %s, and is asked again", m.ID, why)}
 	}
 	if held < needed {
@@ -187,12 +187,18 @@ func neighbours(s *Snapshot, m Member, o Observations, now time.Time) (heard int
 	return heard, pulls
 }
 
+// justAsked reports whether a probe that failed did so lately, and began not long before: one
+// that spans a time in which the node was stopped has seen no more than its beginning (S124).
+func (o Observation) justAsked(now time.Time) bool {
+	return now.Sub(o.At) <= silenceAge && (o.Asked.IsZero() || o.At.Sub(o.Asked) <= silenceAge)
+}
+
 // failing reports whether a member has failed to answer for long enough that
 // one need not wait for its next answer. Not to have been asked yet is not it.
 func failing(seen Observation, now time.Time) bool {
 	held := now.Sub(seen.Since)
 	switch {
-	case now.Sub(seen.At) > silenceAge:
+	case !seen.justAsked(now):
 		return false
 	case seen.Reach == ReachRefused:
 		return held >= refusedFor
