@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/sqlring/sqlring/internal/wire"
+	"github.com/sqlring/sqlring/pkg/topology"
 )
 
 // Others have most of what connections a member takes, as another node's proxy would: no client
@@ -99,4 +101,57 @@ func TestRealAMemberThatTakesNoneIsNotWaitedForInVain(t *testing.T) {
 			t.Errorf("after %v, wanted %v", took, patience)
 		}
 	}, "max_connections=10")
+}
+
+// What this node may have of a member's connections changes as nodes come and go: links above a
+// lower share are closed, busy ones when they are given back, and who waits gets the places of a
+// higher one at once.
+func TestRealAShareThatChangesIsKeptTo(t *testing.T) {
+	const clients, few = 12, 3
+	var share atomic.Int64
+	share.Store(clients)
+	cfg := Config{Room: func(topology.MemberID) int { return int(share.Load()) }}
+	onBothAs(t, cfg, func(t *testing.T, f *fronted) {
+		share.Store(clients)
+		db := (person{user: "app", password: appPassword}).open(t, f.Addr())
+		var conns []*sql.Conn
+		for range clients {
+			c, err := db.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns = append(conns, c)
+		}
+		all := func(statement string) *sync.WaitGroup {
+			var at sync.WaitGroup
+			for _, c := range conns {
+				at.Go(func() {
+					if _, err := c.ExecContext(t.Context(), statement); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			return &at
+		}
+		links := func(what string, holds func(int) bool) {
+			t.Helper()
+			var got int
+			for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+				if got = f.Pools()[0].Links; holds(got) {
+					return
+				}
+			}
+			t.Errorf("%s: %d links", what, got)
+		}
+		all("DO SLEEP(0.3)").Wait()
+		links("everybody at once", func(n int) bool { return n > few })
+		share.Store(few)
+		links("the share is less", func(n int) bool { return n <= few })
+		waiting := all("DO SLEEP(0.5)")
+		time.Sleep(100 * time.Millisecond)
+		links("everybody at once, with less", func(n int) bool { return n <= few })
+		share.Store(clients)
+		links("the share is more", func(n int) bool { return n > 2*few })
+		waiting.Wait()
+	})
 }
