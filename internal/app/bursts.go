@@ -29,6 +29,7 @@ type pressures struct {
 const (
 	pressureEvery = time.Second
 	roomEvery     = time.Minute
+	roomAgain     = 10 * time.Second // after a member did not say
 )
 
 // run asks until ctx ends.
@@ -55,7 +56,7 @@ func (p *pressures) look(ctx context.Context) {
 		}
 		n, err := p.app.fleet.MaxConnections(ctx, m)
 		if err != nil {
-			return func() {} // it is asked at the next tick
+			return func() { looked[m.ID] = now.Add(roomAgain - roomEvery) } // who is silent holds up the others' pressures
 		}
 		return func() { said[m.ID], looked[m.ID] = n, now }
 	})

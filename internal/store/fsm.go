@@ -15,12 +15,14 @@ import (
 const maxState = 64 << 20
 
 // machine is raft's view of the state: it applies commands by topology.Apply and
-// publishes what comes out. It reads no clock and does no I/O of its own. It is
+// publishes what comes out. It reads no clock and does no I/O of its own but save. It is
 // called by replay, and after that by raft, from one goroutine.
 type machine struct {
 	board     *board
 	failure   *failure
 	committed func(index uint64) // told of each command that is applied
+	// save keeps on disk that all up to index is committed; nil: nothing is kept.
+	save func(index uint64) error
 
 	seen  uint64 // the last command that was handed over
 	ahead uint64 // the last command that replay applied; raft is to repeat it
@@ -50,6 +52,13 @@ func (m *machine) Apply(l *raft.Log) any {
 	next, err := topology.Apply(m.board.latest.Load(), c)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	if _, fences := c.Change.(topology.SetIsolation); fences && m.save != nil {
+		// What a node says of its leases rests on this: killed, it must not begin with an earlier one (S121).
+		if err := m.save(l.Index); err != nil {
+			m.failure.set(err)
+			return m.failure.err()
+		}
 	}
 	m.board.publish(next)
 	return nil

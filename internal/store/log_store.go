@@ -173,8 +173,8 @@ func deleteEntries(tx *bolt.Tx, lo, hi uint64, all bool) error {
 // blocks. Its calls come from one goroutine, with rising indexes.
 func (s *logStore) stageCommit(index uint64) { s.staged.Store(index) }
 
-// saveCommit writes the commit index by itself. Only Stop does this, when raft
-// writes no more: nothing can come between the two.
+// saveCommit writes the commit index by itself: at the end, when raft writes no more, and where
+// what is said next rests on a command's being known after a kill.
 func (s *logStore) saveCommit(index uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

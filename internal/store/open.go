@@ -116,7 +116,7 @@ func (s *Store) openDisk(snaps raft.SnapshotStore) error {
 		}
 	}
 	s.disk = disk
-	s.machine = &machine{board: s.board, failure: s.failure, committed: disk.stageCommit}
+	s.machine = &machine{board: s.board, failure: s.failure, committed: disk.stageCommit, save: disk.saveCommit}
 	s.onStop("close log", disk.close)
 	return nil
 }

@@ -107,6 +107,23 @@ func TestKilledNodeKeepsWhatItAnswered(t *testing.T) {
 	}
 }
 
+// A node that was killed knows at once, without a leader, which isolation it has acted on: what it
+// has said of its leases rests on that.
+func TestKilledNodeKnowsItsIsolation(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, soleConfig(dir))
+	awaitLeader(t, s)
+	mustPropose(t, s, initRing("cards"))
+	for _, to := range []topology.Isolation{topology.IsolationContinue, topology.IsolationFence} {
+		mustPropose(t, s, command(topology.SetIsolation{To: to}))
+		copied := mustOpen(t, soleConfig(copyDir(t, dir)))
+		if got := copied.Snapshot(); got.Ring == nil || got.Ring.Isolation != to {
+			t.Errorf("it begins with %+v, want isolation %s", got.Ring, to)
+		}
+		mustStop(t, copied)
+	}
+}
+
 func TestSnapshotTakesTheLogsPlace(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, soleConfig(dir))
