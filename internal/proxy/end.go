@@ -51,6 +51,25 @@ func (p *Proxy) EndQuery(ctx context.Context, id uint32) error {
 		return ErrNoSession
 	}
 	phase := target.phase.Load()
+	for {
+		if err := p.callOff(ctx, target, phase); err != nil {
+			return err
+		}
+		again, cancel := context.WithTimeout(ctx, tellAgain)
+		err := until(again, func() bool { return target.phase.Load() != phase })
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// tellAgain is when a statement that has not ended is told again: it may have been on its
+// way to the member, which then knew nothing of it yet.
+const tellAgain = 500 * time.Millisecond
+
+// callOff ends what a session runs, or waits for, in a phase.
+func (p *Proxy) callOff(ctx context.Context, target *session, phase uint32) error {
 	landed, ok := target.strikes.strike(ctx)
 	if !ok {
 		if ctx.Err() != nil {
@@ -59,14 +78,11 @@ func (p *Proxy) EndQuery(ctx context.Context, id uint32) error {
 		return ErrCommits
 	}
 	err := p.strike(ctx, target, phase)
-	if errors.Is(err, ErrNotRunning) && target.waitsHere(phase) {
-		err = nil // it is called off
+	if errors.Is(err, ErrNotRunning) && (target.waitsHere(phase) || target.phase.Load() != phase) {
+		err = nil // it is called off, or has ended
 	}
 	landed(err == nil)
-	if err != nil {
-		return err
-	}
-	return until(ctx, func() bool { return target.phase.Load() != phase })
+	return err
 }
 
 // strike sends a KILL QUERY for what a session runs in a phase. Whoever calls it has the
