@@ -43,8 +43,7 @@ func (h heal) chooseHeir() Step {
 		heir, stays = keeper, !h.s.unproven()
 		seen, _ = h.o.Of(heir)
 	} else if among(h.alive, h.op.Heir) {
-		heir = h.op.Heir
-		stays = heir == h.op.Former
+		heir = h.op.Heir // he gets units of the lost one besides his own, and has to have what that had
 		seen, _ = h.o.Of(heir)
 	}
 	if len(h.s.ownerless()) == 0 {

@@ -204,3 +204,25 @@ func TestWhoHasMoreCountsThoughItIsNotKnownWhatIsAskedFor(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoInheritsBesidesHisOwnIsAskedForAll: units are withheld for two members, and one of them is
+// lost with its acker. The other keeps his own; that he has what was acknowledged in those of the
+// lost one is not known by that.
+func TestWhoInheritsBesidesHisOwnIsAskedForAll(t *testing.T) {
+	now := time.Unix(1000, 0)
+	lost, acker, keeps := Member{ID: "m1", Identity: 101, State: MemberDown}, Member{ID: "m2", Identity: 102, State: MemberActive, Boot: 2}, Member{ID: "m3", Identity: 103, State: MemberActive, Boot: 3}
+	h := heal{
+		s: &Snapshot{Ring: &Ring{Durability: DurabilitySemiSync, Degraded: DegradedRefuse}, Members: []Member{lost, acker, keeps},
+			Units: []Unit{{ID: UnitRest, Epoch: 4, Heir: "m1"}, {ID: "shop", Epoch: 4, Heir: "m3"}}},
+		op: Operation{ID: "op1", Member: "m1", Heir: "m3", Former: "m3"}, lost: lost, alive: []Member{keeps},
+		o:   Observations{}.With(Observation{Member: "m3", Reach: ReachAnswers, Asked: now, At: now, Boot: 3, ReadOnly: true, Binlog: position(t, "101-101-7,103-103-4")}),
+		now: now,
+	}
+	if step := h.chooseHeir(); !strings.Contains(step.Why, "no acker of m1 is left") {
+		t.Errorf("m3 gets the units of m1 unasked: %s", step)
+	}
+	h.s.Units[0].Heir = "m3"
+	if step := h.chooseHeir(); step.Kind != StepCommit {
+		t.Errorf("it is not left what is its own: %s", step)
+	}
+}
