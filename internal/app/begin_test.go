@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"encoding/json"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -45,18 +44,7 @@ func TestWhoHasANodeBegin(t *testing.T) {
 	}
 	n.procs[0].again(t)
 	left.untilHealthy(t, 20*time.Second)
-	saved, err := left.client.SavedState(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := json.Marshal(saved)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "saved")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := left.saves(t)
 	n.procs[0].killForGood(t)
 	n.procs[0].ended.Wait()
 	if err := os.Rename(filepath.Join(left.cfg.Dir, "raft"), filepath.Join(left.cfg.Dir, "raft.lost")); err != nil {

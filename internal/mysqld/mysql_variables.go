@@ -1,6 +1,7 @@
 package mysqld
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,7 +21,7 @@ var (
 	}
 	mysqlVariablesNamed  = nameVariables()
 	mysqlVariablesListed = "SELECT variable_name, variable_value FROM performance_schema.global_variables WHERE variable_name IN ('" +
-		strings.Join(append(append([]string{}, mysqlSwitches...), mysqlValues...), "','") + "')"
+		strings.Join(slices.Concat(mysqlSwitches, mysqlValues), "','") + "')"
 )
 
 func nameVariables() string {
