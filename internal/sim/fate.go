@@ -81,7 +81,8 @@ func (s *server) wasLost() bool {
 // of a neighbour's receiver.
 const probeAge = 2100 * time.Millisecond
 
-// toldWithin is how long after its start a node may have told the leader nothing of what it sees:
+// toldWithin is how long after its start, or after it was stopped, a node may have told the
+// leader nothing of what it sees:
 // its first probe, and its first report.
 const toldWithin = 500 * time.Millisecond
 
@@ -91,7 +92,7 @@ const toldWithin = 500 * time.Millisecond
 func (s *server) doubted() bool {
 	w := s.w
 	for _, v := range w.voters() {
-		told := v.alive() && !v.witness() && w.now-v.began >= toldWithin
+		told := v.alive() && !v.witness() && w.now-max(v.began, v.woke) >= toldWithin
 		if s.power != frozen && told && w.net.whole(v.host(), s.host()) && w.net.whole(v.host(), w.lead.host()) {
 			return false
 		}

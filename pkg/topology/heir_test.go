@@ -212,8 +212,10 @@ func TestWhoInheritsBesidesHisOwnIsAskedForAll(t *testing.T) {
 	now := time.Unix(1000, 0)
 	lost, acker, keeps := Member{ID: "m1", Identity: 101, State: MemberDown}, Member{ID: "m2", Identity: 102, State: MemberActive, Boot: 2}, Member{ID: "m3", Identity: 103, State: MemberActive, Boot: 3}
 	h := heal{
-		s: &Snapshot{Ring: &Ring{Durability: DurabilitySemiSync, Degraded: DegradedRefuse}, Members: []Member{lost, acker, keeps},
-			Units: []Unit{{ID: UnitRest, Epoch: 4, Heir: "m1"}, {ID: "shop", Epoch: 4, Heir: "m3"}}},
+		s: &Snapshot{
+			Ring: &Ring{Durability: DurabilitySemiSync, Degraded: DegradedRefuse}, Members: []Member{lost, acker, keeps},
+			Units: []Unit{{ID: UnitRest, Epoch: 4, Heir: "m1"}, {ID: "shop", Epoch: 4, Heir: "m3"}},
+		},
 		op: Operation{ID: "op1", Member: "m1", Heir: "m3", Former: "m3"}, lost: lost, alive: []Member{keeps},
 		o:   Observations{}.With(Observation{Member: "m3", Reach: ReachAnswers, Asked: now, At: now, Boot: 3, ReadOnly: true, Binlog: position(t, "101-101-7,103-103-4")}),
 		now: now,
